@@ -1,0 +1,58 @@
+package core
+
+import "github.com/openccsp/gateway/core/state"
+
+// ActionKind is what a rule asks for.
+type ActionKind string
+
+// The kinds of actions.
+const (
+	Send    ActionKind = "send"    // a message to this customer, or to another one
+	Notify  ActionKind = "notify"  // POST to an endpoint
+	Forward ActionKind = "forward" // who gets the customer's message
+	Close   ActionKind = "close"   // end the chat
+	Set     ActionKind = "set"     // an attribute of the conversation
+	Tag     ActionKind = "tag"
+	Emit    ActionKind = "emit" // a custom event in this conversation
+	Flow    ActionKind = "flow" // start a flow
+)
+
+// Action is one thing a matching rule wants done, its templates filled in.
+type Action struct {
+	Rule string
+	Kind ActionKind
+
+	Text        string // Send
+	Channel     string // Send: another channel by name; "": see ChannelType
+	ChannelType string // Send: a channel of this type of the service; "": this conversation
+	To          string // Send: another address; "": the profile's
+
+	Endpoint string // Notify
+	Body     []byte // Notify: JSON
+
+	Owner  state.Owner       // Forward
+	Reason string            // Close
+	Key    string            // Set; Tag and Emit and Flow: the name
+	Value  string            // Set
+	Params map[string]string // Emit, Flow
+
+	Err string // a template failed: the action is not done, and this says why
+}
+
+// Evaluation is the outcome of all rules that were looked at for one event, in
+// their order.
+type Evaluation struct {
+	Verdicts []*state.RuleVerdict
+	Actions  []Action
+}
+
+// Fate says how far a call to a plugin got.
+type Fate int
+
+// The fates of a call.
+const (
+	Answered Fate = iota // the driver answered
+	NoPlugin             // no live plugin serves the instance: nothing was sent
+	NotSent              // it never left the gateway
+	Lost                 // it was handed over and no answer came: ambiguous
+)

@@ -1,0 +1,131 @@
+// Package core is the vocabulary of the gateway: ids, error codes, and the
+// names of events. It imports nothing of this module but sdk.
+package core
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// Version is the version of the gateway, set at build time.
+var Version = "dev"
+
+// ConversationID names a conversation: one customer on one channel.
+type ConversationID [16]byte
+
+// NewConversationID returns the id of the customer at address on channel. Only
+// the hash goes into keys, so an address may hold any bytes.
+func NewConversationID(channel, address string) ConversationID {
+	return hashID("conversation", channel, address)
+}
+
+// OrphanID returns the id of the conversation that holds the events of a chat
+// nobody knows.
+func OrphanID(integration, chatID string) ConversationID {
+	return hashID("orphan", integration, chatID)
+}
+
+func hashID(parts ...string) (id ConversationID) {
+	h := sha256.New()
+	var n [8]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	copy(id[:], h.Sum(nil))
+	return id
+}
+
+// String returns 32 hex digits.
+func (id ConversationID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseConversationID reads what String wrote.
+func ParseConversationID(s string) (id ConversationID, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, Errorf(Invalid, "%q is not a conversation id; want 32 hex digits", s)
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+// CommandID names a command, for ever: it is the idempotency key the outside
+// sees.
+type CommandID struct {
+	Conversation ConversationID
+	Epoch        uint64 // random, made with the document
+	N            uint64 // counts the conversation's commands from 1
+}
+
+// String returns the idempotency key, such as
+// "0f…9a.3b9ac9ff01020304.7": conversation, epoch, number.
+func (id CommandID) String() string {
+	return fmt.Sprintf("%s.%016x.%d", id.Conversation, id.Epoch, id.N)
+}
+
+// ParseCommandID reads what String wrote.
+func ParseCommandID(s string) (id CommandID, err error) {
+	bad := Errorf(Invalid, "%q is not a command id", s)
+	if len(s) < 52 || s[32] != '.' || s[49] != '.' {
+		return id, bad
+	}
+	if id.Conversation, err = ParseConversationID(s[:32]); err != nil {
+		return id, bad
+	}
+	if _, err = fmt.Sscanf(s[33:], "%016x.%d", &id.Epoch, &id.N); err != nil {
+		return id, bad
+	}
+	return id, nil
+}
+
+// Code classifies an Error. Each code has one HTTP status and one meaning for
+// a caller.
+type Code string
+
+// The codes.
+const (
+	Invalid      Code = "invalid"      // the request can never succeed as written
+	Unauthorized Code = "unauthorized" // who asks is not known
+	NotFound     Code = "not_found"    // the named thing does not exist
+	Conflict     Code = "conflict"     // the thing exists, or changed meanwhile
+	Unavailable  Code = "unavailable"  // may succeed later, retry
+	TooLarge     Code = "too_large"    // over a limit
+	Internal     Code = "internal"     // a bug or a broken disk; details go to the log
+)
+
+// Error is an error that a user of the gateway may read.
+type Error struct {
+	Code    Code
+	Message string
+	Err     error // cause, or nil; not shown to API clients
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf returns an *Error with the given code and message.
+func Errorf(code Code, format string, args ...any) error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of the first *Error in err's tree, Internal if there
+// is none, and "" if err is nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Internal
+}

@@ -1,0 +1,299 @@
+// Package store is the interface between the gateway and the disk.
+//
+// A conversation is a document with a single writer and a compare-and-set
+// revision, a mailbox of events that wait to be decided, an outbox of commands
+// in lanes, one timer, and a history. One call, [Shard.Commit], changes all of
+// them together. Nothing above this package knows which engine it runs on; all
+// engines pass storetest.
+//
+// Bodies (documents, mails, commands, entries) are opaque bytes here.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+)
+
+// Limits on what one call may carry, in bytes.
+const (
+	MaxBody = 256 << 10 // one document, mail, command or entry
+	Shards  = 16        // fixed when a store is created
+)
+
+// The errors of this package. Any other error of a Store is one of these,
+// wrapped with what was being done.
+var (
+	// ErrConflict: Expect is not the document's revision, or a ref is bound to
+	// another conversation. Nothing of the call was stored. It never hides a
+	// commit that was applied.
+	ErrConflict = errors.New("store: conflict")
+	// ErrDuplicate: a fresh event of a commit has been seen before; see
+	// [DuplicateError]. Nothing of the call was stored.
+	ErrDuplicate = errors.New("store: duplicate event")
+	// ErrFenced: this node no longer owns the shard. Drop all work of it.
+	ErrFenced = errors.New("store: shard is owned elsewhere")
+	// ErrUnavailable: nothing happened, try later.
+	ErrUnavailable = errors.New("store: unavailable")
+	// ErrFull: free space is below the watermark. Append and commits with
+	// fresh events fail, everything else goes on.
+	ErrFull = errors.New("store: disk full")
+	// ErrTooLarge: a body is over MaxBody.
+	ErrTooLarge = errors.New("store: too large")
+	// ErrNotFound: there is no such thing.
+	ErrNotFound = errors.New("store: not found")
+	// ErrClosed: the store is closed.
+	ErrClosed = errors.New("store: closed")
+	// ErrBroken: a write or sync failed, or the log ends before the head
+	// marker. The process must stop; retrying could acknowledge lost data.
+	ErrBroken = errors.New("store: broken")
+)
+
+// DuplicateError is ErrDuplicate with the places of the duplicates.
+type DuplicateError struct{ Fresh []int } // indexes into Commit.Fresh
+
+func (e *DuplicateError) Error() string { return ErrDuplicate.Error() }
+
+// Is makes errors.Is(err, ErrDuplicate) true.
+func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
+
+// Rev is the revision of a document: 0 if there is none, and it only grows.
+type Rev uint64
+
+// Seq is a place in a mailbox. It grows per conversation, with gaps.
+type Seq uint64
+
+// Dedup identifies an event of a provider within its conversation.
+type Dedup struct {
+	Instance string
+	ID       string        // "": never a duplicate
+	For      time.Duration // how long it is remembered
+}
+
+// Event enters a mailbox.
+type Event struct {
+	Conversation core.ConversationID
+	Dedup        Dedup
+	Body         []byte
+}
+
+// Receipt says where an appended event went.
+type Receipt struct {
+	Seq       Seq
+	Duplicate bool // it has been seen before: nothing was stored
+}
+
+// Ref names a stored mail.
+type Ref struct {
+	Conversation core.ConversationID
+	Seq          Seq
+}
+
+// Lane is an ordered queue of one conversation's commands, such as "customer"
+// or "chat:3"; at most 32 bytes.
+type Lane string
+
+// OutItem is a command in the outbox.
+type OutItem struct {
+	ID   core.CommandID
+	Lane Lane
+	Body []byte
+}
+
+// OutRef names a command in the outbox.
+type OutRef struct {
+	ID   core.CommandID
+	Lane Lane
+}
+
+// Kept is a sent message that waits for its delivered receipt.
+type Kept struct {
+	ID   core.CommandID
+	Body []byte
+	For  time.Duration
+}
+
+// Entry is one line of history. N grows per conversation; writing the same N
+// again replaces it.
+type Entry struct {
+	N       uint64
+	Body    []byte
+	Expires time.Duration // 0: kept until Retire
+}
+
+// Dead is a dead letter or a quarantined input. Both are kept until deleted.
+type Dead struct {
+	ID   string // sorts by time
+	Body []byte
+}
+
+// Index is what conversations are listed by.
+type Index struct {
+	UpdatedMS int64
+	Status    string // open, closed, none
+	Service   string
+	Channel   string
+	ChatRef   string
+	Customer  string // address
+}
+
+// TimerOp changes a conversation's timer: the zero value leaves it alone.
+type TimerOp struct {
+	Set bool
+	Due time.Time // zero: no timer
+}
+
+// Commit changes one conversation, all or nothing.
+type Commit struct {
+	ID           [16]byte // random; a retried commit with the same ID is applied once
+	Conversation core.ConversationID
+	Expect       Rev
+	Doc          []byte    // nil leaves the document as it is (and its revision grows all the same)
+	Fresh        []Dedup   // of events decided here that never were in the mailbox
+	Consume      []Seq     // decided mails
+	Out          []OutItem // new commands; an existing one of that id and lane is replaced
+	OutDone      []OutRef
+	Keep         []Kept
+	Unkeep       []core.CommandID
+	Timer        TimerOp
+	History      []Entry
+	Retire       []uint64      // entries whose retention starts now
+	Retention    time.Duration // for Retire
+	Dead         []Dead
+	Quarantine   []Dead
+	Index        *Index // nil: unchanged
+}
+
+// Store is one engine.
+type Store interface {
+	// Append makes events durable and puts them into their mailboxes in call
+	// order. On error any subset may be durable: try again with the same ids.
+	// A receipt is a duplicate only if the original is durable.
+	Append(ctx context.Context, events ...Event) ([]Receipt, error)
+
+	// Serve calls own for every shard this node holds, each in its own
+	// goroutine; own's ctx ends, with cause ErrFenced, when the shard is lost.
+	// Serve returns when ctx has ended and every own has returned, or with the
+	// first error of an own, after ending the others.
+	Serve(ctx context.Context, own func(ctx context.Context, s Shard) error) error
+
+	// Bind ties (instance, ref) to a conversation for ttl (0: for ever), durable and
+	// linearizable. The same again renews it; another conversation is ErrConflict.
+	Bind(ctx context.Context, instance, ref string, c core.ConversationID, ttl time.Duration) error
+	// Resolve returns the conversation of (instance, ref), or ErrNotFound.
+	Resolve(ctx context.Context, instance, ref string) (core.ConversationID, error)
+
+	// State and SetState keep small values of instances: compare-and-set,
+	// durable. nil is no value. ErrConflict if the value is not old.
+	State(ctx context.Context, instance, key string) ([]byte, error)
+	SetState(ctx context.Context, instance, key string, old, new []byte) error
+	// Secret and SetSecret keep secrets, encrypted at rest. ErrNotFound.
+	Secret(ctx context.Context, instance, name string) ([]byte, error)
+	SetSecret(ctx context.Context, instance, name string, value []byte) error
+
+	// Blob and PutBlob keep immutable values by the hash of their content.
+	Blob(ctx context.Context, hash string) ([]byte, error)
+	PutBlob(ctx context.Context, hash string, b []byte) error
+
+	// Quarantine keeps bad input that belongs to no conversation.
+	Quarantine(ctx context.Context, d Dead) error
+	// DeleteDead and DeleteQuarantined remove one, or return ErrNotFound.
+	// Replay of a dead letter is an Append to its conversation, then a delete.
+	DeleteDead(ctx context.Context, id string) error
+	DeleteQuarantined(ctx context.Context, id string) error
+
+	Reader() Reader
+
+	// Export writes the whole store, or what changed since a mark; Import
+	// reads it into an empty store.
+	Export(ctx context.Context, w io.Writer, since Mark) (Mark, error)
+	Import(ctx context.Context, r io.Reader) error
+
+	Health() Health
+	// Failed is closed when the store is broken and the process must stop.
+	Failed() <-chan struct{}
+	Close() error
+}
+
+// Mark is a point in a store's log, for incremental exports.
+type Mark uint64
+
+// Health is the state of a store.
+type Health struct {
+	OK        bool
+	Full      bool
+	FreeBytes uint64
+	Err       error
+}
+
+// Shard is a part of the conversations, owned by this node while ctx of
+// Serve's own lives.
+type Shard interface {
+	ID() int
+	// Feed yields a ref for every mail: first all that were stored before,
+	// then new ones as they are appended, per conversation by Seq, until ctx
+	// ends. The zero Ref marks the end of the backlog.
+	Feed(ctx context.Context) iter.Seq2[Ref, error]
+	// Mail returns the first stored mails of a conversation after seq, at most limit.
+	Mail(ctx context.Context, c core.ConversationID, after Seq, limit int) ([]Mail, error)
+	// Pending yields the outbox as it was at the time of the call, per conversation and lane in
+	// order, without bodies.
+	Pending(ctx context.Context) iter.Seq2[OutRef, error]
+	// Lane returns the commands of a lane after number n, in order, at most limit.
+	Lane(ctx context.Context, c core.ConversationID, lane Lane, after core.CommandID, limit int) ([]OutItem, error)
+	// Timers yields all armed timers.
+	Timers(ctx context.Context) iter.Seq2[Timer, error]
+	// Load returns a conversation's document and revision, or ErrNotFound.
+	Load(ctx context.Context, c core.ConversationID) ([]byte, Rev, error)
+	// Commit applies c and returns the new revision.
+	Commit(ctx context.Context, c *Commit) (Rev, error)
+}
+
+// Mail is a stored event.
+type Mail struct {
+	Seq  Seq
+	Body []byte
+}
+
+// Timer is the armed timer of a conversation.
+type Timer struct {
+	Conversation core.ConversationID
+	Due          time.Time
+}
+
+// Reader answers the console and the API. It may lag behind, never ahead.
+type Reader interface {
+	Document(ctx context.Context, c core.ConversationID) ([]byte, Rev, error)
+	// List returns conversations, the last changed first, that match f.
+	List(ctx context.Context, f Filter, cursor string, limit int) (Page[Listed], error)
+	// History returns entries of a conversation, newest first.
+	History(ctx context.Context, c core.ConversationID, cursor string, limit int) (Page[Entry], error)
+	// Kept returns the sent messages without a delivered receipt, oldest
+	// first, after the command after.
+	Kept(ctx context.Context, c core.ConversationID, after core.CommandID, limit int) ([]Kept, error)
+	// Outbox returns the commands of a conversation that have not ended.
+	Outbox(ctx context.Context, c core.ConversationID, limit int) ([]OutItem, error)
+	Dead(ctx context.Context, cursor string, limit int) (Page[Dead], error)
+	DeadLetter(ctx context.Context, id string) (Dead, error)
+	Quarantined(ctx context.Context, cursor string, limit int) (Page[Dead], error)
+	QuarantinedItem(ctx context.Context, id string) (Dead, error)
+}
+
+// Filter selects conversations; empty fields match all.
+type Filter struct{ Status, Service, Channel, ChatRef, Customer string }
+
+// Listed is a conversation in a list.
+type Listed struct {
+	ID    core.ConversationID
+	Index Index
+}
+
+// Page is a part of a list. Next is the cursor of the next one, "" at the end.
+type Page[T any] struct {
+	Items []T
+	Next  string
+}

@@ -1,0 +1,148 @@
+package sdk
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The interfaces below are optional. The gateway finds them by type assertion
+// on the value that open returned (Validator: on the settings). Unless said
+// otherwise the methods are called from many goroutines, never two at a time
+// for one conversation, and return within ctx's deadline.
+
+// WebhookReceiver takes the HTTP requests to /hooks/<instance>/…, raw. It
+// checks signatures on the raw body. The response is written only when every
+// event of it is durable; if that fails, the client gets 503 instead.
+//
+// Answer an unauthentic request with 401, an unreadable one with 400. If a
+// request is authentic and still cannot be read, set Quarantine: the gateway
+// keeps its raw bytes for a person.
+type WebhookReceiver interface {
+	Webhook(ctx context.Context, r *WebhookRequest) (WebhookResponse, error)
+}
+
+// WebhookRequest is one HTTP request. Body is at most the configured limit.
+type WebhookRequest struct {
+	Method     string
+	Path       string // below /hooks/<instance>: "" or with a leading slash
+	Query      string // raw, without "?"
+	Header     http.Header
+	Body       []byte
+	RemoteAddr string // IP address
+	URL        string // as the platform called it, under the public URL
+}
+
+// WebhookResponse is the answer to the client and what the request meant.
+type WebhookResponse struct {
+	Status     int // 0: 200
+	Header     http.Header
+	Body       []byte
+	Events     []Event
+	Quarantine string // why an authentic request could not be read; "": it could
+}
+
+// ChatPoller is asked for the news of each open chat, again and again. At most
+// one poll per chat is under way. Cursor is what the last poll that brought
+// something returned, nil at first. An error is retried; [ErrChatGone] ends
+// the chat.
+type ChatPoller interface {
+	Poll(ctx context.Context, c Chat, cursor []byte) (PollResult, error)
+}
+
+// AccountPoller is asked for the news of the whole instance.
+type AccountPoller interface {
+	PollAccount(ctx context.Context, cursor []byte) (PollResult, error)
+}
+
+// PollResult is what a poll brought. Events and Cursor become durable
+// together; an empty result with an equal cursor writes nothing.
+type PollResult struct {
+	Events []Event
+	Cursor []byte
+	Next   time.Duration // wait before the next poll; 0 lets the gateway choose
+}
+
+// Listener has sockets or sessions of its own. Listen runs from the moment the
+// instance may receive until ctx ends, and returns nil then; an error makes
+// the gateway call it again after a pause. emit is safe for concurrent use,
+// blocks under pressure, and returns nil once the events are durable: only
+// then may the far side be told so.
+type Listener interface {
+	Listen(ctx context.Context, emit func(context.Context, ...Event) error) error
+}
+
+// SocketUpgrader takes WebSocket connections to /hooks/<instance>/…, at the
+// gateway's own port. conn carries the payload of binary messages; ServeSocket
+// owns it and returns when it is done with it. Subprotocols names what is
+// accepted, in order of preference.
+type SocketUpgrader interface {
+	Subprotocols() []string
+	ServeSocket(ctx context.Context, r *WebhookRequest, conn net.Conn) error
+}
+
+// Validator is implemented by a settings struct: a live check of settings that
+// are not saved yet, such as a call with the credentials. The error is shown
+// to the person who saves.
+type Validator interface {
+	Validate(ctx context.Context) error
+}
+
+// CustomerTyper shows the customer that somebody is typing. Channels.
+type CustomerTyper interface {
+	TypingToCustomer(ctx context.Context, to Customer, on bool) error
+}
+
+// ChatTyper shows the agent that the customer is typing. Connectors.
+type ChatTyper interface {
+	TypingToChat(ctx context.Context, c Chat, on bool) error
+}
+
+// Receipter tells the agent what became of a message: status is delivered,
+// read or failed. Connectors.
+type Receipter interface {
+	Receipt(ctx context.Context, c Chat, messageID, status, reason string) error
+}
+
+// Transferrer moves a chat to another queue, team or agent. Connectors.
+type Transferrer interface {
+	Transfer(ctx context.Context, c Chat, target string) error
+}
+
+// Holder puts a chat on hold or takes it back. Connectors.
+type Holder interface {
+	Hold(ctx context.Context, c Chat, on bool) error
+}
+
+// Reopener opens a closed chat again. Connectors.
+type Reopener interface {
+	Reopen(ctx context.Context, c Chat) (ChatRef, error)
+}
+
+// Updater tells the vendor that the customer's profile or the chat's
+// attributes changed. Connectors.
+type Updater interface {
+	Update(ctx context.Context, c Chat) error
+}
+
+// EventSender sends a custom event to the vendor. Connectors.
+type EventSender interface {
+	SendEvent(ctx context.Context, c Chat, name string, params map[string]string) error
+}
+
+// Caller places a voice call; its outcome comes as call_ events. Channels. A
+// call whose answer was lost is never placed again.
+type Caller interface {
+	Call(ctx context.Context, to Customer, m Message) (Receipt, error)
+}
+
+// TokenRegistrar binds an app's push token to a customer. Channels.
+type TokenRegistrar interface {
+	Register(ctx context.Context, to Customer, token string) error
+}
+
+// Closer is called once, after the last call, when the instance is closed.
+type Closer interface {
+	CloseInstance(ctx context.Context) error
+}

@@ -1,0 +1,50 @@
+package sdk
+
+import "time"
+
+// Capabilities say as data what a driver and its far side can do. The splitter,
+// forms, checks of rules and documents are made from them.
+type Capabilities struct {
+	ChannelType  string    // of a channel: rtm, sms, facebook, twitter, wechat, voice, push
+	Text         TextLimit // of one message that leaves the gateway through this driver
+	MediaTypes   []string  // MIME types it takes, such as "image/*"; none: no attachments
+	QuickReplies bool
+
+	Receipts      bool // it reports message_delivered or message_read
+	ReceiptsByRef bool // its receipts name the provider's message id and no customer
+
+	TypingIn, TypingOut bool
+	TypingTTL           time.Duration // typing expires if no stop comes; 0: 4 s
+
+	// Events are those of chat_idle and customer_unattended that the vendor
+	// sends itself; the gateway's own timers do not run for them.
+	Events []string
+
+	// IdempotentSend says that the far side drops a message whose ID it has
+	// seen. Then an unanswered send is simply sent again.
+	IdempotentSend bool
+
+	DedupFor       time.Duration // how long the far side may repeat an event; 0: 24 h
+	Rate           float64       // messages per second for an instance, 0: no limit
+	Burst          int
+	UndeliveredFor time.Duration // how long sent messages wait for Host.Undelivered; 0: not kept
+	NeedsPublicURL bool
+}
+
+// TextUnit is what a text limit counts.
+type TextUnit int
+
+// The units.
+const (
+	UTF16    TextUnit = iota // UTF-16 code units
+	Rune                     // Unicode code points
+	Byte                     // bytes of UTF-8
+	Grapheme                 // user-perceived characters
+	GSM7                     // septets of GSM 03.38, or UTF-16 units where the text needs UCS-2
+)
+
+// TextLimit is the longest text of one message; Limit 0 means no limit.
+type TextLimit struct {
+	Limit int
+	Unit  TextUnit
+}

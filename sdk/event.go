@@ -1,0 +1,77 @@
+package sdk
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The types of events that drivers report. A type that is not in this list is
+// a custom event of that name, never dropped.
+const (
+	CustomerMessage    = "customer_message"
+	IncomingMessage    = "incoming_message" // the agent's
+	ChatOpened         = "chat_opened"
+	ChatQueued         = "chat_queued"
+	ChatAssigned       = "chat_assigned"
+	ChatTransferred    = "chat_transferred"
+	ChatHeld           = "chat_held"
+	ChatResumed        = "chat_resumed"
+	ChatReopened       = "chat_reopened"
+	ChatRejected       = "chat_rejected"
+	ChatIdle           = "chat_idle"
+	ChatClosed         = "chat_closed"
+	CustomerUnattended = "customer_unattended"
+	AgentJoined        = "agent_joined"
+	AgentLeft          = "agent_left"
+	MessageDelivered   = "message_delivered"
+	MessageRead        = "message_read"
+	MessageFailed      = "message_failed"
+	CallAnswered       = "call_answered"
+	CallDigits         = "call_digits"
+	CallEnded          = "call_ended"
+	SurveyRated        = "survey_rated"
+	CustomEvent        = "custom_event"
+	FlowTriggered      = "flow_triggered"
+)
+
+// Event is a fact from outside.
+//
+// It is addressed by Customer.Address (what happens on a channel) or by Ref, a
+// chat id or the id of a message we sent. The events that Poll returns need
+// neither: they belong to the chat that was polled.
+type Event struct {
+	Type     string
+	ID       string    // the provider's, for deduplication; "" is never a duplicate
+	At       time.Time // the provider's clock; zero means now
+	Customer Customer
+	Ref      string
+
+	Text        string
+	Attachments []Attachment
+	QuickReply  *QuickReply
+	MessageID   string // customer_message: the customer's; receipts: the message they are about
+	Agent       Agent
+	Queue       string
+	Position    *int
+	EstWait     *time.Duration
+	IdleTime    *time.Duration
+	WaitTime    *time.Duration
+	Reason      string // chat_closed, chat_rejected, agent_left, call_ended, message_failed
+	ReasonCode  string
+	Kind        string // chat_transferred: queue, agent, skill
+	From, To    string
+	Status      string // chat_closed
+	By          string // chat_closed: agent, customer, system
+	TimedOut    bool
+	EventName   string            // custom_event
+	Params      map[string]string // custom_event, flow_triggered
+	Code        string            // message_failed
+	CallID      string
+	Digits      string
+	Duration    *time.Duration
+	Score       *float64
+	Comment     string
+	URLPush     string
+	Payload     json.RawMessage // the vendor's own JSON
+	Private     bool            // must never reach the customer
+}

@@ -1,0 +1,40 @@
+package sdk
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Host is what the gateway does for an instance. It is safe for concurrent use
+// and lives as long as the instance.
+type Host interface {
+	// Instance is the name of the instance in gateway.hcl.
+	Instance() string
+	// PublicURL is the address of the instance's hook as platforms see it,
+	// such as "https://gw.example.com/hooks/shop", or "" if none is configured.
+	PublicURL() string
+	// DataDir is a directory for files that may be lost.
+	DataDir() string
+	Log() *slog.Logger
+	// HTTP is a client with limits and tracing for calls to the far side.
+	HTTP() *http.Client
+	Now() time.Time
+
+	// State returns the instance's value under key, nil if there is none.
+	State(ctx context.Context, key string) ([]byte, error)
+	// SetState replaces old by new, durable when it returns; [ErrConflict] if
+	// the value is not old. nil stands for no value.
+	SetState(ctx context.Context, key string, old, new []byte) error
+	// SaveSecret replaces one secret of the settings, encrypted and durable
+	// when it returns, such as a rotated refresh token.
+	SaveSecret(ctx context.Context, name, value string) error
+	// Undelivered returns the messages sent to address that have no delivered
+	// receipt, oldest first, from the one after the message id after ("": from
+	// the start), at most limit (0: 100). It needs Capabilities.UndeliveredFor.
+	Undelivered(ctx context.Context, address, after string, limit int) ([]Message, error)
+	// CustomerTyping and ChatTyping report typing. It may be dropped.
+	CustomerTyping(address string, on bool)
+	ChatTyping(ref ChatRef, on bool)
+}

@@ -1,0 +1,81 @@
+package sdk
+
+import "time"
+
+// Customer is who writes: an address on the channel and what is known of the
+// person. Empty fields are unknown.
+type Customer struct {
+	Address    string // phone number, page-scoped id, RTM user id
+	Name       string
+	FirstName  string
+	LastName   string
+	Locale     string            // BCP 47, such as "de-CH"
+	Timezone   string            // IANA, such as "Europe/Zurich"
+	Addresses  map[string]string // further addresses by channel type
+	Attributes map[string]string
+}
+
+// Agent is a person, or a bot, in the contact center.
+type Agent struct{ ID, Name string }
+
+// Chat is the vendor's side of a conversation.
+type Chat struct {
+	Conversation string  // the gateway's id, 32 hex digits
+	Number       int     // counts the conversation's chats from 1
+	Ref          ChatRef // "" in Open
+	Customer     Customer
+	Channel      string // instance
+	ChannelType  string // rtm, sms, …
+	Service      string
+	Attributes   map[string]string
+}
+
+// AuthorKind says who wrote a message.
+type AuthorKind int
+
+// The kinds of authors.
+const (
+	AuthorUnknown  AuthorKind = iota
+	AuthorCustomer            // the customer
+	AuthorAgent               // a person in the contact center
+	AuthorBot                 // a program in place of an agent
+	AuthorSystem              // the gateway: it tells the agent something
+	AuthorRule                // a rule or flow; what an agent gets is a copy, to be marked automatic
+)
+
+// Message is one message on its way out, or one part of one.
+type Message struct {
+	ID           string // idempotency key, the same on every attempt; at most 64 of [0-9a-z.]
+	Text         string
+	Attachments  []Attachment
+	QuickReplies []QuickReply
+	Author       AuthorKind
+	Agent        Agent
+	Part, Parts  int  // from 1; Parts is 1 unless the text was split
+	Attempt      int  // from 1
+	Late         bool // an operator replayed it
+	Resent       bool // an earlier attempt ended without an answer: it may have arrived
+	URLPush      string
+	At           time.Time
+	ReplyTo      string
+	Extras       map[string]string
+}
+
+// Attachment is a file by reference.
+type Attachment struct {
+	URL     string
+	MediaID string // in the gateway's media store
+	MIME    string
+	Name    string
+	Bytes   int64
+	Caption string
+}
+
+// QuickReply is a button: the customer sees Title, the event carries Payload.
+type QuickReply struct{ Title, Payload string }
+
+// Receipt is what the far side said of a message it took.
+type Receipt struct {
+	MessageID string // the far side's id of the message, "" if it has none
+	Delivered bool   // it has also confirmed the delivery
+}

@@ -54,7 +54,7 @@ func Errorf(pos Pos, format string, args ...any) *Problem {
 
 // Error returns the one-line form, "file:line:column: summary; hint".
 func (p *Problem) Error() string {
-	s := p.Pos.String() + ": " + p.Summary
+	s := p.String() + ": " + p.Summary
 	if p.Hint != "" {
 		s += "; " + p.Hint
 	}
@@ -95,7 +95,7 @@ func (ps Problems) Err() error {
 }
 
 func (ps Problems) sorted() Problems {
-	byPlace := func(a, b *Problem) int { return a.Pos.Compare(b.Pos) }
+	byPlace := func(a, b *Problem) int { return a.Compare(b.Pos) }
 	if slices.IsSortedFunc(ps, byPlace) {
 		return ps
 	}

@@ -15,8 +15,8 @@ const textWidth = 100
 // and a caret under the place. src is the whole text of the file; nothing in
 // it reaches the terminal as a control character.
 //
-//	rules.d/a.yaml:3:9: unknown key "whn"; did you mean "when"?
-//	  3 |   - whn: true
+//	rules.d/a.yaml:3:9: unknown key "wen"; did you mean "when"?
+//	  3 |   - wen: true
 //	    |     ^
 func (p *Problem) Text(src string) string {
 	lines := strings.Split(src, "\n")

@@ -1140,7 +1140,8 @@ type InstanceState struct {
 	Ok            bool                   `protobuf:"varint,1,opt,name=ok,proto3" json:"ok,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	Problems      []*Problem             `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
-	Retry         bool                   `protobuf:"varint,4,opt,name=retry,proto3" json:"retry,omitempty"` // not ok for now, such as a vendor that does not answer
+	Retry         bool                   `protobuf:"varint,4,opt,name=retry,proto3" json:"retry,omitempty"`              // not ok for now, such as a vendor that does not answer
+	Subprotocols  []string               `protobuf:"bytes,5,rep,name=subprotocols,proto3" json:"subprotocols,omitempty"` // of the WebSockets it takes, in order of preference
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,6 +1202,13 @@ func (x *InstanceState) GetRetry() bool {
 		return x.Retry
 	}
 	return false
+}
+
+func (x *InstanceState) GetSubprotocols() []string {
+	if x != nil {
+		return x.Subprotocols
+	}
+	return nil
 }
 
 type ValidateRequest struct {
@@ -4411,12 +4419,13 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\")\n" +
 	"\vInstanceRef\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\tR\binstance\"\x87\x01\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\"\xab\x01\n" +
 	"\rInstanceState\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x126\n" +
 	"\bproblems\x18\x03 \x03(\v2\x1a.gateway.plugin.v1.ProblemR\bproblems\x12\x14\n" +
-	"\x05retry\x18\x04 \x01(\bR\x05retry\"\xeb\x01\n" +
+	"\x05retry\x18\x04 \x01(\bR\x05retry\x12\"\n" +
+	"\fsubprotocols\x18\x05 \x03(\tR\fsubprotocols\"\xeb\x01\n" +
 	"\x0fValidateRequest\x12\x16\n" +
 	"\x06driver\x18\x01 \x01(\tR\x06driver\x12\x1a\n" +
 	"\bsettings\x18\x02 \x01(\fR\bsettings\x12I\n" +

@@ -49,7 +49,8 @@ type PluginClient interface {
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*Problems, error)
 	// OpenInstance makes an instance. It is idempotent by (instance, revision):
 	// the same again is a no-op, another revision replaces the settings.
-	// The instance may send, but must not receive before Activate.
+	// The instance may send, but must not receive before Activate. Opening may
+	// need the host's services: the host starts Exchange first.
 	OpenInstance(ctx context.Context, in *InstanceSpec, opts ...grpc.CallOption) (*InstanceState, error)
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(ctx context.Context, in *InstanceRef, opts ...grpc.CallOption) (*Empty, error)
@@ -151,7 +152,8 @@ type PluginServer interface {
 	Validate(context.Context, *ValidateRequest) (*Problems, error)
 	// OpenInstance makes an instance. It is idempotent by (instance, revision):
 	// the same again is a no-op, another revision replaces the settings.
-	// The instance may send, but must not receive before Activate.
+	// The instance may send, but must not receive before Activate. Opening may
+	// need the host's services: the host starts Exchange first.
 	OpenInstance(context.Context, *InstanceSpec) (*InstanceState, error)
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(context.Context, *InstanceRef) (*Empty, error)

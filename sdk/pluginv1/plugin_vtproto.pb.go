@@ -270,6 +270,11 @@ func (m *InstanceState) CloneVT() *InstanceState {
 		}
 		r.Problems = tmpContainer
 	}
+	if rhs := m.Subprotocols; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Subprotocols = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -2145,6 +2150,15 @@ func (m *InstanceState) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Subprotocols) > 0 {
+		for iNdEx := len(m.Subprotocols) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Subprotocols[iNdEx])
+			copy(dAtA[i:], m.Subprotocols[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Subprotocols[iNdEx])))
+			i--
+			dAtA[i] = 0x2a
+		}
 	}
 	if m.Retry {
 		i--
@@ -5653,6 +5667,12 @@ func (m *InstanceState) SizeVT() (n int) {
 	if m.Retry {
 		n += 2
 	}
+	if len(m.Subprotocols) > 0 {
+		for _, s := range m.Subprotocols {
+			l = len(s)
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -9023,6 +9043,38 @@ func (m *InstanceState) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Retry = bool(v != 0)
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Subprotocols", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Subprotocols = append(m.Subprotocols, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

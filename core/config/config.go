@@ -1,0 +1,202 @@
+// Package config reads gateway.hcl into a checked Config. Every mistake is
+// reported with its place, all of them in one go.
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/openccsp/gateway/core/diag"
+)
+
+// MaxBytes is the largest gateway.hcl that Parse reads. It also bounds how
+// deep the parser can recurse.
+const MaxBytes = 256 << 10
+
+// Config is a checked gateway.hcl:
+//
+//	listen      = ":8080"                    # hooks; default ":8080"
+//	public_url  = "https://gw.example.com"   # what platforms call; default none
+//	data_dir    = "data"                     # default "data"
+//	rules_dir   = "rules.d"                  # default "rules.d"
+//	plugin_dirs = ["plugins"]                # default ["plugins"]
+//	key_file    = "gateway.key"              # default "gateway.key"
+//
+//	admin { … }                              # see Admin
+//	log { … }                                # see Log
+//	limits { … }                             # see Limits
+//	store "badger" { … }                     # see Store
+//	integration "<driver>" "<name>" { … }    # see Instance
+//	channel "<driver>" "<name>" { … }        # see Instance
+//	endpoint "<name>" { … }                  # see Endpoint
+//	service "<name>" { … }                   # see Service
+//
+// Relative paths are relative to the folder of gateway.hcl; here they are
+// already joined with it. Any value may use env("NAME") and file("path"); what
+// they give is secret where it ends up in a Secret or in Settings.
+type Config struct {
+	File string // as the user gave it
+	Dir  string // its folder
+
+	Listen     string
+	PublicURL  string // without a trailing slash; "": not known
+	DataDir    string
+	RulesDir   string
+	PluginDirs []string
+	KeyFile    string
+
+	Admin  Admin
+	Log    Log
+	Limits Limits
+	Store  Store
+
+	Integrations []*Instance // in the order of the file, like all lists here
+	Channels     []*Instance
+	Endpoints    []*Endpoint
+	Services     []*Service
+
+	// Warnings do not keep the gateway from starting: literal secrets,
+	// channels without a service.
+	Warnings diag.Problems
+
+	listenAt, adminAt diag.Pos
+}
+
+// ListenAt returns the place of listen, or of the file if it has none.
+func (c *Config) ListenAt() diag.Pos { return c.listenAt }
+
+// AdminListenAt returns the place of listen in the admin block, or of the file
+// if it has none.
+func (c *Config) AdminListenAt() diag.Pos { return c.adminAt }
+
+// Instances returns the integrations, then the channels.
+func (c *Config) Instances() []*Instance {
+	all := make([]*Instance, 0, len(c.Integrations)+len(c.Channels))
+	return append(append(all, c.Integrations...), c.Channels...)
+}
+
+// Load reads and checks file. Mistakes in it are an error that is a
+// diag.Problems; any other error is about reading the file.
+func Load(file string) (*Config, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c, ps := Parse(src, file)
+	if err := ps.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Parse checks src, the text of file, and returns every mistake found. The
+// Config is never nil, but unless there are no problems it lacks what was
+// wrong. Parse reads the environment, and the files that src names.
+func Parse(src []byte, file string) (*Config, diag.Problems) {
+	c := &Config{File: file, Dir: filepath.Dir(file)}
+	r := &reader{dir: c.Dir, start: diag.Pos{File: file, Line: 1, Column: 1}}
+	r.functions()
+	if len(src) > MaxBytes {
+		r.problems = append(r.problems, diag.Errorf(r.start, "the file has %d bytes, at most %d are read", len(src), MaxBytes))
+		return c, r.problems
+	}
+	if !r.checkNumbers(src, file) {
+		return c, r.problems
+	}
+	f, diags := hclsyntax.ParseConfig(src, file, hcl.InitialPos)
+	r.report(diags)
+	if diags.HasErrors() {
+		return c, r.problems
+	}
+	c.read(r, f.Body)
+	c.Warnings = r.warnings
+	return c, r.problems
+}
+
+// checkNumbers refuses numbers such as 1e999999999, whose text would fill the
+// memory.
+func (r *reader) checkNumbers(src []byte, file string) bool {
+	tokens, _ := hclsyntax.LexConfig(src, file, hcl.InitialPos) // the parser reports the same problems
+	for _, t := range tokens {
+		if t.Type != hclsyntax.TokenNumberLit {
+			continue
+		}
+		if i := bytes.IndexAny(t.Bytes, "eE"); i >= 0 && len(t.Bytes)-i > len("e+99") {
+			r.problem(at(t.Range), "number %s is too long", t.Bytes)
+		}
+	}
+	return len(r.problems) == 0
+}
+
+var schema = &hcl.BodySchema{
+	Attributes: optional("listen", "public_url", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
+	Blocks: []hcl.BlockHeaderSchema{
+		{Type: "admin"},
+		{Type: "log"},
+		{Type: "limits"},
+		{Type: "store", LabelNames: []string{"engine"}},
+		{Type: "integration", LabelNames: []string{"driver", "name"}},
+		{Type: "channel", LabelNames: []string{"driver", "name"}},
+		{Type: "endpoint", LabelNames: []string{"name"}},
+		{Type: "service", LabelNames: []string{"name"}},
+	},
+}
+
+func (c *Config) read(r *reader, body hcl.Body) {
+	b := r.body(body, schema)
+	c.Listen, c.listenAt = b.address("listen", ":8080")
+	c.PublicURL = strings.TrimRight(b.url("public_url"), "/")
+	c.DataDir = r.path(b.text("data_dir", "data"))
+	c.RulesDir = r.path(b.text("rules_dir", "rules.d"))
+	c.KeyFile = r.path(b.text("key_file", "gateway.key"))
+	c.PluginDirs = c.readPluginDirs(b)
+
+	c.readAdmin(b.one("admin"))
+	c.Log = readLog(b.one("log"))
+	c.Limits = readLimits(b.one("limits"))
+	c.Store = readStore(b.one("store"))
+	for _, block := range b.content.Blocks {
+		switch block.Type {
+		case "integration":
+			c.Integrations = append(c.Integrations, readInstance(r, block, Integration))
+		case "channel":
+			c.Channels = append(c.Channels, readInstance(r, block, Channel))
+		case "endpoint":
+			c.Endpoints = append(c.Endpoints, readEndpoint(r, block))
+		}
+	}
+	n := c.names(r)
+	for _, block := range b.content.Blocks {
+		if block.Type == "service" {
+			c.Services = append(c.Services, readService(r, block, n))
+		}
+	}
+	c.checkServices(r, n)
+}
+
+func (c *Config) readPluginDirs(b *block) []string {
+	dirs := []string{"plugins"}
+	if b.has("plugin_dirs") {
+		dirs = nil
+		for _, d := range b.texts("plugin_dirs") {
+			dirs = append(dirs, d.value)
+		}
+	}
+	for i, d := range dirs {
+		dirs[i] = b.r.path(d)
+	}
+	return dirs
+}
+
+// path joins a relative p with the folder of gateway.hcl.
+func (r *reader) path(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(r.dir, p)
+}

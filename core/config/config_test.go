@@ -1,0 +1,180 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/diag"
+)
+
+const full = `
+listen      = "127.0.0.1:0"
+public_url  = "https://gw.example.com/"
+data_dir    = "/var/lib/gateway"
+rules_dir   = "rules"
+plugin_dirs = ["a", "/b"]
+key_file    = "k"
+
+admin { listen = "127.0.0.1:9" }
+log {
+  format = "json"
+  level  = "debug"
+}
+limits {
+  body         = "2MiB"
+  connections  = 5
+  read_timeout = "7s"
+}
+store "badger" {
+  retention = "1d12h"
+  watermark = "2GiB"
+}
+integration "enghouse" "tenant" {
+  message_routing = true
+  settings {
+    base_url = "https://ccsp.example.com"
+    priority = -1
+    tls      = { ca = "ca.pem", key = env("TEST_KEY") }
+    header   = "Bearer ${env("TEST_KEY")}"
+  }
+  dispatch {
+    ambiguous = "dead"
+    max_parts = 3
+    lane_age  = "1h"
+  }
+}
+integration "bot" "helper" {}
+channel "rtm" "webshop" {
+  settings { app_id = "webshop" }
+}
+endpoint "ops" {
+  url           = "https://ops.example.com/hook"
+  secret        = file("ops.secret")
+  allow_private = true
+}
+service "retail" {
+  integration      = "tenant"
+  bot              = "helper"
+  channels         = ["webshop"]
+  forward          = "bot+ccsp"
+  timezone         = "Europe/Zurich"
+  locale           = "de-CH"
+  idle_after       = "10m"
+  unattended_after = ["30m", "15m", "30m"]
+  close_after      = "2h"
+}
+`
+
+func TestParse(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TEST_KEY", `k"1`)
+	if err := os.WriteFile(filepath.Join(dir, "ops.secret"), []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, ps := config.Parse([]byte(full), filepath.Join(dir, "gateway.hcl"))
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Warnings.Err(); err != nil {
+		t.Errorf("warnings: %v", err)
+	}
+
+	tenant, retail, ops := c.Integrations[0], c.Services[0], c.Endpoints[0]
+	got := []any{
+		c.Listen, c.PublicURL, c.DataDir, c.RulesDir, c.PluginDirs, c.KeyFile,
+		c.Admin.Listen, c.Log.Format, c.Log.Level.String(),
+		c.Limits.Body, c.Limits.Connections, c.Limits.ReadTimeout, c.Limits.Header,
+		c.Store.Retention, c.Store.Watermark, c.Store.Ballast,
+		tenant.Driver, tenant.Name, tenant.MessageRouting, tenant.Dispatch,
+		string(tenant.Settings.JSON()), tenant.Settings.Hidden,
+		string(c.Integrations[1].Settings.JSON()), c.Channels[0].Dispatch,
+		ops.URL, ops.Secret.Reveal(), ops.AllowPrivate,
+		retail.Integration, retail.Bot, retail.Channels, retail.Forward, retail.Timezone.String(), retail.Locale,
+		retail.IdleAfter, retail.UnattendedAfter, retail.CloseAfter,
+	}
+	want := []any{
+		"127.0.0.1:0", "https://gw.example.com", "/var/lib/gateway", filepath.Join(dir, "rules"),
+		[]string{filepath.Join(dir, "a"), "/b"}, filepath.Join(dir, "k"),
+		"127.0.0.1:9", "json", "DEBUG",
+		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
+		36 * time.Hour, int64(2 << 30), int64(256 << 20),
+		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour},
+		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
+		[]string{"header", "tls.key"},
+		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},
+		"https://ops.example.com/hook", "s3cret", true,
+		"tenant", "helper", []string{"webshop"}, config.ForwardBoth, "Europe/Zurich", "de-CH",
+		10 * time.Minute, []time.Duration{15 * time.Minute, 30 * time.Minute}, 2 * time.Hour,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+func TestParseDefaults(t *testing.T) {
+	c, ps := config.Parse(nil, "etc/gateway.hcl")
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	got := []any{c.Listen, c.Admin.Listen, c.DataDir, c.RulesDir, c.KeyFile, c.PluginDirs, c.Store, c.Log}
+	want := []any{":8080", "127.0.0.1:8081", "etc/data", "etc/rules.d", "etc/gateway.key", []string{"etc/plugins"},
+		config.Store{Engine: "badger", Retention: 30 * 24 * time.Hour, Watermark: 1 << 30, Ballast: 256 << 20}, config.Log{}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+// TestDefaultFile keeps the gateway.hcl of the repository without problems.
+func TestDefaultFile(t *testing.T) {
+	c, err := config.Load("../../gateway.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Warnings.Err(); err != nil {
+		t.Errorf("warnings: %v", err)
+	}
+	if len(c.Services) != 1 || c.Services[0].Name != "demo" {
+		t.Errorf("services = %v, want demo alone", c.Services)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	if _, err := config.Load(filepath.Join(t.TempDir(), "none.hcl")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("err = %v, want fs.ErrNotExist", err)
+	}
+	file := filepath.Join(t.TempDir(), "gateway.hcl")
+	if err := os.WriteFile(file, []byte("listn = 1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load(file)
+	ps, ok := errors.AsType[diag.Problems](err)
+	if !ok || len(ps) != 1 || ps[0].Line != 1 {
+		t.Errorf("err = %v, want one problem", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(full)
+	f.Add("channel \"a\" {}\nservice {}")
+	f.Add("admin {}\nadmin {}\nstore \"nats\" {}")
+	f.Add("listen = [for x in [1]: x]\nlimits { body = 1e400 }")
+	f.Add("channel \"a\" \"b\" { settings { x = {y = [null, env(\"\")]} } }")
+	f.Fuzz(func(t *testing.T, src string) {
+		c, ps := config.Parse([]byte(src), "gateway.hcl")
+		if c == nil {
+			t.Fatal("no Config")
+		}
+		for _, p := range append(ps, c.Warnings...) {
+			if p.File == "" || p.Line < 1 || p.Column < 1 || p.Summary == "" {
+				t.Errorf("Parse(%q): %#v has no place or no text", src, p)
+			}
+		}
+	})
+}

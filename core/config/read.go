@@ -1,0 +1,328 @@
+package config
+
+import (
+	"fmt"
+	"math/big"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/openccsp/gateway/core/diag"
+)
+
+// A reader collects the problems of one file.
+type reader struct {
+	dir      string // of the file
+	start    diag.Pos
+	eval     *hcl.EvalContext
+	problems diag.Problems
+	warnings diag.Problems
+}
+
+// problem adds a problem. What follows the last semicolon of format is its hint.
+func (r *reader) problem(pos diag.Pos, format string, args ...any) {
+	r.problems = append(r.problems, newProblem(pos, format, args...))
+}
+
+func (r *reader) warn(pos diag.Pos, format string, args ...any) {
+	r.warnings = append(r.warnings, newProblem(pos, format, args...))
+}
+
+func newProblem(pos diag.Pos, format string, args ...any) *diag.Problem {
+	p := diag.Errorf(pos, format, args...)
+	if i := strings.LastIndex(p.Summary, "; "); i >= 0 && strings.Contains(format, "; ") {
+		p.Summary, p.Hint = p.Summary[:i], p.Summary[i+2:]
+	}
+	return p
+}
+
+// report turns HCL's diagnostics into problems of our own form.
+func (r *reader) report(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		pos := r.start
+		if d.Subject != nil {
+			pos = at(*d.Subject)
+		}
+		text := d.Detail
+		if e, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && e.FunctionCallError() != nil {
+			text = e.FunctionCallError().Error()
+		}
+		p := &diag.Problem{Pos: pos, Summary: sentence(text)}
+		if s, hint, ok := strings.Cut(p.Summary, ". "); ok {
+			p.Summary, p.Hint = s, sentence(hint)
+		}
+		if d.Severity == hcl.DiagError {
+			r.problems = append(r.problems, p)
+		} else {
+			r.warnings = append(r.warnings, p)
+		}
+	}
+}
+
+// sentence returns s without its capital and its full stop.
+func sentence(s string) string {
+	c, n := utf8.DecodeRuneInString(s)
+	if next, _ := utf8.DecodeRuneInString(s[n:]); unicode.IsLower(next) || next == ' ' {
+		s = string(unicode.ToLower(c)) + s[n:]
+	}
+	return strings.TrimSuffix(s, ".")
+}
+
+// at returns the place where rng begins.
+func at(rng hcl.Range) diag.Pos {
+	return diag.Pos{File: rng.Filename, Line: max(rng.Start.Line, 1), Column: max(rng.Start.Column, 1)}
+}
+
+// A block is the body of one block, or of the file.
+type block struct {
+	r       *reader
+	content *hcl.BodyContent
+	pos     diag.Pos // of the block's header
+	labels  []text
+}
+
+// text is a string and where it stands.
+type text struct {
+	value string
+	pos   diag.Pos
+}
+
+func optional(names ...string) []hcl.AttributeSchema {
+	var as []hcl.AttributeSchema
+	for _, name := range names {
+		as = append(as, hcl.AttributeSchema{Name: name})
+	}
+	return as
+}
+
+func (r *reader) body(body hcl.Body, schema *hcl.BodySchema) *block {
+	content, diags := body.Content(schema)
+	r.report(diags)
+	return &block{r: r, content: content, pos: r.start}
+}
+
+func (r *reader) block(b *hcl.Block, schema *hcl.BodySchema) *block {
+	opened := r.body(b.Body, schema)
+	opened.pos = at(b.DefRange)
+	for i, l := range b.Labels {
+		opened.labels = append(opened.labels, text{l, at(b.LabelRanges[i])})
+	}
+	return opened
+}
+
+// one returns the only block of a type. Without one it returns an empty block,
+// which reads as defaults; a second one is a problem.
+func (b *block) one(typ string) *block {
+	schema := inner[typ]
+	var first *block
+	for _, hb := range b.content.Blocks.OfType(typ) {
+		if first != nil {
+			b.r.problem(at(hb.DefRange), "a second %s block; the first is at line %d", typ, first.pos.Line)
+			continue
+		}
+		first = b.r.block(hb, schema)
+	}
+	if first == nil {
+		return &block{r: b.r, content: &hcl.BodyContent{}, pos: b.pos}
+	}
+	return first
+}
+
+// has reports whether the block has the attribute.
+func (b *block) has(name string) bool { return b.content.Attributes[name] != nil }
+
+// at returns the place of an attribute's value, or of the block without it.
+func (b *block) at(name string) diag.Pos {
+	if a := b.content.Attributes[name]; a != nil {
+		return at(a.Expr.Range())
+	}
+	return b.pos
+}
+
+// value returns an attribute's value as type want. It is false if the
+// attribute is absent, null, or wrong; the last is a problem.
+func (b *block) value(name string, want cty.Type) (v cty.Value, secret, ok bool) {
+	a := b.content.Attributes[name]
+	if a == nil {
+		return cty.NilVal, false, false
+	}
+	return b.r.evaluate(a.Expr, name, want)
+}
+
+func (r *reader) evaluate(e hcl.Expression, name string, want cty.Type) (v cty.Value, secret, ok bool) {
+	v, diags := e.Value(r.eval)
+	r.report(diags)
+	if diags.HasErrors() {
+		return cty.NilVal, false, false
+	}
+	v, marks := v.UnmarkDeep()
+	if v.IsNull() {
+		return cty.NilVal, false, false
+	}
+	v, err := convert.Convert(v, want)
+	if err != nil || !v.IsWhollyKnown() {
+		r.problem(at(e.Range()), "%s is not a %s", name, want.FriendlyName())
+		return cty.NilVal, false, false
+	}
+	return v, len(marks) > 0, true
+}
+
+// text returns a string that is not empty; fallback if the attribute is absent.
+func (b *block) text(name, fallback string) string {
+	v, _, ok := b.value(name, cty.String)
+	if !ok {
+		return fallback
+	}
+	if v.AsString() == "" {
+		b.r.problem(b.at(name), "%s is empty", name)
+		return fallback
+	}
+	return v.AsString()
+}
+
+// oneOf is text that must be one of known.
+func (b *block) oneOf(name, fallback string, known ...string) string {
+	s := b.text(name, fallback)
+	if s != fallback && !slices.Contains(known, s) {
+		b.r.problem(b.at(name), "%s %q is not known; %s", name, s, hint(s, known))
+	}
+	return s
+}
+
+// hint says what was probably meant, or else what there is.
+func hint(s string, known []string) string {
+	if near := diag.Suggest(s, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(known) == 0 {
+		return "there is none"
+	}
+	return "want one of " + strings.Join(known, ", ")
+}
+
+// texts returns a list of strings, each with its place.
+func (b *block) texts(name string) (list []text) {
+	a := b.content.Attributes[name]
+	if a == nil {
+		return nil
+	}
+	exprs, diags := hcl.ExprList(a.Expr)
+	if diags.HasErrors() { // not written as [ … ]
+		b.r.problem(b.at(name), "%s is not a list; write it as [ … ]", name)
+		return nil
+	}
+	for _, e := range exprs {
+		v, _, ok := b.r.evaluate(e, name, cty.String)
+		if !ok {
+			continue
+		}
+		if v.AsString() == "" {
+			b.r.problem(at(e.Range()), "%s has an empty element", name)
+			continue
+		}
+		list = append(list, text{v.AsString(), at(e.Range())})
+	}
+	return list
+}
+
+// flag returns a boolean, false if the attribute is absent.
+func (b *block) flag(name string) bool {
+	v, _, ok := b.value(name, cty.Bool)
+	return ok && v.True()
+}
+
+// secret returns a secret string. A literal one is a warning.
+func (b *block) secret(name string) Secret {
+	v, marked, ok := b.value(name, cty.String)
+	if !ok {
+		return Secret{}
+	}
+	if v.AsString() == "" {
+		b.r.problem(b.at(name), "%s is empty", name)
+		return Secret{}
+	}
+	if !marked {
+		b.r.warn(b.at(name), literalSecret, name)
+	}
+	return NewSecret(v.AsString())
+}
+
+// count returns a whole number of at least 1.
+func (b *block) count(name string, fallback int) int {
+	v, _, ok := b.value(name, cty.Number)
+	if !ok {
+		return fallback
+	}
+	n, accuracy := v.AsBigFloat().Int64()
+	if accuracy != big.Exact || n < 1 || n > 1<<31-1 {
+		b.r.problem(b.at(name), "%s is not a whole number from 1 to %d", name, 1<<31-1)
+		return fallback
+	}
+	return int(n)
+}
+
+// duration returns a positive duration.
+func (b *block) duration(name string, fallback time.Duration) time.Duration {
+	v, _, ok := b.value(name, cty.String)
+	if !ok {
+		return fallback
+	}
+	d, ok := parseDuration(v.AsString())
+	if !ok {
+		b.r.problem(b.at(name), notDuration, name, v.AsString())
+		return fallback
+	}
+	return d
+}
+
+const notDuration = `%s %q is not a duration; write a positive one, such as "90s", "10m", "36h" or "30d"`
+
+// size returns a positive number of bytes.
+func (b *block) size(name string, fallback int64) int64 {
+	v, _, ok := b.value(name, cty.String)
+	if !ok {
+		return fallback
+	}
+	n, ok := parseSize(v.AsString())
+	if !ok {
+		b.r.problem(b.at(name), `%s %q is not a size; write a positive one, such as "16KiB", "1MiB" or "2GiB"`, name, v.AsString())
+		return fallback
+	}
+	return n
+}
+
+// address returns host:port to listen at.
+func (b *block) address(name, fallback string) (string, diag.Pos) {
+	s := b.text(name, fallback)
+	_, port, err := net.SplitHostPort(s)
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
+		b.r.problem(b.at(name), `%s %q is not an address; write host:port, such as "127.0.0.1:8080" or ":8080"`, name, s)
+	}
+	return s, b.at(name)
+}
+
+// url returns an http or https URL.
+func (b *block) url(name string) string {
+	s := b.text(name, "")
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err == nil && u.User != nil: // not quoted, because it is a secret
+		b.r.problem(b.at(name), "%s has a user name in it; credentials do not belong into a URL", name)
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.Fragment != "":
+		b.r.problem(b.at(name), `%s %q is not an http or https URL; write one such as "https://ops.example.com/hook"`, name, s)
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+# The gateway's configuration. Relative paths are relative to the folder of
+# this file. Any value may be env("NAME") or file("path"); write secrets so.
+# `gateway check` reads this file and says what is wrong with it.
+
+listen      = "127.0.0.1:8080"               # hooks: what platforms and customers call
+# public_url = "https://gw.example.com"      # how they reach it; drivers that need it say so
+data_dir    = "data"                         # the store, the admin token, the admin socket
+rules_dir   = "rules.d"                      # saved rules take effect at once
+plugin_dirs = ["plugins"]                    # beside those in plugins/ next to the program
+# key_file  = "gateway.key"                  # encrypts secrets in the store; made at first start
+
+admin {
+  listen = "127.0.0.1:8081"                  # API, metrics; its token is in data_dir/admin.token
+}
+
+store "badger" {
+  retention = "30d"                          # of history, from when it is complete
+  # watermark = "1GiB"                       # with less free space nothing new is accepted
+  # ballast   = "256MiB"                     # a file to delete by hand when the disk is full
+}
+
+# log {
+#   format = "json"                          # or "text"; default: text on a terminal
+#   level  = "info"                          # debug, info, warn, error
+# }
+
+# limits {
+#   body               = "1MiB"              # of a request
+#   header             = "16KiB"
+#   connections        = 10000               # per listener
+#   connections_per_ip = 1000
+#   read_timeout       = "5s"                # for a whole request
+#   write_timeout      = "10s"
+#   idle_timeout       = "60s"
+#   queue              = 100000              # events waiting to be decided; over it: 503
+#   instance_queue     = 20000               # the same of one instance; over it: 429
+#   memory             = "512MiB"            # soft limit of the heap
+# }
+
+# Where the agents are. The labels are the driver and the name.
+integration "enghouse" "ChatEngineEnghouse" {
+  message_routing = true                     # rules see agents' messages too
+  settings {
+    base_url = "http://127.0.0.1:8082"       # the simulator that `make run` starts
+    queue    = "retail"
+  }
+  # dispatch {
+  #   ambiguous = "resend"                   # or "dead": messages that may or may not have arrived
+  #   max_parts = 20                         # a message that needs more is a dead letter
+  #   lane_age  = "24h"                      # how long the first command of a lane is retried
+  # }
+}
+
+# Where the customers are.
+channel "rtm" "webshop" {
+  settings {
+    app_id = "webshop"
+    # app_secret = env("WEBSHOP_SECRET")     # lets the app's own backend sign user ids
+  }
+}
+
+# Where rules may send notifications.
+# endpoint "ops" {
+#   url           = "https://ops.example.com/hook"
+#   secret        = env("OPS_SECRET")        # signs them (Standard Webhooks)
+#   allow_private = false                    # true: the URL may be in a private network
+# }
+
+# Who serves whom. A channel belongs to one service.
+service "demo" {
+  integration      = "ChatEngineEnghouse"
+  # bot            = "helper"                # another integration
+  channels         = ["webshop"]
+  forward          = "ccsp"                  # or bot, bot+ccsp, none
+  timezone         = "Europe/Zurich"
+  # locale         = "de-CH"
+  idle_after       = "10m"                   # these timers run where the vendor has none
+  unattended_after = ["1m", "15m"]
+  close_after      = "2h"
+}

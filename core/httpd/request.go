@@ -1,0 +1,207 @@
+package httpd
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/openccsp/gateway/core"
+	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+const hooksPrefix = "/hooks/"
+
+// describe fills in where r came from and went to, and returns the instance.
+// All strings are copies.
+func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) (instance string, err error) {
+	target := string(r.RequestURI())
+	path, query, _ := strings.Cut(target, "?")
+	if instance, req.Path, err = splitHook(path); err != nil {
+		return "", err
+	}
+	req.Method, req.Query = string(r.Method()), query
+	addr, origin := p.peer(r), p.publicURL
+	if addr.IsValid() {
+		req.RemoteAddr = addr.String()
+	}
+	if origin == "" {
+		origin = p.scheme(r) + "://" + string(r.Host())
+	}
+	req.Url = origin + target
+	return instance, nil
+}
+
+// splitHook takes /hooks/<instance>/<rest> apart. The rest is unescaped; what
+// would leave the hook's own tree is refused.
+func splitHook(path string) (instance, rest string, err error) {
+	path, ok := strings.CutPrefix(path, hooksPrefix)
+	if !ok {
+		return "", "", core.Errorf(core.NotFound, "nothing here")
+	}
+	instance = path
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		instance, rest = path[:i], path[i:]
+	}
+	if !isName(instance) {
+		return "", "", core.Errorf(core.NotFound, "no such hook")
+	}
+	if strings.IndexByte(rest, '%') >= 0 {
+		if rest, err = url.PathUnescape(rest); err != nil {
+			return "", "", core.Errorf(core.Invalid, "the path has a broken escape")
+		}
+	}
+	if strings.Contains(rest, "/.") || strings.ContainsAny(rest, "\x00\\#") {
+		if hasDots(rest) || strings.ContainsAny(rest, "\x00\\#") {
+			return "", "", core.Errorf(core.Invalid, "the path is ambiguous")
+		}
+	}
+	return instance, rest, nil
+}
+
+func hasDots(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+const maxName = 128 // bytes of an instance name in a path
+
+// isName says whether s can be an instance's name: no escapes, no separators.
+func isName(s string) bool {
+	if s == "" || len(s) > maxName || s == "." || s == ".." {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9'
+		if !letter && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// peer returns the address of the client: the last one in X-Forwarded-For that
+// is not a trusted proxy's, if a trusted proxy calls.
+func (p *Public) peer(r *fasthttp.RequestCtx) netip.Addr {
+	addr := addrOf(r.Conn())
+	if c, ok := r.Conn().(*conn); ok {
+		addr = c.addr
+	}
+	if !p.proxies.trust(addr) {
+		return addr
+	}
+	lines := r.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
+	hops := strings.Split(string(bytes.Join(lines, []byte{','})), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return addr // what stands before it is not to be believed
+		}
+		if addr = hop.Unmap(); !p.proxies.trust(addr) {
+			return addr
+		}
+	}
+	return addr
+}
+
+func (p *Public) scheme(r *fasthttp.RequestCtx) string {
+	if r.IsTLS() {
+		return "https"
+	}
+	if c, ok := r.Conn().(*conn); ok && p.proxies.trust(c.addr) &&
+		string(r.Request.Header.Peek(fasthttp.HeaderXForwardedProto)) == "https" {
+		return "https"
+	}
+	return "http"
+}
+
+// copyHeaders copies all header fields, in three allocations.
+func copyHeaders(h *fasthttp.RequestHeader) []*pluginv1.Header {
+	n, size := 0, 0
+	for k, v := range h.All() {
+		n, size = n+1, size+len(k)+len(v)
+	}
+	var text strings.Builder
+	text.Grow(size)
+	fields := make([]pluginv1.Header, n)
+	list := make([]*pluginv1.Header, 0, n)
+	for k, v := range h.All() {
+		start := text.Len()
+		text.Write(k)
+		text.Write(v)
+		s := text.String()[start:] // Grow has reserved all of it: it does not move
+		f := &fields[len(list)]
+		f.Name, f.Value = s[:len(k)], s[len(k):]
+		list = append(list, f)
+	}
+	return list
+}
+
+const firstRead = 64 << 10 // bytes set aside for a body before any has arrived
+
+// readBody returns a copy of the body. Its memory grows only as bytes arrive,
+// and counts against Limits.Bodies until the caller gives held back, also
+// after an error.
+func (p *Public) readBody(r *fasthttp.RequestCtx) (body []byte, held int64, err error) {
+	declared, stream := r.Request.Header.ContentLength(), r.RequestBodyStream()
+	if declared > p.limits.Body {
+		return nil, 0, p.bodyTooLarge()
+	}
+	if stream == nil || declared == 0 {
+		return nil, 0, nil
+	}
+	size := p.limits.Body + 1 // chunked
+	if declared > 0 {
+		size = declared
+	}
+	for {
+		room := min(size, max(firstRead, 2*cap(body))) - cap(body)
+		if held += int64(room); p.bodies.Add(int64(room)) > p.limits.Bodies {
+			return nil, held, core.Errorf(core.Unavailable, "too much data at once")
+		}
+		body, err = fill(stream, append(make([]byte, 0, cap(body)+room), body...))
+		switch {
+		case len(body) == declared:
+			return body, held, nil
+		case len(body) > p.limits.Body:
+			return nil, held, p.bodyTooLarge()
+		case errors.Is(err, io.EOF) && declared < 0 && !cutOff(r):
+			return body, held, nil
+		case err != nil:
+			return nil, held, wireCause(err)
+		}
+	}
+}
+
+// fill reads into b's spare capacity until it is full or r fails.
+func fill(r io.Reader, b []byte) ([]byte, error) {
+	for len(b) < cap(b) {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// cutOff says whether the client's side of the connection has ended. fasthttp
+// takes a chunked body that ends between two chunks, without the last one,
+// for a whole one; in a whole one the end of the connection is not read.
+func cutOff(r *fasthttp.RequestCtx) bool {
+	c, ok := r.Conn().(*conn)
+	return ok && c.eof
+}
+
+func (p *Public) bodyTooLarge() error {
+	return core.Errorf(core.TooLarge, "the body is larger than %d bytes", p.limits.Body)
+}

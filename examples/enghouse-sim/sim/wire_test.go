@@ -1,0 +1,269 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openccsp/gateway/examples/enghouse-sim/sim"
+)
+
+const dll = "/scripts/ChatExtension.DLL"
+
+func start(t *testing.T, o sim.Options) (*sim.Sim, string) {
+	t.Helper()
+	s := sim.New(o)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return s, srv.URL
+}
+
+func do(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+// post sends one verb and wants 200 with an empty body.
+func post(t *testing.T, base, verb, body string) {
+	t.Helper()
+	if status, got := do(t, "POST", base+dll+"?"+verb, body); status != 200 || got != "" {
+		t.Fatalf("%s: %d %q, want 200 and an empty body", verb, status, got)
+	}
+}
+
+func join(t *testing.T, base, first string) string {
+	t.Helper()
+	text, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, got := do(t, "POST", base+dll+"?joinchat", fmt.Sprintf(`{"API_Version":"1.0",
+		"Call_Center_QueueName":"retail","Calling_User_HardMessage":%s,"Calling_User_FirstName":"Ada",
+		"Calling_User_URL":"facebook","OptionalParameterCount":[{"key":"channel","value":"rtm"}]}`, text))
+	var answer struct{ Connection_ID string } //nolint:revive // the wire's name
+	if err := json.Unmarshal([]byte(got), &answer); err != nil || status != 200 || answer.Connection_ID == "" {
+		t.Fatalf("joinchat: %d %q (%v)", status, got, err)
+	}
+	return answer.Connection_ID
+}
+
+type wireEvent struct {
+	Event_ID, Status_Code, Estimated_Time, Additional_Information any //nolint:revive // the wire's names
+	Command, Participant_Name, Message_Text, URL_Pushed, CallID   string
+}
+
+func poll(t *testing.T, base, id string, last int) []wireEvent {
+	t.Helper()
+	status, got := do(t, "GET", fmt.Sprintf("%s%s?command=getevents&Connection_ID=%s&Last_Event_ID=%d", base, dll, id, last), "")
+	if status != 200 {
+		t.Fatalf("getevents: %d %q", status, got)
+	}
+	var answer struct{ Events []wireEvent }
+	if err := json.Unmarshal([]byte(got), &answer); err != nil {
+		t.Fatalf("getevents: %q: %v", got, err)
+	}
+	return answer.Events
+}
+
+// lines says what the events are, one line each.
+func lines(events []wireEvent) []string {
+	var out []string
+	for _, e := range events {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%v %s %s%s%s %s", e.Event_ID, e.Command,
+			show(e.Status_Code), e.Message_Text, e.Participant_Name, e.CallID)))
+	}
+	return out
+}
+
+func show(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+func act(t *testing.T, s *sim.Sim, id, name string, a sim.Args) {
+	t.Helper()
+	if err := s.Act(id, name, a); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+func TestLife(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	id := join(t, base, "Hello")
+	if diff := cmp.Diff([]string{"1 status 104", "2 status 133", "3 status 165"}, lines(poll(t, base, id, 0))); diff != "" {
+		t.Errorf("after joinchat (-want +got):\n%s", diff)
+	}
+	if got := poll(t, base, id, 3); got != nil {
+		t.Errorf("with nothing new: %v, want no Events", got)
+	}
+	act(t, s, id, "take", sim.Args{Agent: "Ann"})
+	act(t, s, id, "typing", sim.Args{On: true})
+	act(t, s, id, "say", sim.Args{Text: "<b>Hi</b>"})
+	act(t, s, id, "hold", sim.Args{})
+	act(t, s, id, "resume", sim.Args{})
+	post(t, base, "sendmsg", `{"Connection_ID":"`+id+`","Message_Text":"Thanks"}`)
+	post(t, base, "typingmsg", `{"Connection_ID":"`+id+`","typing_status":1}`)
+	post(t, base, "fireevent", `{"Connection_ID":"`+id+`","Fire_Event_Name":"vip","OptionalParameterCount":""}`)
+	act(t, s, id, "close", sim.Args{})
+	want := []string{"4 status 166 CALL1", "5 status 106", "6 typingStatus 1Ann", "7 read <b>Hi</b>Ann", "8 status 157",
+		"9 status 106", "10 status 107", "11 ParticipantDisconnected Ann"}
+	if diff := cmp.Diff(want, lines(poll(t, base, id, 3))); diff != "" {
+		t.Errorf("life (-want +got):\n%s", diff)
+	}
+	if got := len(poll(t, base, id, 10)); got != 1 {
+		t.Errorf("above Last_Event_ID 10: %d events, want 1", got)
+	}
+}
+
+func TestLooseNumbers(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	id := join(t, base, "Hello")
+	act(t, s, id, "take", sim.Args{})
+	kinds := map[string]bool{}
+	for _, e := range poll(t, base, id, 0) {
+		kinds[fmt.Sprintf("id %T", e.Event_ID)] = true
+		kinds[fmt.Sprintf("code %T", e.Status_Code)] = true
+	}
+	for _, k := range []string{"id float64", "id string", "code float64", "code string"} {
+		if !kinds[k] {
+			t.Errorf("no %s among the events", k)
+		}
+	}
+}
+
+func TestTextIsCut(t *testing.T) {
+	for _, tt := range []struct {
+		name, text, want string
+		units            int
+	}{
+		{"exactly the limit", strings.Repeat("a", 1024), strings.Repeat("a", 1024), 1024},
+		{"one more", strings.Repeat("a", 1025), strings.Repeat("a", 1024), 1025},
+		{"emoji count two", strings.Repeat("😀", 513), strings.Repeat("😀", 512), 1026},
+		{"a pair is cut", "a" + strings.Repeat("😀", 512), "a" + strings.Repeat("😀", 511) + "\uFFFD", 1025},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, base := start(t, sim.Options{})
+			id := join(t, base, tt.text)
+			body, err := json.Marshal(map[string]string{"Connection_ID": id, "Message_Text": tt.text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			post(t, base, "sendmsg", string(body))
+			_, list, err := s.Messages(id, 0)
+			if err != nil || len(list) != 2 {
+				t.Fatalf("%d lines (%v), want joinchat's and sendmsg's", len(list), err)
+			}
+			for _, e := range list {
+				if e.Text != tt.want || e.Units != tt.units || e.Truncated != (tt.units > 1024) {
+					t.Errorf("%s: %d units, truncated %v, text of %d bytes; want %d, %v, %d", e.Request, e.Units,
+						e.Truncated, len(e.Text), tt.units, tt.units > 1024, len(tt.want))
+				}
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	left, closed := join(t, base, "a"), join(t, base, "b")
+	post(t, base, "leavechat", `{"Connection_ID":"`+left+`"}`)
+	act(t, s, closed, "take", sim.Args{})
+	act(t, s, closed, "close", sim.Args{})
+	for _, tt := range []struct {
+		name, method, query, body string
+		want                      int
+	}{
+		{"unknown id, sendmsg", "POST", "sendmsg", `{"Connection_ID":"x","Message_Text":"a"}`, 404},
+		{"unknown id, leavechat", "POST", "leavechat", `{"Connection_ID":"x"}`, 404},
+		{"unknown id, getevents", "GET", "command=getevents&Connection_ID=x&Last_Event_ID=0", "", 404},
+		{"left, getevents", "GET", "command=getevents&Connection_ID=" + left + "&Last_Event_ID=0", "", 404},
+		{"closed, sendmsg", "POST", "sendmsg", `{"Connection_ID":"` + closed + `","Message_Text":"a"}`, 404},
+		{"unknown verb", "POST", "joinChat2", `{}`, 400},
+		{"unknown field", "POST", "joinchat", `{"Queue":"x"}`, 400},
+		{"number for a string", "POST", "joinchat", `{"Call_Center_Port":2324}`, 400},
+		{"half a body", "POST", "joinchat", `{"API_Version":"1.0"`, 400},
+		{"a count of parameters", "POST", "joinchat", `{"OptionalParameterCount":2}`, 400},
+		{"no text", "POST", "sendmsg", `{"Connection_ID":"` + closed + `"}`, 404},
+		{"GET for a POST", "GET", "joinchat", "", 405},
+		{"no cursor", "GET", "command=getevents&Connection_ID=x", "", 400},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if status, body := do(t, tt.method, base+dll+"?"+tt.query, tt.body); status != tt.want {
+				t.Errorf("%d %q, want %d", status, body, tt.want)
+			}
+		})
+	}
+}
+
+func TestInvalidQueue(t *testing.T) {
+	_, base := start(t, sim.Options{Queues: []string{"sales"}})
+	events := poll(t, base, join(t, base, "Hello"), 0)
+	last := events[len(events)-1]
+	if show(last.Status_Code) != "107" || show(last.Additional_Information) != "9" {
+		t.Errorf("last event %+v, want 107 with reason 9", last)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	status, body := do(t, "POST", base+"/sim/faults", `{"verb":"joinchat","kind":"503","count":1,"retry_after":7}`)
+	if status != 200 {
+		t.Fatalf("%d %q", status, body)
+	}
+	res, err := http.Post(base+dll+"?joinchat", "application/json; charset=utf-8", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 503 || res.Header.Get("Retry-After") != "7" {
+		t.Errorf("%d, Retry-After %q; want 503 and 7", res.StatusCode, res.Header.Get("Retry-After"))
+	}
+	id := join(t, base, "the fault is used up")
+	if err := s.SetFault(sim.Fault{Verb: "sendmsg", Kind: "html", Count: 1, After: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, got := do(t, "POST", base+dll+"?sendmsg", `{"Connection_ID":"`+id+`","Message_Text":"a"}`)
+	if !strings.Contains(got, "<html>") {
+		t.Errorf("answer %q, want HTML", got)
+	}
+	if _, list, _ := s.Messages(id, 0); len(list) != 2 {
+		t.Errorf("%d lines, want 2: the call was carried out before the fault", len(list))
+	}
+	// Every call, because Go's client tries a GET again.
+	if err := s.SetFault(sim.Fault{Kind: "rst"}); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := http.Get(base + dll + "?command=getevents&Connection_ID=" + id + "&Last_Event_ID=0"); err == nil {
+		res.Body.Close()
+		t.Error("no error after a reset")
+	}
+	s.ClearFaults()
+	poll(t, base, id, 0)
+	if err := s.SetFault(sim.Fault{Kind: "explode"}); err == nil {
+		t.Error("an unknown kind is taken")
+	}
+}

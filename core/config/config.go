@@ -4,6 +4,7 @@ package config
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ const MaxBytes = 256 << 10
 //
 //	listen      = ":8080"                    # hooks; default ":8080"
 //	public_url  = "https://gw.example.com"   # what platforms call; default none
+//	trusted_proxies = ["10.0.0.0/8"]         # whose X-Forwarded-For is believed; default none
 //	data_dir    = "data"                     # default "data"
 //	rules_dir   = "rules.d"                  # default "rules.d"
 //	plugin_dirs = ["plugins"]                # default ["plugins"]
@@ -45,6 +47,7 @@ type Config struct {
 
 	Listen     string
 	PublicURL  string // without a trailing slash; "": not known
+	Proxies    []netip.Prefix
 	DataDir    string
 	RulesDir   string
 	PluginDirs []string
@@ -67,11 +70,11 @@ type Config struct {
 	listenAt, adminAt diag.Pos
 }
 
-// ListenAt returns the place of listen, or of the file if it has none.
+// ListenAt returns the place of listen, or the file if it is not written there.
 func (c *Config) ListenAt() diag.Pos { return c.listenAt }
 
-// AdminListenAt returns the place of listen in the admin block, or of the file
-// if it has none.
+// AdminListenAt returns the place of listen in the admin block, or the file if
+// it is not written there.
 func (c *Config) AdminListenAt() diag.Pos { return c.adminAt }
 
 // Instances returns the integrations, then the channels.
@@ -134,7 +137,7 @@ func (r *reader) checkNumbers(src []byte, file string) bool {
 }
 
 var schema = &hcl.BodySchema{
-	Attributes: optional("listen", "public_url", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
+	Attributes: optional("listen", "public_url", "trusted_proxies", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
 	Blocks: []hcl.BlockHeaderSchema{
 		{Type: "admin"},
 		{Type: "log"},
@@ -151,6 +154,7 @@ func (c *Config) read(r *reader, body hcl.Body) {
 	b := r.body(body, schema)
 	c.Listen, c.listenAt = b.address("listen", ":8080")
 	c.PublicURL = strings.TrimRight(b.url("public_url"), "/")
+	c.Proxies = b.prefixes("trusted_proxies")
 	c.DataDir = r.path(b.text("data_dir", "data"))
 	c.RulesDir = r.path(b.text("rules_dir", "rules.d"))
 	c.KeyFile = r.path(b.text("key_file", "gateway.key"))

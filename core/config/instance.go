@@ -68,10 +68,38 @@ func (s Settings) JSON() []byte {
 	return []byte(s.Reveal())
 }
 
-// At returns the place of the value of key (inner keys joined with dots), or
-// of the settings block if it is not there.
+// Split returns the settings without their secrets, and the secrets by name:
+// the outer strings that came from env or file, and those in declared, which
+// the driver says are secret.
+func (s Settings) Split(declared []string) (public []byte, secrets map[string][]byte) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(s.JSON(), &object); err != nil {
+		panic(err) // settings wrote it
+	}
+	secrets = map[string][]byte{}
+	for name, raw := range object {
+		var value string
+		if !slices.Contains(s.Hidden, name) && !slices.Contains(declared, name) || json.Unmarshal(raw, &value) != nil {
+			continue
+		}
+		secrets[name] = []byte(value)
+		delete(object, name)
+	}
+	public, err := json.Marshal(object)
+	if err != nil {
+		panic(err) // it is made of valid JSON
+	}
+	return public, secrets
+}
+
+// At returns the place of the value of key, or of the settings block if it is
+// not there. An inner key may be written "auth.password" or, as a JSON pointer,
+// "/auth/password"; its place is that of the outer one.
 func (s Settings) At(key string) diag.Pos {
-	outer, _, _ := strings.Cut(key, ".")
+	outer := strings.TrimPrefix(key, "/")
+	if i := strings.IndexAny(outer, "./"); i >= 0 {
+		outer = outer[:i]
+	}
 	if pos, ok := s.places[outer]; ok {
 		return pos
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/openccsp/gateway/core/config"
 )
 
@@ -19,6 +21,7 @@ channel "rtm" "webshop" {}
 		{"port", `listen = "8080"`, `gateway.hcl:1:10: listen "8080" is not an address; write host:port, such as "127.0.0.1:8080" or ":8080"`},
 		{"big port", `listen = ":99999"`, `gateway.hcl:1:10: listen ":99999" is not an address; write host:port, such as "127.0.0.1:8080" or ":8080"`},
 		{"same port", "listen = \":1\"\nadmin {\n  listen = \":1\"\n}", `gateway.hcl:3:12: admin listens at :1, like "listen"; give it a port of its own`},
+		{"proxies", `trusted_proxies = ["10.0.0.0/8", "10.0.0.1", "ten"]`, `gateway.hcl:1:46: trusted_proxies "ten" is not a network; write one such as "10.0.0.0/8" or "127.0.0.1"`},
 		{"public url", `public_url = "gw.example.com"`, `gateway.hcl:1:14: public_url "gw.example.com" is not an http or https URL; write one such as "https://ops.example.com/hook"`},
 		{"empty", `data_dir = ""`, `gateway.hcl:1:12: data_dir is empty`},
 		{"not a list", `plugin_dirs = "plugins"`, `gateway.hcl:1:15: plugin_dirs is not a list; write it as [ … ]`},
@@ -124,9 +127,36 @@ gateway.hcl:11:12: secret is a secret and stands here in clear; use env("NAME") 
 	if want := `gateway.hcl:6:18: pin is a secret and stands here in clear; use env("NAME") or file("path")`; got != want {
 		t.Errorf("declared:\n got %s\nwant %s", got, want)
 	}
-	for key, want := range map[string]string{"pin": "gateway.hcl:6:18", "auth.password": "gateway.hcl:4:18", "absent": "gateway.hcl:2:3"} {
+	for key, want := range map[string]string{"pin": "gateway.hcl:6:18", "auth.password": "gateway.hcl:4:18", "/auth/password": "gateway.hcl:4:18", "absent": "gateway.hcl:2:3"} {
 		if got := s.At(key).String(); got != want {
 			t.Errorf("At(%s) = %s, want %s", key, got, want)
 		}
+	}
+}
+
+func TestSettingsSplit(t *testing.T) {
+	t.Setenv("TEST_KEY", "k")
+	c, ps := config.Parse([]byte(`channel "rtm" "a" {
+  settings {
+    plain  = "p"
+    apiKey = env("TEST_KEY")
+    pin    = "1234"
+    auth   = { password = env("TEST_KEY") }
+  }
+}
+channel "rtm" "b" {}
+`), "gateway.hcl")
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	public, secrets := c.Channels[0].Settings.Split([]string{"pin", "absent"})
+	if got, want := string(public), `{"auth":{"password":"k"},"plain":"p"}`; got != want {
+		t.Errorf("public = %s, want %s", got, want)
+	}
+	if diff := cmp.Diff(map[string][]byte{"apiKey": []byte("k"), "pin": []byte("1234")}, secrets); diff != "" {
+		t.Errorf("secrets: want -, got +:\n%s", diff)
+	}
+	if public, secrets := c.Channels[1].Settings.Split(nil); string(public) != "{}" || len(secrets) != 0 {
+		t.Errorf("no settings = %s, %v", public, secrets)
 	}
 }

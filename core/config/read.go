@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -301,14 +302,35 @@ func (b *block) size(name string, fallback int64) int64 {
 	return n
 }
 
-// address returns host:port to listen at.
+// address returns host:port to listen at, and its place: the file as a whole
+// if it is not written there.
 func (b *block) address(name, fallback string) (string, diag.Pos) {
 	s := b.text(name, fallback)
 	_, port, err := net.SplitHostPort(s)
 	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		b.r.problem(b.at(name), `%s %q is not an address; write host:port, such as "127.0.0.1:8080" or ":8080"`, name, s)
 	}
+	if !b.has(name) {
+		return s, diag.Pos{File: b.r.start.File}
+	}
 	return s, b.at(name)
+}
+
+// prefixes returns a list of networks, such as "10.0.0.0/8" or "::1".
+func (b *block) prefixes(name string) (list []netip.Prefix) {
+	for _, t := range b.texts(name) {
+		if a, err := netip.ParseAddr(t.value); err == nil && a.Zone() == "" {
+			list = append(list, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(t.value)
+		if err != nil {
+			b.r.problem(t.pos, `%s %q is not a network; write one such as "10.0.0.0/8" or "127.0.0.1"`, name, t.value)
+			continue
+		}
+		list = append(list, p.Masked())
+	}
+	return list
 }
 
 // url returns an http or https URL.

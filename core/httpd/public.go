@@ -57,15 +57,17 @@ type Public struct {
 	id        string // prefix of request ids
 	logged    *rate.Limiter
 	inFlight  atomic.Int64 // requests
-	bodies    atomic.Int64 // bytes
+	bodies    bodies
 	serving   atomic.Bool
 }
 
 // NewPublic returns a Public that does not serve yet.
 func NewPublic(o PublicOptions) *Public {
+	limits := o.Limits.withDefaults()
 	return &Public{
 		hooks:     o.Hooks,
-		limits:    o.Limits.withDefaults(),
+		limits:    limits,
+		bodies:    bodies{each: limits.Body, all: limits.Bodies},
 		publicURL: strings.TrimRight(o.PublicURL, "/"),
 		proxies:   o.TrustedProxies,
 		log:       o.Log,
@@ -120,8 +122,8 @@ func (p *Public) serve(base context.Context, s *sockets, r *fasthttp.RequestCtx)
 		return err
 	}
 	req := &pluginv1.WebhookRequest{Headers: copyHeaders(&r.Request.Header)} // before the body: trailers are no headers
-	body, held, err := p.readBody(r)
-	defer p.bodies.Add(-held)
+	body, held, err := p.bodies.read(r)
+	defer p.bodies.release(held)
 	if err != nil {
 		linger(r)
 		return err

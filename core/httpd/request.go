@@ -2,8 +2,6 @@ package httpd
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -144,64 +142,4 @@ func copyHeaders(h *fasthttp.RequestHeader) []*pluginv1.Header {
 		list = append(list, f)
 	}
 	return list
-}
-
-const firstRead = 64 << 10 // bytes set aside for a body before any has arrived
-
-// readBody returns a copy of the body. Its memory grows only as bytes arrive,
-// and counts against Limits.Bodies until the caller gives held back, also
-// after an error.
-func (p *Public) readBody(r *fasthttp.RequestCtx) (body []byte, held int64, err error) {
-	declared, stream := r.Request.Header.ContentLength(), r.RequestBodyStream()
-	if declared > p.limits.Body {
-		return nil, 0, p.bodyTooLarge()
-	}
-	if stream == nil || declared == 0 {
-		return nil, 0, nil
-	}
-	size := p.limits.Body + 1 // chunked
-	if declared > 0 {
-		size = declared
-	}
-	for {
-		room := min(size, max(firstRead, 2*cap(body))) - cap(body)
-		if held += int64(room); p.bodies.Add(int64(room)) > p.limits.Bodies {
-			return nil, held, core.Errorf(core.Unavailable, "too much data at once")
-		}
-		body, err = fill(stream, append(make([]byte, 0, cap(body)+room), body...))
-		switch {
-		case len(body) == declared:
-			return body, held, nil
-		case len(body) > p.limits.Body:
-			return nil, held, p.bodyTooLarge()
-		case errors.Is(err, io.EOF) && declared < 0 && !cutOff(r):
-			return body, held, nil
-		case err != nil:
-			return nil, held, wireCause(err)
-		}
-	}
-}
-
-// fill reads into b's spare capacity until it is full or r fails.
-func fill(r io.Reader, b []byte) ([]byte, error) {
-	for len(b) < cap(b) {
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err != nil {
-			return b, err
-		}
-	}
-	return b, nil
-}
-
-// cutOff says whether the client's side of the connection has ended. fasthttp
-// takes a chunked body that ends between two chunks, without the last one,
-// for a whole one; in a whole one the end of the connection is not read.
-func cutOff(r *fasthttp.RequestCtx) bool {
-	c, ok := r.Conn().(*conn)
-	return ok && c.eof
-}
-
-func (p *Public) bodyTooLarge() error {
-	return core.Errorf(core.TooLarge, "the body is larger than %d bytes", p.limits.Body)
 }

@@ -1,0 +1,98 @@
+package httpd
+
+import (
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+type commandBody struct {
+	ID       string       `json:"id"`
+	Kind     string       `json:"kind"`
+	Lane     string       `json:"lane,omitempty"`
+	Instance string       `json:"instance,omitempty"`
+	Endpoint string       `json:"endpoint,omitempty"`
+	Chat     uint32       `json:"chat,omitempty"`
+	Rule     string       `json:"rule,omitempty"`
+	Group    uint64       `json:"group,omitempty"`
+	Record   uint64       `json:"record,omitempty"`
+	Message  *messageBody `json:"message,omitempty"`
+	Body     string       `json:"body,omitempty"` // of a notification
+	Reason   string       `json:"reason,omitempty"`
+	Late     bool         `json:"late,omitempty"`
+	Created  time.Time    `json:"created,omitzero"`
+}
+
+type messageBody struct {
+	Text        string           `json:"text,omitempty"`
+	Attachments []attachmentBody `json:"attachments,omitempty"`
+	Part        uint32           `json:"part,omitempty"`
+	Parts       uint32           `json:"parts,omitempty"`
+}
+
+type attachmentBody struct {
+	URL  string `json:"url,omitempty"`
+	MIME string `json:"mime,omitempty"`
+	Name string `json:"name,omitempty"`
+}
+
+type attemptsBody struct {
+	Count     uint32    `json:"count"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	UnderWay  bool      `json:"under_way,omitempty"`
+	Resent    bool      `json:"resent,omitempty"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+type pendingBody struct {
+	Command  commandBody  `json:"command"`
+	Attempts attemptsBody `json:"attempts"`
+}
+
+func showCommand(c *state.Command) commandBody {
+	b := commandBody{
+		ID: showCommandID(c), Kind: kinds[c.GetKind()], Lane: c.GetLane(), Instance: c.GetInstance(),
+		Endpoint: c.GetEndpoint(), Chat: c.GetChat(), Rule: c.GetRule(), Group: c.GetGroup(), Record: c.GetRecord(),
+		Message: showMessage(c.GetMessage()), Reason: c.GetReason(), Late: c.GetLate(),
+		Created: utc(c.GetCreatedMs()),
+	}
+	if c.GetKind() == state.CommandKind_NOTIFY {
+		b.Body = string(c.GetBody())
+	}
+	return b
+}
+
+func showCommandID(c *state.Command) string {
+	id := core.CommandID{Epoch: c.GetEpoch(), N: c.GetNumber()}
+	copy(id.Conversation[:], c.GetConversation())
+	return id.String()
+}
+
+func showMessage(m *pluginv1.Message) *messageBody {
+	if m == nil {
+		return nil
+	}
+	return &messageBody{m.GetText(), showAttachments(m.GetAttachments()), m.GetPart(), m.GetParts()}
+}
+
+func showAttachments(list []*pluginv1.Attachment) []attachmentBody {
+	var b []attachmentBody
+	for _, at := range list {
+		b = append(b, attachmentBody{at.GetUrl(), at.GetMime(), at.GetName()})
+	}
+	return b
+}
+
+func showAttempts(a *state.Attempts) attemptsBody {
+	return attemptsBody{a.GetCount(), utc(a.GetNotBeforeMs()), a.GetMarked(), a.GetResent(), a.GetLastError()}
+}
+
+var kinds = map[state.CommandKind]string{
+	state.CommandKind_DELIVER: "deliver", state.CommandKind_CHAT_OPEN_CMD: "chat_open",
+	state.CommandKind_CHAT_SEND: "chat_send", state.CommandKind_CHAT_CLOSE: "chat_close",
+	state.CommandKind_NOTIFY: "notify", state.CommandKind_APPEND: "append", state.CommandKind_BOT_SEND: "bot_send",
+	state.CommandKind_CHAT_RECEIPT: "chat_receipt", state.CommandKind_CHAT_EVENT: "chat_event",
+	state.CommandKind_CALL: "call", state.CommandKind_PUSH: "push",
+}

@@ -1,0 +1,126 @@
+package httpd
+
+import (
+	"context"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/openccsp/gateway/core/state"
+)
+
+// entryBody is one of its two fields.
+type entryBody struct {
+	Record *recordBody `json:"record,omitempty"` // an event that was decided
+	Ended  *endedBody  `json:"ended,omitempty"`  // a command that ended
+}
+
+type recordBody struct {
+	Number      uint64        `json:"number"`
+	Decided     time.Time     `json:"decided,omitzero"`
+	Event       eventBody     `json:"event"`
+	Verdicts    []verdictBody `json:"verdicts,omitempty"`
+	Commands    []uint64      `json:"commands,omitempty"` // their numbers
+	Route       string        `json:"route,omitempty"`
+	DuplicateOf string        `json:"duplicate_of,omitempty"`
+	Dead        string        `json:"dead,omitempty"` // why it could not be decided
+	Rules       string        `json:"rules,omitempty"`
+	Engine      string        `json:"engine,omitempty"`
+}
+
+// eventBody sums up what the rules saw.
+type eventBody struct {
+	Type        string            `json:"type"`
+	Name        string            `json:"name,omitempty"` // of a custom event
+	ID          string            `json:"id,omitempty"`
+	At          time.Time         `json:"at,omitzero"`
+	LateBy      float64           `json:"late_by,omitempty"` // seconds
+	Source      string            `json:"source,omitempty"`
+	Instance    string            `json:"instance,omitempty"`
+	Service     string            `json:"service,omitempty"`
+	Owner       string            `json:"owner"`
+	ChatID      string            `json:"chatid,omitempty"`
+	Text        string            `json:"text,omitempty"`
+	Attachments []attachmentBody  `json:"attachments,omitempty"`
+	MessageID   string            `json:"message_id,omitempty"`
+	Agent       string            `json:"agent,omitempty"`
+	Status      string            `json:"status,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Params      map[string]string `json:"params,omitempty"`
+	Cut         bool              `json:"cut,omitempty"` // something was longer than rules may see
+}
+
+type verdictBody struct {
+	Rule    string `json:"rule"`
+	Verdict string `json:"verdict"` // matched, not_matched, error
+	Error   string `json:"error,omitempty"`
+}
+
+type endedBody struct {
+	Command   commandBody  `json:"command"`
+	Attempts  attemptsBody `json:"attempts"`
+	End       string       `json:"end"` // sent, dropped, dead
+	Reason    string       `json:"reason,omitempty"`
+	MessageID string       `json:"message_id,omitempty"`
+	At        time.Time    `json:"at,omitzero"`
+}
+
+// listHistory answers GET /v1/conversations/{id}/history?limit&after, the
+// newest first.
+//
+//	200 {"items":[{"ended":{…}},{"record":{…}}],"next":"…"}
+func (a *Admin) listHistory(ctx context.Context, r *fasthttp.RequestCtx) error {
+	id, err := conversationID(r)
+	if err != nil {
+		return err
+	}
+	w, _, err := listQuery(r)
+	if err != nil {
+		return err
+	}
+	page, err := a.gateway.History(ctx, id, w.after, w.limit)
+	if err != nil {
+		return err
+	}
+	return writeList(r, page, showEntry)
+}
+
+func showEntry(e *state.Entry) (b entryBody) {
+	if e := e.GetEnded(); e != nil {
+		b.Ended = &endedBody{
+			showCommand(e.GetCommand()), showAttempts(e.GetAttempts()),
+			e.GetEnd(), e.GetReason(), e.GetMessageId(), utc(e.GetAtMs()),
+		}
+	}
+	if rec := e.GetRecord(); rec != nil {
+		b.Record = showRecord(rec)
+	}
+	return b
+}
+
+func showRecord(rec *state.Record) *recordBody {
+	b := &recordBody{
+		Number: rec.GetNumber(), Decided: utc(rec.GetNowMs()), Event: showEvent(rec.GetView()),
+		Commands: rec.GetCommands(), Route: rec.GetRoute(), DuplicateOf: rec.GetDuplicateOf(),
+		Dead: rec.GetDead(), Rules: rec.GetSnap(), Engine: rec.GetEngine(),
+	}
+	for _, v := range rec.GetVerdicts() {
+		b.Verdicts = append(b.Verdicts, verdictBody{v.GetRule(), verdicts[v.GetVerdict()], v.GetError()})
+	}
+	return b
+}
+
+func showEvent(v *state.View) eventBody {
+	e := v.GetEvent()
+	return eventBody{
+		Type: v.GetType(), Name: e.GetEventName(), ID: v.GetId(), At: utc(v.GetAtMs()), LateBy: v.GetLateBy(),
+		Source: v.GetSource(), Instance: v.GetInstance(), Service: v.GetService(), Owner: owners[v.GetOwner()],
+		ChatID: v.GetChat().GetRef(), Text: e.GetText(), Attachments: showAttachments(e.GetAttachments()),
+		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Status: e.GetStatus(), Reason: e.GetReason(),
+		Params: e.GetParams(), Cut: v.GetCut(),
+	}
+}
+
+var verdicts = map[state.Verdict]string{
+	state.Verdict_MATCHED: "matched", state.Verdict_NOT_MATCHED: "not_matched", state.Verdict_ERROR: "error",
+}

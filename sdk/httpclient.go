@@ -1,0 +1,53 @@
+package sdk
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// newHTTPClient returns the client of Host.HTTP. A call's time is limited by
+// its context; connections per host are kept, because drivers talk to one or
+// two. Private networks are allowed, since contact centers live there; link-local
+// ones (a cloud's metadata service) are not.
+func newHTTPClient() *http.Client {
+	guard := ssrf.New(
+		ssrf.WithAnyPort(),
+		ssrf.WithAllowedV4Prefixes(
+			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"),
+			netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+			netip.MustParsePrefix("100.64.0.0/10")),
+		ssrf.WithAllowedV6Prefixes(
+			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7")),
+	)
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: guard.Safe}
+	return &http.Client{Transport: traced{&http.Transport{
+		Proxy:                  nil, // the environment does not decide where messages go
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxConnsPerHost:        256,
+		MaxIdleConnsPerHost:    256,
+		MaxIdleConns:           512,
+		IdleConnTimeout:        60 * time.Second,
+		TLSHandshakeTimeout:    5 * time.Second,
+		ResponseHeaderTimeout:  60 * time.Second, // long polls take up to a minute
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}}}
+}
+
+// traced hands the trace of a call on to the far side.
+type traced struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	trace, _ := r.Context().Value(traceKey{}).(string)
+	if trace != "" && r.Header.Get("Traceparent") == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Traceparent", trace)
+	}
+	return t.Transport.RoundTrip(r)
+}

@@ -1,0 +1,208 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+const (
+	maxEventsPerFrame = 64
+	maxEventBytes     = 512 << 10 // in one frame, unless one event alone is larger
+	firstPause        = 100 * time.Millisecond
+	longestPause      = 30 * time.Second
+)
+
+// receiver is the time in which an instance may receive.
+type receiver struct {
+	ctx    context.Context // of Listen and of sockets
+	cancel context.CancelFunc
+	ended  gauge         // listener and sockets
+	hard   chan struct{} // closed when what is under way is given up
+}
+
+// startReceiving starts the listener. It does nothing if it runs.
+func (in *instance) startReceiving() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.recv != nil {
+		return
+	}
+	r := &receiver{hard: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancel(in.s.ctx)
+	in.recv = r
+	if l, ok := in.value.(Listener); ok {
+		r.ended.add(1)
+		in.s.background.run(func() {
+			defer r.ended.add(-1)
+			in.listen(r, l)
+		})
+	}
+}
+
+// stopReceiving ends listener and sockets and waits for them until ctx ends.
+// What has been sent to the gateway may still be acknowledged meanwhile.
+func (in *instance) stopReceiving(ctx context.Context) error {
+	in.mu.Lock()
+	r := in.recv
+	in.recv = nil
+	in.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	r.cancel()
+	err := r.ended.wait(ctx)
+	close(r.hard)
+	return err
+}
+
+// receiving registers one socket, or returns nil if the instance may not receive.
+func (in *instance) receiving() *receiver {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.recv != nil {
+		in.recv.ended.add(1)
+	}
+	return in.recv
+}
+
+// listen runs the listener again and again until r ends.
+func (in *instance) listen(r *receiver, l Listener) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = firstPause, longestPause
+	for r.ctx.Err() == nil {
+		started := time.Now()
+		err := in.guard("listen", func() error { return l.Listen(r.ctx, in.emitter(r)) })
+		if r.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("listener returned although it may go on")
+		}
+		if time.Since(started) > longestPause {
+			pause.Reset()
+		}
+		wait := pause.NextBackOff()
+		if re, ok := errors.AsType[*RetryError](err); ok && re.After > 0 {
+			wait = re.After
+		}
+		in.host.log.Warn("listener ended", "err", err, "wait", wait)
+		in.setTrouble(err.Error())
+		if sleep(r.ctx, wait) != nil {
+			return
+		}
+		in.setTrouble("")
+	}
+}
+
+func (in *instance) setTrouble(msg string) {
+	in.mu.Lock()
+	in.trouble = msg
+	in.mu.Unlock()
+	if l := in.s.currentLink(); l != nil {
+		l.offer(&pluginv1.PluginFrame{Instance: in.spec.Instance,
+			Body: &pluginv1.PluginFrame_Health{Health: in.health()}})
+	}
+}
+
+func (in *instance) health() *pluginv1.InstanceHealth {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return &pluginv1.InstanceHealth{Instance: in.spec.Instance, Ok: in.trouble == "",
+		Message: clip(in.trouble, maxDetail)}
+}
+
+// emitter returns what Listen gets as emit.
+func (in *instance) emitter(r *receiver) func(context.Context, ...Event) error {
+	return func(ctx context.Context, events ...Event) error {
+		for _, body := range inbounds(events) {
+			if body.SizeVT() > maxFrameBytes {
+				return Rejected("too_large", "an event is larger than the gateway takes")
+			}
+			if err := in.inbound(ctx, r, body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// inbounds cuts events into what fits into a frame each.
+func inbounds(events []Event) (out []*pluginv1.Inbound) {
+	var one *pluginv1.Inbound
+	size := 0
+	for _, e := range eventsProto(events) {
+		n := e.SizeVT()
+		if one == nil || len(one.Events) == maxEventsPerFrame || size+n > maxEventBytes {
+			one, size = new(pluginv1.Inbound), 0
+			out = append(out, one)
+		}
+		one.Events = append(one.Events, e)
+		size += n
+	}
+	return out
+}
+
+// inbound sends one frame until the gateway has made it durable.
+func (in *instance) inbound(ctx context.Context, r *receiver, body *pluginv1.Inbound) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = firstPause, 5*time.Second
+	for {
+		l, err := in.s.waitLink(ctx)
+		if err != nil {
+			return err
+		}
+		if err := l.acquire(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue // another link
+		}
+		reply, err := l.ask(ctx, &pluginv1.PluginFrame{Instance: in.spec.Instance,
+			Body: &pluginv1.PluginFrame_Inbound{Inbound: body}}, r)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return ctx.Err()
+		case err != nil:
+			continue // another link
+		}
+		ack := reply.GetAck()
+		if ack.GetOk() {
+			return nil
+		}
+		wait := pause.NextBackOff()
+		if after := ack.GetAfterMs(); after > 0 {
+			wait = time.Duration(after) * time.Millisecond
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// acquire takes one credit, waiting for it until ctx or the link ends.
+func (l *link) acquire(ctx context.Context) error {
+	if l.credits.TryAcquire(1) {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(l.hearing, cancel)
+	defer stop()
+	return l.credits.Acquire(ctx, 1)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

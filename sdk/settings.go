@@ -1,0 +1,191 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// settingsType knows the struct of a driver's settings.
+type settingsType struct {
+	typ    reflect.Type
+	schema *jsonschema.Schema
+	json   []byte // the schema
+	err    error  // the author's mistake
+}
+
+func newSettingsType[S any]() settingsType {
+	st := settingsType{typ: reflect.TypeFor[S]()}
+	if st.typ.Kind() != reflect.Struct {
+		st.err = fmt.Errorf("%v is not a struct", st.typ)
+		return st
+	}
+	r := jsonschema.Reflector{
+		Anonymous:                  true,
+		ExpandedStruct:             true,
+		DoNotReference:             true,
+		RequiredFromJSONSchemaTags: true,
+	}
+	st.schema = r.ReflectFromType(st.typ)
+	if st.json, st.err = json.Marshal(st.schema); st.err == nil {
+		st.err = checkSecrets(st.schema, "")
+	}
+	return st
+}
+
+func secret(s *jsonschema.Schema) bool { return s.Extras["x-secret"] == true }
+
+// checkSecrets refuses secrets where the gateway would not find them.
+func checkSecrets(s *jsonschema.Schema, path string) error {
+	if s.Items != nil {
+		if err := checkSecrets(s.Items, path+"/*"); err != nil {
+			return err
+		}
+	}
+	if s.Properties == nil {
+		return nil
+	}
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		at := path + "/" + p.Key
+		if secret(p.Value) && (path != "" || p.Value.Type != "string") {
+			return fmt.Errorf("%s: a secret is a string at the top of the settings", at)
+		}
+		if err := checkSecrets(p.Value, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (st *settingsType) validator() bool {
+	t := reflect.TypeFor[Validator]()
+	return st.typ.Implements(t) || reflect.PointerTo(st.typ).Implements(t)
+}
+
+// validate makes the live check of decoded settings, if they have one.
+func (st *settingsType) validate(ctx context.Context, settings any) error {
+	v, ok := settings.(Validator)
+	if !ok {
+		p := reflect.New(st.typ)
+		p.Elem().Set(reflect.ValueOf(settings))
+		if v, ok = p.Interface().(Validator); !ok {
+			return nil
+		}
+	}
+	return v.Validate(ctx)
+}
+
+// decode makes a value of the settings' type. Unknown settings are problems,
+// secrets are merged in, absent ones get the defaults of their schema.
+func (st *settingsType) decode(settings []byte, secrets map[string][]byte) (any, []*pluginv1.Problem) {
+	tree, problem := parseSettings(settings)
+	if problem != nil {
+		return nil, []*pluginv1.Problem{problem}
+	}
+	for name, value := range secrets {
+		tree[name] = string(value)
+	}
+	if ps := fit(tree, st.schema, ""); len(ps) > 0 {
+		return nil, ps
+	}
+	whole, err := json.Marshal(tree)
+	if err != nil {
+		return nil, []*pluginv1.Problem{{Message: "settings cannot be read"}}
+	}
+	v := reflect.New(st.typ)
+	if err := json.Unmarshal(whole, v.Interface()); err != nil {
+		return nil, []*pluginv1.Problem{decodeProblem(err)}
+	}
+	return v.Elem().Interface(), nil
+}
+
+func parseSettings(settings []byte) (map[string]any, *pluginv1.Problem) {
+	if len(bytes.TrimSpace(settings)) == 0 {
+		return map[string]any{}, nil
+	}
+	var tree map[string]any
+	d := json.NewDecoder(bytes.NewReader(settings))
+	d.UseNumber()
+	if err := d.Decode(&tree); err != nil {
+		return nil, &pluginv1.Problem{Message: "settings are not a JSON object"}
+	}
+	if _, err := d.Token(); err == nil || tree == nil {
+		return nil, &pluginv1.Problem{Message: "settings are not one JSON object"}
+	}
+	return tree, nil
+}
+
+// fit compares a tree with its schema: names, what is required, defaults. The
+// gateway has checked the rest against the schema already.
+func fit(tree any, s *jsonschema.Schema, at string) (ps []*pluginv1.Problem) {
+	switch v := tree.(type) {
+	case []any:
+		if s.Items == nil {
+			return nil
+		}
+		for i, e := range v {
+			ps = append(ps, fit(e, s.Items, at+"/"+strconv.Itoa(i))...)
+		}
+	case map[string]any:
+		if s.Properties == nil {
+			return nil
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			p, known := s.Properties.Get(name)
+			if !known {
+				ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, name), Message: unknownSetting(name, s)})
+				continue
+			}
+			ps = append(ps, fit(v[name], p, pointer(at, name))...)
+		}
+		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+			if _, set := v[p.Key]; set {
+				continue
+			}
+			if p.Value.Default != nil {
+				v[p.Key] = p.Value.Default
+			} else if slices.Contains(s.Required, p.Key) {
+				ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, p.Key),
+					Message: fmt.Sprintf("setting %q is missing", p.Key)})
+			}
+		}
+	}
+	return ps
+}
+
+func pointer(at, name string) string {
+	return at + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func unknownSetting(name string, s *jsonschema.Schema) string {
+	var names []string
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		names = append(names, p.Key)
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("unknown setting %q; there are none here", name)
+	}
+	return fmt.Sprintf("unknown setting %q; known are %s", name, strings.Join(names, ", "))
+}
+
+// decodeProblem says what is wrong and never the value, which may be a secret.
+func decodeProblem(err error) *pluginv1.Problem {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		found, _, _ := strings.Cut(te.Value, " ")
+		return &pluginv1.Problem{
+			Pointer: "/" + strings.ReplaceAll(te.Field, ".", "/"),
+			Message: fmt.Sprintf("setting %q is a %s; want %s", te.Field, found, te.Type),
+		}
+	}
+	return &pluginv1.Problem{Message: "settings cannot be read: " + err.Error()}
+}

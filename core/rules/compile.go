@@ -1,0 +1,251 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/checker/nature"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/optimizer"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/types"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/openccsp/gateway/core/diag"
+)
+
+const (
+	maxNodes      = 500
+	maxExpression = 8 << 10 // bytes
+)
+
+// program is one compiled expression, safe for concurrent use.
+type program struct {
+	in     *scalar
+	offset int // in runes, of the expression inside in
+	code   *vm.Program
+	needs  []*field
+}
+
+// run evaluates p. An error is a *diag.Problem with the place in the rule file.
+func (p *program) run(e *evaluator) (any, error) {
+	e.fill(p.needs)
+	v, err := e.vm.Run(p.code, e.values)
+	if err == nil {
+		return v, nil
+	}
+	if fe, ok := errors.AsType[*file.Error](err); ok {
+		return nil, p.problem(fe.From, "%s", runtimeMessage(fe.Message))
+	}
+	return nil, p.problem(0, "%s", err.Error())
+}
+
+func (p *program) problem(at int, format string, args ...any) error {
+	return diag.Errorf(p.in.place(p.offset+at), format, args...)
+}
+
+// runtimeMessage puts what a nil does in Go into the words of a rule.
+func runtimeMessage(message string) string {
+	if strings.Contains(message, "interface conversion") || strings.Contains(message, "nil") {
+		return "a value is absent or of another type here: " + message
+	}
+	return message
+}
+
+// banned functions, and why.
+var banned = map[string]string{
+	"keys":     "the order of names is not fixed",
+	"values":   "the order of names is not fixed",
+	"toPairs":  "the order of names is not fixed",
+	"repeat":   "it can fill the memory",
+	"timezone": "times are in the service's zone",
+}
+
+// compiler settings shared by all expressions of a load.
+type compilation struct {
+	config *conf.Config
+	errors int
+}
+
+func newCompilation() *compilation {
+	env := types.Map{}
+	for path, f := range fields {
+		env[path] = f.typ
+	}
+	c := conf.CreateNew()
+	c.WithEnv(env)
+	c.MaxNodes = maxNodes
+	for name := range banned {
+		delete(c.Builtins, name)
+	}
+	delete(c.Builtins, "now")
+	for _, f := range functions {
+		c.Functions[f.Name] = f
+	}
+	return &compilation{config: c}
+}
+
+var functions = []*builtin.Function{
+	{Name: "num", Func: toNumber, Types: []reflect.Type{reflect.TypeFor[func(any) float64]()}},
+	{Name: "str", Func: toText, Types: []reflect.Type{reflect.TypeFor[func(any) string]()}},
+}
+
+func toNumber(params ...any) (any, error) {
+	switch v := params[0].(type) {
+	case float64:
+		return v, nil
+	case int:
+		return float64(v), nil
+	case string:
+		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return nil, fmt.Errorf("num: %.40q is not a number", v)
+		}
+		return n, nil
+	case nil:
+		return nil, errors.New("num: there is no value")
+	}
+	return nil, fmt.Errorf("num: cannot make a number of a %s", typeWord(reflect.TypeOf(params[0]).String()))
+}
+
+func toText(params ...any) (any, error) {
+	s, err := show(params[0])
+	if err != nil {
+		return nil, fmt.Errorf("str: %w", err)
+	}
+	return s, nil
+}
+
+// want says what an expression is for.
+type want struct {
+	condition bool // it must be true or false
+	template  bool // a blank value is told when it is evaluated, not at load
+}
+
+// compile checks the expression src, which begins at rune offset of in. It
+// adds its problems to the source and returns nil if there are any.
+func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w want) *program {
+	report := func(at int, hint, format string, args ...any) *program {
+		in.src.problem(in.place(offset+at), hint, format, args...)
+		return nil
+	}
+	lead := utf8.RuneCountInString(src) - utf8.RuneCountInString(strings.TrimLeft(src, " \t\r\n"))
+	switch {
+	case strings.TrimSpace(src) == "":
+		return report(0, "", "an expression is missing here")
+	case len(src) > maxExpression:
+		return report(lead, "split the rule", "the expression is longer than %d bytes", maxExpression)
+	}
+	tree, err := parser.ParseWithConfig(src, c.config)
+	if err != nil {
+		return c.report(err, lead, report)
+	}
+	r := &resolver{scope: s, report: func(n ast.Node, hint, format string, args ...any) {
+		report(n.Location().From, hint, format, args...)
+	}}
+	r.root(&tree.Node, w)
+	if r.failed || !withinLimits(tree.Node, r) {
+		return nil
+	}
+	t, err := new(checker.Checker).PatchAndCheck(tree, c.config)
+	if err != nil {
+		return c.report(err, lead, report)
+	}
+	if w.condition && t.Kind() != reflect.Bool && t.Kind() != reflect.Interface {
+		return report(lead, `compare it with something, such as x == "y"`,
+			"a condition must be true or false, but this is a %s", typeWord(t.String()))
+	}
+	// Compared values may be nil, so no comparison may count on their types.
+	ast.Walk(&tree.Node, forgetTypes{})
+	if err := optimizer.Optimize(&tree.Node, c.config); err != nil {
+		return c.report(err, lead, report)
+	}
+	code, err := compiler.Compile(tree, c.config)
+	if err != nil {
+		message, _, _ := strings.Cut(err.Error(), "\n")
+		return report(lead, "", "%s", message)
+	}
+	return &program{in: in, offset: offset, code: code, needs: r.needs}
+}
+
+func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {
+	fe, ok := errors.AsType[*file.Error](err)
+	if !ok {
+		return report(lead, "", "%s", err.Error())
+	}
+	message, hint := plainMessage(fe.Message)
+	return report(max(fe.From, 0), hint, "%s", message)
+}
+
+type forgetTypes struct{}
+
+func (forgetTypes) Visit(n *ast.Node) {
+	if b, ok := (*n).(*ast.BinaryNode); ok && (b.Operator == "==" || b.Operator == "!=") {
+		for _, side := range []ast.Node{b.Left, b.Right} {
+			side.SetNature(nature.Nature{})
+		}
+	}
+}
+
+var mismatched = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types? (.+?)(?: and (.+))?\)$`)
+
+// plainMessage puts a message of the expression library into plain words.
+func plainMessage(message string) (plain, hint string) {
+	if m := mismatched.FindStringSubmatch(message); m != nil {
+		left, right := typeWord(m[2]), typeWord(m[3])
+		if m[3] == "" {
+			return fmt.Sprintf("%s cannot be used with a %s", m[1], left), ""
+		}
+		switch {
+		case left == "number" && right == "text", left == "text" && right == "number":
+			hint = "a text has quotes, a number has none; num(x) reads a number from a text"
+		case left == "bool" || right == "bool":
+			hint = "use brackets if the parts belong together otherwise"
+		}
+		return fmt.Sprintf("%s cannot be used between a %s and a %s", m[1], left, right), hint
+	}
+	if rest, ok := strings.CutPrefix(message, "unexpected token EOF"); ok {
+		return "the expression ends too early" + rest, ""
+	}
+	if rest, ok := strings.CutPrefix(message, `unexpected token Operator("=")`); ok {
+		return `unexpected "="` + rest, `compare with ==`
+	}
+	if strings.Contains(message, "exceeds maximum allowed nodes") {
+		return fmt.Sprintf("the expression has more than %d parts", maxNodes), "split the rule"
+	}
+	if before, after, ok := strings.Cut(message, " has no field "); ok && strings.HasPrefix(before, "type ") {
+		return fmt.Sprintf("there is no field %q in a %s", after, typeWord(strings.TrimPrefix(before, "type "))), ""
+	}
+	return message, ""
+}
+
+func typeWord(t string) string {
+	switch {
+	case t == "string":
+		return "text"
+	case t == "float64" || strings.HasPrefix(t, "int") && t != "interface {}":
+		return "number"
+	case strings.HasPrefix(t, "[]"):
+		return "list"
+	case strings.HasPrefix(t, "map["):
+		return "group of named values"
+	case t == "time.Time":
+		return "time"
+	case t == "time.Duration":
+		return "duration"
+	case t == "interface {}" || t == "unknown" || t == "<nil>" || t == "nil":
+		return "value of unknown type"
+	}
+	return t
+}

@@ -1,0 +1,218 @@
+package rules
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+)
+
+// rule is one checked rule. It does not change.
+type rule struct {
+	name         string
+	pos          diag.Pos
+	on           []string
+	eventNames   []string // of custom events; none: any
+	services     []string
+	integrations []string
+	channels     []string
+	channelTypes []string
+	active       bool
+	when         *program // nil: always
+	actions      []action
+
+	matched, notMatched *state.RuleVerdict
+}
+
+// ruleLoader reads one rule.
+type ruleLoader struct {
+	src   *source
+	world *World
+	comp  *compilation
+	scope *scope
+	named map[string]diag.Pos // the rules read so far
+	rule  *rule
+}
+
+var ruleKeys = []string{
+	"name", "on", "event_name", "service", "integration", "channel", "channel_type", "when", "do", "active",
+}
+
+var laterRuleKeys = []string{
+	"after", "once", "throttle", "cooldown", "stop", "per", "valid_from", "valid_to", "hours", "mode", "notify_url",
+}
+
+// load reads the rule n, or returns nil if it is not one at all. Whether it
+// may be used is told by the problems of the source.
+func (l *ruleLoader) load(n ast.Node) *rule {
+	pairs, ok := l.src.mapping(n, "a rule")
+	if !ok {
+		return nil
+	}
+	l.rule = &rule{pos: l.src.pos(n), active: true}
+	given := map[string]pair{}
+	for _, p := range pairs {
+		switch {
+		case slices.Contains(ruleKeys, p.key):
+			given[p.key] = p
+		case slices.Contains(laterRuleKeys, p.key):
+			l.src.problem(p.pos, "", "the key %q is not supported yet", p.key)
+		default:
+			l.src.problem(p.pos, diag.DidYouMean(p.key, ruleKeys), "unknown key %q of a rule", p.key)
+		}
+	}
+	l.identity(given)
+	l.events(given)
+	l.limits(given)
+	if p, ok := given["active"]; ok {
+		if b, isBool := p.value.(*ast.BoolNode); isBool {
+			l.rule.active = b.Value
+		} else {
+			l.src.problem(l.src.pos(p.value), "", "active is true or false")
+		}
+	}
+	l.scope = newScope(l.rule.on)
+	if len(l.rule.on) == 0 {
+		return l.rule // without its events nothing can be said of its expressions
+	}
+	if p, ok := given["when"]; ok {
+		if sc, ok := l.src.scalar(p.value, "when"); ok {
+			l.when(sc)
+		}
+	}
+	l.do(given)
+	l.rule.matched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_MATCHED}
+	l.rule.notMatched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_NOT_MATCHED}
+	return l.rule
+}
+
+func (l *ruleLoader) when(sc *scalar) {
+	if strings.HasPrefix(strings.TrimSpace(sc.text), "{{") {
+		l.src.problem(sc.pos, "write it without {{ }}", "when is an expression, not a template")
+		return
+	}
+	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true})
+}
+
+func (l *ruleLoader) identity(given map[string]pair) {
+	p, ok := given["name"]
+	if !ok {
+		l.src.problem(l.rule.pos, "", "a rule needs a name")
+		return
+	}
+	sc, ok := l.src.scalar(p.value, "name")
+	if !ok {
+		return
+	}
+	name := strings.TrimSpace(sc.text)
+	switch first, taken := l.named[name]; {
+	case name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00"):
+		l.src.problem(sc.pos, "", "the name of a rule is one line of 1 to 200 bytes")
+	case taken:
+		l.src.problem(sc.pos, "", "the name %q is taken by the rule at %s", name, first)
+	default:
+		l.named[name] = sc.pos
+	}
+	l.rule.name = name
+}
+
+func (l *ruleLoader) events(given map[string]pair) {
+	p, ok := given["on"]
+	if !ok {
+		l.src.problem(l.rule.pos, "write on: with the name of an event", "a rule needs an event")
+		return
+	}
+	for _, sc := range l.src.words(p.value, "event") {
+		if events[sc.text] == nil {
+			hint := diag.Suggest(sc.text, eventNames)
+			if hint = `did you mean "` + hint + `"?`; hint == `did you mean ""?` {
+				hint = "an event of a vendor's own is on: custom_event with event_name: " + sc.text
+			}
+			l.src.problem(sc.pos, hint, "unknown event %q", sc.text)
+			continue
+		}
+		if slices.Contains(l.rule.on, sc.text) {
+			l.src.problem(sc.pos, "", "the event %q is named twice", sc.text)
+			continue
+		}
+		l.rule.on = append(l.rule.on, sc.text)
+	}
+	if p, ok := given["event_name"]; ok {
+		for _, sc := range l.src.words(p.value, "event_name") {
+			l.rule.eventNames = append(l.rule.eventNames, sc.text)
+		}
+		if len(l.rule.on) > 0 && !slices.Contains(l.rule.on, sdk.CustomEvent) {
+			l.src.problem(p.pos, "", "event_name goes with on: custom_event only")
+		}
+	}
+}
+
+// limits reads what the rule is limited to.
+func (l *ruleLoader) limits(given map[string]pair) {
+	names := func(key string, known []string) (list []string) {
+		p, ok := given[key]
+		if !ok {
+			return nil
+		}
+		for _, sc := range l.src.words(p.value, key) {
+			l.mustKnow(sc, known, strings.ReplaceAll(key, "_", " "))
+			if !slices.Contains(list, sc.text) {
+				list = append(list, sc.text)
+			}
+		}
+		return list
+	}
+	r := l.rule
+	r.services = names("service", l.world.Services)
+	r.integrations = names("integration", l.world.Integrations)
+	r.channels = names("channel", slices.Sorted(maps.Keys(l.world.Channels)))
+	r.channelTypes = names("channel_type", l.world.channelTypes())
+	if slices.Contains(r.on, sdk.IncomingMessage) {
+		for _, key := range []string{"channel", "channel_type"} {
+			if p, ok := given[key]; ok {
+				l.src.problem(p.pos, "the customer's message is customer_message",
+					"%s does not go with incoming_message, which is the agent's message and comes from an integration", key)
+			}
+		}
+	}
+	l.contradictions(given["channel"])
+}
+
+// contradictions reports channels that the rule's other limits rule out.
+func (l *ruleLoader) contradictions(p pair) {
+	r := l.rule
+	for _, name := range r.channels {
+		c, ok := l.world.Channels[name]
+		if !ok {
+			continue
+		}
+		if len(r.services) > 0 && !slices.Contains(r.services, c.Service) {
+			l.src.problem(p.pos, "", "the channel %q belongs to the service %q: this rule would never match", name, c.Service)
+		}
+		if len(r.channelTypes) > 0 && !slices.Contains(r.channelTypes, c.Type) {
+			l.src.problem(p.pos, "", "the channel %q has the type %q: this rule would never match", name, c.Type)
+		}
+	}
+}
+
+func (l *ruleLoader) do(given map[string]pair) {
+	p, ok := given["do"]
+	if !ok {
+		l.src.problem(l.rule.pos, "", "a rule needs something to do")
+		return
+	}
+	list, ok := l.src.sequence(p.value, "do")
+	if ok && len(list) == 0 {
+		l.src.problem(l.src.pos(p.value), "", "do is an empty list")
+	}
+	for _, n := range list {
+		if a := l.action(n); a != nil {
+			l.rule.actions = append(l.rule.actions, a)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package rules
+
+import (
+	"strings"
+
+	"github.com/openccsp/gateway/core/diag"
+)
+
+// scalar is a text in a rule file, with what it takes to say where in the file
+// each of its runes stands.
+type scalar struct {
+	src   *source
+	pos   diag.Pos
+	text  string
+	style byte // '\'', '"', '|' for blocks, 0 for plain
+}
+
+// place returns where in the file the rune with number i of the text stands.
+// If text and file cannot be brought together it is the start of the scalar.
+func (s *scalar) place(i int) diag.Pos {
+	w := walker{pos: s.pos, src: runesFrom(s.src.text, s.pos)}
+	indent := -1
+	switch s.style {
+	case '\'', '"':
+		w.step()
+	case '|':
+		for w.peek() != '\n' && !w.done() {
+			w.step()
+		}
+		w.step()
+		indent = w.indent()
+		w.skip(indent)
+	}
+	text := []rune(s.text)
+	for n, want := range text {
+		at, ok := w.match(want, s.style, indent)
+		if !ok {
+			return s.pos
+		}
+		if n == i {
+			return at
+		}
+	}
+	return w.pos
+}
+
+func runesFrom(text string, pos diag.Pos) []rune {
+	for line := 1; line < pos.Line; line++ {
+		_, rest, ok := strings.Cut(text, "\n")
+		if !ok {
+			return nil
+		}
+		text = rest
+	}
+	r := []rune(text)
+	return r[min(max(pos.Column-1, 0), len(r)):]
+}
+
+// walker goes through a file rune by rune.
+type walker struct {
+	pos diag.Pos
+	src []rune
+	j   int
+}
+
+func (w *walker) done() bool { return w.j >= len(w.src) }
+
+func (w *walker) peek() rune {
+	if w.done() {
+		return 0
+	}
+	return w.src[w.j]
+}
+
+func (w *walker) step() {
+	if w.done() {
+		return
+	}
+	if w.src[w.j] == '\n' {
+		w.pos.Line++
+		w.pos.Column = 1
+	} else {
+		w.pos.Column++
+	}
+	w.j++
+}
+
+// skip steps over at most n spaces; n < 0 over all.
+func (w *walker) skip(n int) {
+	for ; n != 0 && (w.peek() == ' ' || n < 0 && w.peek() == '\t'); n-- {
+		w.step()
+	}
+}
+
+// indent returns how far the first line that is not blank is indented.
+func (w *walker) indent() int {
+	n := 0
+	for _, r := range w.src[min(w.j, len(w.src)):] {
+		switch r {
+		case ' ':
+			n++
+		case '\n':
+			n = 0
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+// match finds the next rune of the text, which is want, and steps past it.
+func (w *walker) match(want rune, style byte, indent int) (diag.Pos, bool) {
+	for !w.done() {
+		at, c := w.pos, w.peek()
+		switch {
+		case style == '"' && c == '\\':
+			w.step()
+			if w.peek() == '\n' { // a folded line
+				w.step()
+				w.skip(-1)
+				continue
+			}
+			width := map[rune]int{'x': 2, 'u': 4, 'U': 8}[w.peek()]
+			for range 1 + width {
+				w.step()
+			}
+			return at, true
+		case style == '\'' && c == '\'' && want == '\'':
+			w.step()
+			w.step()
+			return at, true
+		case c == '\n' && (want == ' ' || want == '\n'):
+			w.step()
+			w.skip(indent)
+			return at, true
+		case c == want:
+			w.step()
+			return at, true
+		case c == '\n':
+			w.step()
+			w.skip(indent)
+		case c == ' ' || c == '\t' || c == '\r':
+			w.step()
+		default:
+			return at, false
+		}
+	}
+	return w.pos, false
+}

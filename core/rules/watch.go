@@ -1,0 +1,311 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/openccsp/gateway/core/diag"
+)
+
+const (
+	quiet   = 100 * time.Millisecond // after the last change, before the files are read
+	longest = time.Second            // that a storm of changes may put the reading off
+	rescan  = 10 * time.Second       // in case the system did not tell of a change
+)
+
+// WatchConfig is what a Watcher needs. Log and Dir are required.
+type WatchConfig struct {
+	Dir     string
+	World   World
+	Publish func(*Set) // called with each new set, one call at a time; it must not block
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil: none
+}
+
+// Watcher keeps the set of a directory current. A set goes live as a whole and
+// only if nothing is wrong with it; otherwise the last good one stays.
+type Watcher struct {
+	config   WatchConfig
+	counters *Counters
+	reloads  *prometheus.CounterVec
+	ok       prometheus.Gauge
+	wake     chan struct{} // the world has changed
+
+	loading sync.Mutex // held for a whole load
+
+	mu     sync.Mutex // guards the rest
+	world  World
+	stale  bool // the world has changed since the last load
+	set    *Set
+	seen   string // hash of the files at the last attempt
+	status Status
+}
+
+// Status says how the loading of the rules stands.
+type Status struct {
+	Loaded      time.Time     `json:"loaded"`       // when the live set was loaded; zero: none is
+	LastAttempt time.Time     `json:"last_attempt"` // that found something new to load
+	Hash        string        `json:"hash"`         // of the live set
+	Rules       int           `json:"rules"`        // in the live set
+	Files       []string      `json:"files"`        // of the live set
+	Problems    diag.Problems `json:"problems"`     // of the last attempt; none: it is live
+}
+
+// NewWatcher returns a watcher that has loaded nothing yet.
+func NewWatcher(c WatchConfig) *Watcher {
+	w := &Watcher{
+		config: c, world: c.World, counters: &Counters{}, wake: make(chan struct{}, 1),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_rules_reload_total", Help: "Attempts to load changed rules.",
+		}, []string{"result"}),
+		ok: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_rules_last_reload_successful", Help: "1 if the rules on disk are live, 0 if an older set is.",
+		}),
+	}
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(w.reloads, w.ok, w.counters)
+	}
+	return w
+}
+
+// Counters returns the counters of the rules, which outlive reloads.
+func (w *Watcher) Counters() *Counters { return w.counters }
+
+// Set returns the live set, nil before the first good load.
+func (w *Watcher) Set() *Set {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.set
+}
+
+// Status returns how the loading stands.
+func (w *Watcher) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// SetWorld tells what exists now. The rules are checked against it at once.
+func (w *Watcher) SetWorld(world World) {
+	w.mu.Lock()
+	w.world, w.stale = world, true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// Load reads the directory if it has changed since the last time, and
+// publishes the set. It returns [diag.Problems] if the files on disk are not
+// live: call it once at the start, before Run.
+func (w *Watcher) Load() error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	w.mu.Lock()
+	world, stale, live, seen := w.world, w.stale, w.set, w.seen
+	w.stale = false
+	w.mu.Unlock()
+
+	files, err := readTree(w.config.Dir)
+	if err != nil {
+		return w.refuse(diag.Problems{unreadable(w.config.Dir, err)}, "unreadable: "+err.Error())
+	}
+	hash := hashFiles(files)
+	if hash == seen && !stale {
+		return w.Status().Problems.Err()
+	}
+	if n := vanished(live, files); n > 0 {
+		return w.refuse(diag.Problems{{
+			Pos:     diag.Pos{File: w.config.Dir},
+			Summary: fmt.Sprintf("all %d rule files are gone; the rules loaded before stay", n),
+			Hint:    "leave a file without rules there if that is meant",
+		}}, hash)
+	}
+	set, problems := compileFiles(files, world)
+	if len(problems) > 0 {
+		return w.refuse(problems, hash)
+	}
+	w.accept(set, hash)
+	return nil
+}
+
+// vanished returns how many files the live set had if more than one of them
+// went at once and none is left, which is rarely meant.
+func vanished(live *Set, files []ruleFile) int {
+	if live == nil || len(live.files) < 2 || len(files) > 0 {
+		return 0
+	}
+	return len(live.files)
+}
+
+func (w *Watcher) accept(set *Set, seen string) {
+	now := time.Now()
+	w.mu.Lock()
+	w.set, w.seen = set, seen
+	w.status = Status{Loaded: now, LastAttempt: now, Hash: set.hash, Rules: len(set.rules), Files: set.files}
+	w.mu.Unlock()
+	w.counters.keep(set)
+	w.reloads.WithLabelValues("ok").Inc()
+	w.ok.Set(1)
+	if w.config.Publish != nil {
+		w.config.Publish(set)
+	}
+	w.config.Log.Info("rules loaded", "rules", len(set.rules), "files", len(set.files), "hash", set.hash)
+}
+
+func (w *Watcher) refuse(problems diag.Problems, seen string) error {
+	err := problems.Err()
+	_ = errors.As(err, &problems) // sorted
+	w.mu.Lock()
+	again := w.seen == seen
+	w.seen = seen
+	w.status.LastAttempt, w.status.Problems = time.Now(), problems
+	live := w.status.Hash
+	w.mu.Unlock()
+	w.ok.Set(0)
+	if again {
+		return err // it has been told
+	}
+	w.reloads.WithLabelValues("refused").Inc()
+	for i, p := range problems {
+		if i == 20 {
+			w.config.Log.Error("more problems in rules", "problems", len(problems)-i)
+			break
+		}
+		w.config.Log.Error("problem in rules", "file", p.File, "line", p.Line, "column", p.Column, "summary", p.Summary, "hint", p.Hint)
+	}
+	w.config.Log.Error("rules not loaded, the last good ones stay", "problems", len(problems), "hash", live)
+	return err
+}
+
+// Run follows the directory until ctx ends. It returns an error only if the
+// system cannot watch files at all.
+func (w *Watcher) Run(ctx context.Context) error {
+	fsw, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", w.config.Dir, err)
+	}
+	defer fsw.Close()
+	watched := &watchedDirs{root: w.config.Dir, fsw: fsw, log: w.config.Log}
+	watched.renew()
+	_ = w.Load() // it may have changed since it was loaded; problems are in Status
+
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	var settle, give <-chan time.Time // quiet, and the end of patience
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-fsw.Events:
+			if !watched.concerns(e) {
+				continue
+			}
+			settle = time.After(quiet)
+			if give == nil {
+				give = time.After(longest)
+			}
+			continue
+		case err := <-fsw.Errors: // the queue ran over: something was missed
+			w.config.Log.Warn("watching rules", "err", err)
+			settle = time.After(quiet)
+			continue
+		case <-w.wake:
+		case <-settle:
+		case <-give:
+		case <-tick.C:
+		}
+		settle, give = nil, nil
+		watched.renew()
+		_ = w.Load() // problems are in Status
+	}
+}
+
+// watchedDirs are the directories of the tree, the directories that links in it
+// lead to, and the directory that the root is in. Directories are watched and
+// not files, because editors replace files.
+type watchedDirs struct {
+	root string
+	fsw  *fsnotify.Watcher
+	log  *slog.Logger
+}
+
+// renew watches what is there now. Directories that went stop being watched by
+// themselves.
+func (d *watchedDirs) renew() {
+	want := map[string]bool{filepath.Dir(filepath.Clean(d.root)): true}
+	d.tree(d.root, 0, want)
+	have := map[string]bool{}
+	for _, dir := range d.fsw.WatchList() {
+		have[dir] = true
+	}
+	for dir := range have {
+		if !want[dir] {
+			_ = d.fsw.Remove(dir) // gone already, or not of interest any more
+		}
+	}
+	for dir := range want {
+		// Adding again is cheap and finds a directory that was replaced by
+		// another one of the same name.
+		if err := d.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !have[dir] {
+			d.log.Warn("rules directory not watched, it is read every 10 s", "dir", dir, "err", err)
+		}
+	}
+}
+
+func (d *watchedDirs) tree(dir string, depth int, want map[string]bool) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || depth > maxTree {
+		return
+	}
+	want[filepath.Clean(dir)] = true
+	for _, e := range entries {
+		if ignored(e.Name()) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if e.Type()&os.ModeSymlink == 0 {
+			if e.IsDir() {
+				d.tree(path, depth+1, want)
+			}
+			continue
+		}
+		target, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			continue
+		}
+		if info, err := os.Stat(target); err == nil && info.IsDir() {
+			d.tree(path, depth+1, want)
+		} else {
+			want[filepath.Dir(target)] = true
+		}
+	}
+}
+
+// concerns reports whether e may have changed the rules. What happens beside
+// the root, in the directory it is in, does not.
+func (d *watchedDirs) concerns(e fsnotify.Event) bool {
+	if e.Op == fsnotify.Chmod {
+		return false
+	}
+	root := filepath.Clean(d.root)
+	if filepath.Dir(e.Name) == filepath.Dir(root) && filepath.Clean(e.Name) != root {
+		for _, dir := range d.fsw.WatchList() {
+			if dir == filepath.Clean(e.Name) {
+				return true
+			}
+		}
+		return false
+	}
+	return true
+}

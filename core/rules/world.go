@@ -1,0 +1,28 @@
+package rules
+
+// World is what exists around the rules, so that a rule which names something
+// unknown is a problem at load.
+type World struct {
+	Services     []string
+	Channels     map[string]Channel // by instance name
+	Integrations []string
+	Endpoints    []string
+}
+
+// Channel is what rules need to know of a configured channel.
+type Channel struct {
+	Type    string // rtm, sms, facebook, …
+	Service string // "" if no service has it
+}
+
+// channelTypes are the types that a rule may name even where no channel of the
+// type is configured yet.
+var channelTypes = []string{"rtm", "sms", "facebook", "twitter", "wechat", "voice", "push"}
+
+func (w *World) channelTypes() []string {
+	known := append([]string(nil), channelTypes...)
+	for _, c := range w.Channels {
+		known = append(known, c.Type)
+	}
+	return known
+}

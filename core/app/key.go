@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/openccsp/gateway/core/config"
+)
+
+const (
+	keyEnv    = "GATEWAY_KEY" // instead of key_file
+	keyIDFile = "key.id"      // in data_dir: tells a wrong key before it does harm
+	tokenFile = "admin.token" // in data_dir
+	keyBytes  = 32
+)
+
+func (a *App) openData(context.Context) error {
+	if err := os.MkdirAll(a.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	return nil
+}
+
+// openKey reads the key that encrypts secrets in the store, and makes it at the
+// first start. data_dir remembers which key it was: with another one, or with
+// a new one because the file was lost, no secret could be read.
+func (a *App) openKey(context.Context) error {
+	idFile := filepath.Join(a.config.DataDir, keyIDFile)
+	id, err := os.ReadFile(idFile)
+	first := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !first {
+		return fmt.Errorf("key: %w", err)
+	}
+	key, from, err := readKey(a.config.KeyFile, first)
+	if err != nil {
+		return err
+	}
+	if first {
+		if err := writeNew(idFile, keyID(key)); err != nil {
+			return fmt.Errorf("key: %w", err)
+		}
+	} else if subtle.ConstantTimeCompare(id, []byte(keyID(key))) == 0 {
+		return fmt.Errorf("key: %s is not the key that %s was made with; put the old one back", from, a.config.DataDir)
+	}
+	a.key = key
+	return nil
+}
+
+func readKey(file string, mayMake bool) (key []byte, from string, err error) {
+	from = "$" + keyEnv
+	text := os.Getenv(keyEnv)
+	if text == "" {
+		from = file
+		text, err = readOrMake(file, mayMake)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, from, fmt.Errorf("key: %s is missing, and secrets in the store need it; put it back, or set $%s", file, keyEnv)
+		}
+		if err != nil {
+			return nil, from, fmt.Errorf("key: %w", err)
+		}
+	}
+	key, err = hex.DecodeString(text)
+	if err != nil || len(key) != keyBytes {
+		return nil, from, fmt.Errorf("key: %s is not %d hex digits", from, 2*keyBytes)
+	}
+	return key, from, nil
+}
+
+// keyID tells keys apart and gives nothing of them away.
+func keyID(key []byte) string {
+	sum := sha256.Sum256(append([]byte("gateway key id"), key...))
+	return hex.EncodeToString(sum[:8]) + "\n"
+}
+
+// openToken reads the first token of the admin API, and makes it at the first
+// start.
+func (a *App) openToken(context.Context) error {
+	text, err := readOrMake(filepath.Join(a.config.DataDir, tokenFile), true)
+	if err != nil {
+		return fmt.Errorf("admin token: %w", err)
+	}
+	if len(text) < keyBytes {
+		return fmt.Errorf("admin token: %s is too short; delete it to get a new one", tokenFile)
+	}
+	a.token = config.NewSecret(text)
+	return nil
+}
+
+// readOrMake returns the text of a file that only its owner may read. If there
+// is none and mayMake, it makes one of 32 random bytes in hex.
+func readOrMake(file string, mayMake bool) (string, error) {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) && mayMake {
+		b := make([]byte, keyBytes)
+		_, _ = rand.Read(b) // never fails
+		text := hex.EncodeToString(b)
+		return text, writeNew(file, text+"\n")
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s may be read by others (%v); run chmod 600 on it", file, info.Mode().Perm())
+	}
+	b, err := os.ReadFile(file)
+	return strings.TrimSpace(string(b)), err
+}
+
+// writeNew writes a file of mode 0600 that must not exist, durably: whole or
+// not at all.
+func writeNew(file, text string) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, werr := f.WriteString(text)
+	err = errors.Join(werr, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Link(f.Name(), file) // unlike a rename it replaces nothing
+	}
+	err = errors.Join(err, os.Remove(f.Name()))
+	if err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

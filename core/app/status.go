@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxAnswer is how many bytes of an answer the command line reads.
+const maxAnswer = 4 << 20
+
+// status prints what the running gateway says of itself. It reaches it through
+// data_dir/admin.sock, where the user's id is the credential.
+func (c *command) status(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	a := adminClient(cfg.DataDir)
+	defer a.CloseIdleConnections()
+
+	var version struct{ Version string }
+	if err := ask(ctx, a, "/v1/version", &version); err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return &runError{fmt.Errorf("no gateway is running with data_dir %s", cfg.DataDir)}
+		}
+		return &runError{err}
+	}
+	var ready struct {
+		Ready   bool
+		Reasons []string
+	}
+	var open struct {
+		Items []struct{}
+		Next  string
+	}
+	var plugins struct {
+		Items []struct{ ID, Version, State, Problem string }
+	}
+	err = errors.Join(
+		ask(ctx, a, "/readyz", &ready),
+		ask(ctx, a, "/v1/conversations?status=open&limit=100", &open),
+		ask(ctx, a, "/v1/plugins", &plugins),
+	)
+	if err != nil {
+		return &runError{err}
+	}
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "gateway %s: ready", version.Version)
+	if !ready.Ready {
+		b.Reset()
+		fmt.Fprintf(&b, "gateway %s: not ready: %s", version.Version, strings.Join(ready.Reasons, ", "))
+	}
+	more := ""
+	if open.Next != "" {
+		more = "more than "
+	}
+	fmt.Fprintf(&b, "\n%s%s open\n", more, count(len(open.Items), "conversation"))
+	for _, p := range plugins.Items {
+		fmt.Fprintf(&b, "plugin %s %s: %s\n", p.ID, p.Version, strings.TrimSuffix(p.State+": "+p.Problem, ": "))
+	}
+	_, err = io.WriteString(c.out, b.String())
+	return err
+}
+
+// adminClient returns a client of the gateway that runs with dataDir.
+func adminClient(dataDir string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialAdmin(ctx, dataDir) },
+	}}
+}
+
+// ask gets path from the admin API and decodes the answer, whatever its status
+// says: 503 from /readyz has a body to read. Any other error is returned.
+func ask(ctx context.Context, a *http.Client, path string, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := a.Do(r)
+	if err != nil {
+		return fmt.Errorf("ask the running gateway: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask the running gateway: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK && path != "/readyz" {
+		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, strings.TrimSpace(string(b)))
+	}
+	if err := json.Unmarshal(b, answer); err != nil {
+		return fmt.Errorf("GET %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestStatus asks an admin API behind a unix socket.
+func TestStatus(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "gateway.hcl")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(dir, "data", socketFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]string{
+		"/v1/version":       `{"version":"1.2.3"}`,
+		"/readyz":           `{"ready":false,"reasons":["plugin sms: starting"]}`,
+		"/v1/conversations": `{"items":[{"id":"a"},{"id":"b"}],"next":"c"}`,
+		"/v1/plugins":       `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"}]}`,
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("a token was sent to the socket")
+		}
+		if r.URL.Path == "/readyz" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = w.Write([]byte(answers[r.URL.Path]))
+	})}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close(); <-served })
+
+	var out bytes.Buffer
+	c := command{file: file, out: &out, errOut: &out}
+	if err := c.status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := `gateway 1.2.3: not ready: plugin sms: starting
+more than 2 conversations open
+plugin org.a 1.0.0: running
+plugin org.b 2.0.0: backoff: exit 1
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}

@@ -297,3 +297,8 @@ type Page[T any] struct {
 	Items []T
 	Next  string
 }
+
+// ShardOf returns the number of the shard that holds a conversation.
+func ShardOf(c core.ConversationID) int {
+	return int(uint16(c[0])<<8|uint16(c[1])) % Shards
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+const typingPerMinute = 120 // of one customer; more are not passed on
+
+// channel is one instance: one RTM app.
+type channel struct {
+	cfg    config
+	host   sdk.Host
+	signer *signer
+	link   link
+
+	incoming, typed *limiter // by user
+	registrations   *limiter // by IP address
+}
+
+// link is the way of a message to a customer's clients. It is safe for
+// concurrent use.
+type link interface {
+	// deliver hands p over to the user's clients. That none is connected is
+	// not an error: the gateway keeps the message.
+	deliver(ctx context.Context, user string, p packet) error
+	// forget says that the user has these messages.
+	forget(user string, ids []string)
+	// listen opens what clients connect to, until ctx ends.
+	listen(ctx context.Context) error
+	// serveSocket serves one MQTT client over conn, until it leaves or ctx ends.
+	serveSocket(ctx context.Context, conn net.Conn) error
+	// address is what clients are told of the way to connect.
+	address() map[string]string
+	close()
+}
+
+// open implements sdk.NewChannel's open.
+func open(ctx context.Context, s Settings, h sdk.Host) (*channel, error) {
+	cfg, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Secret, err = appSecret(ctx, s.Secret, h); err != nil {
+		return nil, err
+	}
+	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now)}
+	for limit, perMinute := range map[**limiter]int{
+		&c.incoming:      cfg.MessagesPerMinute,
+		&c.typed:         typingPerMinute,
+		&c.registrations: cfg.RegistersPerMinute,
+	} {
+		if *limit, err = newLimiter(perMinute); err != nil {
+			return nil, err
+		}
+	}
+	c.link, err = c.newLink()
+	return c, err
+}
+
+func (c *channel) newLink() (link, error) {
+	if c.cfg.BrokerURL != "" {
+		return newExternal(c.cfg, c.host), nil
+	}
+	return newBroker(c)
+}
+
+// appSecret is the configured secret, or one that is made now and kept.
+func appSecret(ctx context.Context, configured string, h sdk.Host) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	made := randomID("")
+	if err := h.SaveSecret(ctx, "secret", made); err != nil {
+		return "", fmt.Errorf("secret: none is configured, and a new one cannot be kept: %w", err)
+	}
+	return made, nil
+}
+
+// Send implements sdk.Channel. Nobody being connected is success: the gateway
+// keeps the message until the customer's client has confirmed it.
+func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+	if !idPattern.MatchString(to.Address) {
+		return sdk.Receipt{}, sdk.Rejected("address", "is not the id of an RTM user")
+	}
+	p, err := c.packet(to.Address, m)
+	if err != nil {
+		return sdk.Receipt{}, sdk.Rejected("message", "cannot be encoded")
+	}
+	if err := c.link.deliver(ctx, to.Address, p); err != nil {
+		return sdk.Receipt{}, err
+	}
+	return sdk.Receipt{MessageID: m.ID}, nil
+}
+
+// TypingToCustomer implements sdk.CustomerTyper.
+func (c *channel) TypingToCustomer(ctx context.Context, to sdk.Customer, on bool) error {
+	if !idPattern.MatchString(to.Address) {
+		return sdk.Rejected("address", "is not the id of an RTM user")
+	}
+	p, err := c.typingPacket(to.Address, on)
+	if err != nil {
+		return err
+	}
+	return c.link.deliver(ctx, to.Address, p)
+}
+
+// Listen implements sdk.Listener: it serves MQTT over TCP. Customers' messages
+// come over REST, so nothing is emitted here.
+func (c *channel) Listen(ctx context.Context, _ func(context.Context, ...sdk.Event) error) error {
+	return c.link.listen(ctx)
+}
+
+// Subprotocols implements sdk.SocketUpgrader.
+func (c *channel) Subprotocols() []string { return []string{"mqtt"} }
+
+// ServeSocket implements sdk.SocketUpgrader: MQTT over WebSocket at
+// /hooks/<instance>/mqtt.
+func (c *channel) ServeSocket(ctx context.Context, r *sdk.WebhookRequest, conn net.Conn) error {
+	if c.path(r.Path) != "/mqtt" || !c.originAllowed(r) {
+		return conn.Close()
+	}
+	return c.link.serveSocket(ctx, conn)
+}
+
+// CloseInstance implements sdk.Closer.
+func (c *channel) CloseInstance(context.Context) error {
+	c.link.close()
+	return nil
+}

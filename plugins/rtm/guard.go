@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+const maxClientID = 4096 // bytes; some clients put their token into it
+
+var errWill = errors.New("a will is not allowed")
+
+// guard decides for the MQTT library who may connect and subscribe to what,
+// and tells sessions what happens. The library calls it from the goroutine of
+// the client.
+type guard struct {
+	mqtt.HookBase
+	b *broker
+}
+
+// ID implements mqtt.Hook.
+func (*guard) ID() string { return "rtm" }
+
+// Provides implements mqtt.Hook.
+func (*guard) Provides(b byte) bool {
+	switch b {
+	case mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished,
+		mqtt.OnACLCheck, mqtt.OnPacketProcessed:
+		return true
+	}
+	return false
+}
+
+func sessionOf(cl *mqtt.Client) *session {
+	if c, ok := cl.Net.Conn.(*conn); ok {
+		return c.session.Load()
+	}
+	return nil
+}
+
+// OnPacketRead makes every session a clean one, and takes acknowledgements.
+func (*guard) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	switch pk.FixedHeader.Type {
+	case packets.Connect:
+		pk.Connect.Clean = true
+	case packets.Puback:
+		if s := sessionOf(cl); s != nil {
+			s.acknowledged(pk.PacketID)
+		}
+	}
+	return pk, nil
+}
+
+// OnConnect refuses wills: the library would publish them to any topic.
+func (g *guard) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
+	if !pk.Connect.WillFlag {
+		return nil
+	}
+	code := packets.ErrNotAuthorized
+	if cl.Properties.ProtocolVersion < 5 {
+		code = packets.Err3NotAuthorized
+	}
+	if err := g.b.srv.SendConnack(cl, code, false, nil); err != nil {
+		return err
+	}
+	return errWill
+}
+
+// OnConnectAuthenticate admits a client whose password is an access token of
+// the user in its user name. The client id must begin with the user name, or
+// one user could take over another's connection.
+func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	c, ok := cl.Net.Conn.(*conn)
+	if !ok {
+		return false
+	}
+	token, err := g.b.c.signer.access(string(pk.Connect.Password))
+	if err != nil {
+		return false
+	}
+	name := g.b.topic(token.Subject)
+	if string(pk.Connect.Username) != name || !strings.HasPrefix(cl.ID, name+"/") || len(cl.ID) > maxClientID {
+		return false
+	}
+	if old, ok := g.b.srv.Clients.Get(cl.ID); ok {
+		if s := sessionOf(old); s != nil {
+			s.conn.makeWay()
+		}
+	}
+	c.session.Store(newSession(g.b, cl, c, token.Subject, token.ExpiresAt.Time))
+	return true
+}
+
+// OnSessionEstablished ends the session with its token.
+func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	s := sessionOf(cl)
+	if s == nil {
+		return
+	}
+	left := s.expires.Sub(g.b.c.host.Now())
+	s.setExpiry(time.AfterFunc(left, func() { g.b.end(s.conn, packets.ErrNotAuthorized) }))
+}
+
+// OnACLCheck allows reading one's own topic, and writing nothing: customers'
+// messages come over REST.
+func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	s := sessionOf(cl)
+	return s != nil && !write && topic == g.b.topic(s.user)
+}
+
+// OnPacketProcessed starts the messages after the SUBACK.
+func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
+	s := sessionOf(cl)
+	if s == nil || err != nil {
+		return
+	}
+	sub, subscribed := cl.State.Subscriptions.Get(g.b.topic(s.user))
+	switch pk.FixedHeader.Type {
+	case packets.Subscribe:
+		if subscribed {
+			s.start(sub)
+		}
+	case packets.Unsubscribe:
+		if !subscribed {
+			s.stop()
+		}
+	}
+}
+
+// topic is a user's only topic, and user name.
+func (b *broker) topic(user string) string { return b.c.cfg.AppID + "/" + user }

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+const (
+	maxMessageID   = 128 // bytes of a client's message id
+	maxAttachments = 10
+	maxURL         = 2048 // bytes
+	maxReceipts    = 100  // message ids in one deliveryupdate
+	maxPage        = 100  // messages of one GET /messages
+)
+
+// mobileOriginated is the body of POST /mo. The whole body is also the event's
+// payload, so rules can read thread and extras.
+type mobileOriginated struct {
+	TID         string      `json:"tid"`
+	Message     string      `json:"message"`
+	Media       []mediaItem `json:"media"`
+	Attachments []mediaItem `json:"attachments"`
+	QuickReply  *struct {
+		Title   string `json:"title"`
+		Payload string `json:"payload"`
+	} `json:"quickReply"`
+}
+
+// mediaItem is a file by reference, in both directions.
+type mediaItem struct {
+	URL     string `json:"url"`
+	MIME    string `json:"mime,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"`
+	Caption string `json:"caption,omitempty"`
+}
+
+// message takes a customer's message. The gateway writes the answer once the
+// message is durable.
+//
+//	POST /mo {"tid":"c1","message":"hello"}
+//	200 {"tid":"c1"}
+//
+// tid is the client's own id of the message: one that comes again, from the
+// same user, is the same message. Without it nothing is taken for a repetition.
+func (c *channel) message(_ context.Context, r *request) (reply, error) {
+	if !c.incoming.allow(r.user) {
+		return reply{}, throttled("too many messages")
+	}
+	var in mobileOriginated
+	if err := decode(r.Body, &in); err != nil {
+		return reply{}, invalid("%s", err)
+	}
+	e := sdk.Event{
+		Type:     sdk.CustomerMessage,
+		Customer: r.customer(),
+		Text:     in.Message,
+		Payload:  json.RawMessage(r.Body),
+	}
+	if err := c.fill(&e, &in); err != nil {
+		return reply{}, err
+	}
+	if in.TID != "" {
+		if err := checkMessageID(in.TID); err != nil {
+			return reply{}, err
+		}
+		e.ID, e.MessageID = r.user+"/"+in.TID, in.TID
+	} else {
+		e.MessageID = randomID("m-")
+	}
+	return reply{body: map[string]string{"tid": e.MessageID}, events: []sdk.Event{e}}, nil
+}
+
+// fill checks the content of in and puts it into e.
+func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
+	if len(in.Message) > c.cfg.MaxMessage {
+		return tooLarge()
+	}
+	files := append(in.Media, in.Attachments...)
+	if len(files) > maxAttachments {
+		return invalid("attachments: at most %d", maxAttachments)
+	}
+	for i, f := range files {
+		u, err := url.Parse(f.URL)
+		if err != nil || len(f.URL) > maxURL || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+			return invalid("attachments[%d].url: want an http or https address", i)
+		}
+		e.Attachments = append(e.Attachments, sdk.Attachment{
+			URL: f.URL, MIME: f.MIME, Name: f.Name, Bytes: f.Bytes, Caption: f.Caption,
+		})
+	}
+	if q := in.QuickReply; q != nil {
+		e.QuickReply = &sdk.QuickReply{Title: q.Title, Payload: q.Payload}
+		if e.Text == "" {
+			e.Text = q.Title
+		}
+	}
+	if e.Text == "" && len(e.Attachments) == 0 && e.QuickReply == nil {
+		return invalid("message: is empty, and there is no attachment")
+	}
+	return nil
+}
+
+func checkMessageID(id string) error {
+	if len(id) > maxMessageID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == 0x7f || r == utf8.RuneError }) {
+		return invalid("tid: want at most %d characters without spaces", maxMessageID)
+	}
+	return nil
+}
+
+func (r *request) customer() sdk.Customer {
+	p := r.profile
+	return sdk.Customer{
+		Address: r.user, Name: p.Name, FirstName: p.FirstName, LastName: p.LastName,
+		Locale: p.Locale, Timezone: p.Timezone, Addresses: p.Addresses, Attributes: p.Attributes,
+	}
+}
+
+// receiptBody is the body of POST /deliveryupdate.
+type receiptBody struct {
+	TID    string   `json:"tid"`
+	TIDs   []string `json:"tids"`
+	Status flexible `json:"status"`
+}
+
+// receipts takes word of what became of messages: 2 is delivered, 3 is read.
+//
+//	POST /deliveryupdate {"tids":["…"],"status":2}
+//	200 {"accepted":1}
+func (c *channel) receipts(_ context.Context, r *request) (reply, error) {
+	var in receiptBody
+	if err := decode(r.Body, &in); err != nil {
+		return reply{}, invalid("%s", err)
+	}
+	var types []string
+	switch in.Status {
+	case "2", "delivered":
+		types = []string{sdk.MessageDelivered}
+	case "3", "read": // who has read it, has it
+		types = []string{sdk.MessageDelivered, sdk.MessageRead}
+	default:
+		return reply{}, invalid("status: want 2 for delivered or 3 for read")
+	}
+	ids := in.TIDs
+	if in.TID != "" {
+		ids = append(ids, in.TID)
+	}
+	if len(ids) == 0 || len(ids) > maxReceipts {
+		return reply{}, invalid("tids: want 1 to %d", maxReceipts)
+	}
+	var events []sdk.Event
+	for _, id := range ids {
+		if !isOurs(id) {
+			return reply{}, invalid("tids: one of them is not the id of a message from here")
+		}
+		for _, t := range types {
+			events = append(events, sdk.Event{
+				Type: t, ID: t + "/" + id, MessageID: id, Customer: sdk.Customer{Address: r.user},
+			})
+		}
+	}
+	c.link.forget(r.user, ids)
+	return reply{body: map[string]int{"accepted": len(ids)}, events: events}, nil
+}
+
+// isOurs says whether id has the form of an sdk.Message's id.
+func isOurs(id string) bool {
+	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && r != '.'
+	})
+}
+
+// typing says that the customer is typing, or not any more.
+//
+//	POST /typing {"on":true}
+//	200 {}
+func (c *channel) typing(_ context.Context, r *request) (reply, error) {
+	var in struct {
+		On *bool `json:"on"`
+	}
+	if err := decode(r.Body, &in); err != nil {
+		return reply{}, invalid("%s", err)
+	}
+	if in.On == nil {
+		return reply{}, invalid("on: want true or false")
+	}
+	if c.typed.allow(r.user) {
+		c.host.CustomerTyping(r.user, *in.On)
+	}
+	return reply{body: struct{}{}}, nil
+}
+
+// messages returns what was sent to the customer and has no delivered receipt,
+// oldest first, for clients without MQTT.
+//
+//	GET /messages?after=…&limit=50
+//	200 {"messages":[…]}
+func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
+	query, err := url.ParseQuery(r.Query)
+	if err != nil {
+		return reply{}, invalid("the query cannot be read")
+	}
+	after, limit := query.Get("after"), maxPage
+	if after != "" && !isOurs(after) {
+		return reply{}, invalid("after: is not the id of a message from here")
+	}
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxPage {
+			return reply{}, invalid("limit: want 1 to %d", maxPage)
+		}
+		limit = n
+	}
+	waiting, err := c.host.Undelivered(ctx, r.user, after, limit)
+	if err != nil {
+		c.host.Log().Warn("undelivered messages not readable", "err", err)
+		return reply{}, &apiError{http.StatusServiceUnavailable, "unavailable", "try again"}
+	}
+	list := make([]downlink, 0, len(waiting))
+	for _, m := range waiting {
+		list = append(list, c.downlink(r.user, m))
+	}
+	return reply{body: map[string]any{"messages": list}}, nil
+}
+
+// flexible is a value that clients write as a number or as a string.
+type flexible string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flexible) UnmarshalJSON(b []byte) error {
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err == nil {
+		*f = flexible(n)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(f))
+}

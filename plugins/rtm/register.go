@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const maxProfile = 1024 // bytes of all values, because they travel in the token
+
+// registration is the body of POST /register.
+type registration struct {
+	UserID    string   `json:"userId"`
+	DeviceID  string   `json:"deviceId"`
+	Timestamp flexible `json:"timestamp"`
+	Signature string   `json:"signature"`
+	Data      *profile `json:"data"`
+}
+
+// register issues an access token.
+//
+//	POST /register {"deviceId":"web-1","data":{"name":"Ada","locale":"de-CH"}}
+//	200 {"accessToken":"…","userId":"u-…","appId":"webshop","expiresAt":"…","broker":{…}}
+//
+// Without a proof the user id is a new random one. A proof is a valid access
+// token of that user, a JWT of the app's backend (both Authorization: Bearer),
+// or a signature by the app's secret.
+func (c *channel) register(_ context.Context, r *request) (reply, error) {
+	if !c.registrations.allow(r.RemoteAddr) {
+		return reply{}, throttled("too many registrations from this address")
+	}
+	var in registration
+	if err := decode(r.Body, &in); err != nil {
+		return reply{}, invalid("%s", err)
+	}
+	if in.DeviceID != "" && !idPattern.MatchString(in.DeviceID) {
+		return reply{}, invalid("deviceId: want 1 to 128 of A-Z a-z 0-9 . _ ~ @ : = -")
+	}
+	user, known, err := c.prove(r, &in)
+	if err != nil {
+		return reply{}, err
+	}
+	if in.Data != nil {
+		known = *in.Data
+		if err := known.check(); err != nil {
+			return reply{}, err
+		}
+	}
+	token, expires, err := c.signer.issue(user, known)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{body: map[string]any{
+		"accessToken": token,
+		"userId":      user,
+		"appId":       c.cfg.AppID,
+		"expiresAt":   expires.UTC().Format(time.RFC3339),
+		"broker":      c.brokerInfo(user, in.DeviceID),
+	}}, nil
+}
+
+// prove returns the user id that the request has a proof of, and what is known
+// of the user, or a new random id.
+func (c *channel) prove(r *request, in *registration) (string, profile, error) {
+	token, err := bearer(r.Header)
+	if err != nil {
+		return "", profile{}, err
+	}
+	signature, timestamp, err := signatureOf(r.Header, in)
+	if err != nil {
+		return "", profile{}, err
+	}
+	switch {
+	case token != "":
+		return c.proveByToken(token, in.UserID)
+	case signature != "":
+		return c.proveBySignature(in.UserID, timestamp, signature)
+	}
+	return randomID("u-"), profile{}, nil
+}
+
+func (c *channel) proveByToken(token, want string) (string, profile, error) {
+	cl, err := c.signer.access(token)
+	if err != nil {
+		cl, err = c.signer.backend(token)
+	}
+	if err != nil {
+		return "", profile{}, unauthorized("the token in Authorization is not valid here, or not any more")
+	}
+	if want != "" && want != cl.Subject {
+		return "", profile{}, &apiError{http.StatusForbidden, "forbidden", "the token is another user's"}
+	}
+	p := cl.Profile
+	if p.check() != nil {
+		p = profile{}
+	}
+	return cl.Subject, p, nil
+}
+
+func (c *channel) proveBySignature(user, timestamp, signature string) (string, profile, error) {
+	if !idPattern.MatchString(user) {
+		return "", profile{}, invalid("userId: want 1 to 128 of A-Z a-z 0-9 . _ ~ @ : = - with a letter or digit first")
+	}
+	if err := c.signer.signature(user, timestamp, signature); err != nil {
+		return "", profile{}, unauthorized("the signature is wrong, too old or used before")
+	}
+	return user, profile{}, nil
+}
+
+// signatureOf reads signature and timestamp from header or body, not both.
+func signatureOf(h http.Header, in *registration) (signature, timestamp string, err error) {
+	signatures, timestamps := h.Values("Signature"), h.Values("Timestamp")
+	if len(signatures) == 0 {
+		return in.Signature, string(in.Timestamp), nil
+	}
+	if len(signatures) > 1 || len(timestamps) > 1 || in.Signature != "" {
+		return "", "", unauthorized("there is more than one signature")
+	}
+	if signatures[0] == "" {
+		return "", "", unauthorized("the signature is empty")
+	}
+	if len(timestamps) == 1 {
+		return signatures[0], timestamps[0], nil
+	}
+	return signatures[0], string(in.Timestamp), nil
+}
+
+// check limits the profile's size and shape.
+func (p profile) check() error {
+	size := len(p.Name) + len(p.FirstName) + len(p.LastName) + len(p.Locale) + len(p.Timezone)
+	for _, m := range []map[string]string{p.Addresses, p.Attributes} {
+		for k, v := range m {
+			if k == "" {
+				return invalid("data: a name is empty")
+			}
+			size += len(k) + len(v)
+		}
+	}
+	if size > maxProfile {
+		return invalid("data: %d bytes are too many; at most %d", size, maxProfile)
+	}
+	return nil
+}
+
+// describe answers what a client needs to know before it registers.
+//
+//	GET /config
+//	200 {"appId":"webshop","maxMessage":32768,"receipts":true,"typing":true,"broker":{…}}
+func (c *channel) describe(context.Context, *request) (reply, error) {
+	return reply{body: map[string]any{
+		"appId":      c.cfg.AppID,
+		"maxMessage": c.cfg.MaxMessage,
+		"receipts":   true,
+		"typing":     true,
+		"broker":     c.brokerInfo("", ""),
+	}}, nil
+}
+
+// brokerInfo says how to connect. The address for WebSocket is a path at the
+// gateway, or a URL if the gateway knows its own.
+func (c *channel) brokerInfo(user, device string) map[string]string {
+	info := c.link.address()
+	if user == "" {
+		return info
+	}
+	if device == "" {
+		device = randomID("d-")
+	}
+	name := c.cfg.AppID + "/" + user
+	info["username"], info["topic"], info["clientId"] = name, name, name+"/"+device
+	return info
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	signatureWindow = 300 * time.Second // how far a signature's timestamp may be from now
+	maxToken        = 4096              // bytes
+	maxSeen         = 100_000           // signatures remembered against replay
+)
+
+var (
+	errToken     = errors.New("token is not valid")
+	errSignature = errors.New("signature is not valid")
+)
+
+// profile is what a registration says of the customer. It travels in the
+// access token, so that the driver keeps nothing.
+type profile struct {
+	Name       string            `json:"name,omitempty"`
+	FirstName  string            `json:"firstName,omitempty"`
+	LastName   string            `json:"lastName,omitempty"`
+	Locale     string            `json:"locale,omitempty"`
+	Timezone   string            `json:"timezone,omitempty"`
+	Addresses  map[string]string `json:"addresses,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+func (p profile) empty() bool {
+	return p.Name == "" && p.FirstName == "" && p.LastName == "" && p.Locale == "" && p.Timezone == "" &&
+		len(p.Addresses) == 0 && len(p.Attributes) == 0
+}
+
+// claims are those of an access token. Its subject is the user id, its
+// audience the app id.
+type claims struct {
+	jwt.RegisteredClaims
+	Profile profile `json:"profile,omitzero"`
+}
+
+// signer issues and checks all proofs of who a user is. It is safe for
+// concurrent use.
+//
+// Access tokens have a key of their own, derived from the app's secret: a JWT
+// that the app's backend made is no access token, and the reverse.
+type signer struct {
+	appID     string
+	secret    []byte
+	accessKey []byte
+	ttl       time.Duration
+	now       func() time.Time
+
+	mu   sync.Mutex
+	seen map[string]time.Time // signatures that were used, and when they lose force
+}
+
+func newSigner(appID, secret string, ttl time.Duration, now func() time.Time) *signer {
+	return &signer{
+		appID:     appID,
+		secret:    []byte(secret),
+		accessKey: mac([]byte(secret), "openccsp rtm access token"),
+		ttl:       ttl,
+		now:       now,
+		seen:      map[string]time.Time{},
+	}
+}
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// issue makes an access token for user.
+func (s *signer) issue(user string, p profile) (token string, expires time.Time, err error) {
+	now := s.now()
+	expires = now.Add(s.ttl).Truncate(time.Second)
+	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Subject:   user,
+			Audience:  jwt.ClaimStrings{s.appID},
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(expires),
+		},
+		Profile: p,
+	}).SignedString(s.accessKey)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("sign access token: %w", err)
+	}
+	return token, expires, nil
+}
+
+// access checks an access token. The error is errToken, whatever is wrong.
+func (s *signer) access(token string) (claims, error) {
+	c, err := s.parse(token, s.accessKey)
+	if err != nil || !slices.Contains(c.Audience, s.appID) {
+		return claims{}, errToken
+	}
+	return c, nil
+}
+
+// backend checks a JWT that the app's backend signed with the app's secret:
+// HS256, sub is the user id, exp is required, aud, if there is one, is the app.
+func (s *signer) backend(token string) (claims, error) {
+	c, err := s.parse(token, s.secret)
+	if err != nil || (len(c.Audience) > 0 && !slices.Contains(c.Audience, s.appID)) {
+		return claims{}, errToken
+	}
+	return c, nil
+}
+
+func (s *signer) parse(token string, key []byte) (claims, error) {
+	var c claims
+	if token == "" || len(token) > maxToken {
+		return c, errToken
+	}
+	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil },
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithTimeFunc(s.now))
+	if err != nil || !idPattern.MatchString(c.Subject) {
+		return claims{}, errToken
+	}
+	return c, nil
+}
+
+// signature checks a proof that the app's backend gave for user: lower-case
+// hex of HMAC-SHA256 by the app's secret over "<appId>\n<userId>\n<timestamp>".
+// The timestamp counts seconds or milliseconds since 1970, and is at most
+// signatureWindow away. Each signature counts once.
+func (s *signer) signature(user, timestamp, signature string) error {
+	want := hex.EncodeToString(mac(s.secret, s.appID+"\n"+user+"\n"+timestamp))
+	if !hmac.Equal([]byte(want), []byte(signature)) {
+		return errSignature
+	}
+	n, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return errSignature
+	}
+	at := time.Unix(n, 0)
+	if n > 100_000_000_000 {
+		at = time.UnixMilli(n)
+	}
+	if age := s.now().Sub(at); age > signatureWindow || age < -signatureWindow {
+		return errSignature
+	}
+	return s.once(signature, at.Add(signatureWindow))
+}
+
+// once remembers signature until it has no force.
+func (s *signer) once(signature string, until time.Time) error {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, used := s.seen[signature]; used {
+		return errSignature
+	}
+	if len(s.seen) >= maxSeen {
+		for k, t := range s.seen {
+			if t.Before(now) {
+				delete(s.seen, k)
+			}
+		}
+	}
+	if len(s.seen) >= maxSeen {
+		return errSignature
+	}
+	s.seen[signature] = until
+	return nil
+}
+
+// randomID returns prefix and 128 random bits.
+func randomID(prefix string) string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails, by its contract
+	return prefix + hex.EncodeToString(b[:])
+}

@@ -1,0 +1,33 @@
+package host
+
+import "time"
+
+// Timing shortens the waits of a host under test. Zero leaves one as it is.
+type Timing struct {
+	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot time.Duration
+}
+
+// SetTiming changes the waits. Call it before Open.
+func (h *Host) SetTiming(t Timing) {
+	for _, s := range []struct {
+		to   *time.Duration
+		want time.Duration
+	}{
+		{&h.t.start, t.Start}, {&h.t.ping, t.Ping}, {&h.t.health, t.Health}, {&h.t.shutdown, t.Shutdown},
+		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot},
+	} {
+		if s.want > 0 {
+			*s.to = s.want
+		}
+	}
+}
+
+// CompareVersions compares two semantic versions.
+func CompareVersions(a, b string) (int, error) {
+	v, err := parseSemver(a)
+	if err != nil {
+		return 0, err
+	}
+	w, err := parseSemver(b)
+	return v.compare(w), err
+}

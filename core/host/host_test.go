@@ -1,0 +1,421 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// fakeCore records what plugins ask.
+type fakeCore struct {
+	mu     sync.Mutex
+	events []string // "instance customer text"
+	ups    []string // "+instance", "-instance"
+	accept func(instance string, e []*pluginv1.Event) error
+}
+
+func (c *fakeCore) Accept(_ context.Context, instance string, events []*pluginv1.Event) error {
+	if c.accept != nil {
+		if err := c.accept(instance, events); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range events {
+		c.events = append(c.events, instance+" "+e.Customer.GetAddress()+" "+e.Text)
+	}
+	return nil
+}
+
+func (c *fakeCore) State(context.Context, string, string) ([]byte, error) {
+	return []byte("stored"), nil
+}
+func (c *fakeCore) SetState(context.Context, string, string, []byte, []byte) error {
+	return nil
+}
+func (c *fakeCore) SaveSecret(context.Context, string, string, []byte) error { return nil }
+func (c *fakeCore) Undelivered(context.Context, string, string, string, int) ([]*pluginv1.Message, error) {
+	return nil, nil
+}
+func (c *fakeCore) Typing(string, *pluginv1.Typing) {}
+func (c *fakeCore) InstanceUp(i string)             { c.note("+" + i) }
+func (c *fakeCore) InstanceDown(i string)           { c.note("-" + i) }
+
+func (c *fakeCore) note(s string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ups = append(c.ups, s)
+}
+
+func (c *fakeCore) seen() (events, ups []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.events...), append([]string(nil), c.ups...)
+}
+
+// logBuffer is a log that tests can read.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// line returns the first log line with all of the texts in it.
+func (l *logBuffer) line(texts ...string) string {
+	for line := range strings.Lines(l.String()) {
+		all := true
+		for _, t := range texts {
+			all = all && strings.Contains(line, t)
+		}
+		if all {
+			return line
+		}
+	}
+	return ""
+}
+
+// bench is a running host with its surroundings.
+type bench struct {
+	t    testing.TB
+	h    *host.Host
+	core *fakeCore
+	log  *logBuffer
+	dir  string // of plugins
+	data string
+	sock string
+	stop func() time.Duration // stops the host and says how long that took
+}
+
+// start runs a host on the plugins named, and instances called "i-<mode>" of
+// the drivers given.
+func start(t testing.TB, timing host.Timing, plugins []string, drivers ...string) *bench {
+	t.Helper()
+	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: t.TempDir(), data: t.TempDir()}
+	sock, err := os.MkdirTemp("", "gwt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sock = sock
+	t.Cleanup(func() { os.RemoveAll(sock) })
+	for _, name := range plugins {
+		b.drop(name)
+	}
+	b.h = host.New(host.Config{
+		Dirs: []string{b.dir, filepath.Join(b.dir, "none")}, DataDir: b.data, SocketDir: sock, HostVersion: "test",
+		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: prometheus.NewRegistry(), Core: b.core,
+	})
+	b.h.SetTiming(timing)
+	var want []host.Instance
+	for _, d := range drivers {
+		want = append(want, host.Instance{Name: "i-" + d, Driver: d, Revision: 1})
+	}
+	b.h.SetInstances(t.Context(), want)
+	if err := b.h.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.h.Run(ctx) }()
+	b.stop = sync.OnceValue(func() time.Duration {
+		begin := time.Now()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		return time.Since(begin)
+	})
+	t.Cleanup(func() {
+		b.stop()
+		if t.Failed() {
+			t.Logf("log:\n%.20000s", b.log)
+		}
+	})
+	return b
+}
+
+// drop puts this test binary into the plugin folder under name.
+func (b *bench) drop(name string) {
+	b.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(b.dir, name)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// call sends text and waits for the answer.
+func (b *bench) call(instance, text string) (*pluginv1.Result, core.Fate) {
+	b.t.Helper()
+	return b.callFor(instance, text, 10*time.Second)
+}
+
+func (b *bench) callFor(instance, text string, timeout time.Duration) (*pluginv1.Result, core.Fate) {
+	b.t.Helper()
+	type answer struct {
+		r *pluginv1.Result
+		f core.Fate
+	}
+	got := make(chan answer, 2)
+	b.h.Call(instance, core.NewConversationID(instance, "c1"), message(text), timeout,
+		func(r *pluginv1.Result, f core.Fate) { got <- answer{r, f} })
+	select {
+	case a := <-got:
+		return a.r, a.f
+	case <-time.After(timeout + 5*time.Second):
+		b.t.Fatalf("call %q was never answered", text)
+		return nil, 0
+	}
+}
+
+func message(text string) *pluginv1.Call {
+	return &pluginv1.Call{Op: pluginv1.Op_SEND, Message: &pluginv1.Message{Id: "m1", Text: text}}
+}
+
+// plugin returns the report of the plugin file called name.
+func (b *bench) plugin(name string) host.Plugin {
+	b.t.Helper()
+	for _, p := range b.h.Plugins() {
+		if filepath.Base(p.Path) == name {
+			return p
+		}
+	}
+	b.t.Fatalf("no plugin %s in %v", name, b.h.Plugins())
+	return host.Plugin{}
+}
+
+// eventually waits at a process boundary until ok is true.
+func (b *bench) eventually(what string, ok func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	b.t.Fatalf("still not: %s", what)
+}
+
+func TestCallAndWebhook(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	r, fate := b.call("i-echo", "hello")
+	if fate != core.Answered || r.GetOutcome() != pluginv1.Outcome_OK || r.GetMessageId() != "m1" {
+		t.Errorf("call = %v, %v, want OK for m1", r, fate)
+	}
+	if _, fate := b.call("nobody", "hello"); fate != core.NoPlugin {
+		t.Errorf("call of no instance = %v, want NoPlugin", fate)
+	}
+	a, err := b.h.Webhook(t.Context(), "i-echo", &pluginv1.WebhookRequest{Method: "POST", Body: []byte("hi")})
+	if err != nil || a.Status != 200 || len(a.Events) != 0 {
+		t.Errorf("webhook = %v, %v, want 200 without events", a, err)
+	}
+	if events, _ := b.core.seen(); len(events) != 1 || events[0] != "i-echo c1 hi" {
+		t.Errorf("accepted %q, want the webhook's event", events)
+	}
+	if _, err := b.h.Webhook(t.Context(), "nobody", &pluginv1.WebhookRequest{}); core.CodeOf(err) != core.NotFound {
+		t.Errorf("webhook of no instance = %v, want not_found", err)
+	}
+	polled := make(chan *pluginv1.PollAnswer, 1)
+	b.h.Poll("i-echo", core.ConversationID{1}, &pluginv1.Poll{}, time.Second,
+		func(a *pluginv1.PollAnswer, _ core.Fate) { polled <- a })
+	if a := <-polled; string(a.GetCursor()) != "next" {
+		t.Errorf("poll = %v, want the cursor next", a)
+	}
+}
+
+func TestOversizedFrames(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	r, fate := b.call("i-echo", strings.Repeat("x", 1<<20))
+	if fate != core.Answered || r.GetOutcome() != pluginv1.Outcome_REJECTED || r.GetCode() != "too_large" {
+		t.Errorf("call of 1 MiB = %v, %v, want rejected too_large", r, fate)
+	}
+	_, err := b.h.Webhook(t.Context(), "i-echo", &pluginv1.WebhookRequest{Body: make([]byte, 1<<20)})
+	if core.CodeOf(err) != core.TooLarge {
+		t.Errorf("webhook of 1 MiB = %v, want too_large", err)
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	begin := time.Now()
+	r, fate := b.callFor("i-echo", "silent", 50*time.Millisecond)
+	if fate != core.Lost || r != nil {
+		t.Errorf("unanswered call = %v, %v, want Lost", r, fate)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %s, want the deadline and little more", took)
+	}
+	b.eventually("plugin is told", func() bool { return b.log.line("cancel ") != "" })
+}
+
+func TestInboundKeepsOrder(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	const n = 2000 // far more than the credits: the test plugin ignores them, so some are refused
+	for _, customer := range []string{"a", "b"} {
+		if _, fate := b.call("i-echo", fmt.Sprintf("emit %s %d", customer, 100)); fate != core.Answered {
+			t.Fatalf("emit = %v", fate)
+		}
+	}
+	b.eventually("all accepted", func() bool { e, _ := b.core.seen(); return len(e) == 200 })
+	next := map[string]int{}
+	events, _ := b.core.seen()
+	for _, e := range events {
+		customer, text, _ := strings.Cut(strings.TrimPrefix(e, "i-echo "), " ")
+		if text != fmt.Sprint(next[customer]) {
+			t.Fatalf("customer %s: got %s, want %d", customer, text, next[customer])
+		}
+		next[customer]++
+	}
+	b.eventually("all acknowledged", func() bool { return strings.Count(b.log.String(), " true") >= 200 })
+
+	release := make(chan struct{})
+	b.core.accept = func(string, []*pluginv1.Event) error { <-release; return nil }
+	b.call("i-echo", fmt.Sprintf("emit c %d", n))
+	b.eventually("too many are refused", func() bool {
+		return b.log.line("false more events than credits") != ""
+	})
+	close(release)
+}
+
+func TestRefusedInboundStopsItsConversation(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	release := make(chan struct{})
+	b.core.accept = func(_ string, e []*pluginv1.Event) error {
+		<-release
+		if e[0].Text == "0" {
+			return core.Errorf(core.Unavailable, "disk full")
+		}
+		return nil
+	}
+	b.call("i-echo", "emit a 5")
+	b.eventually("they wait", func() bool { return b.plugin("echo").State == host.Running })
+	close(release)
+	b.eventually("answers", func() bool { return strings.Count(b.log.String(), "false disk full") >= 1 })
+	if events, _ := b.core.seen(); len(events) > 4 {
+		t.Errorf("accepted %q behind a refused one", events)
+	}
+}
+
+func TestHostCalls(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo", "other"}, "echo", "other")
+	b.call("i-echo", "state i-echo")
+	b.eventually("own state", func() bool { return b.log.line("reply true false", "stored") != "" })
+	b.call("i-echo", "state i-other")
+	b.eventually("state of another plugin's instance is refused", func() bool {
+		return b.log.line("reply false false instance is not this plugin's") != ""
+	})
+}
+
+func TestSocket(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	client, gateway := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- b.h.Socket(t.Context(), "i-echo", &pluginv1.WebhookRequest{}, "mqtt", gateway) }()
+	if _, err := client.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "ABC" {
+		t.Errorf("read %q, %v, want ABC", got, err)
+	}
+	client.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Socket = %v, want nil after the client left", err)
+	}
+}
+
+func TestInstances(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo", "picky"}, "echo", "picky", "nodriver")
+	b.h.SetInstances(t.Context(), []host.Instance{
+		{Name: "i-echo", Driver: "echo", Revision: 2, Settings: []byte(`{"size":"big","token":"x"}`),
+			Secrets: map[string][]byte{"token": []byte("short")}},
+		{Name: "i-picky", Driver: "picky", Revision: 1},
+		{Name: "i-nodriver", Driver: "nodriver", Revision: 1},
+	})
+	state := func(name string) host.InstanceStatus {
+		for _, i := range b.h.Instances() {
+			if i.Name == name {
+				return i
+			}
+		}
+		return host.InstanceStatus{}
+	}
+	b.eventually("wrong settings are refused", func() bool { return state("i-echo").State == host.Refused })
+	got := fmt.Sprint(state("i-echo").Problems)
+	want := "[{/size got string, want integer} {/token this secret does not match the driver's schema}]"
+	if got != want {
+		t.Errorf("problems = %s\nwant %s", got, want)
+	}
+	if strings.Contains(b.log.String(), "short") {
+		t.Error("the secret is in the log")
+	}
+	if _, fate := b.call("i-echo", "hello"); fate != core.Answered {
+		t.Errorf("call = %v, want the last good settings to go on", fate)
+	}
+	if s := state("i-picky"); s.State != host.Refused || len(s.Problems) != 1 {
+		t.Errorf("picky = %+v, want the driver's problem", s)
+	}
+	if s := state("i-nodriver"); s.State != host.Waiting || !strings.Contains(s.Message, `"nodriver"`) {
+		t.Errorf("nodriver = %+v, want waiting for the driver", s)
+	}
+	b.h.SetInstances(t.Context(), nil)
+	b.eventually("removed", func() bool { _, ups := b.core.seen(); return len(ups) == 2 })
+	if _, ups := b.core.seen(); fmt.Sprint(ups) != "[+i-echo -i-echo]" {
+		t.Errorf("up and down = %v", ups)
+	}
+	if _, fate := b.call("i-echo", "hello"); fate != core.NoPlugin {
+		t.Errorf("call = %v, want NoPlugin", fate)
+	}
+}
+
+func TestVersionsAndClashes(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo_1.2.0", "echo_1.10.0", "clash_1.0.0_zzz.clash", ".hidden", "echo_2.0.0.tmp"}, "echo")
+	if p := b.plugin("echo_1.10.0"); p.State != host.Running || p.ID != "test.echo" {
+		t.Errorf("higher version = %+v, want running", p)
+	}
+	if p := b.plugin("echo_1.2.0"); p.State != host.Standby || p.PID != 0 {
+		t.Errorf("lower version = %+v, want standby", p)
+	}
+	p := b.plugin("clash_1.0.0_zzz.clash")
+	if len(p.Clashes) != 1 || p.Clashes[0] != "echo" || len(p.Drivers) != 0 {
+		t.Errorf("clashing plugin = %+v, want driver echo refused", p)
+	}
+	if line := b.log.line("offered by two plugins", "driver=echo", "kept_by=test.echo"); line == "" {
+		t.Error("no log line names both plugins")
+	}
+	if n := len(b.h.Plugins()); n != 3 {
+		t.Errorf("%d plugins, want 3: %v", n, b.h.Plugins())
+	}
+	all, err := host.LoadManifests(b.data)
+	if err != nil || len(all) != 2 || all[0].PluginId != "test.echo" || all[0].Version != "1.10.0" {
+		t.Errorf("LoadManifests = %v, %v, want the active plugins", all, err)
+	}
+}

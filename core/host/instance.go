@@ -1,0 +1,357 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Instance is a configured instance of a driver, as it should be. Another
+// Revision is another configuration.
+type Instance struct {
+	Name, Driver string
+	Revision     uint64
+	Settings     []byte            // JSON, without secrets
+	Secrets      map[string][]byte // by setting
+	PublicURL    string            // of its hook, "" if none is configured
+}
+
+// The states of an instance.
+const (
+	Waiting = "waiting" // for a plugin that offers its driver
+	Opening = "opening" // under way, or to be tried again
+	Opened  = "open"
+	Refused = "failed" // its settings are wrong; it stays so until they change
+)
+
+// InstanceStatus says how an instance is.
+type InstanceStatus struct {
+	Name, Driver string
+	Revision     uint64
+	State        string
+	Message      string    // why it is not open, or what the driver says of its health
+	Problems     []Problem // of its settings
+	Healthy      bool
+	Since        time.Time
+}
+
+// instance keeps one configured instance open on whatever generation serves
+// its driver. Its goroutine is the only one that opens and closes it.
+type instance struct {
+	h    *Host
+	name string
+	end  context.CancelFunc
+	wake chan struct{} // the configuration or a generation has changed
+
+	slot   atomic.Pointer[slot]       // that owns the driver
+	active atomic.Pointer[generation] // that may send events
+
+	mu     sync.Mutex
+	spec   Instance
+	status InstanceStatus
+	up     chan struct{} // closed while it is open
+}
+
+func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {
+	return &instance{h: h, name: spec.Name, end: end, wake: make(chan struct{}, 1), spec: spec,
+		up: make(chan struct{}),
+		status: InstanceStatus{Name: spec.Name, Driver: spec.Driver, Revision: spec.Revision,
+			State: Waiting, Healthy: true, Since: time.Now()}}
+}
+
+// stir makes the goroutine look again. It does not block.
+func (i *instance) stir() {
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (i *instance) configure(spec Instance) {
+	i.mu.Lock()
+	changed := i.spec.Revision != spec.Revision || i.spec.Driver != spec.Driver
+	i.spec = spec
+	i.mu.Unlock()
+	if changed {
+		i.stir()
+	}
+}
+
+func (i *instance) want() Instance {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.spec
+}
+
+// progress is what the goroutine has achieved.
+type progress struct {
+	on       *generation // where it is open
+	revision uint64
+	refuser  *generation // that would not take the revision refused
+	refused  uint64
+	tried    *generation // last asked to open it
+}
+
+// run keeps the instance open until ctx ends, then closes it.
+func (i *instance) run(ctx context.Context) {
+	var have progress
+	wait := &backoff.ExponentialBackOff{InitialInterval: 200 * time.Millisecond,
+		Multiplier: 2, RandomizationFactor: 0.2, MaxInterval: 30 * time.Second}
+	wait.Reset()
+	for ctx.Err() == nil {
+		var again <-chan time.Time
+		if retry := i.reconcile(ctx, &have); retry {
+			again = time.After(wait.NextBackOff())
+		} else {
+			wait.Reset()
+		}
+		select {
+		case <-i.wake:
+		case <-again:
+		case <-ctx.Done():
+		}
+	}
+	if have.on == nil && have.tried != nil {
+		i.tellClosed(have.tried) // it may have been opened after all
+	}
+	i.shut(have.on)
+}
+
+// reconcile brings the instance nearer to what is wanted; true asks for
+// another try.
+func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
+	spec := i.want()
+	s := i.h.owner(spec.Driver)
+	i.slot.Store(s)
+	var g *generation
+	if s != nil {
+		g = s.gen.Load()
+	}
+	if have.on != nil && have.on != g {
+		i.shut(have.on)
+		have.on = nil
+	}
+	switch {
+	case g == nil:
+		i.set(spec, Waiting, i.h.missing(spec.Driver, s), nil)
+		return false
+	case have.on == g && have.revision == spec.Revision:
+		return false
+	case have.refuser == g && have.refused == spec.Revision:
+		return false
+	}
+	have.tried = g
+	state, ok := i.open(ctx, g, spec, have.on == g)
+	switch {
+	case ok:
+		have.on, have.revision = g, spec.Revision
+		return false
+	case state.Retry:
+		return true
+	}
+	have.refuser, have.refused = g, spec.Revision
+	return false
+}
+
+// open opens the instance, or changes an open one. Settings that are refused
+// leave an open one as it was.
+func (i *instance) open(ctx context.Context, g *generation, spec Instance, was bool) (*pluginv1.InstanceState, bool) {
+	if !was {
+		i.set(spec, Opening, "", nil)
+	}
+	if problems := checkSettings(g.mf.schemas[spec.Driver], spec.Settings, spec.Secrets); problems != nil {
+		i.set(spec, Refused, "settings do not match the driver's schema", problems)
+		g.log.Error("settings of an instance are wrong", "instance", i.name, "problems", fmt.Sprint(problems))
+		return &pluginv1.InstanceState{}, false
+	}
+	state, err := i.call(ctx, g, spec)
+	if err != nil {
+		state = &pluginv1.InstanceState{Retry: true, Message: plain(err).Error()}
+	}
+	if state.Ok {
+		i.opened(ctx, g, spec, was)
+		return state, true
+	}
+	var problems []Problem
+	for _, p := range state.Problems {
+		problems = append(problems, Problem{Pointer: p.Pointer, Message: p.Message})
+	}
+	if state.Retry {
+		i.set(spec, Opening, state.Message, problems)
+	} else {
+		i.set(spec, Refused, state.Message, problems)
+	}
+	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message)
+	return state, false
+}
+
+func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*pluginv1.InstanceState, error) {
+	dir, err := i.h.instanceDir(i.name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, i.h.t.open)
+	defer cancel()
+	return g.plugin.OpenInstance(ctx, &pluginv1.InstanceSpec{
+		Instance: i.name, Driver: spec.Driver, Revision: spec.Revision, Settings: spec.Settings,
+		Secrets: spec.Secrets, PublicUrl: spec.PublicURL, DataDir: dir,
+	})
+}
+
+// opened lets callers in, then the outside.
+func (i *instance) opened(ctx context.Context, g *generation, spec Instance, was bool) {
+	i.active.Store(g)
+	g.setServing(i.name, spec.Revision, true)
+	i.set(spec, Opened, "", nil)
+	if !was {
+		i.h.cfg.Core.InstanceUp(i.name)
+		g.log.Info("instance is open", "instance", i.name, "driver", spec.Driver)
+	}
+	ctx, cancel := context.WithTimeout(ctx, i.h.t.describe)
+	defer cancel()
+	_, err := g.plugin.Activate(ctx, &pluginv1.ActivateRequest{Generation: g.number, Instances: []string{i.name}})
+	if err != nil {
+		g.log.Warn("instance does not receive", "instance", i.name, "err", plain(err))
+	}
+}
+
+// shut closes the instance on a generation where it was open.
+func (i *instance) shut(g *generation) {
+	if g == nil {
+		return
+	}
+	g.setServing(i.name, 0, false)
+	i.set(i.want(), Waiting, "", nil)
+	i.h.cfg.Core.InstanceDown(i.name)
+	i.tellClosed(g)
+}
+
+// tellClosed has the plugin close the instance, if the plugin goes on.
+func (i *instance) tellClosed(g *generation) {
+	select {
+	case <-g.proc.exited:
+		return
+	default:
+	}
+	if g.stopping.Load() {
+		return // a drain closes all
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), i.h.t.describe)
+	defer cancel()
+	if _, err := g.plugin.CloseInstance(ctx, &pluginv1.InstanceRef{Instance: i.name}); err != nil {
+		g.log.Warn("instance does not close", "instance", i.name, "err", plain(err))
+	}
+}
+
+// set records the state, and opens or closes the door of those who wait.
+func (i *instance) set(spec Instance, state, message string, problems []Problem) {
+	defer i.h.changed() // without i.mu
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.status.State != state {
+		i.status.Since = time.Now()
+		switch {
+		case state == Opened:
+			close(i.up)
+		case i.status.State == Opened:
+			i.up = make(chan struct{})
+		}
+	}
+	i.status = InstanceStatus{Name: i.name, Driver: spec.Driver, Revision: spec.Revision,
+		State: state, Message: message, Problems: problems, Healthy: true, Since: i.status.Since}
+}
+
+func (i *instance) setHealth(ok bool, message string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.status.State == Opened {
+		i.status.Healthy, i.status.Message = ok, clip(message, 512)
+	}
+}
+
+func (i *instance) report() InstanceStatus {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.status
+	s.Problems = slices.Clone(s.Problems)
+	return s
+}
+
+// receiving says whether events from g count.
+func (i *instance) receiving(g *generation) bool { return i.active.Load() == g }
+
+// kind is the kind of the instance's driver.
+func (i *instance) kind() pluginv1.DriverKind {
+	if d, ok := i.h.Capabilities(i.want().Driver); ok {
+		return d.Kind
+	}
+	return pluginv1.DriverKind_DRIVER_KIND_UNSPECIFIED
+}
+
+// pin returns the generation that serves the instance, pinned; nil if none
+// does.
+func (i *instance) pin() *generation {
+	s := i.slot.Load()
+	if s == nil {
+		return nil
+	}
+	g := s.pin()
+	if g == nil {
+		return nil
+	}
+	if !g.serves(i.name) {
+		g.unpin()
+		return nil
+	}
+	return g
+}
+
+// await is pin, and waits for a generation until ctx ends.
+func (i *instance) await(ctx context.Context) *generation {
+	for {
+		i.mu.Lock()
+		up := i.up
+		i.mu.Unlock()
+		if g := i.pin(); g != nil {
+			return g
+		}
+		select {
+		case <-up:
+			// Open, but its generation has just ended: the state follows.
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return nil
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// instanceDir makes the folder for the instance's files.
+func (h *Host) instanceDir(name string) (string, error) {
+	dir := filepath.Join(h.cfg.DataDir, "instances", filepath.Base(name))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("data folder of %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// workDir makes the folder that a plugin runs in.
+func (h *Host) workDir(plugin string) (string, error) {
+	dir := filepath.Join(h.cfg.DataDir, "plugins", plugin)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("data folder of plugin %s: %w", plugin, err)
+	}
+	return dir, nil
+}

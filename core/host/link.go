@@ -1,0 +1,382 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Limits of the stream between the gateway and one plugin process.
+const (
+	maxBatchFrames = 64
+	maxBatchBytes  = 256 << 10
+	maxFrameBytes  = 1 << 20
+	maxMessage     = 4 << 20 // of gRPC, both ways
+	defaultOpen    = 4096    // unanswered frames, written or not
+	credits        = 256     // Inbound frames a plugin may have unacknowledged
+)
+
+var (
+	errLinkClosed = errors.New("plugin has ended")
+	errLinkFull   = errors.New("too many calls wait for the plugin")
+	errFrameSize  = errors.New("frame is larger than 1 MiB")
+)
+
+// openFrame is a frame to the plugin that wants an answer.
+type openFrame struct {
+	frame pluginv1.HostFrame
+	call  pluginv1.HostFrame_Call
+	poll  pluginv1.HostFrame_Poll
+	hook  pluginv1.HostFrame_Webhook
+
+	// one of these is set
+	onResult  func(*pluginv1.Result, core.Fate)
+	onPoll    func(*pluginv1.PollAnswer, core.Fate)
+	onWebhook func(*pluginv1.WebhookAnswer, core.Fate)
+
+	size     int
+	started  time.Time
+	deadline time.Time
+	written  bool // handed to gRPC; guarded by link.mu
+	done     bool // nobody waits any more; guarded by link.mu
+}
+
+// answer ends the frame. It is called once, without locks. A panic of the
+// caller's function must not take other callers' answers with it.
+func (f *openFrame) answer(log *slog.Logger, p *pluginv1.PluginFrame, fate core.Fate) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("handling a plugin's answer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	switch {
+	case f.onResult != nil:
+		r := p.GetResult()
+		f.onResult(r, answered(fate, r != nil))
+	case f.onPoll != nil:
+		r := p.GetPoll()
+		if r.SizeVT() > maxFrameBytes {
+			r = &pluginv1.PollAnswer{Result: &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "too_large"}}
+		}
+		f.onPoll(r, answered(fate, r != nil))
+	case f.onWebhook != nil:
+		r := p.GetWebhook()
+		if r.SizeVT() > maxFrameBytes {
+			r = nil
+		}
+		f.onWebhook(r, answered(fate, r != nil))
+	}
+}
+
+// answered takes an answer of the wrong kind for none.
+func answered(fate core.Fate, has bool) core.Fate {
+	if fate == core.Answered && !has {
+		return core.Lost
+	}
+	return fate
+}
+
+// batchStream is the gateway's end of Link.Exchange.
+type batchStream interface {
+	Send(*pluginv1.HostBatch) error
+	Recv() (*pluginv1.PluginBatch, error)
+}
+
+// link is the data stream of one generation. Callers append to its queue under
+// a short lock; one goroutine writes what has gathered, one reads.
+type link struct {
+	stream batchStream
+	max    int
+	grace  time.Duration // added to a frame's deadline before it is given up
+	log    *slog.Logger
+	m      *linkMetrics
+	notice func(*pluginv1.PluginFrame) // frames that answer nothing; must not block
+
+	wake chan struct{} // the writer sleeps on it
+
+	mu      sync.Mutex
+	idle    bool
+	closed  bool
+	seq     uint64
+	queue   []*openFrame
+	head    int                   // of queue
+	control []*pluginv1.HostFrame // acks, replies, cancels: bounded by what they answer
+	grant   uint32
+	ping    uint64
+	pong    uint64
+	open    map[uint64]*openFrame
+}
+
+func newLink(s batchStream, maxOpen int, grace time.Duration, log *slog.Logger, m *linkMetrics,
+	notice func(*pluginv1.PluginFrame)) *link {
+	return &link{
+		stream: s, max: maxOpen, grace: grace, log: log, m: m, notice: notice,
+		wake: make(chan struct{}, 1), open: make(map[uint64]*openFrame), grant: credits,
+	}
+}
+
+// send queues f. After nil, f is answered exactly once.
+func (l *link) send(f *openFrame) error {
+	f.size = f.frame.SizeVT() + 16 // the seq is not in yet
+	if f.size > maxFrameBytes {
+		return errFrameSize
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errLinkClosed
+	}
+	if len(l.open) >= l.max {
+		return errLinkFull
+	}
+	l.seq++
+	f.frame.Seq = l.seq
+	l.open[l.seq] = f
+	l.queue = append(l.queue, f)
+	l.stir()
+	return nil
+}
+
+// tell queues a frame that wants no answer and grants more credits.
+func (l *link) tell(f *pluginv1.HostFrame, grant uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.grant += grant
+	if f != nil {
+		l.addControl(f)
+	}
+	l.stir()
+}
+
+func (l *link) addControl(f *pluginv1.HostFrame) {
+	l.seq++
+	f.Seq = l.seq
+	l.control = append(l.control, f)
+}
+
+// stir wakes the writer if it sleeps. The caller holds mu.
+func (l *link) stir() {
+	if l.idle {
+		l.idle = false
+		l.wake <- struct{}{} // has room: one token per sleep
+	}
+}
+
+// sendPing asks for a pong and says how many pings wait for one.
+func (l *link) sendPing() (missing uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	missing = l.ping - l.pong
+	l.ping++
+	l.stir()
+	return missing
+}
+
+// write sends what is queued, in batches, until ctx ends or the stream breaks.
+func (l *link) write(ctx context.Context) error {
+	var batch pluginv1.HostBatch
+	var pinged uint64
+	for {
+		if !l.take(&batch, &pinged) {
+			select {
+			case <-l.wake:
+				// Let those run who were made runnable together with us: they
+				// have more frames for this batch.
+				runtime.Gosched()
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := l.stream.Send(&batch); err != nil {
+			return err
+		}
+		l.m.batch.Observe(float64(len(batch.Frames)))
+		l.m.out.Add(float64(len(batch.Frames)))
+	}
+}
+
+// take fills batch with up to maxBatchFrames frames, control first. If there
+// is nothing it returns false, and the next stir wakes the writer.
+//
+// A frame counts as written from here on, even if Send fails: whoever says
+// "not sent" must be sure.
+func (l *link) take(batch *pluginv1.HostBatch, pinged *uint64) bool {
+	clear(batch.Frames)
+	frames := batch.Frames[:0]
+	batch.Credits, batch.Ping = 0, 0
+	size := 0
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(l.control), maxBatchFrames/2)
+	for _, f := range l.control[:n] {
+		size += f.SizeVT()
+		frames = append(frames, f)
+		if size >= maxBatchBytes {
+			n = len(frames)
+			break
+		}
+	}
+	l.control = dropFront(l.control, n)
+	for l.head < len(l.queue) && len(frames) < maxBatchFrames {
+		f := l.queue[l.head]
+		if !f.done {
+			if size += f.size; size > maxBatchBytes && len(frames) > 0 {
+				break
+			}
+			f.written = true
+			frames = append(frames, &f.frame)
+		}
+		l.queue[l.head] = nil
+		l.head++
+	}
+	l.compact()
+	batch.Frames = frames
+	batch.Credits, l.grant = l.grant, 0
+	if l.ping != *pinged {
+		*pinged, batch.Ping = l.ping, l.ping
+	}
+	if len(frames) == 0 && batch.Credits == 0 && batch.Ping == 0 {
+		l.idle = true
+		return false
+	}
+	return true
+}
+
+// compact keeps the queue from growing without end.
+func (l *link) compact() {
+	switch {
+	case l.head == len(l.queue):
+		l.queue, l.head = l.queue[:0], 0
+	case l.head >= 1024:
+		l.queue = dropFront(l.queue, l.head)
+		l.head = 0
+	}
+}
+
+// dropFront removes the first n elements in place.
+func dropFront[T any](s []T, n int) []T {
+	if n == 0 {
+		return s
+	}
+	rest := copy(s, s[n:])
+	clear(s[rest:])
+	return s[:rest]
+}
+
+// read handles what the plugin sends until the stream breaks.
+func (l *link) read() error {
+	var ended []*openFrame
+	for {
+		batch, err := l.stream.Recv()
+		if err != nil {
+			return err
+		}
+		l.m.in.Add(float64(len(batch.Frames)))
+		ended = l.match(batch, ended[:0])
+		now := time.Now()
+		for i, p := range batch.Frames {
+			switch f := ended[i]; {
+			case f != nil:
+				l.m.trip.Observe(now.Sub(f.started).Seconds())
+				f.answer(l.log, p, core.Answered)
+			case p.ReplyTo != 0:
+				l.m.late.Inc()
+			default:
+				l.notice(p)
+			}
+		}
+		clear(ended)
+	}
+}
+
+// match takes the frames that batch answers out of open. The result has an
+// entry for each frame of batch.
+func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFrame {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pong = max(l.pong, min(batch.Pong, l.ping))
+	for _, p := range batch.Frames {
+		var f *openFrame
+		if p.ReplyTo != 0 {
+			// A frame that was not written cannot have an answer.
+			if f = l.open[p.ReplyTo]; f != nil && f.written {
+				f.done = true
+				delete(l.open, p.ReplyTo)
+			} else {
+				f = nil
+			}
+		}
+		ended = append(ended, f)
+	}
+	return ended
+}
+
+// expire gives up the frames whose deadline has passed.
+func (l *link) expire(now time.Time) {
+	var late []*openFrame
+	l.mu.Lock()
+	for seq, f := range l.open {
+		if now.Before(f.deadline.Add(l.grace)) {
+			continue
+		}
+		f.done = true
+		delete(l.open, seq)
+		late = append(late, f)
+		if f.written {
+			l.addControl(&pluginv1.HostFrame{Instance: f.frame.Instance,
+				Body: &pluginv1.HostFrame_Cancel{Cancel: &pluginv1.Cancel{Seq: seq}}})
+		}
+	}
+	if len(late) > 0 {
+		l.stir()
+	}
+	l.mu.Unlock()
+	l.giveUp(late)
+}
+
+// close answers everything that is open, and refuses what comes.
+func (l *link) close() {
+	l.mu.Lock()
+	l.closed = true
+	var left []*openFrame
+	for seq, f := range l.open {
+		f.done = true
+		delete(l.open, seq)
+		left = append(left, f)
+	}
+	l.queue, l.head, l.control = nil, 0, nil
+	l.mu.Unlock()
+	l.giveUp(left)
+}
+
+func (l *link) giveUp(frames []*openFrame) {
+	for _, f := range frames {
+		if f.written {
+			l.m.lost.Inc()
+			f.answer(l.log, nil, core.Lost)
+		} else {
+			l.m.notSent.Inc()
+			f.answer(l.log, nil, core.NotSent)
+		}
+	}
+}
+
+// unanswered is the number of open frames.
+func (l *link) unanswered() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}

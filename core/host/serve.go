@@ -1,0 +1,136 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// coreTimeout bounds one call of the engine on behalf of a plugin.
+const coreTimeout = 30 * time.Second
+
+// accept makes the events of an Inbound frame durable. It runs on the inbox's
+// goroutines.
+func (g *generation) accept(p *pluginv1.PluginFrame) error {
+	i := g.ownInstance(p.Instance)
+	if i == nil || !i.receiving(g) {
+		return core.Errorf(core.NotFound, "instance %q is not open for this plugin", p.Instance)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), coreTimeout)
+	defer cancel()
+	return i.accept(ctx, p.GetInbound().GetEvents())
+}
+
+// accepted answers an Inbound frame and gives its credit back.
+func (g *generation) accepted(p *pluginv1.PluginFrame, err error) { g.ack(p, err, 1) }
+
+func (g *generation) ack(p *pluginv1.PluginFrame, err error, credit uint32) {
+	a := &pluginv1.Ack{Seq: p.Seq, Ok: err == nil}
+	if err != nil {
+		a.Message = shown(err)
+		a.AfterMs = 1000
+	}
+	g.link.tell(&pluginv1.HostFrame{Instance: p.Instance, Body: &pluginv1.HostFrame_Ack{Ack: a}}, credit)
+}
+
+// shown is what a plugin may read of an error.
+func shown(err error) string {
+	if e, ok := errors.AsType[*core.Error](err); ok && e.Code != core.Internal {
+		return e.Message
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the gateway did not answer in time"
+	}
+	return "the gateway could not do that, see its log"
+}
+
+// accept hands events to the core if they are addressed as the instance may:
+// a channel names its own customers or refs, a connector names refs.
+func (i *instance) accept(ctx context.Context, events []*pluginv1.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	connector := i.kind() == pluginv1.DriverKind_CONNECTOR
+	for _, e := range events {
+		if e.Ref == "" && (connector || e.Customer.GetAddress() == "") {
+			return core.Errorf(core.Invalid, "event %q names neither a customer nor a ref it may name", clip(e.Type, 64))
+		}
+	}
+	return i.h.cfg.Core.Accept(ctx, i.name, events)
+}
+
+// hostCall serves what a driver asks of its Host.
+func (g *generation) hostCall(p *pluginv1.PluginFrame, call *pluginv1.HostCall) {
+	i := g.ownInstance(p.Instance)
+	if t, ok := call.Op.(*pluginv1.HostCall_Typing); ok {
+		if i != nil {
+			g.h.cfg.Core.Typing(p.Instance, t.Typing)
+		}
+		return
+	}
+	if i == nil {
+		g.reply(p, &pluginv1.HostReply{Message: "instance is not this plugin's"})
+		return
+	}
+	select {
+	case g.slots <- struct{}{}:
+	default:
+		g.reply(p, &pluginv1.HostReply{Message: "too many calls at once"})
+		return
+	}
+	g.calls.Go(func() {
+		defer func() { <-g.slots }()
+		ctx, cancel := context.WithTimeout(context.Background(), coreTimeout)
+		defer cancel()
+		g.reply(p, g.serveCall(ctx, p.Instance, call))
+	})
+}
+
+func (g *generation) reply(p *pluginv1.PluginFrame, r *pluginv1.HostReply) {
+	r.Seq = p.Seq
+	f := &pluginv1.HostFrame{Instance: p.Instance, Body: &pluginv1.HostFrame_Reply{Reply: r}}
+	if f.SizeVT() > maxFrameBytes {
+		r.Ok, r.Value, r.Messages, r.Message = false, nil, nil, "the answer is larger than 1 MiB"
+	}
+	g.link.tell(f, 0)
+}
+
+func (g *generation) serveCall(ctx context.Context, instance string, call *pluginv1.HostCall) *pluginv1.HostReply {
+	c := g.h.cfg.Core
+	r := &pluginv1.HostReply{}
+	var err error
+	switch op := call.Op.(type) {
+	case *pluginv1.HostCall_StateGet:
+		r.Value, err = c.State(ctx, instance, op.StateGet.Key)
+	case *pluginv1.HostCall_StateSet:
+		err = c.SetState(ctx, instance, op.StateSet.Key, op.StateSet.Old, op.StateSet.New)
+	case *pluginv1.HostCall_SaveSecret:
+		err = c.SaveSecret(ctx, instance, op.SaveSecret.Name, op.SaveSecret.Value)
+	case *pluginv1.HostCall_Undelivered:
+		u := op.Undelivered
+		r.Messages, err = c.Undelivered(ctx, instance, u.Address, u.After, pageOf(u.Limit))
+	default:
+		err = core.Errorf(core.Invalid, "the gateway does not know this call")
+	}
+	if r.Ok = err == nil; r.Ok {
+		return r
+	}
+	r.Conflict = errors.Is(err, store.ErrConflict) || core.CodeOf(err) == core.Conflict
+	r.Message = shown(err)
+	if core.CodeOf(err) == core.Internal && !r.Conflict {
+		g.log.Warn("a plugin's call did not succeed", "instance", instance, "err", err)
+	}
+	return r
+}
+
+// pageOf bounds the number of messages in one reply; the default is 100.
+func pageOf(limit uint32) int {
+	if limit == 0 || limit > 100 {
+		return 100
+	}
+	return int(limit)
+}

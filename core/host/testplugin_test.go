@@ -1,0 +1,261 @@
+package host_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// TestMain makes the test binary a plugin if it is started as one. What the
+// plugin does follows from the name of its file: "mode", or
+// "mode_version_id".
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(pluginv1.MagicCookieKey) != "":
+		servePlugin(filepath.Base(os.Args[0]))
+	case os.Getenv("HOST_TEST_DIR") != "":
+		runHostProcess(os.Getenv("HOST_TEST_DIR"))
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+func servePlugin(name string) {
+	mode, rest, _ := strings.Cut(name, "_")
+	version, id, _ := strings.Cut(rest, "_")
+	p := &testPlugin{mode: mode, version: version, id: id, driver: mode}
+	if p.version == "" {
+		p.version = "1.0.0"
+	}
+	if p.id == "" {
+		p.id = "test." + mode
+	}
+	key := pluginv1.MagicCookieKey
+	switch mode {
+	case "exit":
+		fmt.Fprintln(os.Stderr, "no licence found")
+		os.Exit(3)
+	case "hang":
+		select {}
+	case "garbage":
+		fmt.Println("Hello, I am a plugin!")
+	case "longline":
+		go func() { _, _ = syscall.Write(1, []byte(strings.Repeat("x", 3<<20))) }()
+		time.Sleep(time.Hour)
+	case "cookie":
+		key = "ANOTHER_HOST"
+	case "hostile":
+		hostileOutput()
+	case "grandchild":
+		c := exec.Command("/bin/sleep", "20")
+		c.Stdout, c.Stderr = os.Stdout, os.Stderr
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it leaves the group
+		if err := c.Start(); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Fprintf(os.Stderr, "grandchild %d\n", c.Process.Pid)
+	case "clash":
+		p.driver = "echo"
+	}
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: pluginv1.ProtocolVersion,
+			MagicCookieKey: key, MagicCookieValue: pluginv1.MagicCookieValue},
+		Plugins: goplugin.PluginSet{"plugin": p},
+		Logger:  hclog.NewNullLogger(),
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(opts, grpc.ForceServerCodecV2(pluginv1.Codec{}))...)
+		},
+	})
+	os.Exit(0)
+}
+
+// hostileOutput writes what has brought hosts down: log lines of the wrong
+// types, endless lines, garbage.
+func hostileOutput() {
+	for _, line := range []string{
+		`{"@level":3,"@message":[],"@timestamp":{}}`,
+		`{"@message":"good line","@level":"warn","n":7,"nested":{"a":1},"plugin":"forged","pid":-1}`,
+		`{"@message":`, "\x00\xff\xfe", "null", "[]",
+		"panic: made up", "goroutine 1 [running]:",
+	} {
+		fmt.Fprintln(os.Stderr, line)
+	}
+	out := os.Stdout
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		fmt.Fprintln(out, "garbage after the handshake")
+		_, _ = out.WriteString(strings.Repeat("y", 3<<20)) // no newline
+	}()
+}
+
+// testPlugin speaks the protocol by hand, so that it can also misbehave.
+type testPlugin struct {
+	goplugin.NetRPCUnsupportedPlugin
+	pluginv1.UnimplementedPluginServer
+	pluginv1.UnimplementedLinkServer
+	mode, version, id, driver string
+
+	mu     sync.Mutex
+	stream pluginv1.Link_ExchangeServer
+	seq    uint64
+}
+
+func (p *testPlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	pluginv1.RegisterPluginServer(s, p)
+	pluginv1.RegisterLinkServer(s, p)
+	return nil
+}
+
+func (p *testPlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
+}
+
+func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Manifest, error) {
+	return &pluginv1.Manifest{PluginId: p.id, Version: p.version, Drivers: []*pluginv1.Driver{{
+		Kind: pluginv1.DriverKind_CHANNEL, Name: p.driver,
+		SettingsSchema: `{"type":"object","additionalProperties":false,"properties":{
+			"size":{"type":"integer"},"token":{"type":"string","minLength":8,"x-secret":true}}}`,
+	}}}, nil
+}
+
+func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (*pluginv1.InstanceState, error) {
+	if p.mode == "picky" {
+		return &pluginv1.InstanceState{Message: "wrong", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "too big"}}}, nil
+	}
+	return &pluginv1.InstanceState{Ok: true}, nil
+}
+
+func (p *testPlugin) CloseInstance(context.Context, *pluginv1.InstanceRef) (*pluginv1.Empty, error) {
+	return &pluginv1.Empty{}, nil
+}
+
+func (p *testPlugin) Activate(context.Context, *pluginv1.ActivateRequest) (*pluginv1.Empty, error) {
+	return &pluginv1.Empty{}, nil
+}
+
+func (p *testPlugin) Drain(context.Context, *pluginv1.DrainRequest) (*pluginv1.DrainReport, error) {
+	return &pluginv1.DrainReport{}, nil
+}
+
+func (p *testPlugin) CheckHealth(context.Context, *pluginv1.HealthRequest) (*pluginv1.HealthReport, error) {
+	return &pluginv1.HealthReport{Serving: p.mode != "sick"}, nil
+}
+
+func (p *testPlugin) Exchange(s pluginv1.Link_ExchangeServer) error {
+	p.mu.Lock()
+	p.stream = s
+	p.mu.Unlock()
+	for {
+		in, err := s.Recv()
+		if err != nil {
+			return nil
+		}
+		out := &pluginv1.PluginBatch{Pong: in.Ping}
+		for _, f := range in.Frames {
+			if r := p.handle(f); r != nil {
+				out.Frames = append(out.Frames, r)
+			}
+		}
+		if len(out.Frames) > 0 || out.Pong > 0 {
+			if err := p.send(out); err != nil {
+				return nil
+			}
+		}
+	}
+}
+
+func (p *testPlugin) send(b *pluginv1.PluginBatch) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range b.Frames {
+		p.seq++
+		f.Seq = p.seq
+	}
+	return p.stream.Send(b)
+}
+
+func (p *testPlugin) handle(f *pluginv1.HostFrame) *pluginv1.PluginFrame {
+	switch body := f.Body.(type) {
+	case *pluginv1.HostFrame_Call:
+		return p.call(f, body.Call)
+	case *pluginv1.HostFrame_Webhook:
+		return &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Webhook{
+			Webhook: &pluginv1.WebhookAnswer{Status: 200, Body: body.Webhook.Body, Events: []*pluginv1.Event{
+				{Type: "customer_message", Customer: &pluginv1.Customer{Address: "c1"}, Text: string(body.Webhook.Body)}}}}}
+	case *pluginv1.HostFrame_Poll:
+		return &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Poll{
+			Poll: &pluginv1.PollAnswer{Result: &pluginv1.Result{Outcome: pluginv1.Outcome_OK}, Cursor: []byte("next")}}}
+	case *pluginv1.HostFrame_Ack:
+		fmt.Fprintf(os.Stderr, "ack %d %v %s\n", body.Ack.Seq, body.Ack.Ok, body.Ack.Message)
+	case *pluginv1.HostFrame_Reply:
+		fmt.Fprintf(os.Stderr, "reply %v %v %s %s\n", body.Reply.Ok, body.Reply.Conflict, body.Reply.Message, body.Reply.Value)
+	case *pluginv1.HostFrame_Cancel:
+		fmt.Fprintf(os.Stderr, "cancel %d\n", body.Cancel.Seq)
+	}
+	return nil
+}
+
+// call does what the text of the message says.
+func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.PluginFrame {
+	r := &pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: c.Message.GetId()}
+	verb, arg, _ := strings.Cut(c.Message.GetText(), " ")
+	switch verb {
+	case "silent":
+		return nil
+	case "crash":
+		panic("asked to")
+	case "env":
+		r.Detail = strings.Join(os.Environ(), "\n")
+	case "emit": // emit CUSTOMER COUNT
+		var customer string
+		var n int
+		fmt.Sscan(arg, &customer, &n)
+		b := &pluginv1.PluginBatch{}
+		for i := range n {
+			b.Frames = append(b.Frames, &pluginv1.PluginFrame{Instance: f.Instance, Body: &pluginv1.PluginFrame_Inbound{
+				Inbound: &pluginv1.Inbound{Events: []*pluginv1.Event{{Type: "customer_message",
+					Customer: &pluginv1.Customer{Address: customer}, Text: fmt.Sprint(i)}}}}})
+		}
+		p.send(b)
+	case "state": // state INSTANCE
+		p.send(&pluginv1.PluginBatch{Frames: []*pluginv1.PluginFrame{{Instance: arg, Body: &pluginv1.PluginFrame_Call{
+			Call: &pluginv1.HostCall{Op: &pluginv1.HostCall_StateGet{StateGet: &pluginv1.StateGet{Key: "k"}}}}}}})
+	case "exchange-end":
+		os.Stdin.Close()
+	}
+	return &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Result{Result: r}}
+}
+
+func (p *testPlugin) Socket(s pluginv1.Link_SocketServer) error {
+	open, err := s.Recv()
+	if err != nil || open.Open == nil {
+		return err
+	}
+	for {
+		c, err := s.Recv()
+		if err == io.EOF || c.GetClose() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.Send(&pluginv1.SocketChunk{Data: []byte(strings.ToUpper(string(c.Data)))}); err != nil {
+			return err
+		}
+	}
+}

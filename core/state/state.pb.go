@@ -937,6 +937,7 @@ type Mail struct {
 	//	*Mail_Replay
 	//	*Mail_Close
 	//	*Mail_Linked
+	//	*Mail_Joined
 	Body          isMail_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1084,6 +1085,15 @@ func (x *Mail) GetLinked() *Linked {
 	return nil
 }
 
+func (x *Mail) GetJoined() *Joined {
+	if x != nil {
+		if x, ok := x.Body.(*Mail_Joined); ok {
+			return x.Joined
+		}
+	}
+	return nil
+}
+
 type isMail_Body interface {
 	isMail_Body()
 }
@@ -1116,6 +1126,10 @@ type Mail_Linked struct {
 	Linked *Linked `protobuf:"bytes,16,opt,name=linked,proto3,oneof"`
 }
 
+type Mail_Joined struct {
+	Joined *Joined `protobuf:"bytes,17,opt,name=joined,proto3,oneof"`
+}
+
 func (*Mail_Event) isMail_Body() {}
 
 func (*Mail_Polled) isMail_Body() {}
@@ -1129,6 +1143,8 @@ func (*Mail_Replay) isMail_Body() {}
 func (*Mail_Close) isMail_Body() {}
 
 func (*Mail_Linked) isMail_Body() {}
+
+func (*Mail_Joined) isMail_Body() {}
 
 // Polled is what one poll of a chat brought.
 type Polled struct {
@@ -1426,6 +1442,75 @@ func (x *CloseRequested) GetReason() string {
 	return ""
 }
 
+// Joined tells a conversation that a chat nobody knew is its customer's.
+type Joined struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Integration   string                 `protobuf:"bytes,3,opt,name=integration,proto3" json:"integration,omitempty"`
+	Ref           string                 `protobuf:"bytes,4,opt,name=ref,proto3" json:"ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joined) Reset() {
+	*x = Joined{}
+	mi := &file_core_state_state_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joined) ProtoMessage() {}
+
+func (x *Joined) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joined.ProtoReflect.Descriptor instead.
+func (*Joined) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Joined) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Joined) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Joined) GetIntegration() string {
+	if x != nil {
+		return x.Integration
+	}
+	return ""
+}
+
+func (x *Joined) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
 // Linked tells an orphan which conversation its events belong to now.
 type Linked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1436,7 +1521,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1533,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1546,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1495,15 +1580,16 @@ type Command struct {
 	Status        string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
 	EventName     string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"`      // an agent's message: its failure is told in the desk
-	Customer      string                 `protobuf:"bytes,23,opt,name=customer,proto3" json:"customer,omitempty"` // address, for destinations beside the conversation's own
+	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
+	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
+	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1601,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1614,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -1685,11 +1771,18 @@ func (x *Command) GetAgent() bool {
 	return false
 }
 
-func (x *Command) GetCustomer() string {
+func (x *Command) GetMoves() uint32 {
 	if x != nil {
-		return x.Customer
+		return x.Moves
 	}
-	return ""
+	return 0
+}
+
+func (x *Command) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
 }
 
 // Attempts is what is known of a command's attempts so far.
@@ -1707,7 +1800,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1812,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1825,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -1788,7 +1881,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1800,7 +1893,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1813,7 +1906,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -1842,7 +1935,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +1947,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +1960,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -1920,7 +2013,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2025,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2038,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2108,7 +2201,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2213,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2226,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2228,7 +2321,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2333,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2346,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2312,7 +2405,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2417,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2430,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -2396,7 +2489,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2501,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2514,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -2475,7 +2568,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2580,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2593,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Quarantined) GetId() string {
@@ -2632,7 +2725,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
 	"\x0eScheduledTimer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
-	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\"\x9b\x04\n" +
+	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\"\xcf\x04\n" +
 	"\x04Mail\x12\x1f\n" +
 	"\vaccepted_ms\x18\x01 \x01(\x03R\n" +
 	"acceptedMs\x12\x1a\n" +
@@ -2648,7 +2741,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\boutbound\x18\r \x01(\v2#.gateway.state.v1.OutboundRequestedH\x00R\boutbound\x122\n" +
 	"\x06replay\x18\x0e \x01(\v2\x18.gateway.state.v1.ReplayH\x00R\x06replay\x128\n" +
 	"\x05close\x18\x0f \x01(\v2 .gateway.state.v1.CloseRequestedH\x00R\x05close\x122\n" +
-	"\x06linked\x18\x10 \x01(\v2\x18.gateway.state.v1.LinkedH\x00R\x06linkedB\x06\n" +
+	"\x06linked\x18\x10 \x01(\v2\x18.gateway.state.v1.LinkedH\x00R\x06linked\x122\n" +
+	"\x06joined\x18\x11 \x01(\v2\x18.gateway.state.v1.JoinedH\x00R\x06joinedB\x06\n" +
 	"\x04body\"z\n" +
 	"\x06Polled\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\rR\x04chat\x120\n" +
@@ -2668,9 +2762,14 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bcommands\x18\x01 \x03(\v2\x19.gateway.state.v1.CommandR\bcommands\"8\n" +
 	"\x0eCloseRequested\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\",\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"p\n" +
+	"\x06Joined\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
+	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
+	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xdf\x05\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xed\x05\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -2697,8 +2796,9 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"event_name\x18\x14 \x01(\tR\teventName\x12=\n" +
 	"\x06params\x18\x15 \x03(\v2%.gateway.state.v1.Command.ParamsEntryR\x06params\x12\x14\n" +
-	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x1a\n" +
-	"\bcustomer\x18\x17 \x01(\tR\bcustomer\x1a9\n" +
+	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x14\n" +
+	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
+	"\x04hops\x18\x18 \x01(\rR\x04hops\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
@@ -2835,7 +2935,7 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
@@ -2853,75 +2953,77 @@ var file_core_state_state_proto_goTypes = []any{
 	(*OutboundRequested)(nil),       // 13: gateway.state.v1.OutboundRequested
 	(*Replay)(nil),                  // 14: gateway.state.v1.Replay
 	(*CloseRequested)(nil),          // 15: gateway.state.v1.CloseRequested
-	(*Linked)(nil),                  // 16: gateway.state.v1.Linked
-	(*Command)(nil),                 // 17: gateway.state.v1.Command
-	(*Attempts)(nil),                // 18: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 19: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 20: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 21: gateway.state.v1.View
-	(*Record)(nil),                  // 22: gateway.state.v1.Record
-	(*Ended)(nil),                   // 23: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 24: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 25: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 26: gateway.state.v1.Quarantined
-	nil,                             // 27: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 28: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 29: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 30: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 31: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 32: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 33: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 34: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 35: gateway.plugin.v1.WebhookRequest
+	(*Joined)(nil),                  // 16: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 17: gateway.state.v1.Linked
+	(*Command)(nil),                 // 18: gateway.state.v1.Command
+	(*Attempts)(nil),                // 19: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 20: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 21: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 22: gateway.state.v1.View
+	(*Record)(nil),                  // 23: gateway.state.v1.Record
+	(*Ended)(nil),                   // 24: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 25: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 26: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 27: gateway.state.v1.Quarantined
+	nil,                             // 28: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 29: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 30: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 31: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 32: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 33: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 34: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 35: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 36: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	31, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	32, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
 	5,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	27, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	28, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
 	6,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
 	7,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
 	8,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
 	9,  // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
 	1,  // 8: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	32, // 9: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	28, // 10: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	33, // 11: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	33, // 9: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	29, // 10: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	34, // 11: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
 	11, // 12: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
 	12, // 13: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
 	13, // 14: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
 	14, // 15: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
 	15, // 16: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	16, // 17: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	33, // 18: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	34, // 19: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	17, // 20: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 21: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	34, // 22: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	29, // 23: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	17, // 24: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	18, // 25: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 26: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	33, // 27: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 28: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	31, // 29: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	5,  // 30: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	30, // 31: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	21, // 32: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	20, // 33: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	17, // 34: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	18, // 35: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	22, // 36: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	23, // 37: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	17, // 38: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	18, // 39: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	35, // 40: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	10, // 41: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	17, // 17: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	16, // 18: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	34, // 19: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	35, // 20: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	18, // 21: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	2,  // 22: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	35, // 23: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	30, // 24: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	18, // 25: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	19, // 26: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 27: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	34, // 28: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 29: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	32, // 30: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	5,  // 31: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	31, // 32: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	22, // 33: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	21, // 34: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	18, // 35: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	19, // 36: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	23, // 37: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	24, // 38: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	18, // 39: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	19, // 40: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	36, // 41: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	10, // 42: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -2937,8 +3039,9 @@ func file_core_state_state_proto_init() {
 		(*Mail_Replay)(nil),
 		(*Mail_Close)(nil),
 		(*Mail_Linked)(nil),
+		(*Mail_Joined)(nil),
 	}
-	file_core_state_state_proto_msgTypes[20].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[21].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -2948,7 +3051,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,88 @@
+package conversation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Snap is everything beside the document and the event that a decision
+// depends on. It is immutable; Hash names its content.
+type Snap struct {
+	Hash      string
+	Engine    string // version of the gateway
+	Services  map[string]*Service
+	Instances map[string]*Instance // channels and integrations by name
+	Rules     RuleSet              // nil: none
+	Flows     FlowSet              // nil: none
+}
+
+// Service maps channels to an integration and sets the timers.
+type Service struct {
+	Name        string
+	Integration string // "" if it has none
+	Bot         string // "" if it has none
+	Channels    []string
+	Forward     state.Owner // who gets a customer's message if nothing else decides
+	Timezone    string      // IANA
+
+	IdleAfter       time.Duration   // 0: no chat_idle
+	UnattendedAfter []time.Duration // ascending
+	CloseAfter      time.Duration   // 0: chats do not time out
+}
+
+// Instance is a channel or an integration.
+type Instance struct {
+	Name           string
+	Channel        bool
+	Service        string // of a channel
+	MessageRouting bool   // of an integration: rules see the agent's messages
+	Caps           *pluginv1.Capabilities
+	Abilities      []string
+	MaxParts       int  // a text of more parts is one dead letter; 0: 20
+	AmbiguousDead  bool // an ambiguous message is not resent
+	Removed        bool // it drains: no new chats
+}
+
+// Can says whether the instance's driver has an ability.
+func (i *Instance) Can(ability string) bool {
+	return i != nil && slices.Contains(i.Abilities, ability)
+}
+
+// sends says whether the vendor reports the timer event itself.
+func (i *Instance) sends(event string) bool {
+	return i != nil && slices.Contains(i.Caps.GetEvents(), event)
+}
+
+// RuleSet is what Decide asks of the rules. Evaluate is pure.
+type RuleSet interface {
+	Evaluate(v *state.View) core.Evaluation
+}
+
+// FlowSet is what Decide asks of the flows. Both methods are pure.
+type FlowSet interface {
+	// Start begins a flow; nil if there is none of that name.
+	Start(name string, params map[string]string, v *state.View, now time.Time) *FlowStep
+	// Offer hands an event, or the flow's own due time, to the flow that is
+	// under way.
+	Offer(f *state.Flow, v *state.View, now time.Time) *FlowStep
+}
+
+// FlowStep is what a flow did with an event.
+type FlowStep struct {
+	Handled bool        // the event was the flow's: a customer's message goes no further
+	Next    *state.Flow // where it waits now; nil: it ended
+	Actions []core.Action
+	Err     string // it ended with an error
+}
+
+// service returns the service of a document, never nil.
+func (s *Snap) service(name string) *Service {
+	if svc := s.Services[name]; svc != nil {
+		return svc
+	}
+	return &Service{Name: name}
+}

@@ -1,0 +1,226 @@
+package conversation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// maxHops is how many rules may stand between an event and the outside.
+const maxHops = 8
+
+// turn is one attempt at a decision.
+type turn struct {
+	doc  *state.Document
+	d    *Decision
+	snap *Snap
+	now  time.Time
+	ms   int64
+
+	facts   []*fact
+	at      int // number of the fact in hand
+	stage   int // 1: the core's transition, 2: rules and what they ask for
+	faults  map[int]*fault
+	record  *state.Record // of the fact in hand
+	made    uint32        // commands made for it
+	indexed state.ChatState
+	hops    uint32
+	rang    bool // the conversation's timer has fired
+}
+
+// fact is one event to be decided.
+type fact struct {
+	ev       *pluginv1.Event
+	instance string
+	source   string
+	hops     uint32
+	lateBy   time.Duration
+	note     string // why it is only recorded, "" if it is acted on
+	tell     bool   // chat_closed: we end it, the vendor is to be told
+	outbound *state.OutboundRequested
+	replay   []*state.Command
+	then     func() // after the fact's own commands
+}
+
+// proposal is what stage 1 wants done, unless a rule says otherwise.
+type proposal struct {
+	route   state.Owner // of a customer's message
+	routed  bool        // there is a route
+	deliver bool        // an agent's message goes to the customer
+	rules   bool        // rules and flows see the event
+	extra   func()      // further commands of the core
+}
+
+// begin turns the input into facts.
+func (t *turn) begin(in Input) {
+	t.stage = 1
+	if in.Result != nil {
+		t.result(in.Result)
+		return
+	}
+	m := in.Mail
+	add := func(ev *pluginv1.Event) *fact {
+		f := &fact{ev: ev, instance: m.Instance, source: m.Source, hops: m.Hops}
+		t.facts = append(t.facts, f)
+		return f
+	}
+	switch b := m.Body.(type) {
+	case *state.Mail_Event:
+		add(b.Event)
+	case *state.Mail_Polled:
+		t.polled(m, b.Polled)
+	case *state.Mail_Fired:
+		t.fired()
+	case *state.Mail_Outbound:
+		f := add(&pluginv1.Event{Type: "outbound_requested", Id: b.Outbound.Id})
+		f.outbound = b.Outbound
+	case *state.Mail_Replay:
+		add(&pluginv1.Event{Type: "replay_requested"}).replay = b.Replay.Commands
+	case *state.Mail_Close:
+		t.closeChat(b.Close.By, b.Close.Reason, false, m.Source)
+	case *state.Mail_Joined:
+		t.joined(b.Joined)
+	case *state.Mail_Linked:
+		t.doc.Linked = b.Linked.Conversation
+		t.closeChat("operator", "linked", false, m.Source)
+	}
+}
+
+// fact decides one fact in two stages and records it.
+func (t *turn) fact(f *fact) {
+	broken := t.faults[t.at]
+	if broken != nil && broken.core {
+		t.dead(f.ev.Type, broken)
+		return
+	}
+	t.stage, t.made, t.hops = 1, 0, f.hops
+	t.doc.Records++
+	t.record = &state.Record{Number: t.doc.Records, NowMs: t.ms, Snap: t.snap.Hash, Engine: t.snap.Engine, DuplicateOf: f.note}
+	var p proposal
+	if f.note == "" {
+		p = t.transition(f)
+	}
+	t.record.View = t.view(f)
+
+	var asked []core.Action
+	var handled bool
+	if p.rules {
+		t.stage = 2
+		asked, handled = t.consult(f, broken)
+	}
+	t.act(f, p, asked, handled)
+	t.keepRecord()
+}
+
+// consult is stage 2: flows first, then rules.
+func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled bool) {
+	if broken != nil {
+		t.record.Verdicts = append(t.record.Verdicts,
+			&state.RuleVerdict{Verdict: state.Verdict_ERROR, Error: "stage 2: " + broken.cause})
+		if t.doc.Flow != nil && f.ev.Type == sdk.CustomerMessage {
+			t.doc.Flow = nil // the step that was asking ends as the flow's error
+		}
+		return nil, false
+	}
+	if step := t.offer(t.record.View); step != nil {
+		asked, handled = append(asked, step.Actions...), step.Handled
+	}
+	if t.snap.Rules != nil {
+		e := t.snap.Rules.Evaluate(t.record.View)
+		t.record.Verdicts = append(t.record.Verdicts, e.Verdicts...)
+		asked = append(asked, e.Actions...)
+	}
+	return asked, handled
+}
+
+// act makes the commands: those of the proposal, with a rule's forward in
+// place of its route, then those that rules and flows asked for.
+func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
+	for _, a := range asked {
+		if a.Kind == core.Forward && a.Err == "" && p.routed {
+			p.route = a.Owner
+		}
+	}
+	switch {
+	case p.routed && handled:
+		t.record.Route = "flow"
+	case p.routed:
+		t.route(f, p.route)
+	case p.deliver:
+		t.deliverAgent(f)
+	}
+	if p.extra != nil {
+		p.extra()
+	}
+	for i := range asked {
+		t.do(f, &asked[i])
+	}
+	if f.then != nil {
+		f.then()
+	}
+}
+
+// keepRecord adds the record of the fact in hand to the history.
+func (t *turn) keepRecord() {
+	r := t.record
+	if t.made > 0 {
+		t.doc.Open = append(t.doc.Open, &state.OpenRecord{Record: r.Number, Commands: t.made})
+	}
+	t.entry(r.Number, t.made > 0, &state.Entry{Body: &state.Entry_Record{Record: r}})
+}
+
+// entry adds a line of history. It is encoded here because its view shares
+// parts of the document, which later facts of the turn may change.
+func (t *turn) entry(n uint64, open bool, line *state.Entry) {
+	body, err := line.MarshalVT()
+	if err != nil {
+		panic(err) // a string that is not UTF-8: the fact is recorded as dead
+	}
+	t.d.Entries = append(t.d.Entries, Entry{N: n, Body: body, Open: open})
+}
+
+// dead records a fact that stage 1 could not bear.
+func (t *turn) dead(typ string, f *fault) {
+	t.doc.Records++
+	r := &state.Record{
+		Number: t.doc.Records, NowMs: t.now.UnixMilli(), Engine: "",
+		View: &state.View{Type: typ}, Dead: f.cause + "\n" + f.stack, Document: documentHash(t.doc),
+	}
+	t.entry(r.Number, false, &state.Entry{Body: &state.Entry_Record{Record: r}})
+	t.d.Poison = append(t.d.Poison, Poison{Type: typ, Stack: r.Dead})
+}
+
+// finish closes the decision: timers, index.
+func (t *turn) finish(Input) *Decision {
+	t.d.Doc = t.doc
+	t.arm()
+	t.d.Indexed = t.d.Indexed || indexOf(t.doc) != t.indexed || t.doc.Records > 0 && t.d.first()
+	return t.d
+}
+
+// first says whether the decision holds the conversation's first record.
+func (d *Decision) first() bool { return len(d.Entries) > 0 && d.Entries[0].N == 1 }
+
+func indexOf(doc *state.Document) state.ChatState { return doc.GetChat().GetState() }
+
+// emit adds a fact of the gateway's own, to be decided after those in hand.
+func (t *turn) emit(ev *pluginv1.Event, source string, late time.Duration) {
+	t.facts = append(t.facts, &fact{ev: ev, source: source, hops: t.hops, lateBy: late})
+}
+
+func (t *turn) service() *Service { return t.snap.service(t.doc.Service) }
+
+// chatOpen says whether messages go to the current chat.
+func (t *turn) chatOpen() bool {
+	switch t.doc.GetChat().GetState() {
+	case state.ChatState_CHAT_OPENING, state.ChatState_CHAT_OPEN:
+		return true
+	}
+	return false
+}
+
+func chatLane(n uint32) string { return fmt.Sprintf("chat:%d", n) }

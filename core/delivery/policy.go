@@ -1,0 +1,140 @@
+// Package delivery decides what follows from one attempt at a command: it
+// ended, or it is tried again and when. It also holds the rate of an instance.
+package delivery
+
+import (
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Limits of deliveries.
+const (
+	LaneAge   = 24 * time.Hour         // a head of a lane that is older is dead
+	First     = 500 * time.Millisecond // the wait after the first failure
+	Max       = 5 * time.Minute        // and the longest one
+	AuthWait  = time.Minute            // after refused credentials
+	ShortWait = 50 * time.Millisecond  // after an attempt that never left the gateway
+)
+
+// Policy is how an instance's deliveries are treated; the zero value has the defaults.
+type Policy struct {
+	LaneAge       time.Duration // 0: LaneAge
+	AmbiguousDead bool          // an ambiguous message is not resent
+	Idempotent    bool          // the far side drops what it has seen: nothing is ambiguous
+}
+
+// Verdict is what follows from an attempt.
+type Verdict struct {
+	Ended  bool
+	End    conversation.End
+	Reason string
+
+	// If it has not ended:
+	After     time.Duration // until the next attempt
+	Park      bool          // wait until the instance is there, however long
+	Attempted bool          // it counts as an attempt, and a write must say so
+	Marked    bool          // the attempt may have had its effect
+	Ambiguous bool          // it is such an attempt, and is resent
+	Slow      time.Duration // the whole instance is to pause so long
+	Alarm     string        // an operator must act
+}
+
+// Judge decides what follows from an attempt of c that got as far as fate, with
+// the driver's answer r if there is one. a is the state before the attempt.
+func Judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fate core.Fate, now time.Time) Verdict {
+	v := judge(p, c, a, r, fate)
+	age := p.LaneAge
+	if age == 0 {
+		age = LaneAge
+	}
+	if !v.Ended && a.FirstMs != 0 && now.Sub(time.UnixMilli(a.FirstMs)) > age {
+		return Verdict{Ended: true, End: conversation.Dead, Reason: "expired"}
+	}
+	return v
+}
+
+func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fate core.Fate) Verdict {
+	switch fate {
+	case core.NoPlugin:
+		return Verdict{Park: true}
+	case core.NotSent:
+		return Verdict{After: ShortWait}
+	case core.Lost:
+		return lost(p, c, a, "no answer")
+	}
+	wait := time.Duration(r.GetAfterMs()) * time.Millisecond
+	if wait == 0 {
+		wait = Backoff(c.Epoch+c.Number, a.GetCount())
+	}
+	switch r.GetOutcome() {
+	case pluginv1.Outcome_OK:
+		return Verdict{Ended: true, End: conversation.Sent}
+	case pluginv1.Outcome_RETRY:
+		return Verdict{After: wait, Attempted: true}
+	case pluginv1.Outcome_THROTTLED:
+		return Verdict{After: wait, Attempted: true, Slow: wait}
+	case pluginv1.Outcome_AUTH_REFRESH:
+		if a.GetCount() > 0 {
+			return Verdict{After: wait, Attempted: true}
+		}
+		return Verdict{Attempted: true}
+	case pluginv1.Outcome_AUTH_CONFIG:
+		return Verdict{After: max(wait, AuthWait), Attempted: true, Slow: AuthWait, Alarm: "credentials refused"}
+	case pluginv1.Outcome_WINDOW_CLOSED:
+		return Verdict{Ended: true, End: conversation.Dropped, Reason: "window_closed"}
+	case pluginv1.Outcome_RECIPIENT_GONE:
+		return Verdict{Ended: true, End: conversation.Dropped, Reason: "recipient_gone"}
+	case pluginv1.Outcome_UNSUPPORTED:
+		return Verdict{Ended: true, End: conversation.Dropped, Reason: "unsupported"}
+	case pluginv1.Outcome_CHAT_GONE:
+		return Verdict{Ended: true, End: conversation.Gone, Reason: "chat_gone"}
+	case pluginv1.Outcome_AMBIGUOUS:
+		return lost(p, c, a, r.GetDetail())
+	}
+	return Verdict{Ended: true, End: conversation.Dead, Reason: reason(r)}
+}
+
+func reason(r *pluginv1.Result) string {
+	if r.GetCode() != "" {
+		return "rejected: " + r.GetCode()
+	}
+	return "rejected"
+}
+
+// lost is an attempt without an answer. A message is resent once, flagged; a
+// call is not.
+func lost(p Policy, c *state.Command, a *state.Attempts, why string) Verdict {
+	switch {
+	case !Marks(p, c):
+		return Verdict{After: Backoff(c.Epoch+c.Number, a.GetCount()), Attempted: true}
+	case a.GetResent() || p.AmbiguousDead || c.Kind == state.CommandKind_CALL:
+		return Verdict{Ended: true, End: conversation.Dead, Reason: "ambiguous"}
+	}
+	return Verdict{After: ShortWait, Attempted: true, Marked: true, Ambiguous: true, Reason: why}
+}
+
+// Marks says whether a marker must be durable before an attempt of c: whether
+// an attempt without an answer may have had an effect that a second one
+// would repeat.
+func Marks(p Policy, c *state.Command) bool {
+	switch c.Kind {
+	case state.CommandKind_NOTIFY, state.CommandKind_APPEND: // their receivers know the id
+		return false
+	case state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT: // harmless twice
+		return false
+	}
+	return !p.Idempotent
+}
+
+// Backoff is the wait of command id after n failures: doubling from First to
+// Max, with a jitter of a fifth that derives from the command, so that a
+// decision made again is the same.
+func Backoff(id uint64, n uint32) time.Duration {
+	d := min(First<<min(n, 20), Max)
+	h := (id + uint64(n)<<32 + 1) * 0x9E3779B97F4A7C15 // spreads neighbouring numbers
+	return d - d/10 + time.Duration(h>>48)*(d/5)>>16
+}

@@ -1,0 +1,52 @@
+package delivery
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Rate keeps the pace of one instance. It is safe for concurrent use.
+type Rate struct {
+	mu    sync.Mutex
+	limit *rate.Limiter // nil: none
+	pause time.Time     // the far side asked for quiet until then
+}
+
+// NewRate returns a Rate of perSecond messages, 0 for no limit.
+func NewRate(perSecond float64, burst int) *Rate {
+	r := &Rate{}
+	if perSecond > 0 {
+		r.limit = rate.NewLimiter(rate.Limit(perSecond), max(burst, 1))
+	}
+	return r
+}
+
+// Take asks for one message at now. It returns 0, and the message counts, or
+// how long to wait before asking again.
+func (r *Rate) Take(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wait := r.pause.Sub(now); wait > 0 {
+		return wait
+	}
+	if r.limit == nil {
+		return 0
+	}
+	res := r.limit.ReserveN(now, 1)
+	if wait := res.DelayFrom(now); wait > 0 {
+		res.CancelAt(now)
+		return wait
+	}
+	return 0
+}
+
+// Pause stops the instance for d from now.
+func (r *Rate) Pause(now time.Time, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if until := now.Add(d); until.After(r.pause) {
+		r.pause = until
+	}
+}

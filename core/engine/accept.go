@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// dedupFor is how long a provider's event is remembered where the driver does
+// not say.
+const dedupFor = 24 * time.Hour
+
+// Accept makes the events of one request durable and returns; nil means all
+// are. An error of code unavailable means that any part of them may be: the
+// far side sends them again, and they are recognized by their ids.
+func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
+	done := make(chan error, 1)
+	e.accept(instance, events, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return &core.Error{Code: core.Unavailable, Message: "the events were not durable in time", Err: ctx.Err()}
+	}
+}
+
+// accept is Accept with a callback.
+func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(error)) {
+	i := e.instance(instance)
+	if i == nil || e.Snap().Instances[instance] == nil {
+		done(core.Errorf(core.NotFound, "no channel or integration %q", instance))
+		return
+	}
+	n := int64(len(events))
+	if n == 0 {
+		done(nil)
+		return
+	}
+	if all, own := e.waiting.Add(n), i.waiting.Add(n); all > int64(e.MaxWaiting) || own > int64(e.MaxInstance) {
+		e.waiting.Add(-n)
+		i.waiting.Add(-n)
+		e.m.refused.Inc()
+		done(core.Errorf(core.Unavailable, "too many events are waiting"))
+		return
+	}
+	a := &accepting{left: n, done: func(err error) {
+		e.waiting.Add(-n)
+		i.waiting.Add(-n)
+		done(err)
+	}}
+	var groups []group
+	for _, ev := range events {
+		id, hold, err := e.route(i, ev)
+		if err != nil {
+			a.finish(err)
+			continue
+		}
+		in := e.input(i, ev, a)
+		if k := len(groups) - 1; k >= 0 && groups[k].id == id {
+			groups[k].ins = append(groups[k].ins, in)
+			continue
+		}
+		groups = append(groups, group{id: id, hold: hold, ins: []*input{in}})
+	}
+	for _, g := range groups {
+		e.enter(g)
+	}
+}
+
+// accepting counts the events of one request that are not durable yet.
+type accepting struct {
+	mu   sync.Mutex
+	left int64
+	err  error
+	done func(error)
+}
+
+func (a *accepting) finish(err error) {
+	a.mu.Lock()
+	a.err = errors.Join(a.err, err)
+	a.left--
+	last := a.left == 0
+	a.mu.Unlock()
+	if last {
+		a.done(a.err)
+	}
+}
+
+// group is a run of events of one conversation.
+type group struct {
+	id   core.ConversationID
+	hold bool // nobody knows the chat yet, but one is being opened
+	ins  []*input
+}
+
+func (e *Engine) input(i *instance, ev *pluginv1.Event, a *accepting) *input {
+	conf := e.Snap().Instances[i.name]
+	ttl := time.Duration(conf.Caps.GetDedupForMs()) * time.Millisecond
+	if ttl == 0 {
+		ttl = dedupFor
+	}
+	source := "integration"
+	if conf.Channel {
+		source = "channel"
+	}
+	return &input{
+		fresh: true, done: a.finish, dedup: store.Dedup{Instance: i.name, ID: ev.Id, For: ttl},
+		mail: &state.Mail{
+			AcceptedMs: e.Clock.Now().UnixMilli(), Instance: i.name, Source: source,
+			Body: &state.Mail_Event{Event: ev},
+		},
+	}
+}
+
+// route finds the conversation of an event.
+func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
+	conf := e.Snap().Instances[i.name]
+	if address := ev.Customer.GetAddress(); address != "" && conf.Channel {
+		return core.NewConversationID(i.name, address), false, nil
+	}
+	ref := ev.Ref
+	if ref == "" {
+		ref = ev.MessageId
+	}
+	if ref == "" {
+		return id, false, core.Errorf(core.Invalid, "event %q has neither a customer nor a ref", ev.Type)
+	}
+	id, err = e.Store.Resolve(e.ctx, i.name, ref)
+	switch {
+	case err == nil:
+		return id, false, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return id, false, unavailable(err)
+	case conf.Channel:
+		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
+	}
+	ev.Ref = ref
+	return core.OrphanID(i.name, ref), i.opens.Load() > 0, nil
+}
+
+// enter brings a group into its conversation: into memory, to be durable with
+// its decision, or, where too much waits already, into the store.
+func (e *Engine) enter(g group) {
+	s := e.shard(g.id)
+	if s == nil {
+		for _, in := range g.ins {
+			in.finish(core.Errorf(core.Unavailable, "the gateway is starting"))
+		}
+		return
+	}
+	if g.hold {
+		e.hold(s, g)
+		return
+	}
+	if s.cell(g.id).full() {
+		e.Exec.Go(func() { e.storeGroup(s, g) })
+		return
+	}
+	s.push(g.id, g.ins...)
+}
+
+// storeGroup makes events durable in their mailbox, to be decided later.
+func (e *Engine) storeGroup(s *shard, g group) {
+	events := make([]store.Event, len(g.ins))
+	for k, in := range g.ins {
+		events[k] = store.Event{Conversation: g.id, Dedup: in.dedup, Body: encode(in.mail)}
+	}
+	err := e.store(s.ctx, events...)
+	if err != nil {
+		err = unavailable(err)
+	}
+	for _, in := range g.ins {
+		in.finish(err)
+	}
+}
+
+// store appends events to mailboxes and wakes their conversations.
+func (e *Engine) store(ctx context.Context, events ...store.Event) error {
+	receipts, err := e.Store.Append(ctx, events...)
+	if err != nil {
+		if errors.Is(err, store.ErrBroken) {
+			e.fail(err)
+		}
+		return err
+	}
+	for k, r := range receipts {
+		if r.Duplicate {
+			e.m.duplicates.Inc()
+			continue
+		}
+		if s := e.shard(events[k].Conversation); s != nil {
+			s.stored(store.Ref{Conversation: events[k].Conversation, Seq: r.Seq})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+)
+
+const (
+	maxBatch = 64 // inputs decided in one step
+	maxQueue = 64 // events waiting in memory for one conversation; later ones wait in the store
+)
+
+// cell is a conversation with something to do. One step of it runs at a time.
+type cell struct {
+	s  *shard
+	id core.ConversationID
+
+	mu      sync.Mutex
+	gone    bool // evicted: look the conversation up again
+	busy    bool // a step is running, or waiting for its commit
+	doc     *state.Document
+	rev     store.Rev
+	loaded  bool
+	queue   []*input
+	seq     store.Seq // the last mail consumed
+	high    store.Seq // the last mail known to be stored
+	lanes   map[string]*lane
+	poll    *poller
+	holding bool // an orphan whose ref may still be bound
+	release bool // it has waited long enough
+	single  bool // one input a step: together they were too large
+}
+
+// input is one thing to do for a conversation.
+type input struct {
+	mail   *state.Mail
+	dedup  store.Dedup
+	fresh  bool            // mail was never stored: done is told when it is durable
+	seq    store.Seq       // of a stored mail
+	result *ended          // a command ended
+	update *update         // a command is tried again
+	done   func(err error) // nil: nobody waits
+	dup    bool
+}
+
+// ended is the end of a command of a lane.
+type ended struct {
+	lane *lane
+	item *item
+	res  conversation.Result
+}
+
+// update is a change of a command's attempts.
+type update struct {
+	lane  *lane
+	item  *item
+	state itemState // once it is durable
+}
+
+// finish tells whoever waits for the input.
+func (in *input) finish(err error) {
+	if in.done != nil {
+		in.done(err)
+		in.done = nil
+	}
+}
+
+// push queues inputs, in order, and starts a step if none is running. It
+// returns false if the cell was evicted.
+func (c *cell) push(ins ...*input) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	c.enqueue(ins...)
+	return true
+}
+
+// enqueue is push for those who hold c.mu.
+func (c *cell) enqueue(ins ...*input) {
+	c.queue = append(c.queue, ins...)
+	c.start()
+}
+
+// start runs a step unless one is running. The caller holds c.mu.
+func (c *cell) start() {
+	if !c.busy {
+		c.busy = true
+		c.s.e.Exec.Go(c.step)
+	}
+}
+
+// full says whether events should wait in the store instead of here.
+func (c *cell) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) >= maxQueue || c.high > c.seq
+}
+
+// stored notes that mail up to seq is in the store.
+func (c *cell) stored(seq store.Seq) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	if seq > c.high {
+		c.high = seq
+		c.start()
+	}
+	return true
+}
+
+// step decides what is queued and commits it.
+func (c *cell) step() {
+	if err := c.load(); err != nil {
+		c.abort(nil, err)
+		return
+	}
+	c.wake()
+	batch, err := c.take()
+	if err != nil {
+		c.abort(batch, err)
+		return
+	}
+	if len(batch) == 0 {
+		c.syncPoll()
+		c.rest()
+		return
+	}
+	if batch, err = c.rehome(batch); err != nil {
+		c.abort(batch, err)
+		return
+	}
+	p := c.plan(batch)
+	c.s.e.Exec.Then(func() { c.commit(p) })
+}
+
+// load reads the document if it is not in memory.
+func (c *cell) load() error {
+	if c.loaded {
+		return nil
+	}
+	if doc, rev, ok := c.s.docs.take(c.id); ok {
+		c.doc, c.rev, c.loaded = doc, rev, true
+		return nil
+	}
+	b, rev, err := c.s.st.Load(c.s.ctx, c.id)
+	if errors.Is(err, store.ErrNotFound) {
+		c.doc, c.rev, c.loaded = nil, 0, true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	doc := &state.Document{}
+	if err := doc.UnmarshalVT(b); err != nil {
+		return err
+	}
+	c.doc, c.rev, c.loaded = doc, rev, true
+	return nil
+}
+
+// take returns the next inputs: results and updates first, then stored mail,
+// then, if no mail is left in the store, what came since.
+func (c *cell) take() ([]*input, error) {
+	c.mu.Lock()
+	limit := maxBatch
+	if c.single {
+		limit = 1
+	}
+	var batch, keep []*input
+	backlog := c.high > c.seq
+	for _, in := range c.queue {
+		if len(batch) < limit && (!backlog || !in.fresh) {
+			batch = append(batch, in)
+		} else {
+			keep = append(keep, in)
+		}
+	}
+	c.queue = keep
+	after := c.seq
+	c.mu.Unlock()
+	if !backlog || c.holding && !c.release || len(batch) >= limit {
+		return batch, nil
+	}
+	mails, err := c.s.st.Mail(c.s.ctx, c.id, after, limit-len(batch))
+	if err != nil {
+		return batch, err
+	}
+	for _, m := range mails {
+		mail := &state.Mail{}
+		if err := mail.UnmarshalVT(m.Body); err != nil {
+			c.s.e.Log.Error("stored event cannot be read", "conversation", c.id, "err", err)
+			mail = &state.Mail{}
+		}
+		batch = append(batch, &input{mail: mail, seq: m.Seq})
+	}
+	if len(mails) == 0 { // all that was announced is consumed
+		c.mu.Lock()
+		c.seq = c.high
+		c.mu.Unlock()
+	}
+	return batch, nil
+}
+
+// rest ends the cell's work for now.
+func (c *cell) rest() {
+	c.mu.Lock()
+	more := len(c.queue) > 0 || c.high > c.seq && (!c.holding || c.release)
+	if more {
+		c.mu.Unlock()
+		c.s.e.Exec.Go(c.step)
+		return
+	}
+	c.busy = false
+	c.mu.Unlock()
+	c.s.evict(c)
+}
+
+// abort gives a batch back after the store said no.
+func (c *cell) abort(batch []*input, err error) {
+	e := c.s.e
+	switch {
+	case errors.Is(err, store.ErrBroken):
+		e.fail(err)
+	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, context.Canceled):
+	default:
+		e.Log.Warn("store said no, will retry", "conversation", c.id, "err", err)
+	}
+	c.mu.Lock()
+	var keep []*input
+	for _, in := range append(batch, c.queue...) {
+		if in.fresh {
+			defer in.finish(unavailable(err))
+		} else if in.seq == 0 {
+			keep = append(keep, in)
+		}
+	}
+	c.queue = keep
+	retry := c.s.ctx.Err() == nil && !errors.Is(err, store.ErrBroken) && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrFenced)
+	c.mu.Unlock()
+	if retry && (len(keep) > 0 || c.backlog()) {
+		e.Clock.AfterFunc(storeRetry, func() { e.Exec.Go(c.step) })
+		return
+	}
+	c.mu.Lock()
+	c.busy = false
+	c.mu.Unlock()
+}
+
+func (c *cell) backlog() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.high > c.seq
+}
+
+func unavailable(err error) error {
+	return &core.Error{Code: core.Unavailable, Message: "the event could not be made durable", Err: err}
+}
+
+// newDocument makes the empty document of a conversation.
+func (c *cell) newDocument() *state.Document {
+	e := c.s.e
+	return conversation.New(c.id, e.Rand(), e.Clock.Now())
+}
+
+func (e *Engine) commitID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], e.Rand())
+	binary.BigEndian.PutUint64(id[8:], e.Rand())
+	return id
+}

@@ -1,0 +1,258 @@
+// Package engine is the way of a message: accept, decide, commit, act.
+//
+// Each conversation is a cell with a queue. One step at a time takes what is
+// queued, decides it, and commits document, commands, timers and history
+// together; then the callers are told and the commands are carried out, lane
+// by lane. Nothing here blocks a goroutine of its own: every wait is a
+// callback, run by the [Executor], so that a test can run the whole engine on
+// one goroutine, in an order drawn from a seed.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Drivers carries calls to the plugins. done is called exactly once, from any
+// goroutine, never before Call has returned.
+type Drivers interface {
+	Call(instance string, c core.ConversationID, call *pluginv1.Call, timeout time.Duration,
+		done func(*pluginv1.Result, core.Fate))
+	Poll(instance string, c core.ConversationID, p *pluginv1.Poll, timeout time.Duration,
+		done func(*pluginv1.PollAnswer, core.Fate))
+}
+
+// Notifier posts to endpoints. Do blocks, within the endpoint's time-out.
+type Notifier interface {
+	Do(ctx context.Context, endpoint, id string, body []byte) *pluginv1.Result
+}
+
+// Executor runs the engine's work.
+type Executor interface {
+	Go(f func())   // run f soon
+	Then(f func()) // go on with f, which may block; the caller returns next
+}
+
+// Clock tells and waits.
+type Clock interface {
+	Now() time.Time
+	AfterFunc(d time.Duration, f func()) (stop func())
+}
+
+// Options are what an engine is made of. Store, Drivers and Notifier are
+// required; the rest has defaults.
+type Options struct {
+	Store    store.Store
+	Drivers  Drivers
+	Notifier Notifier
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	Exec     Executor
+	Clock    Clock
+	Rand     func() uint64 // epochs and commit ids
+
+	Retention   time.Duration // of history, from the end of an event's commands; 0: 30 days
+	CallTimeout time.Duration // of one call to a driver; 0: 30 s
+	LaneAge     time.Duration // of the head of a lane; 0: 24 h
+	MaxWaiting  int           // events accepted and not yet durable, over all; 0: 20,000
+	MaxInstance int           // of one instance; 0: 5,000
+	MaxFlying   int           // calls under way at one instance; 0: 1,024
+	CacheBytes  int           // documents kept in memory, encoded size; 0: 32 MiB
+}
+
+// Engine accepts events and carries out what follows from them. It is safe for
+// concurrent use.
+type Engine struct {
+	Options
+	m    *metrics
+	snap atomic.Pointer[conversation.Snap]
+	ctx  context.Context // ends with Run
+	end  context.CancelFunc
+
+	mu        sync.Mutex // of changes to instances
+	instances atomic.Pointer[map[string]*instance]
+	shards    [store.Shards]atomic.Pointer[shard]
+	waiting   atomic.Int64
+	failed    chan error
+	resuming  atomic.Bool // open chats are being looked up for their pollers
+	orphans   orphans
+	typing    atomic.Int64 // typing calls under way
+	started   time.Time
+}
+
+// New returns an engine that accepts nothing before [Engine.Run].
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Exec == nil {
+		o.Exec = &goroutines{}
+	}
+	if o.Clock == nil {
+		o.Clock = wallClock{}
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	def(&o.Retention, 30*24*time.Hour)
+	def(&o.CallTimeout, 30*time.Second)
+	def(&o.LaneAge, 24*time.Hour)
+	def(&o.MaxWaiting, 20_000)
+	def(&o.MaxInstance, 5_000)
+	def(&o.MaxFlying, 1_024)
+	def(&o.CacheBytes, 32<<20)
+	e := &Engine{Options: o, failed: make(chan error, 1), started: o.Clock.Now()}
+	e.ctx, e.end = context.WithCancel(context.Background())
+	e.m = newMetrics(o.Metrics, e)
+	e.snap.Store(&conversation.Snap{})
+	e.instances.Store(&map[string]*instance{})
+	return e
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// SetSnap replaces what decisions depend on. Decisions under way go on with
+// the old one.
+func (e *Engine) SetSnap(s *conversation.Snap) {
+	e.mu.Lock()
+	all := maps.Clone(*e.instances.Load())
+	for name, inst := range s.Instances {
+		if old := all[name]; old == nil {
+			all[name] = newInstance(e, inst)
+		} else {
+			old.configure(inst)
+		}
+	}
+	e.instances.Store(&all)
+	e.mu.Unlock()
+	e.snap.Store(s)
+	e.resumePolls()
+}
+
+// Snap returns what decisions depend on now.
+func (e *Engine) Snap() *conversation.Snap { return e.snap.Load() }
+
+// Run owns the store's shards until ctx ends, then finishes what is in hand.
+// It returns an error if the store fails; the process must stop then.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, e.end)()
+	served := make(chan error, 1)
+	go func() { served <- e.Store.Serve(ctx, e.own) }()
+	var err error
+	select {
+	case err = <-served:
+	case err = <-e.failed:
+		cancel()
+		err = errors.Join(err, <-served)
+	case <-e.Store.Failed():
+		cancel()
+		err = errors.Join(store.ErrBroken, <-served)
+	}
+	e.end()
+	if g, ok := e.Exec.(*goroutines); ok {
+		g.close()
+	}
+	return err
+}
+
+// own runs one shard until ctx ends.
+func (e *Engine) own(ctx context.Context, st store.Shard) error {
+	s := newShard(e, st)
+	rest, err := s.recover(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("recover shard %d: %w", st.ID(), err)
+	}
+	e.shards[st.ID()].Store(s)
+	e.resumePolls()
+	err = s.follow(ctx, rest)
+	s.stop()
+	return err
+}
+
+// shard returns the shard of a conversation, nil while it is not owned.
+func (e *Engine) shard(id core.ConversationID) *shard {
+	return e.shards[store.ShardOf(id)].Load()
+}
+
+func (e *Engine) instance(name string) *instance { return (*e.instances.Load())[name] }
+
+// Ready says whether all shards are owned and recovered.
+func (e *Engine) Ready() bool {
+	for i := range e.shards {
+		if e.shards[i].Load() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// fail stops the engine: the store cannot be trusted any more.
+func (e *Engine) fail(err error) {
+	select {
+	case e.failed <- err:
+		e.Log.Error("store failed, the gateway stops", "err", err)
+	default:
+	}
+}
+
+// goroutines is the Executor of the real gateway.
+type goroutines struct {
+	mu     sync.RWMutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func (g *goroutines) Go(f func()) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.closed {
+		g.wg.Go(f)
+	}
+}
+
+func (g *goroutines) Then(f func()) { f() }
+
+// close waits for all that runs; nothing starts any more.
+func (g *goroutines) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.wg.Wait()
+}
+
+// wallClock is the Clock of the real gateway.
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
+
+func (wallClock) AfterFunc(d time.Duration, f func()) func() {
+	t := time.AfterFunc(d, f)
+	return func() { t.Stop() }
+}

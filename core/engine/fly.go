@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/delivery"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// appendFor is how long a request from another conversation is remembered, so
+// that one that comes again is not done twice.
+const appendFor = 8 * 24 * time.Hour
+
+// fly makes one attempt at the head of a lane. The caller holds c.mu, and runs
+// what is returned after letting it go.
+func (c *cell) fly(l *lane, it *item) func() {
+	e := c.s.e
+	it.state = flying
+	if it.att.FirstMs == 0 {
+		it.att = it.att.CloneVT()
+		it.att.FirstMs = e.Clock.Now().UnixMilli()
+	}
+	e.m.attempts.WithLabelValues(it.cmd.Kind.String()).Inc()
+	if it.cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && it.inst != nil {
+		it.inst.opens.Add(1)
+	}
+	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, r, fate) }
+	switch it.cmd.Kind {
+	case state.CommandKind_NOTIFY:
+		id := commandID(it.cmd).String()
+		return func() {
+			e.Exec.Go(func() { answer(e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body), core.Answered) })
+		}
+	case state.CommandKind_APPEND:
+		return func() { e.Exec.Go(func() { answer(e.append(c.s, it.cmd), core.Answered) }) }
+	}
+	call := c.call(it, c.doc)
+	return func() { e.Drivers.Call(it.cmd.Instance, c.id, call, e.CallTimeout, answer) }
+}
+
+// append carries a request to another conversation.
+func (e *Engine) append(s *shard, cmd *state.Command) *pluginv1.Result {
+	id := commandID(cmd).String()
+	err := e.store(s.ctx, store.Event{
+		Conversation: core.ConversationID(cmd.Target), Body: cmd.Body,
+		Dedup: store.Dedup{Instance: "gateway", ID: id, For: appendFor},
+	})
+	if err != nil {
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY, Detail: err.Error()}
+	}
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
+}
+
+var ops = map[state.CommandKind]pluginv1.Op{
+	state.CommandKind_DELIVER:       pluginv1.Op_SEND,
+	state.CommandKind_CHAT_OPEN_CMD: pluginv1.Op_OPEN,
+	state.CommandKind_CHAT_SEND:     pluginv1.Op_SEND,
+	state.CommandKind_CHAT_CLOSE:    pluginv1.Op_CLOSE,
+	state.CommandKind_BOT_SEND:      pluginv1.Op_SEND,
+	state.CommandKind_CHAT_RECEIPT:  pluginv1.Op_RECEIPT,
+	state.CommandKind_CHAT_EVENT:    pluginv1.Op_EVENT,
+	state.CommandKind_CALL:          pluginv1.Op_CALL_OUT,
+	state.CommandKind_PUSH:          pluginv1.Op_SEND,
+}
+
+// call is what the driver is asked. What belongs to the chat is read now, not
+// when the command was made.
+func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
+	cmd := it.cmd
+	m := cmd.Message
+	if it.att.Resent && m != nil {
+		m = m.CloneVT()
+		m.Resent = true
+	}
+	call := &pluginv1.Call{
+		Op: ops[cmd.Kind], Key: commandID(cmd).String(), Attempt: it.att.Count + 1, Resent: it.att.Resent,
+		Customer: doc.Customer, Message: m, Reason: cmd.Reason, EventName: cmd.EventName, Params: cmd.Params,
+		MessageId: cmd.MessageId, Status: cmd.Status,
+	}
+	switch cmd.Kind {
+	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE,
+		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT:
+		call.Chat = chatOf(doc)
+	case state.CommandKind_BOT_SEND:
+		call.Chat = chatOf(doc)
+		call.Chat.Ref = c.id.String()
+	}
+	return call
+}
+
+func chatOf(doc *state.Document) *pluginv1.Chat {
+	return &pluginv1.Chat{
+		Conversation: core.ConversationID(doc.Id).String(), Number: doc.GetChat().GetNumber(), Ref: doc.GetChat().GetRef(),
+		Customer: doc.Customer, Channel: doc.Channel, ChannelType: doc.ChannelType, Service: doc.Service,
+		Attributes: doc.Attributes,
+	}
+}
+
+// answered takes the outcome of an attempt.
+func (c *cell) answered(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
+	c.mu.Lock()
+	var f func()
+	if it.state == flying { // else it is a second answer to one call
+		c.judge(l, it, r, fate)
+		f = c.advance(l.name)
+	}
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// judge decides what follows from an attempt: the command ends, or it is tried
+// again. The caller holds c.mu.
+func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
+	e := c.s.e
+	now := e.Clock.Now()
+	it.state = paused
+	policy, inst := c.policy(it.cmd)
+	if it.cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && it.inst != nil {
+		defer it.inst.opens.Add(-1)
+	}
+	v := delivery.Judge(policy, it.cmd, it.att, r, fate, now)
+	if v.Slow > 0 && inst != nil {
+		inst.pause(now, v.Slow)
+	}
+	if v.Alarm != "" {
+		e.Log.Error("instance needs an operator", "instance", it.cmd.Instance, "reason", v.Alarm, "code", r.GetCode())
+	}
+	if v.Ended {
+		c.ended(l, it, conversation.Result{
+			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(),
+		})
+		return
+	}
+	if v.Ambiguous {
+		e.m.ambiguous.WithLabelValues(it.cmd.Kind.String()).Inc()
+		e.Log.Warn("call ended without an answer, it is repeated once", "conversation", c.id,
+			"command", it.cmd.Number, "instance", it.cmd.Instance)
+	}
+	if v.Park && inst != nil {
+		inst.down(it.rises)
+	}
+	it.release()
+	if !v.Attempted {
+		it.state = waiting
+		if v.After > 0 {
+			l.wait(v.After)
+		}
+		return
+	}
+	att := it.att.CloneVT()
+	att.Count++
+	att.Marked = v.Marked
+	att.Resent = att.Resent || v.Ambiguous
+	att.LastError = lastError(r, fate)
+	att.NotBeforeMs = now.Add(v.After).UnixMilli()
+	it.att = att
+	c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
+}
+
+func lastError(r *pluginv1.Result, fate core.Fate) string {
+	if fate != core.Answered {
+		return "no answer"
+	}
+	s := r.GetOutcome().String()
+	if r.GetCode() != "" {
+		s += " " + r.GetCode()
+	}
+	return s[:min(len(s), 200)]
+}
+
+// wait says how long the instance's rate lets a message wait; 0: go.
+func (i *instance) wait(now time.Time) time.Duration {
+	i.mu.Lock()
+	rate := i.rate
+	i.mu.Unlock()
+	return rate.Take(now)
+}
+
+func (i *instance) pause(now time.Time, d time.Duration) {
+	i.mu.Lock()
+	rate := i.rate
+	i.mu.Unlock()
+	rate.Pause(now, d)
+}

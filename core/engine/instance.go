@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"container/list"
+	"sync"
+	"sync/atomic"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/delivery"
+)
+
+// instance is what the engine keeps in memory of a channel or integration: how
+// many calls are under way, and which lanes wait for a place.
+type instance struct {
+	e          *Engine
+	name       string
+	waiting    atomic.Int64 // events accepted and not yet durable
+	opens      atomic.Int64 // chats being opened: their refs may be on the way
+	accounting atomic.Bool  // its account is polled
+
+	mu     sync.Mutex
+	conf   *conversation.Instance
+	policy delivery.Policy
+	rate   *delivery.Rate
+	up     bool
+	rises  int // how often it came up
+	flying int
+	parked list.List // of *lane, first come first served
+}
+
+func newInstance(e *Engine, c *conversation.Instance) *instance {
+	i := &instance{e: e, name: c.Name, up: true}
+	i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+	i.configure(c)
+	return i
+}
+
+// configure takes over new settings. The rate starts anew if it changed.
+func (i *instance) configure(c *conversation.Instance) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if old := i.conf; old != nil &&
+		(old.Caps.GetRatePerSecond() != c.Caps.GetRatePerSecond() || old.Caps.GetBurst() != c.Caps.GetBurst()) {
+		i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+	}
+	i.conf = c
+	i.policy = delivery.Policy{
+		LaneAge: i.e.LaneAge, AmbiguousDead: c.AmbiguousDead, Idempotent: c.Caps.GetIdempotentSend(),
+	}
+}
+
+// take asks for a place for a call. If there is none l waits for one.
+func (i *instance) take(l *lane) (rises int, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.up && i.flying < i.e.MaxFlying {
+		i.flying++
+		return i.rises, true
+	}
+	i.park(l)
+	return 0, false
+}
+
+// park puts l at the end of those who wait. The caller holds i.mu.
+func (i *instance) park(l *lane) {
+	if l.waits == nil {
+		l.waits = i.parked.PushBack(l)
+	}
+}
+
+// give returns a place, to the first who waits for one.
+func (i *instance) give() {
+	i.mu.Lock()
+	i.flying--
+	l := i.next()
+	i.mu.Unlock()
+	if l != nil {
+		i.e.Exec.Go(l.resume)
+	}
+}
+
+// next takes the first waiting lane if there is a place. The caller holds i.mu.
+func (i *instance) next() *lane {
+	if !i.up || i.flying >= i.e.MaxFlying || i.parked.Len() == 0 {
+		return nil
+	}
+	l := i.parked.Remove(i.parked.Front()).(*lane)
+	l.waits = nil
+	return l
+}
+
+// down says that no live plugin serves the instance. A report that is older
+// than its last rise is of the plugin before.
+func (i *instance) down(rises int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.rises == rises {
+		i.up = false
+	}
+}
+
+// rise lets the waiting lanes go on, as many as there are places.
+func (i *instance) rise() {
+	i.mu.Lock()
+	i.up = true
+	i.rises++
+	var free []*lane
+	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.Len() > 0; n-- {
+		l := i.parked.Remove(i.parked.Front()).(*lane)
+		l.waits = nil
+		free = append(free, l)
+	}
+	i.mu.Unlock()
+	for _, l := range free {
+		i.e.Exec.Go(l.resume)
+	}
+}
+
+// InstanceUp tells the engine that a live plugin serves the instance: what
+// waited for it goes on.
+func (e *Engine) InstanceUp(name string) {
+	if i := e.instance(name); i != nil {
+		i.rise()
+	}
+	e.resumePolls()
+}
+
+// InstanceDown tells the engine that no live plugin serves the instance.
+func (e *Engine) InstanceDown(name string) {
+	if i := e.instance(name); i != nil {
+		i.mu.Lock()
+		i.up = false
+		i.mu.Unlock()
+	}
+}
+
+var errNoInstance = core.Errorf(core.NotFound, "no such channel or integration")

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/state"
+)
+
+type metrics struct {
+	events, attempts, ambiguous, dead, ends, pollErrors *prometheus.CounterVec
+	duplicates, refused, poison, polls, typingDropped   prometheus.Counter
+}
+
+// newMetrics registers the engine's metrics.
+func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
+	f := promauto.With(reg)
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	one := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_events_waiting", Help: "Events accepted and not yet durable.",
+	}, func() float64 { return float64(e.waiting.Load()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_conversations_active", Help: "Conversations with something to do in memory.",
+	}, func() float64 { return float64(e.active()) })
+	return &metrics{
+		events:        vec("gateway_events_total", "Events decided, by source.", "source"),
+		attempts:      vec("gateway_delivery_attempts_total", "Attempts at commands, by kind.", "kind"),
+		ambiguous:     vec("gateway_delivery_resent_total", "Commands repeated because an attempt ended without an answer, by kind.", "kind"),
+		ends:          vec("gateway_deliveries_total", "Commands that ended, by kind and end (sent, dropped, dead, gone).", "kind", "end"),
+		dead:          vec("gateway_dead_letters_total", "Dead letters, by reason.", "reason"),
+		pollErrors:    vec("gateway_poll_errors_total", "Polls that failed, by instance.", "instance"),
+		duplicates:    one("gateway_events_duplicate_total", "Events that had been accepted before."),
+		refused:       one("gateway_events_refused_total", "Requests refused because too many events were waiting."),
+		poison:        one("gateway_events_poison_total", "Events that could not be decided and are in quarantine."),
+		polls:         one("gateway_polls_total", "Polls of chats."),
+		typingDropped: one("gateway_typing_dropped_total", "Typing notices that were not passed on."),
+	}
+}
+
+func (m *metrics) ended(cmd *state.Command, r conversation.Result) {
+	m.ends.WithLabelValues(cmd.Kind.String(), r.End.String()).Inc()
+}
+
+// active counts the cells in memory.
+func (e *Engine) active() int {
+	n := 0
+	for i := range e.shards {
+		if s := e.shards[i].Load(); s != nil {
+			s.mu.Lock()
+			n += len(s.cells)
+			s.mu.Unlock()
+		}
+	}
+	return n
+}

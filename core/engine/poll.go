@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+const (
+	pollEvery   = time.Second // where the driver does not say
+	pollBackoff = 30 * time.Second
+)
+
+// poller asks a vendor for the news of one open chat, one poll at a time.
+type poller struct {
+	chat   uint32
+	inst   *instance
+	errors int
+	first  bool // a poll has succeeded since the start
+	off    bool
+	stop   func()
+	held   []*input // timers that wait for the first poll
+}
+
+// polls says whether the document's chat is to be polled.
+func (c *cell) polls() *instance {
+	chat := c.doc.GetChat()
+	if chat.GetState() != state.ChatState_CHAT_OPEN || chat.Ref == "" {
+		return nil
+	}
+	conf := c.s.e.Snap().Instances[chat.Integration]
+	if !conf.Can(pluginv1.AbilityPollChat) {
+		return nil
+	}
+	return c.s.e.instance(chat.Integration)
+}
+
+// syncPoll starts or stops the poller as the document asks.
+func (c *cell) syncPoll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	inst := c.polls()
+	if p := c.poll; p != nil && (inst == nil || p.chat != c.doc.Chat.Number) {
+		p.off = true
+		if p.stop != nil {
+			p.stop()
+		}
+		c.enqueue(p.held...)
+		c.poll = nil
+	}
+	if inst != nil && c.poll == nil {
+		c.poll = &poller{chat: c.doc.Chat.Number, inst: inst}
+		c.schedulePoll(c.poll, time.Millisecond)
+	}
+}
+
+func (c *cell) schedulePoll(p *poller, wait time.Duration) {
+	p.stop = c.s.e.Clock.AfterFunc(wait, func() { c.s.e.Exec.Go(func() { c.pollOnce(p) }) })
+}
+
+// afterPoll queues in once the chat has been polled since the start, or the
+// grace has passed. It returns false if the cell was evicted.
+func (c *cell) afterPoll(in *input) bool {
+	e := c.s.e
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	if c.poll == nil || c.poll.first {
+		c.enqueue(in)
+		return true
+	}
+	p := c.poll
+	p.held = append(p.held, in)
+	e.Clock.AfterFunc(lateGrace, func() {
+		e.Exec.Go(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.letGo(p)
+		})
+	})
+	return true
+}
+
+// letGo queues the timers that waited. The caller holds c.mu.
+func (c *cell) letGo(p *poller) {
+	held := p.held
+	p.held = nil
+	if len(held) > 0 && !c.gone {
+		c.enqueue(held...)
+	}
+}
+
+// pollOnce sends one poll.
+func (c *cell) pollOnce(p *poller) {
+	e := c.s.e
+	c.mu.Lock()
+	if p.off || c.gone || c.s.ctx.Err() != nil {
+		c.mu.Unlock()
+		return
+	}
+	req := &pluginv1.Poll{Chat: chatOf(c.doc), Cursor: c.doc.Chat.Cursor}
+	c.mu.Unlock()
+	e.m.polls.Inc()
+	e.Drivers.Poll(p.inst.name, c.id, req, e.CallTimeout, func(a *pluginv1.PollAnswer, fate core.Fate) {
+		c.polled(p, req.Cursor, a, fate)
+	})
+}
+
+// polled takes a poll's answer. What it brought is one input, events and
+// cursor together; an answer that brings nothing writes nothing.
+func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate core.Fate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.off || c.gone {
+		return
+	}
+	if fate != core.Answered || a.GetResult().GetOutcome() != pluginv1.Outcome_OK {
+		c.pollFailed(p, a)
+		return
+	}
+	p.errors = 0
+	wait := pollEvery
+	if a.NextMs != 0 {
+		wait = time.Duration(a.NextMs) * time.Millisecond
+	}
+	if len(a.Events) == 0 && bytes.Equal(a.Cursor, cursor) {
+		c.firstPoll(p)
+		c.schedulePoll(p, wait)
+		return
+	}
+	in := c.pollInput(p, &state.Polled{Chat: p.chat, Events: a.Events, Cursor: a.Cursor})
+	in.done = func(err error) {
+		c.s.e.Exec.Go(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if err == nil {
+				c.firstPoll(p)
+			}
+			if !p.off {
+				c.schedulePoll(p, wait)
+			}
+		})
+	}
+	c.enqueue(in)
+}
+
+func (c *cell) firstPoll(p *poller) {
+	p.first = true
+	c.letGo(p)
+}
+
+func (c *cell) pollInput(p *poller, polled *state.Polled) *input {
+	return &input{fresh: true, mail: &state.Mail{
+		AcceptedMs: c.s.e.Clock.Now().UnixMilli(), Instance: p.inst.name, Source: "integration",
+		Body: &state.Mail_Polled{Polled: polled},
+	}}
+}
+
+// pollFailed waits longer after every failure. A chat that the vendor no
+// longer knows is closed.
+func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
+	r := a.GetResult()
+	c.s.e.m.pollErrors.WithLabelValues(p.inst.name).Inc()
+	if r.GetOutcome() == pluginv1.Outcome_CHAT_GONE {
+		in := c.pollInput(p, &state.Polled{Chat: p.chat, Cursor: c.doc.Chat.Cursor, Lost: true})
+		in.fresh = false // it is found out again after a crash
+		c.enqueue(in)
+		return
+	}
+	p.errors++
+	wait := min(pollEvery<<min(p.errors, 10), pollBackoff)
+	c.schedulePoll(p, max(wait, time.Duration(r.GetAfterMs())*time.Millisecond))
+}
+
+// resumePolls finds the open chats whose integration is polled and whose
+// poller does not run, such as after a start.
+func (e *Engine) resumePolls() {
+	if !e.Ready() || e.ctx.Err() != nil {
+		return
+	}
+	var any bool
+	for _, i := range e.Snap().Instances {
+		any = any || !i.Channel && i.Can(pluginv1.AbilityPollChat)
+	}
+	if any && e.resuming.CompareAndSwap(false, true) {
+		e.Exec.Go(func() { e.resumeFrom("") })
+	}
+}
+
+// resumeFrom wakes the open chats of one page of the list, then of the next.
+func (e *Engine) resumeFrom(cursor string) {
+	page, err := e.Store.Reader().List(e.ctx, store.Filter{Status: "open"}, cursor, 200)
+	if err != nil {
+		e.resuming.Store(false)
+		if e.ctx.Err() == nil {
+			e.Log.Warn("open chats could not be listed, will retry", "err", err)
+			e.Clock.AfterFunc(storeRetry, e.resumePolls)
+		}
+		return
+	}
+	for _, l := range page.Items {
+		if s := e.shard(l.ID); s != nil {
+			s.wakePoll(l.ID)
+		}
+	}
+	if page.Next == "" {
+		e.resuming.Store(false)
+		return
+	}
+	e.Exec.Go(func() { e.resumeFrom(page.Next) })
+}
+
+// wakePoll loads a conversation so that its chat is polled.
+func (s *shard) wakePoll(id core.ConversationID) {
+	c := s.cell(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.gone && c.poll == nil {
+		c.start()
+	}
+}
+
+// pollAccounts polls the instances whose driver asks for it, until ctx ends.
+func (e *Engine) pollAccount(ctx context.Context, name string) {
+	cursor, err := e.Store.State(ctx, name, accountCursor)
+	if err != nil {
+		e.Log.Warn("account cursor could not be read", "instance", name, "err", err)
+		e.accountLater(ctx, name, pollBackoff)
+		return
+	}
+	e.Drivers.Poll(name, core.ConversationID{}, &pluginv1.Poll{Cursor: cursor}, e.CallTimeout,
+		func(a *pluginv1.PollAnswer, fate core.Fate) {
+			e.Exec.Go(func() { e.accountPolled(ctx, name, cursor, a, fate) })
+		})
+}
+
+// accountCursor is the key of the cursor among an instance's state; a driver's
+// own keys cannot begin with a dot.
+const accountCursor = ".cursor"
+
+func (e *Engine) accountPolled(ctx context.Context, name string, cursor []byte, a *pluginv1.PollAnswer, fate core.Fate) {
+	if fate != core.Answered || a.GetResult().GetOutcome() != pluginv1.Outcome_OK {
+		e.m.pollErrors.WithLabelValues(name).Inc()
+		e.accountLater(ctx, name, pollBackoff)
+		return
+	}
+	wait := pollEvery
+	if a.NextMs != 0 {
+		wait = time.Duration(a.NextMs) * time.Millisecond
+	}
+	e.accept(name, a.Events, func(err error) {
+		e.Exec.Go(func() {
+			if err == nil && !bytes.Equal(a.Cursor, cursor) {
+				err = e.Store.SetState(ctx, name, accountCursor, cursor, a.Cursor)
+			}
+			if err != nil { // the events come again and are recognized
+				e.Log.Warn("account poll could not be kept, will retry", "instance", name, "err", err)
+				wait = pollBackoff
+			}
+			e.accountLater(ctx, name, wait)
+		})
+	})
+}
+
+func (e *Engine) accountLater(ctx context.Context, name string, wait time.Duration) {
+	e.Clock.AfterFunc(wait, func() {
+		if conf := e.Snap().Instances[name]; ctx.Err() == nil && conf.Can(pluginv1.AbilityPollAccount) {
+			e.Exec.Go(func() { e.pollAccount(ctx, name) })
+		} else if i := e.instance(name); i != nil {
+			i.accounting.Store(false)
+		}
+	})
+}

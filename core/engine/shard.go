@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+)
+
+// shard holds the cells of the conversations that have something to do, and
+// the timers of all.
+type shard struct {
+	e   *Engine
+	st  store.Shard
+	ctx context.Context
+
+	mu     sync.Mutex
+	cells  map[core.ConversationID]*cell
+	docs   *documents
+	timers timers
+}
+
+func newShard(e *Engine, st store.Shard) *shard {
+	s := &shard{e: e, st: st, ctx: e.ctx, cells: map[core.ConversationID]*cell{}}
+	s.docs = newDocuments(e.CacheBytes / store.Shards)
+	s.timers.due = map[core.ConversationID]int64{}
+	return s
+}
+
+// recover finds what a stop or a crash left: commands that have not ended,
+// timers, and mail that was not decided. It returns the rest of the feed.
+func (s *shard) recover(ctx context.Context) (f *feed, err error) {
+	s.ctx = ctx
+	for ref, err := range s.st.Pending(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		c := s.cell(ref.ID.Conversation)
+		c.mu.Lock()
+		c.lane(string(ref.Lane)).more = true
+		c.mu.Unlock()
+	}
+	for t, err := range s.st.Timers(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		s.timers.add(t.Conversation, t.Due.UnixMilli())
+	}
+	f = &feed{}
+	f.next, f.stop = iter.Pull2(s.st.Feed(ctx))
+	for {
+		ref, err, ok := f.next()
+		if err != nil || !ok {
+			f.stop()
+			return nil, errors.Join(err, ctx.Err())
+		}
+		if ref == (store.Ref{}) {
+			break
+		}
+		c := s.cell(ref.Conversation)
+		c.mu.Lock()
+		c.high = max(c.high, ref.Seq)
+		c.mu.Unlock()
+	}
+	s.mu.Lock()
+	for _, c := range s.cells {
+		c.mu.Lock()
+		c.start()
+		c.mu.Unlock()
+	}
+	s.mu.Unlock()
+	s.setAlarm()
+	return f, nil
+}
+
+// feed is a store's feed, behind the backlog.
+type feed struct {
+	next func() (store.Ref, error, bool)
+	stop func()
+}
+
+// follow takes the news of the feed until ctx ends.
+func (s *shard) follow(ctx context.Context, f *feed) error {
+	defer f.stop()
+	for {
+		ref, err, ok := f.next()
+		switch {
+		case ctx.Err() != nil || !ok:
+			<-ctx.Done()
+			return nil
+		case err != nil:
+			return err
+		}
+		s.stored(ref)
+	}
+}
+
+// stored wakes a conversation whose mail has reached the store.
+func (s *shard) stored(ref store.Ref) {
+	for !s.cell(ref.Conversation).stored(ref.Seq) {
+	}
+}
+
+// push queues inputs for a conversation.
+func (s *shard) push(id core.ConversationID, ins ...*input) {
+	for !s.cell(id).push(ins...) {
+	}
+}
+
+// cell returns the cell of a conversation, making it if needed.
+func (s *shard) cell(id core.ConversationID) *cell {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.cells[id]
+	if c == nil {
+		c = &cell{s: s, id: id}
+		s.cells[id] = c
+	}
+	return c
+}
+
+// evict forgets a cell that has nothing to do, and keeps its document for a
+// while.
+func (s *shard) evict(c *cell) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy || c.gone || len(c.queue) > 0 || len(c.lanes) > 0 || c.poll != nil || c.high > c.seq {
+		return
+	}
+	c.gone = true
+	delete(s.cells, c.id)
+	if c.loaded && c.doc != nil {
+		s.docs.put(c.id, c.doc, c.rev)
+	}
+}
+
+// stop ends the timers of a shard that is no longer owned.
+func (s *shard) stop() {
+	s.timers.stopAlarm()
+}
+
+// documents keeps the documents that were used last.
+type documents struct {
+	mu    sync.Mutex
+	limit int // bytes
+	size  int
+	lru   *simplelru.LRU[core.ConversationID, kept]
+}
+
+type kept struct {
+	doc  *state.Document
+	rev  store.Rev
+	size int
+}
+
+func newDocuments(limit int) *documents {
+	d := &documents{limit: limit}
+	// The bound is in bytes: the count never evicts.
+	d.lru, _ = simplelru.NewLRU(math.MaxInt, func(_ core.ConversationID, k kept) { d.size -= k.size })
+	return d
+}
+
+// take returns a document and forgets it: its cell has it now.
+func (d *documents) take(id core.ConversationID) (*state.Document, store.Rev, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok := d.lru.Peek(id)
+	if ok {
+		d.lru.Remove(id)
+	}
+	return k.doc, k.rev, ok
+}
+
+func (d *documents) put(id core.ConversationID, doc *state.Document, rev store.Rev) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lru.Remove(id)
+	k := kept{doc, rev, 3*doc.SizeVT() + 512} // decoded it takes about so much
+	d.lru.Add(id, k)
+	for d.size += k.size; d.size > d.limit; {
+		if _, _, ok := d.lru.RemoveOldest(); !ok {
+			return
+		}
+	}
+}

@@ -183,7 +183,7 @@ func TestReplay(t *testing.T) {
 		again := dial(t, address, version)
 		again.connect(as(alice))
 		again.subscribe("webshop/alice", 1, 1)
-		again.subscribe("webshop/alice", 1, 2) // once more brings nothing twice
+		again.sendSubscribe("webshop/alice", 1, 2) // once more brings nothing twice
 		r.send("alice", text(251))
 		if diff := cmp.Diff(append(want[2:], "message 250", "message 251"), again.texts(250)); diff != "" {
 			t.Errorf("second connection: %s", diff)

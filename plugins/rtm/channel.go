@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -38,13 +39,20 @@ type link interface {
 	close()
 }
 
-// open implements sdk.NewChannel's open.
-func open(ctx context.Context, s Settings, h sdk.Host) (*channel, error) {
+// secrets are the app secrets that this process made, by instance. The gateway
+// has them too; but it may open an instance again with the settings it began with.
+type secrets struct {
+	mu   sync.Mutex
+	made map[string]string
+}
+
+// open opens one instance.
+func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, error) {
 	cfg, err := s.config()
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Secret, err = appSecret(ctx, s.Secret, h); err != nil {
+	if cfg.Secret, err = k.secret(ctx, s.Secret, h); err != nil {
 		return nil, err
 	}
 	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now)}
@@ -68,15 +76,24 @@ func (c *channel) newLink() (link, error) {
 	return newBroker(c)
 }
 
-// appSecret is the configured secret, or one that is made now and kept.
-func appSecret(ctx context.Context, configured string, h sdk.Host) (string, error) {
+// secret is the configured secret, or one that is made once and kept.
+func (k *secrets) secret(ctx context.Context, configured string, h sdk.Host) (string, error) {
 	if configured != "" {
 		return configured, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.made[h.Instance()]; known != "" {
+		return known, nil
 	}
 	made := randomID("")
 	if err := h.SaveSecret(ctx, "secret", made); err != nil {
 		return "", fmt.Errorf("secret: none is configured, and a new one cannot be kept: %w", err)
 	}
+	if k.made == nil {
+		k.made = map[string]string{}
+	}
+	k.made[h.Instance()] = made
 	return made, nil
 }
 

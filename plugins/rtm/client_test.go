@@ -71,7 +71,7 @@ func (c *client) connect(l login) int {
 	return int(ack.ReasonCode)
 }
 
-// subscribe returns the code of the SUBACK.
+// subscribe returns the code of the SUBACK. Messages before it are passed over.
 func (c *client) subscribe(topic string, qos byte, id uint16) byte {
 	c.t.Helper()
 	c.sendSubscribe(topic, qos, id)

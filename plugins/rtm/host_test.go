@@ -115,7 +115,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 		change(&s)
 	}
 	h := newFakeHost()
-	c, err := open(t.Context(), s, h)
+	c, err := new(secrets).open(t.Context(), s, h)
 	if err != nil {
 		t.Fatal(err)
 	}

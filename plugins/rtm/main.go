@@ -13,10 +13,11 @@ func main() { sdk.Main(plugin()) }
 // plugin describes the binary. It is exclusive because a process owns the
 // broker's port and the sessions on it.
 func plugin() sdk.Plugin {
+	var made secrets
 	return sdk.Plugin{
 		ID:          "org.openccsp.rtm",
 		Version:     "1.0.0",
-		Drivers:     []sdk.Driver{sdk.NewChannel("rtm", capabilities(), open)},
+		Drivers:     []sdk.Driver{sdk.NewChannel("rtm", capabilities(), made.open)},
 		Exclusive:   true,
 		StateSchema: 1,
 	}

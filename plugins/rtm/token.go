@@ -127,7 +127,8 @@ func (s *signer) parse(token string, key []byte) (claims, error) {
 		return c, errToken
 	}
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithTimeFunc(s.now))
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(s.now))
 	if err != nil || !idPattern.MatchString(c.Subject) {
 		return claims{}, errToken
 	}

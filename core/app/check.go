@@ -25,10 +25,8 @@ func (c *command) check() error {
 	if len(problems) > 0 {
 		unchecked = append(unchecked, "rules and plugins: "+c.file+" comes first")
 	} else {
-		for _, look := range checks {
-			ps, ws, not := look(cfg)
-			problems, warnings, unchecked = append(problems, ps...), append(warnings, ws...), append(unchecked, not...)
-		}
+		f := look(cfg)
+		problems, warnings, unchecked = f.problems, append(warnings, f.warnings...), f.unchecked
 	}
 	warn(c.errOut, warnings)
 	for _, what := range unchecked {

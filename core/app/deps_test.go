@@ -26,11 +26,8 @@ var arrows = []struct {
 	{"core/diag", "core", nil, "diag is for config and rules both"},
 	{"core/state", "core", nil, "stored formats know nothing of who uses them"},
 	{"core/conversation", "core/engine", nil, "Decide is pure"},
-	{"core/conversation", "core/store", nil, "Decide is pure"},
 	{"core/flow", "core/engine", nil, "flow steps are run by Decide, which is pure"},
-	{"core/flow", "core/store", nil, "flow steps are run by Decide, which is pure"},
 	{"core/rules", "core/engine", nil, "rules are asked by Decide, which is pure"},
-	{"core/rules", "core/store", nil, "rules are asked by Decide, which is pure"},
 	{"core/delivery", "core/engine", nil, "the engine uses delivery"},
 	{"core/store", "core/engine", nil, "the engine uses the store"},
 }

@@ -3,9 +3,6 @@ package app
 import (
 	"context"
 	"net"
-
-	"github.com/openccsp/gateway/core/config"
-	"github.com/openccsp/gateway/core/diag"
 )
 
 // wire opens the store, the rules, the plugins and the engine, appends their
@@ -26,10 +23,3 @@ func shut(name string, ln net.Listener) part {
 		return ln.Close()
 	}}
 }
-
-// A check looks at one part of what c names without starting anything.
-// unchecked says what it could not look at, and why.
-type check func(c *config.Config) (problems, warnings diag.Problems, unchecked []string)
-
-// checks are what `gateway check` does after gateway.hcl itself, in order.
-var checks []check

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -81,6 +82,16 @@ func (c *Config) AdminListenAt() diag.Pos { return c.adminAt }
 func (c *Config) Instances() []*Instance {
 	all := make([]*Instance, 0, len(c.Integrations)+len(c.Channels))
 	return append(append(all, c.Integrations...), c.Channels...)
+}
+
+// ServiceOf returns the service that a channel belongs to, or nil.
+func (c *Config) ServiceOf(channel string) *Service {
+	for _, s := range c.Services {
+		if slices.Contains(s.Channels, channel) {
+			return s
+		}
+	}
+	return nil
 }
 
 // Load reads and checks file. Mistakes in it are an error that is a

@@ -86,6 +86,9 @@ func TestParse(t *testing.T) {
 		t.Errorf("warnings: %v", err)
 	}
 
+	if c.ServiceOf("webshop") != c.Services[0] || c.ServiceOf("tenant") != nil {
+		t.Error("ServiceOf returns the wrong service")
+	}
 	tenant, retail, ops := c.Integrations[0], c.Services[0], c.Endpoints[0]
 	got := []any{
 		c.Listen, c.PublicURL, c.DataDir, c.RulesDir, c.PluginDirs, c.KeyFile,

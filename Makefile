@@ -1,0 +1,87 @@
+# `make` builds, `make help` lists the rest. Needed beforehand: Go, git, make.
+.DEFAULT_GOAL := build
+.PHONY: help build run demo check test lint proto generated generate baseline bench chaos soak fuzz dist clean
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/openccsp/gateway/core.Version=$(VERSION)
+TOOLS   := bin/tools
+FOR     ?= 10m
+DIST    := bin/dist/gateway-$(VERSION)-$(shell go env GOOS)-$(shell go env GOARCH)
+
+help:       ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build:      ## build the gateway, the plugins and the examples into bin/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway .
+	go build -trimpath -o bin/plugins/ ./plugins/...
+	go build -trimpath -o bin/examples/ ./examples/...
+
+run: build  ## start the gateway, a contact center and a web page, and print where to look
+	@exec bin/examples/run -config gateway.hcl
+
+demo: build ## play one conversation through all of it and check every step
+	@exec bin/examples/demo
+
+check: build lint proto generated test ## all that must pass before a change lands
+	bin/examples/chaos -short
+
+test:       ## run all tests with the race detector
+	go test -race ./...
+
+lint: $(TOOLS)/.golangci-lint-v2.15.0 ## run the linters
+	$(TOOLS)/golangci-lint run ./...
+	go mod tidy -diff
+
+# .ci/plugin.binpb is the protocol of the last release, as an image and not as
+# a git reference, so that it is there in a shallow clone. A release renews it
+# with `make baseline` in the commit that raises the version.
+proto: $(TOOLS)/.buf-v1.75.0 ## check that no released plugin is broken by a change of its protocol
+	$(TOOLS)/buf breaking --against .ci/plugin.binpb --path sdk/pluginv1
+
+baseline: $(TOOLS)/.buf-v1.75.0 ## make today's plugin protocol the released one
+	$(TOOLS)/buf build --path sdk/pluginv1 -o .ci/plugin.binpb
+
+GENERATORS := $(addprefix $(TOOLS)/.,buf-v1.75.0 protoc-gen-go-v1.36.12 protoc-gen-go-grpc-v1.6.2 \
+	protoc-gen-go-vtproto-v0.6.1-0.20240319094008-0393e58bdf10)
+
+generate: $(GENERATORS) ## make Go of the .proto files
+	$(TOOLS)/buf generate --template .ci/buf.gen.yaml
+
+generated: $(GENERATORS) ## check that the committed Go is what generate makes
+	@rm -rf bin/generated && mkdir -p bin/generated
+	$(TOOLS)/buf generate --template .ci/buf.gen.yaml -o bin/generated
+	@cd bin/generated && find . -name '*.pb.go' | while read -r f; do diff -q "$$f" "../../$$f" || exit 1; done
+
+bench: build ## measure the gateway beside its floor; writes bin/bench.json
+	bin/examples/bench
+
+chaos: build ## kill the gateway and its plugins under load and look for lost messages
+	bin/examples/chaos
+
+soak: build ## the same for as long as you say: make soak FOR=8h
+	bin/examples/chaos -for $(FOR)
+
+fuzz:       ## fuzz the one target of a package: make fuzz PKG=./core/config FOR=2m
+	go test $(PKG) -run '^$$' -fuzz . -fuzztime $(FOR) -fuzzminimizetime 10x
+
+dist: build ## make a folder in bin/dist that runs wherever it is copied
+	@rm -rf $(DIST) && mkdir -p $(DIST)
+	cp -R bin/gateway bin/plugins gateway.hcl rules.d LICENSE $(DIST)
+	@echo made $(DIST)
+
+clean:      ## delete what was built, but for the tools
+	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/generated
+
+# The tools of one version each; the stamp's name ends in the version.
+install = GOBIN=$(CURDIR)/$(TOOLS) go install $(1)@$(2) && touch $(TOOLS)/.$(notdir $(1))-$(2)
+
+$(TOOLS)/.golangci-lint-%:
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$*)
+$(TOOLS)/.buf-%:
+	$(call install,github.com/bufbuild/buf/cmd/buf,$*)
+$(TOOLS)/.protoc-gen-go-grpc-%:
+	$(call install,google.golang.org/grpc/cmd/protoc-gen-go-grpc,$*)
+$(TOOLS)/.protoc-gen-go-vtproto-%:
+	$(call install,github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto,$*)
+$(TOOLS)/.protoc-gen-go-v%:
+	$(call install,google.golang.org/protobuf/cmd/protoc-gen-go,v$*)

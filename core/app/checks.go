@@ -1,0 +1,126 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// findings are what looking at the parts of a configuration brings, without
+// starting anything.
+type findings struct {
+	problems, warnings diag.Problems
+	unchecked          []string // what could not be looked at, and why
+}
+
+// look checks what c names: the settings of instances, against the manifests
+// that plugins left when they last ran, and the rules.
+func look(c *config.Config) findings {
+	var f findings
+	manifests, err := host.LoadManifests(c.DataDir)
+	switch {
+	case err != nil:
+		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of plugins: %v", err))
+	case len(manifests) == 0 && len(c.Instances()) > 0:
+		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of plugins: none has run with data_dir %s yet", c.DataDir))
+	default:
+		for _, i := range c.Instances() {
+			f.settings(i, driverOf(manifests, i))
+		}
+	}
+	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
+	f.problems = append(f.problems, ps...)
+	return f
+}
+
+// settings checks those of one instance.
+func (f *findings) settings(i *config.Instance, d *pluginv1.Driver) {
+	if d == nil {
+		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of %s %q: no plugin that has run offers driver %q", i.Kind, i.Name, i.Driver))
+		return
+	}
+	declared := declaredSecrets(d)
+	f.warnings = append(f.warnings, i.Settings.LiteralSecrets(declared)...)
+	f.problems = append(f.problems, settingsProblems(i, declared, d)...)
+}
+
+// settingsProblems returns what the driver's schema says against the settings
+// of i, each at its place in gateway.hcl.
+func settingsProblems(i *config.Instance, declared []string, d *pluginv1.Driver) (ps diag.Problems) {
+	public, secrets := i.Settings.Split(declared)
+	for _, p := range host.ValidateSettings(d, public, secrets) {
+		what := fmt.Sprintf("settings of %s %q", i.Kind, i.Name)
+		if key := strings.ReplaceAll(strings.TrimPrefix(p.Pointer, "/"), "/", "."); key != "" {
+			what += ": " + key
+		}
+		ps = append(ps, diag.Errorf(i.Settings.At(p.Pointer), "%s: %s", what, p.Message))
+	}
+	return ps
+}
+
+// driverOf returns the driver that i names, or nil.
+func driverOf(manifests []*pluginv1.Manifest, i *config.Instance) *pluginv1.Driver {
+	kind := pluginv1.DriverKind_CONNECTOR
+	if i.Kind == config.Channel {
+		kind = pluginv1.DriverKind_CHANNEL
+	}
+	for _, m := range manifests {
+		for _, d := range m.Drivers {
+			if d.Name == i.Driver && d.Kind == kind {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// declaredSecrets returns the names of the settings that the driver says are
+// secret. A schema that cannot be read is found by ValidateSettings.
+func declaredSecrets(d *pluginv1.Driver) (names []string) {
+	var schema struct {
+		Properties map[string]struct {
+			Secret bool `json:"x-secret"`
+		} `json:"properties"`
+	}
+	if json.Unmarshal([]byte(d.SettingsSchema), &schema) != nil {
+		return nil
+	}
+	for name, p := range schema.Properties {
+		if p.Secret {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// rulesWorld is what rules may name. The type of a channel is its driver's; of
+// a driver that nobody knows yet it is taken to be the driver's name.
+func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
+	w := rules.World{Channels: map[string]rules.Channel{}}
+	for _, s := range c.Services {
+		w.Services = append(w.Services, s.Name)
+	}
+	for _, i := range c.Integrations {
+		w.Integrations = append(w.Integrations, i.Name)
+	}
+	for _, e := range c.Endpoints {
+		w.Endpoints = append(w.Endpoints, e.Name)
+	}
+	for _, i := range c.Channels {
+		ch := rules.Channel{Type: i.Driver}
+		if t := driverOf(manifests, i).GetCapabilities().GetChannelType(); t != "" {
+			ch.Type = t
+		}
+		if s := c.ServiceOf(i.Name); s != nil {
+			ch.Service = s.Name
+		}
+		w.Channels[i.Name] = ch
+	}
+	return w
+}

@@ -76,18 +76,23 @@ func (a *Admin) Serve(ctx context.Context, ln net.Listener) error {
 	return a.serve(ctx, ln, a.checkToken)
 }
 
-// ServeSocket is Serve without the token, for a unix socket. On Linux only
-// processes of this one's user, and root, are let in; elsewhere the socket's
-// mode must see to that.
+// ServeSocket is Serve without the token, for a unix socket: whom ln accepts,
+// may.
 func (a *Admin) ServeSocket(ctx context.Context, ln net.Listener) error {
-	return a.serve(ctx, ownUser{ln}, func(*fasthttp.RequestCtx) error { return nil })
+	return a.serve(ctx, ln, func(*fasthttp.RequestCtx) error { return nil })
 }
 
 func (a *Admin) serve(ctx context.Context, ln net.Listener, guard func(*fasthttp.RequestCtx) error) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	l := newListener(ln, a.limits.ConnsPerAddr, nil, a.metrics.refused)
-	return run(ctx, a.log, newServer(a.log, a.metrics, a.limits, a.handler(base, guard)), l, a.limits.Drain, cut)
+	s := server{
+		Server: newServer(a.log, a.metrics, a.limits, a.handler(base, guard)),
+		ln:     newListener(ln, a.limits.ConnsPerAddr, nil, a.metrics.refused),
+		log:    a.log,
+		drain:  a.limits.Drain,
+		cut:    cut,
+		settle: func() {},
+	}
+	return s.run(ctx)
 }
 
 // handler answers one request or fails; Admin.wrap turns the failure into a

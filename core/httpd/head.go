@@ -13,6 +13,7 @@ var (
 	hdrContentLength    = []byte("Content-Length")
 	hdrContentEncoding  = []byte("Content-Encoding")
 	identity            = []byte("identity")
+	http10              = []byte("HTTP/1.0")
 )
 
 // checkHead refuses what a proxy in front could read in another way than we
@@ -25,6 +26,8 @@ func checkHead(h *fasthttp.RequestHeader, maxFields int) error {
 	switch {
 	case !ok || length && chunked || chunked != (h.ContentLength() == -1):
 		return core.Errorf(core.Invalid, "the request's framing is ambiguous")
+	case !h.IsHTTP11() && !bytes.Equal(h.Protocol(), http10):
+		return core.Errorf(core.Invalid, "this version of HTTP is not spoken here")
 	case fields > maxFields:
 		return core.Errorf(tooManyHead, "more than %d header fields", maxFields)
 	case len(h.RequestURI()) == 0 || h.RequestURI()[0] != '/':
@@ -54,7 +57,11 @@ func scan(raw []byte) (fields int, length, chunked, ok bool) {
 		if colon < 1 || line[0] == ' ' || line[0] == '\t' || bytes.IndexByte(line, '\r') >= 0 {
 			return fields, length, chunked, false
 		}
-		switch name := line[:colon]; colon {
+		name := line[:colon]
+		if bytes.IndexByte(name, ' ') >= 0 {
+			return fields, length, chunked, false
+		}
+		switch colon {
 		case len(hdrContentLength):
 			length = length || bytes.EqualFold(name, hdrContentLength)
 		case len(hdrTransferEncoding):

@@ -38,7 +38,7 @@ type Service struct {
 	Name            string   `json:"name"`
 	Integration     string   `json:"integration,omitempty"`
 	Bot             string   `json:"bot,omitempty"`
-	Channels        []string `json:"channels"`
+	Channels        []string `json:"channels,omitempty"`
 	Forward         string   `json:"forward"`
 	Timezone        string   `json:"timezone,omitempty"`
 	IdleAfter       string   `json:"idle_after,omitempty"` // durations, such as "10m"
@@ -54,7 +54,7 @@ type Plugin struct {
 	ID         string    `json:"id"`
 	Version    string    `json:"version"`
 	Path       string    `json:"path"`
-	Drivers    []string  `json:"drivers"`
+	Drivers    []string  `json:"drivers,omitempty"`
 	State      string    `json:"state"` // staged, starting, running, draining, backoff, refused
 	Generation uint64    `json:"generation"`
 	PID        int       `json:"pid,omitempty"`

@@ -92,16 +92,20 @@ func (p *Public) Serving() bool { return p.serving.Load() }
 // within a little more than twice that time. It is called once.
 func (p *Public) Serve(ctx context.Context, ln net.Listener) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	s := newSockets(ctx, p.limits.Sockets)
-	defer s.wait(p.limits.Drain / 4)
-	h := func(r *fasthttp.RequestCtx) { p.handle(base, s, r) }
-
+	sockets := newSockets(ctx, p.limits.Sockets)
+	h := func(r *fasthttp.RequestCtx) { p.handle(base, sockets, r) }
+	s := server{
+		Server: newServer(p.log, p.metrics, p.limits, h),
+		ln:     newListener(ln, p.limits.ConnsPerAddr, p.proxies, p.metrics.refused),
+		log:    p.log,
+		drain:  p.limits.Drain,
+		cut:    cut,
+		settle: func() { sockets.wait(p.limits.Drain / 4) },
+	}
 	p.serving.Store(true)
 	defer p.serving.Store(false)
 	defer context.AfterFunc(ctx, func() { p.serving.Store(false) })()
-	l := newListener(ln, p.limits.ConnsPerAddr, p.proxies, p.metrics.refused)
-	return run(ctx, p.log, newServer(p.log, p.metrics, p.limits, h), l, p.limits.Drain, cut)
+	return s.run(ctx)
 }
 
 // handle answers one request.

@@ -11,33 +11,42 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// run serves srv on ln until ctx ends, and then stops it: no new connections,
-// drain for the requests in hand, cut, which makes the rest fail, as long
-// again, and then every connection is closed.
-func run(ctx context.Context, log *slog.Logger, srv *fasthttp.Server, ln *listener, drain time.Duration, cut func()) error {
+// server is one listener at work.
+type server struct {
+	*fasthttp.Server
+	ln     *listener
+	log    *slog.Logger
+	drain  time.Duration
+	cut    func() // makes the requests in hand fail
+	settle func() // waits for what the requests in hand do not include
+}
+
+// run serves until ctx ends, and then stops: no new connections, drain for the
+// requests in hand, cut, as long again, settle, and then every connection is
+// closed.
+func (s *server) run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- s.Serve(s.ln) }()
+	defer s.ln.closeAll()
+	defer s.settle()
+	defer s.cut()
 	select {
 	case err := <-served:
-		cut()
-		ln.closeAll()
 		if err == nil {
 			err = errors.New("the listener was closed")
 		}
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+		return fmt.Errorf("serve %s: %w", s.ln.Addr(), err)
 	case <-ctx.Done():
 	}
 
-	timer := time.AfterFunc(drain, cut)
+	timer := time.AfterFunc(s.drain, s.cut)
 	defer timer.Stop()
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*drain)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*s.drain)
 	defer cancel()
-	_ = ln.Close()
-	if err := srv.ShutdownWithContext(limit); errors.Is(err, context.DeadlineExceeded) {
-		log.WarnContext(ctx, "connections cut at the end of the drain", "listener", ln.Addr().String())
+	_ = s.ln.Close()
+	if err := s.ShutdownWithContext(limit); errors.Is(err, context.DeadlineExceeded) {
+		s.log.WarnContext(ctx, "connections cut at the end of the drain", "listener", s.ln.Addr().String())
 	}
-	ln.closeAll()
-	cut()
 	<-served
 	return nil
 }

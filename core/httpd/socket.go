@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -18,9 +19,9 @@ import (
 	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// sockets are the open WebSockets of one Serve.
+// sockets are the open WebSockets of one Serve. They close when its ctx ends.
 type sockets struct {
-	ctx context.Context // ends when they are to close
+	ctx context.Context
 	max int
 	wg  sync.WaitGroup
 
@@ -138,17 +139,29 @@ func (p *Public) tunnel(s *sockets, ws *websocket.Conn, instance string, req *pl
 		defer close(kept)
 		c.keep(ctx, p.limits.SocketPing)
 	}()
-	defer func() { <-kept }() // it closes the socket
-	defer cancel()
+	err := p.runSocket(ctx, instance, req, sub, c)
+	switch {
+	case ctx.Err() != nil: // keep says goodbye
+	case err == nil:
+		c.close(websocket.CloseNormalClosure)
+	default:
+		c.close(websocket.CloseInternalServerErr)
+		if core.CodeOf(err) == core.Internal && p.logged.Allow() {
+			p.log.Warn("socket failed", "instance", instance, "err", err)
+		}
+	}
+	cancel()
+	<-kept
+}
+
+// runSocket runs the driver's side; its panic is an error.
+func (p *Public) runSocket(ctx context.Context, instance string, req *pluginv1.WebhookRequest, sub string, c net.Conn) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.log.Error("socket panicked", "instance", instance, "panic", v)
+			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	err := p.hooks.Socket(ctx, instance, req, sub, c)
-	if err != nil && ctx.Err() == nil && core.CodeOf(err) == core.Internal && p.logged.Allow() {
-		p.log.Warn("socket failed", "instance", instance, "err", err)
-	}
+	return p.hooks.Socket(ctx, instance, req, sub, c)
 }
 
 // socketConn is a WebSocket as a net.Conn: the payload of binary messages.
@@ -254,14 +267,17 @@ func (c *socketConn) Write(b []byte) (int, error) {
 }
 
 // Close implements net.Conn.
-func (c *socketConn) Close() error { return c.close(websocket.CloseNormalClosure) }
+func (c *socketConn) Close() error {
+	c.close(websocket.CloseNormalClosure)
+	return nil
+}
 
-func (c *socketConn) close(code int) (err error) {
+// close says why and closes; only the first call does.
+func (c *socketConn) close(code int) {
 	c.closing.Do(func() {
 		_ = closeFrame(c.ws, code)
-		err = c.ws.Close()
+		_ = c.ws.Close()
 	})
-	return err
 }
 
 func closeFrame(ws *websocket.Conn, code int) error {

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+// connector is one tenant of a contact center.
+type connector struct {
+	cfg    config
+	host   sdk.Host
+	client *client
+	paces  paces
+}
+
+func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
+	cfg, err := s.check()
+	if err != nil {
+		return nil, err
+	}
+	c := &connector{cfg: cfg, host: h, client: newClient(cfg, h.Now)}
+	c.paces = newPaces(cfg, h.Now)
+	return c, nil
+}
+
+// Validate implements sdk.Validator: it asks the server for the events of a
+// chat that does not exist. Any answer of a web server is good enough, because
+// what the API says to that is nowhere documented.
+func (s settings) Validate(ctx context.Context) error {
+	cfg, err := s.check()
+	if err != nil {
+		return err
+	}
+	c := newClient(cfg, time.Now)
+	defer c.close()
+	a, err := c.events(ctx, "0", 0)
+	if err != nil {
+		return fmt.Errorf("base_url: %w", err)
+	}
+	switch {
+	case a.status >= 300 && a.status < 400:
+		return fmt.Errorf("base_url: the server redirects to %q; set base_url to the final address",
+			a.header.Get("Location"))
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusProxyAuthRequired:
+		return fmt.Errorf("base_url: HTTP %d; set basic_auth, extra_headers or tls", a.status)
+	case a.status >= 500:
+		return fmt.Errorf("base_url: the server answers HTTP %d", a.status)
+	}
+	return nil
+}
+
+// joinData is the body of joinchat. The last field is, whatever its name says,
+// a list of pairs, or "" if there are none.
+type joinData struct {
+	APIVersion      string `json:"API_Version"`
+	Address         string `json:"Call_Center_Address"`
+	Port            string `json:"Call_Center_Port"`
+	Queue           string `json:"Call_Center_QueueName"`
+	HardMessage     string `json:"Calling_User_HardMessage"`
+	FirstName       string `json:"Calling_User_FirstName"`
+	LastName        string `json:"Calling_User_LastName"`
+	URL             string `json:"Calling_User_URL"`
+	Skills          string `json:"Calling_User_Skills"`
+	Priority        string `json:"Calling_User_Priority"`
+	PhoneType       string `json:"Calling_User_PhoneType,omitempty"`
+	TQOS            string `json:"TQOS"`
+	RoutingPriority string `json:"Routing_Priority"`
+	AccountID       string `json:"AccountID"`
+	ApplicationID   string `json:"ApplicationID"`
+	TenantID        string `json:"TenantID"`
+	Params          any    `json:"OptionalParameterCount"`
+}
+
+type pair struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Open implements sdk.Connector: joinchat.
+func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) (sdk.ChatRef, error) {
+	text, err := agentText(first)
+	if err != nil {
+		return "", err
+	}
+	a, err := c.client.post(ctx, "joinchat", c.joinData(chat, text))
+	if err != nil {
+		return "", err
+	}
+	if err := c.client.refused("joinchat", a); err != nil {
+		return "", err
+	}
+	if a.err != nil || !json.Valid(a.body) {
+		return "", sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened"))
+	}
+	var joined struct {
+		ID loose `json:"Connection_ID"`
+	}
+	// The SDK of the vendor uses -1 for not connected.
+	if err := json.Unmarshal(a.body, &joined); err != nil || joined.ID == "" || joined.ID == "-1" || joined.ID == "0" {
+		return "", sdk.Retry(errors.New("joinchat: the answer has no Connection_ID; no chat was opened"), 5*time.Second)
+	}
+	c.paces.traffic(sdk.ChatRef(joined.ID))
+	return sdk.ChatRef(joined.ID), nil
+}
+
+func (c *connector) joinData(chat sdk.Chat, text string) joinData {
+	s, who := c.cfg.settings, chat.Customer
+	d := joinData{
+		APIVersion: "1.0", Address: s.CallCenterAddress, Port: s.Port, Queue: s.Queue, HardMessage: text,
+		FirstName: who.FirstName, LastName: who.LastName, URL: s.SourceTag, Skills: s.Skills, Priority: s.Priority,
+		PhoneType: s.PhoneType, TQOS: s.TQOS, RoutingPriority: s.RoutingPriority, AccountID: s.AccountID,
+		ApplicationID: s.ApplicationID, TenantID: s.TenantID, Params: c.joinParams(chat),
+	}
+	for _, name := range []string{who.Name, who.Address} {
+		if d.FirstName == "" && d.LastName == "" {
+			d.FirstName = name
+		}
+	}
+	for _, source := range []string{chat.ChannelType, chat.Channel} {
+		if d.URL == "" {
+			d.URL = source
+		}
+	}
+	return d
+}
+
+// joinParams tells the agent's side where the chat comes from. Attributes come
+// after the settings, and ours last: none can pretend to be another chat.
+func (c *connector) joinParams(chat sdk.Chat) any {
+	all := maps.Clone(c.cfg.OptionalParameters)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, chat.Attributes)
+	ours := map[string]string{"channel": chat.Channel, "channel_type": chat.ChannelType, "customer": chat.Customer.Address,
+		"conversation": chat.Conversation, "service": chat.Service}
+	if chat.Number > 0 {
+		ours["chat"] = strconv.Itoa(chat.Number)
+	}
+	for k, v := range ours {
+		if v != "" {
+			all[k] = v
+		}
+	}
+	return pairs(all)
+}
+
+// pairs are sorted, so that a call repeated is the same bytes.
+func pairs(m map[string]string) any {
+	if len(m) == 0 {
+		return ""
+	}
+	list := make([]pair, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, pair{k, m[k]})
+	}
+	return list
+}
+
+// Send implements sdk.Connector: sendmsg. The far side gives messages no id.
+func (c *connector) Send(ctx context.Context, chat sdk.Chat, m sdk.Message) (sdk.Receipt, error) {
+	text, err := agentText(m)
+	if err != nil {
+		return sdk.Receipt{}, err
+	}
+	if text == "" {
+		return sdk.Receipt{}, sdk.Rejected("no_text", "the message has nothing that the agent's desk could show")
+	}
+	return sdk.Receipt{}, c.tell(ctx, "sendmsg", chat.Ref, struct {
+		ID   sdk.ChatRef `json:"Connection_ID"`
+		Text string      `json:"Message_Text"`
+	}{chat.Ref, text})
+}
+
+// SendEvent implements sdk.EventSender: fireevent.
+func (c *connector) SendEvent(ctx context.Context, chat sdk.Chat, name string, params map[string]string) error {
+	return c.tell(ctx, "fireevent", chat.Ref, struct {
+		ID     sdk.ChatRef `json:"Connection_ID"`
+		Name   string      `json:"Fire_Event_Name"`
+		Params any         `json:"OptionalParameterCount"`
+	}{chat.Ref, name, pairs(params)})
+}
+
+// TypingToChat implements sdk.ChatTyper: typingmsg.
+func (c *connector) TypingToChat(ctx context.Context, chat sdk.Chat, on bool) error {
+	status := 2
+	if on {
+		status = 1
+	}
+	return c.tell(ctx, "typingmsg", chat.Ref, struct {
+		ID     sdk.ChatRef `json:"Connection_ID"`
+		Status int         `json:"typing_status"`
+	}{chat.Ref, status})
+}
+
+// Close implements sdk.Connector: leavechat. The far side takes no reason.
+func (c *connector) Close(ctx context.Context, chat sdk.Chat, _ string) error {
+	err := c.tell(ctx, "leavechat", chat.Ref, struct {
+		ID sdk.ChatRef `json:"Connection_ID"`
+	}{chat.Ref})
+	if errors.Is(err, sdk.ErrChatGone) {
+		err = nil // closed already
+	}
+	if err == nil {
+		c.paces.forget(chat.Ref)
+	}
+	return err
+}
+
+// CloseInstance implements sdk.Closer.
+func (c *connector) CloseInstance(context.Context) error {
+	c.client.close()
+	return nil
+}
+
+// tell makes a call whose good answer is 200 with anything in it, commonly
+// nothing. A web page is no such answer: a proxy wrote it.
+func (c *connector) tell(ctx context.Context, verb string, ref sdk.ChatRef, body any) error {
+	c.paces.traffic(ref)
+	a, err := c.client.post(ctx, verb, body)
+	switch {
+	case err != nil:
+		return err
+	case a.gone():
+		return fmt.Errorf("%w: %s: HTTP %d", sdk.ErrChatGone, verb, a.status)
+	}
+	if err := c.client.refused(verb, a); err != nil {
+		return err
+	}
+	if a.html() {
+		return sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb))
+	}
+	return nil
+}
+
+// agentText is what the agent reads. It is never longer than the far side
+// takes, because the rest would vanish there.
+func agentText(m sdk.Message) (string, error) {
+	var b strings.Builder
+	b.WriteString(strings.ReplaceAll(m.Text, "\x00", "")) // NUL would end the text over there
+	if m.URLPush != "" && !strings.Contains(m.Text, m.URLPush) {
+		addLine(&b, m.URLPush)
+	}
+	for _, f := range m.Attachments {
+		addLine(&b, f.Caption)
+		if f.URL != "" {
+			addLine(&b, f.URL)
+		} else {
+			addLine(&b, strings.TrimSpace("[file "+f.Name+" "+f.MIME)+"]")
+		}
+	}
+	text := b.String()
+	if n := utf16Len(text); n > textLimit {
+		return "", sdk.Rejected("too_long", fmt.Sprintf("%d UTF-16 units; the far side cuts at %d", n, textLimit))
+	}
+	if mark := authorMark(m); text != "" && utf16Len(mark+text) <= textLimit {
+		text = mark + text
+	}
+	return text, nil
+}
+
+func addLine(b *strings.Builder, line string) {
+	if line == "" {
+		return
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(line)
+}
+
+// authorMark tells the agent who wrote, where it was not the customer.
+func authorMark(m sdk.Message) string {
+	switch m.Author {
+	case sdk.AuthorRule:
+		return "[automatic] "
+	case sdk.AuthorBot:
+		return "[bot] "
+	case sdk.AuthorSystem:
+		return "[system] "
+	case sdk.AuthorAgent:
+		return "[" + strings.TrimSpace("agent "+m.Agent.Name) + "] "
+	}
+	return ""
+}
+
+func utf16Len(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r > 0xFFFF {
+			n++
+		}
+	}
+	return n
+}
+
+// loose is a JSON string, number, bool or null read as text. The far side
+// writes numbers either way.
+type loose string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *loose) UnmarshalJSON(b []byte) error {
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		*l = ""
+	case len(b) > 0 && b[0] == '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*l = loose(s)
+	default:
+		*l = loose(b)
+	}
+	return nil
+}
+
+// number reads l as a whole number; 7, "7" and 7.0 are the same.
+func (l loose) number() (int64, bool) {
+	s := strings.TrimSpace(string(l))
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, true
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != float64(int64(f)) || f > 1<<53 || f < -1<<53 {
+		return 0, false
+	}
+	return int64(f), true
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+const jsonUTF8 = "application/json; charset=utf-8"
+
+// TestTranscript checks every byte that goes out.
+func TestTranscript(t *testing.T) {
+	const dll = "/scripts/ChatExtension.DLL?"
+	for _, tt := range []struct {
+		name   string
+		change func(*settings)
+		answer string
+		call   func(*testing.T, *connector) error
+		want   request
+	}{{
+		name: "joinchat", answer: `{"Connection_ID":"C1"}`,
+		call: func(t *testing.T, c *connector) error {
+			ref, err := c.Open(t.Context(), chat, sdk.Message{Text: `Hi <b> & "you" 😀`})
+			if ref != "C1" {
+				t.Errorf("ref = %q, want C1", ref)
+			}
+			return err
+		},
+		want: request{"POST", dll + "joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"",` +
+			`"Call_Center_Port":"2324","Call_Center_QueueName":"retail","Calling_User_HardMessage":"Hi <b> & \"you\" 😀",` +
+			`"Calling_User_FirstName":"Ada","Calling_User_LastName":"Lovelace","Calling_User_URL":"sms",` +
+			`"Calling_User_Skills":"","Calling_User_Priority":"-1","TQOS":"0","Routing_Priority":"0","AccountID":"0",` +
+			`"ApplicationID":"","TenantID":"","OptionalParameterCount":[{"key":"channel","value":"shop"},` +
+			`{"key":"channel_type","value":"sms"},{"key":"chat","value":"2"},{"key":"conversation","value":"0123"},` +
+			`{"key":"customer","value":"+4179"}]}`},
+	}, {
+		name: "joinchat with everything set, a number for an id", answer: `{"Connection_ID":77}`,
+		change: func(s *settings) {
+			*s = settings{BaseURL: s.BaseURL, Path: "/x/Chat.dll", CallCenterAddress: "ics", Port: "1", Queue: "q",
+				TenantID: "t", ApplicationID: "a", AccountID: "b", Skills: "s", Priority: "5", RoutingPriority: "6",
+				TQOS: "7", PhoneType: "CHAT", SourceTag: "web",
+				OptionalParameters: map[string]string{"PSChatSDK": "true", "tier": "low"}}
+		},
+		call: func(t *testing.T, c *connector) error {
+			ref, err := c.Open(t.Context(), sdk.Chat{Customer: sdk.Customer{Address: "+41"},
+				Attributes: map[string]string{"tier": "gold", "customer": "another"}}, sdk.Message{Text: "Hi"})
+			if ref != "77" {
+				t.Errorf("ref = %q, want 77", ref)
+			}
+			return err
+		},
+		want: request{"POST", "/x/Chat.dll?joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"ics",` +
+			`"Call_Center_Port":"1","Call_Center_QueueName":"q","Calling_User_HardMessage":"Hi",` +
+			`"Calling_User_FirstName":"+41","Calling_User_LastName":"","Calling_User_URL":"web","Calling_User_Skills":"s",` +
+			`"Calling_User_Priority":"5","Calling_User_PhoneType":"CHAT","TQOS":"7","Routing_Priority":"6",` +
+			`"AccountID":"b","ApplicationID":"a","TenantID":"t","OptionalParameterCount":[` +
+			`{"key":"PSChatSDK","value":"true"},{"key":"customer","value":"+41"},{"key":"tier","value":"gold"}]}`},
+	}, {
+		name: "joinchat without parameters", answer: `{"Connection_ID":"C1"}`,
+		call: func(t *testing.T, c *connector) error {
+			_, err := c.Open(t.Context(), sdk.Chat{}, sdk.Message{Text: "Hi"})
+			return err
+		},
+		want: request{"POST", dll + "joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"",` +
+			`"Call_Center_Port":"2324","Call_Center_QueueName":"retail","Calling_User_HardMessage":"Hi",` +
+			`"Calling_User_FirstName":"","Calling_User_LastName":"","Calling_User_URL":"","Calling_User_Skills":"",` +
+			`"Calling_User_Priority":"-1","TQOS":"0","Routing_Priority":"0","AccountID":"0","ApplicationID":"",` +
+			`"TenantID":"","OptionalParameterCount":""}`},
+	}, {
+		name: "sendmsg",
+		call: func(t *testing.T, c *connector) error {
+			_, err := c.Send(t.Context(), chat, sdk.Message{Text: "a\nb"})
+			return err
+		},
+		want: request{"POST", dll + "sendmsg", jsonUTF8, `{"Connection_ID":"C1","Message_Text":"a\nb"}`},
+	}, {
+		name: "typing starts",
+		call: func(t *testing.T, c *connector) error { return c.TypingToChat(t.Context(), chat, true) },
+		want: request{"POST", dll + "typingmsg", jsonUTF8, `{"Connection_ID":"C1","typing_status":1}`},
+	}, {
+		name: "typing stops",
+		call: func(t *testing.T, c *connector) error { return c.TypingToChat(t.Context(), chat, false) },
+		want: request{"POST", dll + "typingmsg", jsonUTF8, `{"Connection_ID":"C1","typing_status":2}`},
+	}, {
+		name: "fireevent",
+		call: func(t *testing.T, c *connector) error {
+			return c.SendEvent(t.Context(), chat, "vip", map[string]string{"b": "2", "a": "1"})
+		},
+		want: request{"POST", dll + "fireevent", jsonUTF8, `{"Connection_ID":"C1","Fire_Event_Name":"vip",` +
+			`"OptionalParameterCount":[{"key":"a","value":"1"},{"key":"b","value":"2"}]}`},
+	}, {
+		name: "fireevent without parameters",
+		call: func(t *testing.T, c *connector) error { return c.SendEvent(t.Context(), chat, "vip", nil) },
+		want: request{"POST", dll + "fireevent", jsonUTF8,
+			`{"Connection_ID":"C1","Fire_Event_Name":"vip","OptionalParameterCount":""}`},
+	}, {
+		name: "leavechat",
+		call: func(t *testing.T, c *connector) error { return c.Close(t.Context(), chat, "timed_out") },
+		want: request{"POST", dll + "leavechat", jsonUTF8, `{"Connection_ID":"C1"}`},
+	}, {
+		name: "getevents",
+		call: func(t *testing.T, c *connector) error {
+			_, err := c.Poll(t.Context(), sdk.Chat{Ref: "a b&c"}, []byte(`{"v":1,"last":12}`))
+			return err
+		},
+		want: request{"GET", dll + "command=getevents&Connection_ID=a+b%26c&Last_Event_ID=12", "", ""},
+	}} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &desk{body: tt.answer}
+			if tt.change == nil {
+				tt.change = func(*settings) {}
+			}
+			c, _ := dial(t, d, tt.change)
+			if err := tt.call(t, c); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]request{tt.want}, d.requests(), cmp.AllowUnexported(request{})); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHeadersGoAlong(t *testing.T) {
+	var c *connector
+	d := &headerDesk{}
+	c, _ = dial(t, d, func(s *settings) {
+		s.BasicAuth = "gw:a:b"
+		s.ExtraHeaders = map[string]string{"x-tenant": "7"}
+	})
+	if _, err := c.Send(t.Context(), chat, sdk.Message{Text: "Hi"}); err != nil {
+		t.Fatal(err)
+	}
+	if d.user != "gw" || d.password != "a:b" || d.tenant != "7" {
+		t.Errorf("user %q, password %q, X-Tenant %q; want gw, a:b, 7", d.user, d.password, d.tenant)
+	}
+}
+
+func TestAgentText(t *testing.T) {
+	full := strings.Repeat("😀", 512)
+	for _, tt := range []struct {
+		name string
+		m    sdk.Message
+		want string
+		err  string
+	}{
+		{"customer", sdk.Message{Text: "Hi", Author: sdk.AuthorCustomer}, "Hi", "ok"},
+		{"rule", sdk.Message{Text: "Hi", Author: sdk.AuthorRule}, "[automatic] Hi", "ok"},
+		{"bot", sdk.Message{Text: "Hi", Author: sdk.AuthorBot}, "[bot] Hi", "ok"},
+		{"system", sdk.Message{Text: "Hi", Author: sdk.AuthorSystem}, "[system] Hi", "ok"},
+		{"agent", sdk.Message{Text: "Hi", Author: sdk.AuthorAgent, Agent: sdk.Agent{Name: "Bob"}}, "[agent Bob] Hi", "ok"},
+		{"at the limit", sdk.Message{Text: full}, full, "ok"},
+		{"no room for a mark", sdk.Message{Text: full, Author: sdk.AuthorRule}, full, "ok"},
+		{"over the limit", sdk.Message{Text: full + "a"}, "", "rejected too_long"},
+		{"NUL", sdk.Message{Text: "a\x00b"}, "ab", "ok"},
+		{"files", sdk.Message{Text: "See", Attachments: []sdk.Attachment{
+			{URL: "https://e.com/a.jpg", Caption: "me"}, {MediaID: "7", Name: "b.pdf", MIME: "application/pdf"}}},
+			"See\nme\nhttps://e.com/a.jpg\n[file b.pdf application/pdf]", "ok"},
+		{"a file alone", sdk.Message{Attachments: []sdk.Attachment{{URL: "https://e.com/a"}}}, "https://e.com/a", "ok"},
+		{"a page", sdk.Message{Text: "See", URLPush: "https://e.com/p"}, "See\nhttps://e.com/p", "ok"},
+		{"a page that is in the text", sdk.Message{Text: "https://e.com/p", URLPush: "https://e.com/p"}, "https://e.com/p", "ok"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := agentText(tt.m)
+			if got != tt.want || verdict(err) != tt.err {
+				t.Errorf("agentText = %q, %v; want %q, %s", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestSendNothing(t *testing.T) {
+	d := &desk{}
+	c, _ := dial(t, d)
+	_, err := c.Send(t.Context(), chat, sdk.Message{})
+	if verdict(err) != "rejected no_text" || len(d.requests()) != 0 {
+		t.Errorf("%v with %d requests, want rejected no_text and none", err, len(d.requests()))
+	}
+}

@@ -291,7 +291,7 @@ func (l *ruleLoader) send(p pair) action {
 		}
 		return nil
 	}
-	if len(a.text.parts) == 0 {
+	if a.text.blank() {
 		l.src.problem(l.src.pos(p.value), "", "the text to send is empty")
 	}
 	return a

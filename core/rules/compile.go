@@ -33,7 +33,8 @@ const (
 // program is one compiled expression, safe for concurrent use.
 type program struct {
 	in     *scalar
-	offset int // in runes, of the expression inside in
+	offset int // in runes, of the text of the expression inside in
+	lead   int // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
 }
@@ -46,13 +47,14 @@ func (p *program) run(e *evaluator) (any, error) {
 		return v, nil
 	}
 	if fe, ok := errors.AsType[*file.Error](err); ok {
-		return nil, p.problem(fe.From, "%s", runtimeMessage(fe.Message))
+		return nil, diag.Errorf(p.in.place(p.offset+fe.From), "%s", runtimeMessage(fe.Message))
 	}
-	return nil, p.problem(0, "%s", err.Error())
+	return nil, p.problem("%s", err.Error())
 }
 
-func (p *program) problem(at int, format string, args ...any) error {
-	return diag.Errorf(p.in.place(p.offset+at), format, args...)
+// problem is at the beginning of the expression.
+func (p *program) problem(format string, args ...any) error {
+	return diag.Errorf(p.in.place(p.offset+p.lead), format, args...)
 }
 
 // runtimeMessage puts what a nil does in Go into the words of a rule.
@@ -88,6 +90,7 @@ func newCompilation() *compilation {
 	c.MaxNodes = maxNodes
 	for name := range banned {
 		delete(c.Builtins, name)
+		c.Disabled[name] = true
 	}
 	delete(c.Builtins, "now")
 	for _, f := range functions {
@@ -176,7 +179,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, code: code, needs: r.needs}
+	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs}
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {
@@ -220,6 +223,9 @@ func plainMessage(message string) (plain, hint string) {
 	}
 	if rest, ok := strings.CutPrefix(message, `unexpected token Operator("=")`); ok {
 		return `unexpected "="` + rest, `compare with ==`
+	}
+	if strings.Contains(message, "cannot be mixed") {
+		return "?? needs brackets around it here", `write (x ?? "") == "y"`
 	}
 	if strings.Contains(message, "exceeds maximum allowed nodes") {
 		return fmt.Sprintf("the expression has more than %d parts", maxNodes), "split the rule"

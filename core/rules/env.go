@@ -62,7 +62,7 @@ func (e *evaluator) matches(r *rule) (bool, error) {
 	}
 	matched, ok := v.(bool)
 	if !ok {
-		return false, r.when.problem(0, "the condition is neither true nor false")
+		return false, r.when.problem("the condition is neither true nor false")
 	}
 	return matched, nil
 }

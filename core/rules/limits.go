@@ -34,6 +34,9 @@ var builtinNames = func() []string {
 var slow = []string{"split", "splitAfter", "repeat", "reduce", "replace", "join", "sort", "sortBy", "fromJSON"}
 
 func (r *resolver) builtin(x *ast.BuiltinNode) {
+	if why := banned[x.Name]; why != "" {
+		r.fail(x, "", "%s() cannot be used in a rule: %s", x.Name, why)
+	}
 	if r.depth > 0 && slices.Contains(slow, x.Name) {
 		r.fail(x, "", "%s() cannot stand inside { }, where it would run once per element", x.Name)
 	}
@@ -62,7 +65,7 @@ func (m *meter) measure(n ast.Node) size {
 		return size{}
 	}
 	s := m.of(n)
-	m.steps += m.times * (1 + s.bytes/stepBytes)
+	m.steps += m.times
 	switch {
 	case m.r.failed:
 	case s.bytes > maxValue:
@@ -156,7 +159,7 @@ func (m *meter) binary(x *ast.BinaryNode) size {
 	case "??":
 		return left.or(right)
 	case "+":
-		return left.plus(right)
+		return m.work(left.plus(right))
 	case "..":
 		from, ok1 := x.Left.(*ast.IntegerNode)
 		to, ok2 := x.Right.(*ast.IntegerNode)
@@ -176,10 +179,16 @@ func (m *meter) binary(x *ast.BinaryNode) size {
 		} else if _, ok := x.Right.(*ast.StringNode); !ok {
 			m.r.fail(x.Right, "", "the pattern of matches must be a text in quotes")
 		}
-	case "contains", "in":
-		m.steps += m.times * (left.bytes + right.bytes) / stepBytes
+	case "contains", "startsWith", "endsWith", "in":
+		m.work(left.plus(right))
 	}
 	return size{0, 8}
+}
+
+// work counts the reading or writing of a value.
+func (m *meter) work(s size) size {
+	m.steps += m.times * s.bytes / stepBytes
+	return s
 }
 
 func (m *meter) builtin(x *ast.BuiltinNode) size {
@@ -199,15 +208,18 @@ func (m *meter) builtin(x *ast.BuiltinNode) size {
 			arg[i] = s
 		}
 	}
+	m.work(args)
 	switch x.Name {
+	case "len", "first", "last", "count", "any", "all", "none", "one", "findIndex", "findLastIndex":
+		return size{min(args.items, maxItems), min(args.bytes, maxText)}
 	case "map":
 		return size{coll.items, coll.items * body.bytes}
 	case "replace":
-		return size{0, coll.bytes + (coll.bytes+1)*arg[2].bytes}
+		return m.work(size{0, coll.bytes + (coll.bytes+1)*arg[2].bytes})
 	case "join":
-		return size{0, coll.bytes + coll.items*arg[1].bytes}
+		return m.work(size{0, coll.bytes + coll.items*arg[1].bytes})
 	case "split", "splitAfter":
-		return size{coll.bytes + 1, 17 * (coll.bytes + 1)}
+		return m.work(size{coll.bytes + 1, 17 * (coll.bytes + 1)})
 	case "flatten":
 		return size{coll.items * maxItems, coll.bytes}
 	case "fromJSON":
@@ -221,6 +233,9 @@ func (m *meter) builtin(x *ast.BuiltinNode) size {
 }
 
 func (m *meter) predicate(p *ast.PredicateNode, coll size) size {
+	if m.r.failed {
+		return size{}
+	}
 	if m.depth == maxPredicates {
 		m.r.fail(p, "", "{ } must not be nested more than %d deep", maxPredicates)
 		return size{}

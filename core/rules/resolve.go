@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/types"
 
 	"github.com/openccsp/gateway/core/diag"
 )
@@ -248,7 +249,10 @@ func (r *resolver) baseTolerance(x *ast.MemberNode, allow tolerance) tolerance {
 	return none
 }
 
-func isAttrs(f *field) bool { return f.typ.Equal(attrs) }
+func isAttrs(f *field) bool {
+	_, ok := f.typ.(types.Map)
+	return ok
+}
 
 // path returns the path that x spells, if x names a field of a group and not a
 // part of one: of customer.attributes.vip the path is customer.attributes.
@@ -328,7 +332,11 @@ func (r *resolver) absent(n ast.Node, path string, strict bool, allow tolerance)
 	if allow == any_ || allow == profile && !strict || r.sure[n.String()] > 0 {
 		return
 	}
-	r.fail(n, "write "+path+` ?? "" or another value for that case`, "%s may be absent", path)
+	instead := `""`
+	if f := fields[path]; f != nil && (f.typ == types.Float64 || f.typ == types.Int) {
+		instead = "0"
+	}
+	r.fail(n, "write ("+path+" ?? "+instead+") or another value for that case", "%s may be absent", path)
 }
 
 func (r *resolver) call(n *ast.Node, x *ast.CallNode) {

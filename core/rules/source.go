@@ -95,10 +95,12 @@ func (s *source) yamlProblem(err error) {
 	}
 	message, hint := yamlErr.GetMessage(), ""
 	switch {
-	case strings.Contains(message, "invalid key"), strings.Contains(message, "flow mapping"):
+	case strings.Contains(message, "invalid key"), strings.Contains(message, "flow map"):
 		hint = `put quotes around a value that begins with {{`
 	case strings.Contains(message, "mapping value is not allowed"):
 		hint = `put quotes around a value that has ": " in it`
+	case strings.Contains(message, "value is not allowed in this context"):
+		hint = `put single quotes around a value that begins with a quote`
 	case strings.Contains(message, "cannot start any token"):
 		hint = "indent with spaces"
 	}

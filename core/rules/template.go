@@ -39,14 +39,18 @@ func (c *compilation) template(sc *scalar, s *scope) *template {
 		end := endOfExpression(after)
 		if end < 0 {
 			sc.src.problem(sc.place(start-2), "", "{{ without }}")
+			t.parts = append(t.parts, part{})
 			return t
 		}
-		if p := c.compile(sc, after[:end], start, s, want{template: true}); p != nil {
-			t.parts = append(t.parts, part{expr: p})
-		}
+		t.parts = append(t.parts, part{expr: c.compile(sc, after[:end], start, s, want{template: true})})
 		offset = start + utf8.RuneCountInString(after[:end]) + 2
 		rest = after[end+2:]
 	}
+}
+
+// blank reports whether nothing is written in t.
+func (t *template) blank() bool {
+	return len(t.parts) == 0 || len(t.parts) == 1 && t.parts[0].literal != "" && strings.TrimSpace(t.parts[0].literal) == ""
 }
 
 // endOfExpression returns where in text the }} is that ends the expression at
@@ -93,10 +97,10 @@ func (t *template) text(e *evaluator) (string, error) {
 		}
 		s, err := show(v)
 		if err != nil {
-			return "", p.expr.problem(0, "%s", err)
+			return "", p.expr.problem("%s", err)
 		}
 		if b.WriteString(s); b.Len() > maxRendered {
-			return "", p.expr.problem(0, "the text grows beyond %d bytes", maxRendered)
+			return "", p.expr.problem("the text grows beyond %d bytes", maxRendered)
 		}
 	}
 	return b.String(), nil
@@ -110,7 +114,7 @@ func (t *template) value(e *evaluator) (any, error) {
 	p := t.parts[0].expr
 	v, err := p.run(e)
 	if err == nil && v == nil {
-		err = p.problem(0, "%s", errNoValue)
+		err = p.problem("%s", errNoValue)
 	}
 	return v, err
 }

@@ -238,37 +238,37 @@ type watchedDirs struct {
 	root string
 	fsw  *fsnotify.Watcher
 	log  *slog.Logger
+	dirs map[string]bool // true: what happens in it may change the rules
 }
 
 // renew watches what is there now. Directories that went stop being watched by
 // themselves.
 func (d *watchedDirs) renew() {
-	want := map[string]bool{filepath.Dir(filepath.Clean(d.root)): true}
-	d.tree(d.root, 0, want)
-	have := map[string]bool{}
-	for _, dir := range d.fsw.WatchList() {
-		have[dir] = true
-	}
-	for dir := range have {
-		if !want[dir] {
+	root := filepath.Clean(d.root)
+	had := d.dirs
+	d.dirs = map[string]bool{filepath.Dir(root): false}
+	d.tree(root, 0)
+	for dir := range had {
+		if _, ok := d.dirs[dir]; !ok {
 			_ = d.fsw.Remove(dir) // gone already, or not of interest any more
 		}
 	}
-	for dir := range want {
-		// Adding again is cheap and finds a directory that was replaced by
-		// another one of the same name.
-		if err := d.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !have[dir] {
+	for dir := range d.dirs {
+		// Adding again finds a directory that was replaced by another one of
+		// the same name.
+		_, known := had[dir]
+		if err := d.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !known {
 			d.log.Warn("rules directory not watched, it is read every 10 s", "dir", dir, "err", err)
 		}
 	}
 }
 
-func (d *watchedDirs) tree(dir string, depth int, want map[string]bool) {
+func (d *watchedDirs) tree(dir string, depth int) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || depth > maxTree {
 		return
 	}
-	want[filepath.Clean(dir)] = true
+	d.dirs[dir] = true
 	for _, e := range entries {
 		if ignored(e.Name()) {
 			continue
@@ -276,7 +276,7 @@ func (d *watchedDirs) tree(dir string, depth int, want map[string]bool) {
 		path := filepath.Join(dir, e.Name())
 		if e.Type()&os.ModeSymlink == 0 {
 			if e.IsDir() {
-				d.tree(path, depth+1, want)
+				d.tree(path, depth+1)
 			}
 			continue
 		}
@@ -285,27 +285,18 @@ func (d *watchedDirs) tree(dir string, depth int, want map[string]bool) {
 			continue
 		}
 		if info, err := os.Stat(target); err == nil && info.IsDir() {
-			d.tree(path, depth+1, want)
+			d.tree(path, depth+1)
 		} else {
-			want[filepath.Dir(target)] = true
+			d.dirs[filepath.Dir(target)] = true
 		}
 	}
 }
 
-// concerns reports whether e may have changed the rules. What happens beside
-// the root, in the directory it is in, does not.
+// concerns reports whether e may have changed the rules.
 func (d *watchedDirs) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
 	}
-	root := filepath.Clean(d.root)
-	if filepath.Dir(e.Name) == filepath.Dir(root) && filepath.Clean(e.Name) != root {
-		for _, dir := range d.fsw.WatchList() {
-			if dir == filepath.Clean(e.Name) {
-				return true
-			}
-		}
-		return false
-	}
-	return true
+	name := filepath.Clean(e.Name)
+	return name == filepath.Clean(d.root) || d.dirs[name] || d.dirs[filepath.Dir(name)]
 }

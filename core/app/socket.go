@@ -29,7 +29,7 @@ func (a *App) openSocket(ctx context.Context) error {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return fmt.Errorf("admin socket: %w", err)
 	}
-	a.socket = ln
+	a.socket = newOwnListener(ln, a.log)
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (c *connector) Close(ctx context.Context, chat sdk.Chat, _ string) error {
 	if err == nil {
 		c.paces.forget(chat.Ref)
 	}
-	return err
+	return asRetry(err) // leaving twice does no harm
 }
 
 // CloseInstance implements sdk.Closer.

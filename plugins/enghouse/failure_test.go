@@ -63,7 +63,7 @@ func TestAnswers(t *testing.T) {
 		{"Events null", &desk{body: `{"Events":null}`}, outcomes{"getevents": "ok"}},
 		{"Events empty", &desk{body: `{"Events":[]}`}, outcomes{"getevents": "ok"}},
 		{"half JSON", &desk{body: `{"Connection_ID":"C`}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
-		{"web page", &desk{body: page}, outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "ambiguous", "getevents": "retry"}},
+		{"web page", &desk{body: page}, outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"400", &desk{status: 400}, outcomes{"joinchat": "rejected http_400", "sendmsg": "rejected http_400", "leavechat": "rejected http_400", "getevents": "retry"}},
 		{"401", &desk{status: 401}, same("credentials refused")},
 		{"403", &desk{status: 403}, same("credentials refused")},
@@ -119,8 +119,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// raw is a far side below HTTP: serve gets each connection once a first
-// request line has come, or at once if greet is set.
+// raw is a far side below HTTP. It serves one connection after the other.
 func raw(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,24 +159,24 @@ func TestLostAnswers(t *testing.T) {
 		serve func(net.Conn)
 		want  map[string]string
 	}{
-		{"closed after the request", readAll, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "getevents": "retry"}},
+		{"closed after the request", readAll, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"reset after the request", func(c net.Conn) {
 			readAll(c)
 			_ = c.(*net.TCPConn).SetLinger(0)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "getevents": "retry"}},
+		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"hangs", func(c net.Conn) {
 			readAll(c)
 			_, _ = io.Copy(io.Discard, c)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "getevents": "retry"}},
+		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"never reads", func(c net.Conn) {
 			buf := make([]byte, 1)
 			_, _ = c.Read(buf)
 			_, _ = io.Copy(io.Discard, c)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "getevents": "retry"}},
+		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"garbage", func(c net.Conn) {
 			readAll(c)
 			_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "getevents": "retry"}},
+		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
 		{"status and half a body", func(c net.Conn) {
 			readAll(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Connec")

@@ -118,27 +118,23 @@ func startGeneration(ctx context.Context, h *Host, f file, t *tail) (*generation
 // context; ending the process ends them.
 func (g *generation) handshake(ctx context.Context) error {
 	g.client = goplugin.NewClient(g.clientConfig())
-	done := make(chan error, 1)
-	go func() {
-		rpc, err := g.client.Client()
-		if c, ok := rpc.(*goplugin.GRPCClient); ok && err == nil {
-			g.conn = c.Conn
-		}
-		done <- err
-	}()
-	t := time.NewTimer(g.h.t.start)
-	defer t.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, g.h.t.start, fmt.Errorf("no handshake within %s", g.h.t.start))
+	defer cancel()
 	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var rpc goplugin.ClientProtocol
+		if rpc, err = g.client.Client(); err == nil {
+			g.conn = rpc.(*goplugin.GRPCClient).Conn
+		}
+	}()
 	select {
-	case err = <-done:
-	case <-t.C:
-		_ = g.proc.Kill(ctx)
-		<-done
-		return fmt.Errorf("no handshake within %s", g.h.t.start)
+	case <-done:
 	case <-ctx.Done():
 		_ = g.proc.Kill(ctx)
 		<-done
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if err != nil {
 		_ = g.proc.Kill(ctx)

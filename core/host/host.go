@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -215,7 +216,7 @@ func (h *Host) adopt(ctx context.Context, g *generation) {
 	}
 	s := h.slots[g.mf.PluginId]
 	if s == nil {
-		s = h.newSlotLocked(ctx, g)
+		h.newSlotLocked(ctx, g)
 		h.mu.Unlock()
 		return
 	}
@@ -227,13 +228,12 @@ func (h *Host) adopt(ctx context.Context, g *generation) {
 	}
 }
 
-func (h *Host) newSlotLocked(ctx context.Context, g *generation) *slot {
+func (h *Host) newSlotLocked(ctx context.Context, g *generation) {
 	s := newSlot(h, g.mf.PluginId)
 	h.slots[s.id] = s
 	h.claimLocked(s, g.mf)
 	h.changedLocked()
 	h.wg.Go(func() { s.run(ctx, g) })
-	return s
 }
 
 // boot makes the slots of what was found, in the order of plugin ids, best
@@ -280,6 +280,7 @@ func (h *Host) Run(ctx context.Context) error {
 	if h.launcher != nil {
 		h.launcher.close()
 	}
+	_ = os.Remove(h.socketDir) // empty, unless something did not end
 	return nil
 }
 

@@ -70,7 +70,6 @@ func (s *slot) run(ctx context.Context, g *generation) {
 	wait := newRestartWait()
 	for {
 		err := s.once(ctx, g, wait)
-		g = nil
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -72,6 +73,10 @@ func servePlugin(name string) {
 	case "clash":
 		p.driver = "echo"
 	}
+	var err error
+	if p.seen, err = os.OpenFile("seen", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		log.Fatal(err)
+	}
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: pluginv1.ProtocolVersion,
 			MagicCookieKey: key, MagicCookieValue: pluginv1.MagicCookieValue},
@@ -113,6 +118,7 @@ type testPlugin struct {
 	mu     sync.Mutex
 	stream pluginv1.Link_ExchangeServer
 	seq    uint64
+	seen   *os.File
 }
 
 func (p *testPlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -213,6 +219,7 @@ func (p *testPlugin) handle(f *pluginv1.HostFrame) *pluginv1.PluginFrame {
 // call does what the text of the message says.
 func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.PluginFrame {
 	r := &pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: c.Message.GetId()}
+	answer := &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Result{Result: r}}
 	verb, arg, _ := strings.Cut(c.Message.GetText(), " ")
 	switch verb {
 	case "silent":
@@ -235,10 +242,16 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 	case "state": // state INSTANCE
 		p.send(&pluginv1.PluginBatch{Frames: []*pluginv1.PluginFrame{{Instance: arg, Body: &pluginv1.PluginFrame_Call{
 			Call: &pluginv1.HostCall{Op: &pluginv1.HostCall_StateGet{StateGet: &pluginv1.StateGet{Key: "k"}}}}}}})
-	case "exchange-end":
-		os.Stdin.Close()
+	case "record": // record ID: the effect, with a trace of it in the working folder
+		if _, err := p.seen.WriteString(arg + "\n"); err != nil {
+			panic(err)
+		}
+	case "slow": // slow DURATION
+		d, _ := time.ParseDuration(arg)
+		time.AfterFunc(d, func() { p.send(&pluginv1.PluginBatch{Frames: []*pluginv1.PluginFrame{answer}}) })
+		return nil
 	}
-	return &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Result{Result: r}}
+	return answer
 }
 
 func (p *testPlugin) Socket(s pluginv1.Link_SocketServer) error {
@@ -248,7 +261,7 @@ func (p *testPlugin) Socket(s pluginv1.Link_SocketServer) error {
 	}
 	for {
 		c, err := s.Recv()
-		if err == io.EOF || c.GetClose() {
+		if errors.Is(err, io.EOF) || c.GetClose() {
 			return nil
 		}
 		if err != nil {

@@ -1,0 +1,498 @@
+// Package memstore keeps a store in memory: for tests, and as the plainest
+// reading of the store's contract. It is safe for concurrent use, and every
+// call takes effect at once, so that a test on one goroutine is deterministic.
+package memstore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/gob"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/store"
+)
+
+// Store is a store.Store in memory.
+type Store struct {
+	now    func() time.Time
+	failed chan struct{}
+
+	mu     sync.Mutex
+	wake   *sync.Cond // of feeds
+	closed bool
+	data   data
+}
+
+// data is all that is kept; Export writes it.
+type data struct {
+	Seq        store.Seq
+	Convs      map[core.ConversationID]*conv
+	Dedup      map[dedupKey]time.Time // until when
+	Binds      map[pair]bound
+	States     map[pair][]byte
+	Secrets    map[pair][]byte
+	Blobs      map[string][]byte
+	Dead       map[string][]byte
+	Quarantine map[string][]byte
+	Log        []store.Ref // of appended mail, for feeds
+}
+
+type conv struct {
+	Doc     []byte
+	Rev     store.Rev
+	Commit  [16]byte
+	Mail    []store.Mail
+	Out     map[store.Lane][]store.OutItem
+	Kept    []kept
+	Timer   time.Time
+	History map[uint64]entry
+	Index   *store.Index
+}
+
+type dedupKey struct {
+	Conv         core.ConversationID
+	Instance, ID string
+}
+
+type pair struct{ A, B string }
+
+type bound struct {
+	Conv  core.ConversationID
+	Until time.Time // zero: for ever
+}
+
+type kept struct {
+	store.Kept
+	Until time.Time
+}
+
+type entry struct {
+	Body  []byte
+	Until time.Time // zero: kept
+}
+
+// New returns an empty store. now is its clock, for what expires.
+func New(now func() time.Time) *Store {
+	s := &Store{now: now, failed: make(chan struct{})}
+	s.wake = sync.NewCond(&s.mu)
+	s.data = data{
+		Convs: map[core.ConversationID]*conv{}, Dedup: map[dedupKey]time.Time{}, Binds: map[pair]bound{},
+		States: map[pair][]byte{}, Secrets: map[pair][]byte{}, Blobs: map[string][]byte{},
+		Dead: map[string][]byte{}, Quarantine: map[string][]byte{},
+	}
+	return s
+}
+
+func (s *Store) conv(id core.ConversationID) *conv {
+	c := s.data.Convs[id]
+	if c == nil {
+		c = &conv{Out: map[store.Lane][]store.OutItem{}, History: map[uint64]entry{}}
+		s.data.Convs[id] = c
+	}
+	return c
+}
+
+func (s *Store) lock() (unlock func(), err error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, store.ErrClosed
+	}
+	return s.mu.Unlock, nil
+}
+
+// seen says whether an event has been accepted, and remembers it if not.
+func (s *Store) seen(c core.ConversationID, d store.Dedup) bool {
+	if d.ID == "" {
+		return false
+	}
+	k := dedupKey{c, d.Instance, d.ID}
+	if until, ok := s.data.Dedup[k]; ok && until.After(s.now()) {
+		return true
+	}
+	s.data.Dedup[k] = s.now().Add(d.For)
+	return false
+}
+
+// Append implements store.Store.
+func (s *Store) Append(_ context.Context, events ...store.Event) ([]store.Receipt, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for _, ev := range events {
+		if len(ev.Body) > store.MaxBody {
+			return nil, store.ErrTooLarge
+		}
+	}
+	receipts := make([]store.Receipt, len(events))
+	for i, ev := range events {
+		if s.seen(ev.Conversation, ev.Dedup) {
+			receipts[i].Duplicate = true
+			continue
+		}
+		s.data.Seq++
+		receipts[i].Seq = s.data.Seq
+		c := s.conv(ev.Conversation)
+		c.Mail = append(c.Mail, store.Mail{Seq: s.data.Seq, Body: bytes.Clone(ev.Body)})
+		s.data.Log = append(s.data.Log, store.Ref{Conversation: ev.Conversation, Seq: s.data.Seq})
+	}
+	s.wake.Broadcast()
+	return receipts, nil
+}
+
+// Serve implements store.Store.
+func (s *Store) Serve(ctx context.Context, own func(context.Context, store.Shard) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error, store.Shards)
+	for i := range store.Shards {
+		go func() { errs <- own(ctx, s.Shard(i)) }()
+	}
+	var first error
+	for range store.Shards {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
+}
+
+// Shard returns shard i, for tests that drive it themselves.
+func (s *Store) Shard(i int) store.Shard { return &shard{s, i} }
+
+// Bind implements store.Store.
+func (s *Store) Bind(_ context.Context, instance, ref string, c core.ConversationID, ttl time.Duration) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	k := pair{instance, ref}
+	if b, ok := s.data.Binds[k]; ok && b.live(s.now()) && b.Conv != c {
+		return store.ErrConflict
+	}
+	b := bound{Conv: c}
+	if ttl > 0 {
+		b.Until = s.now().Add(ttl)
+	}
+	s.data.Binds[k] = b
+	return nil
+}
+
+func (b bound) live(now time.Time) bool { return b.Until.IsZero() || b.Until.After(now) }
+
+// Resolve implements store.Store.
+func (s *Store) Resolve(_ context.Context, instance, ref string) (core.ConversationID, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return core.ConversationID{}, err
+	}
+	defer unlock()
+	if b, ok := s.data.Binds[pair{instance, ref}]; ok && b.live(s.now()) {
+		return b.Conv, nil
+	}
+	return core.ConversationID{}, store.ErrNotFound
+}
+
+// State implements store.Store.
+func (s *Store) State(_ context.Context, instance, key string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.data.States[pair{instance, key}]), nil
+}
+
+// SetState implements store.Store.
+func (s *Store) SetState(_ context.Context, instance, key string, old, next []byte) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	k := pair{instance, key}
+	if !bytes.Equal(s.data.States[k], old) {
+		return store.ErrConflict
+	}
+	if len(next) == 0 {
+		delete(s.data.States, k)
+	} else {
+		s.data.States[k] = bytes.Clone(next)
+	}
+	return nil
+}
+
+// Secret implements store.Store.
+func (s *Store) Secret(_ context.Context, instance, name string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return lookup(s.data.Secrets, pair{instance, name})
+}
+
+// SetSecret implements store.Store.
+func (s *Store) SetSecret(_ context.Context, instance, name string, value []byte) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.data.Secrets[pair{instance, name}] = bytes.Clone(value)
+	return nil
+}
+
+// Blob implements store.Store.
+func (s *Store) Blob(_ context.Context, hash string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return lookup(s.data.Blobs, hash)
+}
+
+// PutBlob implements store.Store.
+func (s *Store) PutBlob(_ context.Context, hash string, b []byte) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.data.Blobs[hash] = bytes.Clone(b)
+	return nil
+}
+
+func lookup[K comparable](m map[K][]byte, k K) ([]byte, error) {
+	if b, ok := m[k]; ok {
+		return bytes.Clone(b), nil
+	}
+	return nil, store.ErrNotFound
+}
+
+// Quarantine implements store.Store.
+func (s *Store) Quarantine(_ context.Context, d store.Dead) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.data.Quarantine[d.ID] = bytes.Clone(d.Body)
+	return nil
+}
+
+// DeleteDead implements store.Store.
+func (s *Store) DeleteDead(_ context.Context, id string) error { return s.remove(s.data.Dead, id) }
+
+// DeleteQuarantined implements store.Store.
+func (s *Store) DeleteQuarantined(_ context.Context, id string) error {
+	return s.remove(s.data.Quarantine, id)
+}
+
+func (s *Store) remove(m map[string][]byte, id string) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, ok := m[id]; !ok {
+		return store.ErrNotFound
+	}
+	delete(m, id)
+	return nil
+}
+
+// Reader implements store.Store.
+func (s *Store) Reader() store.Reader { return reader{s} }
+
+// Export implements store.Store. It writes everything whatever since is.
+func (s *Store) Export(_ context.Context, w io.Writer, _ store.Mark) (store.Mark, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return store.Mark(s.data.Seq), gob.NewEncoder(w).Encode(&s.data)
+}
+
+// Import implements store.Store.
+func (s *Store) Import(_ context.Context, r io.Reader) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.data.Convs) > 0 {
+		return fmt.Errorf("import: the store is not empty")
+	}
+	return gob.NewDecoder(r).Decode(&s.data)
+}
+
+// Health implements store.Store.
+func (s *Store) Health() store.Health { return store.Health{OK: true} }
+
+// Failed implements store.Store.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.wake.Broadcast()
+	return nil
+}
+
+// shard is a part of a Store.
+type shard struct {
+	s *Store
+	i int
+}
+
+func (h *shard) ID() int { return h.i }
+
+// Feed implements store.Shard.
+func (h *shard) Feed(ctx context.Context) iter.Seq2[store.Ref, error] {
+	return func(yield func(store.Ref, error) bool) {
+		s := h.s
+		stop := context.AfterFunc(ctx, func() { s.mu.Lock(); defer s.mu.Unlock(); s.wake.Broadcast() })
+		defer stop()
+		s.mu.Lock()
+		next := len(s.data.Log)
+		backlog := h.backlog()
+		s.mu.Unlock()
+		for _, ref := range append(backlog, store.Ref{}) {
+			if !yield(ref, nil) {
+				return
+			}
+		}
+		for {
+			s.mu.Lock()
+			for next == len(s.data.Log) && ctx.Err() == nil && !s.closed {
+				s.wake.Wait()
+			}
+			if ctx.Err() != nil || s.closed {
+				s.mu.Unlock()
+				return
+			}
+			ref := s.data.Log[next]
+			next++
+			s.mu.Unlock()
+			if store.ShardOf(ref.Conversation) == h.i && !yield(ref, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (h *shard) backlog() (refs []store.Ref) {
+	for _, id := range h.ids() {
+		for _, m := range h.s.data.Convs[id].Mail {
+			refs = append(refs, store.Ref{Conversation: id, Seq: m.Seq})
+		}
+	}
+	return refs
+}
+
+// ids returns the shard's conversations, sorted. The caller holds the lock.
+func (h *shard) ids() (ids []core.ConversationID) {
+	for id := range h.s.data.Convs {
+		if store.ShardOf(id) == h.i {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b core.ConversationID) int { return bytes.Compare(a[:], b[:]) })
+	return ids
+}
+
+// Mail implements store.Shard.
+func (h *shard) Mail(_ context.Context, id core.ConversationID, after store.Seq, limit int) ([]store.Mail, error) {
+	unlock, err := h.s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []store.Mail
+	if c := h.s.data.Convs[id]; c != nil {
+		for _, m := range c.Mail {
+			if m.Seq > after && len(out) < limit {
+				out = append(out, m)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Pending implements store.Shard.
+func (h *shard) Pending(context.Context) iter.Seq2[store.OutRef, error] {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	var refs []store.OutRef
+	for _, id := range h.ids() {
+		c := h.s.data.Convs[id]
+		for _, lane := range slices.Sorted(maps.Keys(c.Out)) {
+			for _, o := range c.Out[lane] {
+				refs = append(refs, store.OutRef{ID: o.ID, Lane: lane})
+			}
+		}
+	}
+	return all(refs)
+}
+
+// Timers implements store.Shard.
+func (h *shard) Timers(context.Context) iter.Seq2[store.Timer, error] {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	var timers []store.Timer
+	for _, id := range h.ids() {
+		if c := h.s.data.Convs[id]; !c.Timer.IsZero() {
+			timers = append(timers, store.Timer{Conversation: id, Due: c.Timer})
+		}
+	}
+	return all(timers)
+}
+
+func all[T any](list []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Lane implements store.Shard.
+func (h *shard) Lane(_ context.Context, id core.ConversationID, lane store.Lane, after core.CommandID, limit int) ([]store.OutItem, error) {
+	unlock, err := h.s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []store.OutItem
+	if c := h.s.data.Convs[id]; c != nil {
+		for _, o := range c.Out[lane] {
+			if before(after, o.ID) && len(out) < limit {
+				out = append(out, o)
+			}
+		}
+	}
+	return out, nil
+}
+
+// before says whether a comes before b in a lane.
+func before(a, b core.CommandID) bool {
+	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.N, b.N)) < 0
+}
+
+// Load implements store.Shard.
+func (h *shard) Load(_ context.Context, id core.ConversationID) ([]byte, store.Rev, error) {
+	unlock, err := h.s.lock()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer unlock()
+	c := h.s.data.Convs[id]
+	if c == nil || c.Doc == nil {
+		return nil, 0, store.ErrNotFound
+	}
+	return bytes.Clone(c.Doc), c.Rev, nil
+}

@@ -1,0 +1,61 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"code.dny.dev/ssrf"
+)
+
+type controlFunc = func(network, address string, c syscall.RawConn) error
+
+// guard is asked with the address that is being connected to, after all names
+// are resolved, so that no name and no later answer of a DNS server gets past
+// it. It lets through what is in the public Internet.
+var guard controlFunc = ssrf.New(
+	ssrf.WithAnyPort(),
+	ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")), // Azure's metadata, a public address
+).Safe
+
+// CheckURL returns what is wrong with the URL of an endpoint. The error does
+// not repeat it: it may hold a token.
+func CheckURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("this is not a URL")
+	}
+	host := u.Hostname()
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("the URL begins with %q; only http and https can be used", u.Scheme)
+	case u.User != nil:
+		return errors.New("the URL has a user in it; use a secret")
+	case host == "" || u.Opaque != "":
+		return errors.New("the URL has no host")
+	case u.Fragment != "":
+		return errors.New("the URL has a fragment")
+	case strings.Contains(host, "%"):
+		return errors.New("the host of the URL has a zone or an escape")
+	case endsInNumber(host):
+		if a, err := netip.ParseAddr(host); err != nil || !a.Is4() {
+			return errors.New("the host of the URL is a number but not an IPv4 address")
+		}
+	}
+	return nil
+}
+
+// endsInNumber reports whether host would be read as an IPv4 address by some
+// (https://url.spec.whatwg.org, section 3.5): 2130706433, 0x7f.1, 0177.0.0.1.
+func endsInNumber(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	digits, set := last, "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		digits, set = hex, "0123456789abcdef"
+	}
+	return last != "" && !strings.Contains(host, ":") && strings.Trim(digits, set) == ""
+}

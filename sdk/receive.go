@@ -174,6 +174,9 @@ func (in *instance) inbound(ctx context.Context, r *receiver, body *pluginv1.Inb
 		if ack.GetOk() {
 			return nil
 		}
+		if ack.GetFinal() {
+			return Rejected("not_accepted", ack.GetMessage())
+		}
 		wait := pause.NextBackOff()
 		if after := ack.GetAfterMs(); after > 0 {
 			wait = time.Duration(after) * time.Millisecond

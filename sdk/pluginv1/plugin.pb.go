@@ -2430,6 +2430,7 @@ type Ack struct {
 	Ok            bool                   `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`   // false: not accepted, try again after after_ms
 	AfterMs       uint64                 `protobuf:"varint,3,opt,name=after_ms,json=afterMs,proto3" json:"after_ms,omitempty"`
 	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	Final         bool                   `protobuf:"varint,5,opt,name=final,proto3" json:"final,omitempty"` // with !ok: trying again is of no use, the events cannot be accepted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2490,6 +2491,13 @@ func (x *Ack) GetMessage() string {
 		return x.Message
 	}
 	return ""
+}
+
+func (x *Ack) GetFinal() bool {
+	if x != nil {
+		return x.Final
+	}
+	return false
 }
 
 type Cancel struct {
@@ -4526,12 +4534,13 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\bchat_ref\x18\x06 \x01(\tR\achatRef\x12\x1c\n" +
 	"\tdelivered\x18\a \x01(\bR\tdelivered\";\n" +
 	"\aInbound\x120\n" +
-	"\x06events\x18\x01 \x03(\v2\x18.gateway.plugin.v1.EventR\x06events\"\\\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.gateway.plugin.v1.EventR\x06events\"r\n" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x19\n" +
 	"\bafter_ms\x18\x03 \x01(\x04R\aafterMs\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"\x1a\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
+	"\x05final\x18\x05 \x01(\bR\x05final\"\x1a\n" +
 	"\x06Cancel\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xce\x01\n" +
 	"\x0eWebhookRequest\x12\x16\n" +

@@ -1,0 +1,514 @@
+package httpd_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/httpd"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+const token = "s3cret-admin-token"
+
+var (
+	convID  = core.NewConversationID("webshop", "ada")
+	when    = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	command = &state.Command{
+		Conversation: convID[:], Epoch: 7, Number: 3, Kind: state.CommandKind_DELIVER, Lane: "customer", Instance: "webshop",
+		Message: &pluginv1.Message{Text: "hello", Attachments: []*pluginv1.Attachment{{Url: "https://x/", Mime: "image/png", Name: "a"}}},
+		Rule:    "nobody answers", CreatedMs: when.UnixMilli(),
+	}
+	attempts = &state.Attempts{Count: 2, NotBeforeMs: when.UnixMilli(), LastError: "connection refused"}
+)
+
+// gateway is a Gateway with one of everything; it notes what is changed.
+type gateway struct {
+	changed []string
+	filter  store.Filter
+	after   string
+	limit   int
+	err     error
+	panics  bool
+}
+
+func (g *gateway) note(format string, args ...any) error {
+	g.changed = append(g.changed, fmt.Sprintf(format, args...))
+	return g.err
+}
+
+func (g *gateway) Conversations(_ context.Context, f store.Filter, after string, limit int) (store.Page[store.Listed], error) {
+	if g.panics {
+		panic("boom")
+	}
+	g.filter, g.after, g.limit = f, after, limit
+	return store.Page[store.Listed]{Next: "n2", Items: []store.Listed{{ID: convID, Index: store.Index{
+		UpdatedMS: when.UnixMilli(), Status: "open", Service: "retail", Channel: "webshop", ChatRef: "4711", Customer: "ada"}}}}, g.err
+}
+
+func (g *gateway) Conversation(_ context.Context, id core.ConversationID) (*state.Document, []*state.Pending, error) {
+	if id != convID {
+		return nil, nil, fmt.Errorf("conversation %s: %w", id, store.ErrNotFound)
+	}
+	ms := when.UnixMilli()
+	orphan := core.OrphanID("enghouse", "4711")
+	return &state.Document{
+		Id: convID[:], Epoch: 7, Commands: 3, Records: 9, Channel: "webshop", ChannelType: "rtm", Service: "retail",
+		Customer: &pluginv1.Customer{Address: "ada", Name: "Ada <b>"},
+		Chat: &state.Chat{Number: 1, Integration: "enghouse", Ref: "4711", State: state.ChatState_CHAT_OPEN, OpenedMs: ms,
+			Agent: &pluginv1.Agent{Name: "Bob"}, AgentMessages: 2, CustomerMessages: 3, Cursor: []byte("secret cursor")},
+		Owner: state.Owner_OWNER_BOTH, Tags: []string{"vip"}, Attributes: map[string]string{"k": "v"}, CreatedMs: ms,
+		CustomerMs: ms, AgentMs: ms, UnansweredMs: ms, TimerMs: ms, Linked: orphan[:],
+		Timers: []*state.ScheduledTimer{{Name: "x", DueMs: ms}}, Flow: &state.Flow{Name: "survey", Step: 1, DueMs: ms},
+	}, []*state.Pending{{Command: command, Attempts: attempts}}, g.err
+}
+
+func (g *gateway) History(_ context.Context, _ core.ConversationID, after string, limit int) (store.Page[*state.Entry], error) {
+	g.after, g.limit = after, limit
+	rec := &state.Record{Number: 9, NowMs: when.UnixMilli(), Snap: "9c", Engine: "dev", Commands: []uint64{3}, Route: "ccsp",
+		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
+			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
+		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}}}
+	end := &state.Ended{Command: command, Attempts: attempts, End: "sent", MessageId: "p2", AtMs: when.UnixMilli()}
+	return store.Page[*state.Entry]{Items: []*state.Entry{
+		{Body: &state.Entry_Ended{Ended: end}}, {Body: &state.Entry_Record{Record: rec}}, {Body: &state.Entry_Record{Record: &state.Record{}}}}}, g.err
+}
+
+func (g *gateway) BindOrphan(_ context.Context, o httpd.Orphan) (core.ConversationID, error) {
+	return convID, g.note("bind %v", o)
+}
+
+func (g *gateway) CloseConversation(_ context.Context, id core.ConversationID, reason string) error {
+	return g.note("close %s %s", id, reason)
+}
+
+func (g *gateway) Integrations() []httpd.Instance {
+	return []httpd.Instance{{Name: "enghouse", Driver: "enghouse", Plugin: "org.openccsp.enghouse", Provisioned: true, State: "running", OK: true, Since: when}}
+}
+
+func (g *gateway) Channels() []httpd.Instance {
+	return []httpd.Instance{{Name: "webshop", Driver: "rtm", Type: "rtm", Services: []string{"retail"}, Provisioned: true,
+		State: "failed", Health: "no broker", HookURL: "https://gw/hooks/webshop"}}
+}
+
+func (g *gateway) Services() []httpd.Service {
+	return []httpd.Service{{Name: "retail", Integration: "enghouse", Channels: []string{"webshop"}, Forward: "ccsp", Timezone: "Europe/Zurich",
+		IdleAfter: "10m", UnattendedAfter: []string{"15m"}, CloseAfter: "2h", Provisioned: true, OK: true}, {Name: "empty", Forward: "none"}}
+}
+
+func (g *gateway) Plugins() []httpd.Plugin {
+	return []httpd.Plugin{{ID: "org.openccsp.sms", Version: "1.0.0", Path: "bin/plugins/sms", Drivers: []string{"sms"}, State: "running", Generation: 2, PID: 7, Started: when}, {}}
+}
+
+func (g *gateway) Rules() httpd.RuleSet {
+	p := diag.Pos{File: "rules.d/retail.yaml", Line: 3, Column: 5}
+	return httpd.RuleSet{Hash: "9c", LoadedAt: when, TriedAt: when,
+		Rules:    []httpd.Rule{{Name: "nobody answers", On: "customer_unattended", At: p, Matched: 7, LastMatch: when}},
+		Problems: []*diag.Problem{{Pos: p, Summary: "unknown name prioritty", Hint: `did you mean "priority"?`}}}
+}
+
+var dead = &state.DeadLetter{Id: "d1", Command: command, Attempts: attempts, Reason: "too old", AtMs: when.UnixMilli()}
+
+func (g *gateway) DeadLetters(_ context.Context, after string, limit int) (store.Page[*state.DeadLetter], error) {
+	g.after, g.limit = after, limit
+	return store.Page[*state.DeadLetter]{Items: []*state.DeadLetter{dead}}, g.err
+}
+
+func (g *gateway) DeadLetter(_ context.Context, id string) (*state.DeadLetter, error) {
+	if id != "d1" {
+		return nil, store.ErrNotFound
+	}
+	return dead, g.err
+}
+
+func (g *gateway) ReplayDeadLetters(_ context.Context, ids []string) (int, error) {
+	return len(ids), g.note("replay %v", ids)
+}
+
+func (g *gateway) DeleteDeadLetter(_ context.Context, id string) error {
+	return g.note("delete %s", id)
+}
+
+func (g *gateway) Quarantined(context.Context, string, int) (store.Page[*state.Quarantined], error) {
+	return store.Page[*state.Quarantined]{Items: []*state.Quarantined{webhookQ, mailQ}}, g.err
+}
+
+var (
+	webhookQ = &state.Quarantined{Id: "q1", Instance: "webshop", AtMs: when.UnixMilli(), Reason: "not JSON",
+		Webhook: &pluginv1.WebhookRequest{Method: "POST", Url: "https://gw/hooks/webshop", RemoteAddr: "9.9.9.9", Body: []byte("\x00\xffraw"),
+			Headers: []*pluginv1.Header{{Name: "X-A", Value: "1"}, {Name: "Authorization", Value: "Bearer canary"}, {Name: "Cookie", Value: "canary"}}}}
+	mailQ = &state.Quarantined{Id: "q2", Reason: "crashed", Conversation: convID[:], Mail: &state.Mail{AcceptedMs: 1}}
+)
+
+func (g *gateway) QuarantinedItem(_ context.Context, id string) (*state.Quarantined, error) {
+	switch id {
+	case "q1":
+		return webhookQ, g.err
+	case "q/2":
+		return mailQ, g.err
+	}
+	return nil, store.ErrNotFound
+}
+
+func (g *gateway) ReplayQuarantined(_ context.Context, id string) error {
+	return g.note("replay quarantined %s", id)
+}
+
+func (g *gateway) DeleteQuarantined(_ context.Context, id string) error {
+	return g.note("delete quarantined %s", id)
+}
+
+// admin is a running admin listener.
+type admin struct {
+	url    string
+	client *http.Client
+	log    *syncBuffer
+	ready  []string
+}
+
+func newAdmin(a *admin, g httpd.Gateway) *httpd.Admin {
+	reg := prometheus.NewRegistry()
+	a.log = &syncBuffer{}
+	return httpd.NewAdmin(httpd.AdminOptions{
+		Gateway: g, Token: token, Ready: func() []string { return a.ready }, Gatherer: reg, Metrics: reg,
+		Log: slog.New(slog.NewJSONHandler(a.log, nil)),
+	})
+}
+
+func startAdmin(t testing.TB, g httpd.Gateway) *admin {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &admin{url: "http://" + ln.Addr().String(), client: client(t)}
+	serve(t, ln, newAdmin(a, g).Serve)
+	return a
+}
+
+func (a *admin) do(t testing.TB, method, path, body string, header ...string) reply {
+	t.Helper()
+	header = append(header, "Authorization", "Bearer "+token)
+	if body != "" {
+		header = append(header, "Content-Type", "application/json")
+	}
+	return do(t, a.client, request(t, method, a.url+path, body, header...))
+}
+
+func TestAdminAnswers(t *testing.T) {
+	id := convID.String()
+	tests := []struct {
+		method, path, body string
+		code               int
+		want               []string // parts of the body
+		changed            string
+	}{
+		{"GET", "/v1/conversations", "", 200, []string{`"id":"` + id + `"`, `"updated":"2026-11-22T10:00:00Z"`, `"next":"n2"`}, ""},
+		{"GET", "/v1/conversations/" + id, "", 200, []string{`"owner":"bot+ccsp"`, `"state":"open"`, `"name":"Ada \u003cb\u003e"`,
+			`"id":"` + id + `.0000000000000007.3"`, `"last_error":"connection refused"`, `"flow":{"name":"survey"`}, ""},
+		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
+		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
+		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"end":"sent"`, `"route":"ccsp"`}, ""},
+		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop","customer":"ada"}`, 200,
+			[]string{`{"id":"` + id + `"}`}, "bind {enghouse 4711 webshop ada}"},
+		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop"}`, 400, []string{`field \"customer\" is missing`}, ""},
+		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"by phone"}`, 202, []string{"{}"}, "close " + id + " by phone"},
+		{"POST", "/v1/conversations/" + id + "/close", "", 202, []string{"{}"}, "close " + id + " "},
+		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
+		{"GET", "/v1/integrations", "", 200, []string{`"provisioned":true`, `"state":"running"`}, ""},
+		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
+		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
+		{"GET", "/v1/plugins", "", 200, []string{`"generation":2`}, ""},
+		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`}, ""},
+		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
+		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`}, ""},
+		{"GET", "/v1/dead-letters/nope", "", 404, nil, ""},
+		{"DELETE", "/v1/dead-letters/d1", "", 204, nil, "delete d1"},
+		{"POST", "/v1/dead-letters/d%2F1/replay", "", 202, []string{`{"replayed":1}`}, "replay [d/1]"},
+		{"POST", "/v1/dead-letters/replay", `{"ids":["a","b"]}`, 202, []string{`{"replayed":2}`}, "replay [a b]"},
+		{"POST", "/v1/dead-letters/replay", `{"ids":[]}`, 400, nil, ""},
+		{"POST", "/v1/dead-letters/replay", `{"ids":[""]}`, 400, nil, ""},
+		{"POST", "/v1/dead-letters/replay", `{"ids":["` + strings.Repeat(`x","`, 200) + `"]}`, 400, nil, ""},
+		{"GET", "/v1/quarantine", "", 200, []string{`"bytes":5`, `"id":"q2"`}, ""},
+		{"GET", "/v1/quarantine/q1", "", 200, []string{`"body":"AP9yYXc="`, `"value":"(hidden)"`}, ""},
+		{"GET", "/v1/quarantine/q%2F2", "", 200, []string{`"mail":"CAE="`}, ""},
+		{"DELETE", "/v1/quarantine/q1", "", 204, nil, "delete quarantined q1"},
+		{"POST", "/v1/quarantine/q1/replay", "", 202, []string{`{"replayed":1}`}, "replay quarantined q1"},
+		{"GET", "/v1/version", "", 200, []string{`"version":"dev"`}, ""},
+		{"GET", "/v1/openapi.json", "", 200, []string{`"openapi": "3.1.0"`}, ""},
+		{"GET", "/healthz", "", 200, []string{`{"ok":true}`}, ""},
+		{"GET", "/readyz", "", 200, []string{`{"ready":true}`}, ""},
+		{"GET", "/metrics", "", 200, []string{"gateway_http_requests_total{"}, ""},
+		{"GET", "/v2", "", 404, nil, ""},
+		{"GET", "/v1/conversations/", "", 404, nil, ""},
+		{"PUT", "/v1/conversations", "", 405, []string{`"method"`}, ""},
+		{"OPTIONS", "/v1/conversations", "", 405, nil, ""},
+	}
+	check := schemas(t)
+	for _, tt := range tests {
+		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
+			g := &gateway{}
+			a := startAdmin(t, g)
+			got := a.do(t, tt.method, tt.path, tt.body)
+			if got.StatusCode != tt.code {
+				t.Fatalf("%d %s, want %d", got.StatusCode, got.body, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(got.body, want) {
+					t.Errorf("body %s\nhas no %s", got.body, want)
+				}
+			}
+			if changed := strings.Join(g.changed, "; "); changed != tt.changed {
+				t.Errorf("changed %q, want %q", changed, tt.changed)
+			}
+			if strings.Contains(got.body, "canary") || strings.Contains(got.body, "cursor") {
+				t.Errorf("body %s shows what it must not", got.body)
+			}
+			check(t, tt.method, tt.path, got)
+		})
+	}
+}
+
+func TestAdminLists(t *testing.T) {
+	tests := []struct {
+		query string
+		code  int
+		after string
+		limit int
+	}{
+		{"", 200, "", 50},
+		{"limit=1", 200, "", 1},
+		{"limit=200&after=abc", 200, "abc", 200},
+		{"after=a%26b%2B", 200, "a&b+", 50},
+		{"limit=0", 400, "", 0},
+		{"limit=201", 400, "", 0},
+		{"limit=-1", 400, "", 0},
+		{"limit=x", 400, "", 0},
+		{"limit=99999999999999999999", 400, "", 0},
+		{"limit=1&limit=2", 400, "", 0},
+		{"state=open", 400, "", 0},
+		{"status=broken", 400, "", 0},
+		{"after=%ff", 400, "", 0},
+		{"after=" + strings.Repeat("x", 1025), 400, "", 0},
+	}
+	g := &gateway{}
+	a := startAdmin(t, g)
+	for _, tt := range tests {
+		*g = gateway{}
+		got := a.do(t, "GET", "/v1/conversations?"+tt.query, "")
+		if got.StatusCode != tt.code || g.after != tt.after || g.limit != tt.limit {
+			t.Errorf("%s: %d after %q limit %d, want %d %q %d", tt.query, got.StatusCode, g.after, g.limit, tt.code, tt.after, tt.limit)
+		}
+	}
+	a.do(t, "GET", "/v1/conversations?status=open&service=s&channel=c&customer=%2B41&chatid=7", "")
+	if want := (store.Filter{Status: "open", Service: "s", Channel: "c", Customer: "+41", ChatRef: "7"}); g.filter != want {
+		t.Errorf("filter %+v, want %+v", g.filter, want)
+	}
+}
+
+func TestAdminErrors(t *testing.T) {
+	tests := []struct {
+		err  error
+		code int
+	}{
+		{core.Errorf(core.Conflict, "bound elsewhere"), 409},
+		{fmt.Errorf("x: %w", store.ErrConflict), 409},
+		{fmt.Errorf("x: %w", store.ErrNotFound), 404},
+		{fmt.Errorf("x: %w", store.ErrUnavailable), 503},
+		{fmt.Errorf("canary"), 500},
+	}
+	for _, tt := range tests {
+		a := startAdmin(t, &gateway{err: tt.err})
+		got := a.do(t, "DELETE", "/v1/dead-letters/d1", "")
+		if got.StatusCode != tt.code || strings.Contains(got.body, "canary") {
+			t.Errorf("%v: %d %s, want %d", tt.err, got.StatusCode, got.body, tt.code)
+		}
+		if logged := strings.Contains(a.log.String(), "canary"); logged != (tt.code == 500) {
+			t.Errorf("%v: logged %v", tt.err, logged)
+		}
+	}
+	a := startAdmin(t, &gateway{panics: true})
+	if got := a.do(t, "GET", "/v1/conversations", ""); got.StatusCode != 500 || !strings.Contains(a.log.String(), "boom") {
+		t.Errorf("panic: %d, log %s", got.StatusCode, a.log)
+	}
+}
+
+// TestAdminIsClosed asks for every route without a token, and with wrong ones.
+func TestAdminIsClosed(t *testing.T) {
+	g := &gateway{}
+	a := startAdmin(t, g)
+	guards := []string{"", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + token[1:], "Bearer " + token + "x", "Bearer " + strings.ToUpper(token),
+		"Basic " + token, token, "Bearer  " + token, "bearer", "Bearer " + strings.Repeat("x", 5000)}
+	for route, open := range httpd.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		for _, auth := range guards {
+			got := do(t, a.client, request(t, method, a.url+strings.ReplaceAll(path, "{id}", "d1"), "", "Authorization", auth))
+			want := 401
+			if open {
+				want = 200
+			}
+			if got.StatusCode != want {
+				t.Errorf("%s with %.30q: %d, want %d", route, auth, got.StatusCode, want)
+			}
+			if want == 401 && got.Header.Get("WWW-Authenticate") != "Bearer" {
+				t.Errorf("%s: no WWW-Authenticate", route)
+			}
+		}
+	}
+	if len(g.changed) > 0 {
+		t.Errorf("changed without a token: %v", g.changed)
+	}
+	for _, scheme := range []string{"Bearer ", "bearer "} {
+		if got := do(t, a.client, request(t, "GET", a.url+"/v1/version", "", "Authorization", scheme+token)); got.StatusCode != 200 {
+			t.Errorf("right token: %d, want 200", got.StatusCode)
+		}
+	}
+}
+
+func TestAdminWithoutATokenIsClosed(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewRegistry()
+	adm := httpd.NewAdmin(httpd.AdminOptions{Gateway: &gateway{}, Gatherer: reg, Metrics: reg, Log: slog.New(slog.DiscardHandler)})
+	serve(t, ln, adm.Serve)
+	for _, auth := range []string{"", "Bearer", "Bearer "} {
+		got := do(t, client(t), request(t, "GET", "http://"+ln.Addr().String()+"/v1/version", "", "Authorization", auth))
+		if got.StatusCode != 401 {
+			t.Errorf("%q: %d, want 401", auth, got.StatusCode)
+		}
+	}
+}
+
+// TestCrossSite asks every changing route as a page of another site would.
+func TestCrossSite(t *testing.T) {
+	g := &gateway{}
+	a := startAdmin(t, g)
+	host := strings.TrimPrefix(a.url, "http://")
+	for route := range httpd.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		path = strings.ReplaceAll(path, "{id}", convID.String())
+		if method == "GET" {
+			continue
+		}
+		for _, h := range [][]string{
+			{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "x"},
+			{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://" + host + ".evil.example"}, {"Origin", "http://127.0.0.1:1"},
+			{"Sec-Fetch-Site", "cross-site", "Origin", a.url},
+		} {
+			if got := a.do(t, method, path, "", h...); got.StatusCode != 403 {
+				t.Errorf("%s %v: %d, want 403", route, h, got.StatusCode)
+			}
+		}
+	}
+	if len(g.changed) > 0 {
+		t.Errorf("changed by another site: %v", g.changed)
+	}
+	for _, h := range [][]string{{"Sec-Fetch-Site", "same-origin", "Origin", a.url}, {"Sec-Fetch-Site", "none"}, {"Origin", a.url}, {}} {
+		if got := a.do(t, "DELETE", "/v1/dead-letters/d1", "", h...); got.StatusCode != 204 {
+			t.Errorf("%v: %d, want 204", h, got.StatusCode)
+		}
+	}
+	if got := a.do(t, "GET", "/v1/dead-letters/d1", "", "X-HTTP-Method-Override", "DELETE"); got.StatusCode != 200 {
+		t.Errorf("method override: %d, want an ordinary 200", got.StatusCode)
+	}
+}
+
+func TestAdminBodies(t *testing.T) {
+	ok := `{"integration":"e","chatid":"4","channel":"w","customer":"a"}`
+	tests := []struct {
+		name, kind, body string
+		code             int
+	}{
+		{"right", "application/json", ok, 200},
+		{"with a charset", "application/json; charset=utf-8", ok, 200},
+		{"as text", "text/plain", ok, 415},
+		{"as a form", "application/x-www-form-urlencoded", ok, 415},
+		{"of no type", "", ok, 415},
+		{"empty", "application/json", "", 400},
+		{"truncated", "application/json", ok[:20], 400},
+		{"unknown field", "application/json", `{"integration":"e","chatid":"4","channel":"w","customer":"a","x":1}`, 400},
+		{"wrong type", "application/json", `{"integration":1}`, 400},
+		{"a list", "application/json", `[]`, 400},
+		{"null", "application/json", `null`, 400},
+		{"a number", "application/json", `NaN`, 400},
+		{"two values", "application/json", ok + ok, 400},
+		{"garbage behind", "application/json", ok + "x", 400},
+		{"deep", "application/json", strings.Repeat(`{"integration":`, 20000), 400},
+		{"deep list", "application/json", strings.Repeat(`[`, 100000), 400},
+		{"not UTF-8", "application/json", "{\"integration\":\"\xff\"}", 400},
+		{"byte order mark", "application/json", "\ufeff" + ok, 400},
+		{"NUL", "application/json", "\x00", 400},
+		{"a long value", "application/json", `{"integration":"` + strings.Repeat("x", 900000) + `","chatid":"4","channel":"w","customer":"a"}`, 400},
+		{"at the limit", "application/json", ok + strings.Repeat(" ", 1<<20-len(ok)), 200},
+		{"over it", "application/json", ok + strings.Repeat(" ", 1<<20-len(ok)+1), 413},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := &gateway{}
+			a := startAdmin(t, g)
+			req := request(t, "POST", a.url+"/v1/conversations", tt.body, "Authorization", "Bearer "+token)
+			if tt.kind != "" {
+				req.Header.Set("Content-Type", tt.kind)
+			}
+			got := do(t, a.client, req)
+			if got.StatusCode != tt.code {
+				t.Errorf("%d %.200s, want %d", got.StatusCode, got.body, tt.code)
+			}
+			if changed := len(g.changed) > 0; changed != (tt.code == 200) {
+				t.Errorf("changed: %v", g.changed)
+			}
+			if len(got.body) > 1000 || strings.Contains(got.body, "json:") || strings.Contains(got.body, "httpd.") {
+				t.Errorf("the error is not in our words: %.200s", got.body)
+			}
+		})
+	}
+}
+
+func TestReady(t *testing.T) {
+	a := startAdmin(t, &gateway{})
+	a.ready = []string{"plugin sms: starting"}
+	got := do(t, a.client, request(t, "GET", a.url+"/readyz", ""))
+	if want := `{"ready":false,"reasons":["plugin sms: starting"]}`; got.StatusCode != 503 || strings.TrimSpace(got.body) != want {
+		t.Errorf("%d %s, want 503 %s", got.StatusCode, got.body, want)
+	}
+}
+
+func TestAdminSocketNeedsNoToken(t *testing.T) {
+	dir, err := os.MkdirTemp("", "sock") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "admin.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, a := &gateway{}, &admin{}
+	stop := serve(t, ln, newAdmin(a, g).ServeSocket)
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}
+	t.Cleanup(tr.CloseIdleConnections)
+	got := do(t, &http.Client{Transport: tr}, request(t, "DELETE", "http://gateway/v1/dead-letters/d1", ""))
+	if got.StatusCode != 204 || len(g.changed) != 1 {
+		t.Errorf("%d, changed %v; want 204 and one change", got.StatusCode, g.changed)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("ServeSocket: %v", err)
+	}
+}

@@ -28,8 +28,7 @@ func (h *Host) Call(instance string, conv core.ConversationID, c *pluginv1.Call,
 	switch fate {
 	case core.Answered:
 	case tooLarge:
-		go done(&pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "too_large",
-			Detail: errFrameSize.Error()}, core.Answered)
+		go done(tooLargeResult(), core.Answered)
 	default:
 		go done(nil, fate)
 	}
@@ -45,8 +44,7 @@ func (h *Host) Poll(instance string, conv core.ConversationID, p *pluginv1.Poll,
 	switch fate {
 	case core.Answered:
 	case tooLarge:
-		go done(&pluginv1.PollAnswer{Result: &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED,
-			Code: "too_large", Detail: errFrameSize.Error()}}, core.Answered)
+		go done(&pluginv1.PollAnswer{Result: tooLargeResult()}, core.Answered)
 	default:
 		go done(nil, fate)
 	}
@@ -147,7 +145,7 @@ func (g *generation) webhook(ctx context.Context, instance string, r *pluginv1.W
 	switch g.send(instance, f, timeout) {
 	case core.Answered:
 	case tooLarge:
-		return nil, core.Errorf(core.TooLarge, "request is larger than 1 MiB")
+		return nil, core.Errorf(core.TooLarge, "request is %s", errFrameSize)
 	default:
 		return nil, core.Errorf(core.Unavailable, "plugin of instance %q is busy", instance)
 	}

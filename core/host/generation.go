@@ -487,8 +487,8 @@ func (g *generation) setServing(instance string, revision uint64, open bool) {
 func (g *generation) notice(p *pluginv1.PluginFrame) {
 	switch body := p.Body.(type) {
 	case *pluginv1.PluginFrame_Inbound:
-		if p.SizeVT() > maxFrameBytes {
-			g.ack(p, core.Errorf(core.TooLarge, "frame is larger than 1 MiB"), 1)
+		if body.Inbound.SizeVT() > maxFrameBytes {
+			g.ack(p, core.Errorf(core.TooLarge, "events are %s", errFrameSize), 1)
 		} else if !g.inbox.add(p) {
 			g.ack(p, core.Errorf(core.Unavailable, "more events than credits"), 0)
 		}

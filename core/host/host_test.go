@@ -138,6 +138,7 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: prometheus.NewRegistry(), Core: b.core,
 	})
+	b.h.SetTiming(host.Timing{Start: time.Minute, Boot: time.Minute, Hook: time.Minute}) // busy machines
 	b.h.SetTiming(timing)
 	var want []host.Instance
 	for _, d := range drivers {
@@ -182,7 +183,7 @@ func (b *bench) drop(name string) {
 // call sends text and waits for the answer.
 func (b *bench) call(instance, text string) (*pluginv1.Result, core.Fate) {
 	b.t.Helper()
-	return b.callFor(instance, text, 10*time.Second)
+	return b.callFor(instance, text, time.Minute)
 }
 
 func (b *bench) callFor(instance, text string, timeout time.Duration) (*pluginv1.Result, core.Fate) {
@@ -222,7 +223,7 @@ func (b *bench) plugin(name string) host.Plugin {
 // eventually waits at a process boundary until ok is true.
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -259,13 +260,13 @@ func TestCallAndWebhook(t *testing.T) {
 
 func TestOversizedFrames(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo"}, "echo")
-	r, fate := b.call("i-echo", strings.Repeat("x", 1<<20))
+	r, fate := b.call("i-echo", strings.Repeat("x", 3<<20))
 	if fate != core.Answered || r.GetOutcome() != pluginv1.Outcome_REJECTED || r.GetCode() != "too_large" {
-		t.Errorf("call of 1 MiB = %v, %v, want rejected too_large", r, fate)
+		t.Errorf("call of 3 MiB = %v, %v, want rejected too_large", r, fate)
 	}
-	_, err := b.h.Webhook(t.Context(), "i-echo", &pluginv1.WebhookRequest{Body: make([]byte, 1<<20)})
+	_, err := b.h.Webhook(t.Context(), "i-echo", &pluginv1.WebhookRequest{Body: make([]byte, 3<<20)})
 	if core.CodeOf(err) != core.TooLarge {
-		t.Errorf("webhook of 1 MiB = %v, want too_large", err)
+		t.Errorf("webhook of 3 MiB = %v, want too_large", err)
 	}
 }
 

@@ -59,6 +59,8 @@ type instance struct {
 	spec   Instance
 	status InstanceStatus
 	up     chan struct{} // closed while it is open
+
+	sockets []string // subprotocols; kept while the plugin restarts
 }
 
 func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {
@@ -179,6 +181,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 	}
 	if state.Ok {
 		i.opened(ctx, g, spec, was)
+		i.setSubprotocols(g, spec, state)
 		return state, true
 	}
 	var problems []Problem
@@ -205,6 +208,17 @@ func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*plu
 		Instance: i.name, Driver: spec.Driver, Revision: spec.Revision, Settings: spec.Settings,
 		Secrets: spec.Secrets, PublicUrl: spec.PublicURL, DataDir: dir,
 	})
+}
+
+// setSubprotocols records which WebSockets the instance takes: nil none, empty
+// all.
+func (i *instance) setSubprotocols(g *generation, spec Instance, s *pluginv1.InstanceState) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.sockets = nil
+	if d := g.mf.drivers[spec.Driver]; d != nil && slices.Contains(d.Abilities, pluginv1.AbilitySocket) {
+		i.sockets = append([]string{}, s.Subprotocols...)
+	}
 }
 
 // opened lets callers in, then the outside.

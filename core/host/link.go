@@ -18,16 +18,17 @@ import (
 const (
 	maxBatchFrames = 64
 	maxBatchBytes  = 256 << 10
-	maxFrameBytes  = 1 << 20
-	maxMessage     = 4 << 20 // of gRPC, both ways
-	defaultOpen    = 4096    // unanswered frames, written or not
-	credits        = 256     // Inbound frames a plugin may have unacknowledged
+	maxFrameBytes  = 3 << 20  // of what a frame carries
+	maxMessage     = 4 << 20  // of gRPC, both ways
+	maxOpenBytes   = 64 << 20 // of all unanswered frames
+	defaultOpen    = 4096     // unanswered frames, written or not
+	credits        = 256      // Inbound frames a plugin may have unacknowledged
 )
 
 var (
 	errLinkClosed = errors.New("plugin has ended")
 	errLinkFull   = errors.New("too many calls wait for the plugin")
-	errFrameSize  = errors.New("frame is larger than 1 MiB")
+	errFrameSize  = errors.New("larger than the 3 MiB of a frame")
 )
 
 // openFrame is a frame to the plugin that wants an answer.
@@ -64,7 +65,7 @@ func (f *openFrame) answer(log *slog.Logger, p *pluginv1.PluginFrame, fate core.
 	case f.onPoll != nil:
 		r := p.GetPoll()
 		if r.SizeVT() > maxFrameBytes {
-			r = &pluginv1.PollAnswer{Result: &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "too_large"}}
+			r = &pluginv1.PollAnswer{Result: tooLargeResult()}
 		}
 		f.onPoll(r, answered(fate, r != nil))
 	case f.onWebhook != nil:
@@ -74,6 +75,10 @@ func (f *openFrame) answer(log *slog.Logger, p *pluginv1.PluginFrame, fate core.
 		}
 		f.onWebhook(r, answered(fate, r != nil))
 	}
+}
+
+func tooLargeResult() *pluginv1.Result {
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "too_large", Detail: errFrameSize.Error()}
 }
 
 // answered takes an answer of the wrong kind for none.
@@ -113,6 +118,7 @@ type link struct {
 	ping    uint64
 	pong    uint64
 	open    map[uint64]*openFrame
+	bytes   int // of open
 }
 
 func newLink(s batchStream, maxOpen int, grace time.Duration, log *slog.Logger, m *linkMetrics,
@@ -134,12 +140,13 @@ func (l *link) send(f *openFrame) error {
 	if l.closed {
 		return errLinkClosed
 	}
-	if len(l.open) >= l.max {
+	if len(l.open) >= l.max || l.bytes+f.size > maxOpenBytes {
 		return errLinkFull
 	}
 	l.seq++
 	f.frame.Seq = l.seq
 	l.open[l.seq] = f
+	l.bytes += f.size
 	l.queue = append(l.queue, f)
 	l.stir()
 	return nil
@@ -313,8 +320,7 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 		if p.ReplyTo != 0 {
 			// A frame that was not written cannot have an answer.
 			if f = l.open[p.ReplyTo]; f != nil && f.written {
-				f.done = true
-				delete(l.open, p.ReplyTo)
+				l.forget(p.ReplyTo, f)
 			} else {
 				f = nil
 			}
@@ -322,6 +328,13 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 		ended = append(ended, f)
 	}
 	return ended
+}
+
+// forget takes f out of what is open. The caller holds mu, and answers f.
+func (l *link) forget(seq uint64, f *openFrame) {
+	f.done = true
+	l.bytes -= f.size
+	delete(l.open, seq)
 }
 
 // expire gives up the frames whose deadline has passed.
@@ -332,8 +345,7 @@ func (l *link) expire(now time.Time) {
 		if now.Before(f.deadline.Add(l.grace)) {
 			continue
 		}
-		f.done = true
-		delete(l.open, seq)
+		l.forget(seq, f)
 		late = append(late, f)
 		if f.written {
 			l.addControl(&pluginv1.HostFrame{Instance: f.frame.Instance,
@@ -353,8 +365,7 @@ func (l *link) close() {
 	l.closed = true
 	var left []*openFrame
 	for seq, f := range l.open {
-		f.done = true
-		delete(l.open, seq)
+		l.forget(seq, f)
 		left = append(left, f)
 	}
 	l.queue, l.head, l.control = nil, 0, nil

@@ -32,7 +32,11 @@ func (g *generation) ack(p *pluginv1.PluginFrame, err error, credit uint32) {
 	a := &pluginv1.Ack{Seq: p.Seq, Ok: err == nil}
 	if err != nil {
 		a.Message = shown(err)
-		a.AfterMs = 1000
+		if code := core.CodeOf(err); code == core.Invalid || code == core.TooLarge {
+			a.Final = true
+		} else {
+			a.AfterMs = 1000
+		}
 	}
 	g.link.tell(&pluginv1.HostFrame{Instance: p.Instance, Body: &pluginv1.HostFrame_Ack{Ack: a}}, credit)
 }
@@ -94,7 +98,7 @@ func (g *generation) reply(p *pluginv1.PluginFrame, r *pluginv1.HostReply) {
 	r.Seq = p.Seq
 	f := &pluginv1.HostFrame{Instance: p.Instance, Body: &pluginv1.HostFrame_Reply{Reply: r}}
 	if f.SizeVT() > maxFrameBytes {
-		r.Ok, r.Value, r.Messages, r.Message = false, nil, nil, "the answer is larger than 1 MiB"
+		r.Ok, r.Value, r.Messages, r.Message = false, nil, nil, "the answer is "+errFrameSize.Error()
 	}
 	g.link.tell(f, 0)
 }

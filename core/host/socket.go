@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -49,6 +50,19 @@ func (h *Host) Socket(ctx context.Context, instance string, req *pluginv1.Webhoo
 		return fmt.Errorf("socket of %s: %w", instance, plain(err))
 	}
 	return nil
+}
+
+// SocketProtocols returns the WebSocket subprotocols that an instance takes, in
+// its order of preference: none means any, nil that it takes no WebSockets. It
+// is known once the instance has been open.
+func (h *Host) SocketProtocols(instance string) []string {
+	i := h.instance(instance)
+	if i == nil {
+		return nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.sockets)
 }
 
 // copyUp sends what the client writes to the driver.

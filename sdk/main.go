@@ -170,5 +170,29 @@ func (p *process) watchSignals() {
 	ctx, cancel := context.WithTimeout(context.Background(), termDrain)
 	defer cancel()
 	p.s.drain(ctx, true)
+	p.flush()
 	p.stop()
+}
+
+// flush ends the stream, so that the last answers leave the process. Streams
+// of go-plugin's own may stay open, hence the limit.
+func (p *process) flush() {
+	if l := p.s.currentLink(); l != nil {
+		l.deafen()
+	}
+	p.mu.Lock()
+	g := p.grpc
+	p.mu.Unlock()
+	if g == nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() { // ended by Stop at the latest
+		defer close(done)
+		g.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-time.After(lastWords / 2):
+	}
 }

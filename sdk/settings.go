@@ -95,7 +95,7 @@ func (st *settingsType) decode(settings []byte, secrets map[string][]byte) (any,
 	for name, value := range secrets {
 		tree[name] = string(value)
 	}
-	if ps := fit(tree, st.schema, ""); len(ps) > 0 {
+	if ps := fit(tree, st.schema, st.typ, ""); len(ps) > 0 {
 		return nil, ps
 	}
 	whole, err := json.Marshal(tree)
@@ -127,40 +127,68 @@ func parseSettings(settings []byte) (map[string]any, *pluginv1.Problem) {
 
 // fit compares a tree with its schema: names, what is required, defaults. The
 // gateway has checked the rest against the schema already.
-func fit(tree any, s *jsonschema.Schema, at string) (ps []*pluginv1.Problem) {
+func fit(tree any, s *jsonschema.Schema, t reflect.Type, at string) (ps []*pluginv1.Problem) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	switch v := tree.(type) {
 	case []any:
-		if s.Items == nil {
+		if s.Items == nil || t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
 			return nil
 		}
 		for i, e := range v {
-			ps = append(ps, fit(e, s.Items, at+"/"+strconv.Itoa(i))...)
+			ps = append(ps, fit(e, s.Items, t.Elem(), at+"/"+strconv.Itoa(i))...)
 		}
 	case map[string]any:
-		if s.Properties == nil {
+		if s.Properties == nil || t.Kind() != reflect.Struct {
 			return nil
 		}
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			p, known := s.Properties.Get(name)
-			if !known {
-				ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, name), Message: unknownSetting(name, s)})
+			if p, known := s.Properties.Get(name); known {
+				ps = append(ps, fit(v[name], p, fieldType(t, name), pointer(at, name))...)
 				continue
 			}
-			ps = append(ps, fit(v[name], p, pointer(at, name))...)
+			ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, name), Message: unknownSetting(name, s)})
 		}
-		for p := s.Properties.Oldest(); p != nil; p = p.Next() {
-			if _, set := v[p.Key]; set {
-				continue
-			}
-			if p.Value.Default != nil {
-				v[p.Key] = p.Value.Default
-			} else if slices.Contains(s.Required, p.Key) {
-				ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, p.Key),
-					Message: fmt.Sprintf("setting %q is missing", p.Key)})
+		ps = append(ps, complete(v, s, t, at)...)
+	}
+	return ps
+}
+
+// complete adds the defaults of what is absent in v, also in blocks that are
+// absent, unless the driver can tell by a nil pointer that they are.
+func complete(v map[string]any, s *jsonschema.Schema, t reflect.Type, at string) (ps []*pluginv1.Problem) {
+	for p := s.Properties.Oldest(); p != nil; p = p.Next() {
+		if _, set := v[p.Key]; set {
+			continue
+		}
+		ft := fieldType(t, p.Key)
+		switch {
+		case p.Value.Default != nil:
+			v[p.Key] = p.Value.Default
+		case slices.Contains(s.Required, p.Key):
+			ps = append(ps, &pluginv1.Problem{Pointer: pointer(at, p.Key),
+				Message: fmt.Sprintf("setting %q is missing", p.Key)})
+		case p.Value.Properties != nil && ft.Kind() == reflect.Struct:
+			block := map[string]any{}
+			if len(fit(block, p.Value, ft, "")) == 0 && len(block) > 0 {
+				v[p.Key] = block
 			}
 		}
 	}
 	return ps
+}
+
+// fieldType returns the type of the field with that name in JSON. A type that
+// makes its own schema may have none: then it stands for anything.
+func fieldType(t reflect.Type, name string) reflect.Type {
+	for _, f := range reflect.VisibleFields(t) {
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && (tag == name || tag == "" && f.Name == name) {
+			return f.Type
+		}
+	}
+	return reflect.TypeFor[any]()
 }
 
 func pointer(at, name string) string {

@@ -287,3 +287,10 @@ func (l *logBuffer) contains(s string) bool {
 	defer l.mu.Unlock()
 	return strings.Contains(l.text.String(), s)
 }
+
+// StartError is [Start] for settings that should be refused: it returns why
+// they are, nil if they are taken.
+func StartError(t testing.TB, p sdk.Plugin, instance, driver string, settings any) error {
+	t.Helper()
+	return start(t, p, instance, driver).Reconfigure(t.Context(), settings)
+}

@@ -60,7 +60,7 @@ func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Tim
 	if err != nil {
 		return unanswered(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	// What little there is is read so that the connection can be used again.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	return answered(resp, time.Now())

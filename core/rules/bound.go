@@ -68,7 +68,7 @@ func (c *cutter) event(e *pluginv1.Event) bool {
 		}
 	}
 	for _, a := range e.Attachments {
-		ok = c.texts(&a.Url, &a.MediaId, &a.Mime, &a.Name, &a.Caption) && ok
+		ok = (a == nil || c.texts(&a.Url, &a.MediaId, &a.Mime, &a.Name, &a.Caption)) && ok
 	}
 	if q := e.QuickReply; q != nil {
 		ok = c.texts(&q.Title, &q.Payload) && ok

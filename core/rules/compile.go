@@ -37,6 +37,7 @@ type program struct {
 	lead   int // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
+	facts  []string // paths that are not nil where the condition holds
 }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
@@ -77,7 +78,6 @@ var banned = map[string]string{
 // compiler settings shared by all expressions of a load.
 type compilation struct {
 	config *conf.Config
-	errors int
 }
 
 func newCompilation() *compilation {
@@ -158,6 +158,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		report(n.Location().From, hint, format, args...)
 	}}
 	r.root(&tree.Node, w)
+	sure := facts(tree.Node, true)
 	if r.failed || !withinLimits(tree.Node, r) {
 		return nil
 	}
@@ -179,7 +180,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs}
+	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure}
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {

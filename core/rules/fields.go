@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -203,6 +204,7 @@ var eventNames = func() []string {
 type scope struct {
 	on     []string
 	absent map[string]bool // event paths; true: may be absent
+	sure   []string        // paths that a condition has found to be there
 }
 
 func newScope(on []string) *scope {
@@ -216,14 +218,29 @@ func newScope(on []string) *scope {
 		}
 	}
 	for path, n := range seen {
-		if n < len(on) {
+		if n < len(on) && !isCollection(fields[path]) {
 			s.absent[path] = true // not all of the rule's events have it
 		}
 	}
 	return s
 }
 
-// known reports whether path can be named, and whether it may be absent.
+// given is s with what may be counted on where the condition p holds.
+func (s *scope) given(p *program) *scope {
+	if p == nil {
+		return s
+	}
+	return &scope{on: s.on, absent: s.absent, sure: p.facts}
+}
+
+// isCollection reports whether f is a list or map, which is empty rather than
+// absent.
+func isCollection(f *field) bool {
+	k := f.typ.Nature().Kind
+	return k == reflect.Map || k == reflect.Slice
+}
+
+// known reports whether path can be named.
 func (s *scope) known(path string) bool {
 	if strings.HasPrefix(path, "event.") {
 		_, ok := s.absent[path]

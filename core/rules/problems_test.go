@@ -18,14 +18,14 @@ func TestProblems(t *testing.T) {
 flows: []
 let: {}
 rules:
-  - nmae: x
+  - nam: x
     on: chat_idle
     once: true
     do: [{tag: x}]
 `, `rules.d/a.yaml:1:1: unknown key "ruls" of a rule file; did you mean "rules"?
 rules.d/a.yaml:3:1: the key "flows" is not supported yet
 rules.d/a.yaml:4:1: the key "let" is not supported yet
-rules.d/a.yaml:6:5: unknown key "nmae" of a rule; did you mean "name"?
+rules.d/a.yaml:6:5: unknown key "nam" of a rule; did you mean "name"?
 rules.d/a.yaml:6:5: a rule needs a name
 rules.d/a.yaml:8:5: the key "once" is not supported yet`},
 		{"nothing in it", "rules:\n  - name: x\n  - on: [chat_idle, chat_idle]\n    do: []\n  - 5\n", `rules.d/a.yaml:2:5: a rule needs an event; write on: with the name of an event

@@ -35,6 +35,9 @@ const (
 
 func (r *resolver) root(n *ast.Node, w want) {
 	r.sure = map[string]int{}
+	for _, path := range r.scope.sure {
+		r.sure[path]++
+	}
 	allow := none
 	if w.template {
 		allow = profile

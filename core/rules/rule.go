@@ -83,6 +83,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 	if p, ok := given["when"]; ok {
 		if sc, ok := l.src.scalar(p.value, "when"); ok {
 			l.when(sc)
+			l.scope = l.scope.given(l.rule.when)
 		}
 	}
 	l.do(given)

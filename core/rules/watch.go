@@ -195,7 +195,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", w.config.Dir, err)
 	}
-	defer fsw.Close()
+	defer func() { _ = fsw.Close() }()
 	watched := &watchedDirs{root: w.config.Dir, fsw: fsw, log: w.config.Log}
 	watched.renew()
 	_ = w.Load() // it may have changed since it was loaded; problems are in Status

@@ -1,0 +1,115 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+func jsonOf(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+// loadText loads one file and checks what holds for all of them: there is a
+// set or there are problems with places in the file.
+func loadText(t *testing.T, text string) *rules.Set {
+	t.Helper()
+	dir(t, map[string]string{"a.yaml": text})
+	set, problems := rules.Load("rules.d", world)
+	if (set == nil) != (len(problems) > 0) {
+		t.Fatalf("set %v and problems %v", set, problems)
+	}
+	lines := strings.Count(text, "\n") + 1
+	for _, p := range problems {
+		if p.File != "rules.d/a.yaml" || p.Line < 1 || p.Line > lines+1 || p.Column < 1 || p.Summary == "" {
+			t.Errorf("%q: a problem without a good place: %v", text, p)
+		}
+		p.Text(text)
+	}
+	return set
+}
+
+func FuzzRuleText(f *testing.F) {
+	for _, seed := range []string{
+		"", "rules: []", oneRule("chat_idle", "when: event.idle_time > 5", "do: [{send: 'x {{ customer.name ?? 1 }}'}]"),
+		oneRule("customer_message", "when: |", "  true", "do:", "  - notify: {endpoint: ops, body: {a: ['{{ payload.a }}']}}"),
+		"rules:\n- &a\n  name: *a\n", "? a\n: b", "%YAML 1.2\n---\na: !!int x", "rules: {{", "a: \"\\x", "\t", "- - - -",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if set := loadText(t, text); set != nil {
+			set.Evaluate(rules.Bound(view(nil)))
+		}
+	})
+}
+
+func FuzzExpressions(f *testing.F) {
+	for _, seed := range []string{
+		`event.text ?? ""`, `any(event.attachments, .mime == "x")`, `let x = 1; x + 2`, `payload?.a?.b[1:2]`, `count(1..9, # > 3)`,
+		`now().Format("2006")`, `num("5") ** 2`, `{"a": 1}.a`, `customer.attributes["x"]`, `"x" matches "("`, `1 / 0`, `-"x"`, `$env`, `..`,
+		`map(payload.list, {# + "x"})`, `{{ }}`, "`", `chat.agent.name != nil and chat.agent.name == "x" ? 1 : 2`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 2000 {
+			return // the limit of length has its own test
+		}
+		text = jsonOf(text)
+		for _, lines := range [][]string{
+			{"when: " + text, "do: [{tag: x}]"},
+			{"do: [{send: " + text + "}]"},
+			{"do: [{send: \"{{ " + text[1:len(text)-1] + " }}\"}]"},
+		} {
+			set := loadText(t, oneRule("customer_message", lines...))
+			if set == nil {
+				continue
+			}
+			start := time.Now()
+			for _, a := range set.Evaluate(rules.Bound(view(nil))).Actions {
+				if a.Text == "" && a.Kind == "send" && a.Err == "" {
+					t.Errorf("%s: a blank text is sent", text)
+				}
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("%s: evaluated for %s", text, took)
+			}
+		}
+	})
+}
+
+func FuzzPayload(f *testing.F) {
+	f.Add("hello", []byte(`{"a":{"b":"c"},"list":[1,2]}`), "k", "v", 15.0)
+	f.Add("\xff{{", []byte(`[[[[`), "", " ", -1.0)
+	f.Add("", []byte(`"x`), "wait_time", "NaN", 0.0)
+	set := func(tb testing.TB) *rules.Set {
+		return load(tb, oneRule("[customer_message, custom_event, customer_unattended]",
+			"when: 'num(payload.a) > 1 or payload?.list?.b == str(event.params[\"k\"] ?? 1) or (event.wait_time ?? 0) > 5'",
+			"do: [{send: 'x{{ event.text ?? payload }}'}, {notify: {endpoint: ops}}, {set: {k: '{{ event.params.k ?? 5 }}'}}]"))
+	}(f)
+	f.Fuzz(func(t *testing.T, text string, payload []byte, key, value string, n float64) {
+		for _, typ := range []string{"customer_message", "custom_event", "customer_unattended", "no_such_event"} {
+			v := rules.Bound(event(typ, &pluginv1.Event{
+				Text: text, Payload: payload, Params: map[string]string{key: value}, EventName: text, WaitTime: &n,
+			}))
+			out := set.Evaluate(v)
+			for _, verdict := range out.Verdicts {
+				if (verdict.GetVerdict() == state.Verdict_ERROR) != (verdict.GetError() != "") {
+					t.Errorf("got %v", verdict)
+				}
+			}
+			for _, a := range out.Actions {
+				if a.Kind == "notify" && a.Err == "" && !json.Valid(a.Body) {
+					t.Errorf("the body is not JSON: %q", a.Body)
+				}
+			}
+		}
+	})
+}

@@ -86,7 +86,7 @@ func serve(ctx context.Context, addr string, s *sim.Sim, stdout io.Writer) error
 			_ = srv.Close()
 		}
 	})
-	fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
+	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -98,7 +98,7 @@ func readScript(name string) (sim.Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return sim.ReadScript(f, name)
 }
 

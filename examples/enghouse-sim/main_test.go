@@ -5,22 +5,16 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
 func TestRunServesUntilStopped(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "bot.txt")
-	if err := os.WriteFile(script, []byte("* => ok\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out, in := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, []string{"-listen", "127.0.0.1:0", "-script", script}, in, io.Discard) }()
+	go func() { done <- run(ctx, []string{"-listen", "127.0.0.1:0", "-script", "bot.txt"}, in, io.Discard) }()
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func (c *client) call(ctx context.Context, h *http.Client, method, query string,
 	if err != nil {
 		return answer{}, w.lost(ctx, verbOf(query), err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	a := answer{status: res.StatusCode, header: res.Header}
 	a.body, a.err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if len(a.body) > maxAnswer {

@@ -280,11 +280,10 @@ func addLine(b *strings.Builder, line string) {
 	b.WriteString(line)
 }
 
-// authorMark tells the agent who wrote, where it was not the customer.
+// authorMark tells the agent who wrote, where it was not the customer. Copies
+// of what rules sent come marked by the gateway.
 func authorMark(m sdk.Message) string {
 	switch m.Author {
-	case sdk.AuthorRule:
-		return "[automatic] "
 	case sdk.AuthorBot:
 		return "[bot] "
 	case sdk.AuthorSystem:

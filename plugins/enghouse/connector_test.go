@@ -148,12 +148,12 @@ func TestAgentText(t *testing.T) {
 		err  string
 	}{
 		{"customer", sdk.Message{Text: "Hi", Author: sdk.AuthorCustomer}, "Hi", "ok"},
-		{"rule", sdk.Message{Text: "Hi", Author: sdk.AuthorRule}, "[automatic] Hi", "ok"},
+		{"rule", sdk.Message{Text: "[automatic] Hi", Author: sdk.AuthorRule}, "[automatic] Hi", "ok"},
 		{"bot", sdk.Message{Text: "Hi", Author: sdk.AuthorBot}, "[bot] Hi", "ok"},
 		{"system", sdk.Message{Text: "Hi", Author: sdk.AuthorSystem}, "[system] Hi", "ok"},
 		{"agent", sdk.Message{Text: "Hi", Author: sdk.AuthorAgent, Agent: sdk.Agent{Name: "Bob"}}, "[agent Bob] Hi", "ok"},
 		{"at the limit", sdk.Message{Text: full}, full, "ok"},
-		{"no room for a mark", sdk.Message{Text: full, Author: sdk.AuthorRule}, full, "ok"},
+		{"no room for a mark", sdk.Message{Text: full, Author: sdk.AuthorSystem}, full, "ok"},
 		{"over the limit", sdk.Message{Text: full + "a"}, "", "rejected too_long"},
 		{"NUL", sdk.Message{Text: "a\x00b"}, "ab", "ok"},
 		{"files", sdk.Message{Text: "See", Attachments: []sdk.Attachment{

@@ -210,7 +210,7 @@ func TestNothingWentOut(t *testing.T) {
 	cancel()
 	for _, tt := range []struct {
 		name, base string
-		ctx        context.Context //nolint:containedctx // a table
+		ctx        context.Context
 	}{
 		{"refused", refused, t.Context()},
 		{"no such host", "http://nowhere.invalid", t.Context()},

@@ -117,7 +117,7 @@ func (w *writer) token(tt html.TokenType, raw string, z *html.Tokenizer) {
 			w.b.WriteString(unescape(raw))
 		}
 	case html.CommentToken:
-		if w.skip == 0 && !(strings.HasPrefix(raw, "<!--") && strings.HasSuffix(raw, "-->")) {
+		if w.skip == 0 && (!strings.HasPrefix(raw, "<!--") || !strings.HasSuffix(raw, "-->")) {
 			w.b.WriteString(unescape(raw)) // "</3" is no comment
 		}
 	case html.StartTagToken, html.SelfClosingTagToken:

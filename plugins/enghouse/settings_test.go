@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +117,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := dial(t, tt.desk)
-			err := c.cfg.settings.Validate(t.Context())
+			err := c.cfg.Validate(t.Context())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -126,5 +128,22 @@ func TestValidate(t *testing.T) {
 	}
 	if err := (settings{}).Validate(t.Context()); err == nil {
 		t.Error("no address, and no error")
+	}
+}
+
+// TestReadmeNamesSettings: a setting that the README does not name is found by
+// nobody.
+func TestReadmeNamesSettings(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[settings](), reflect.TypeFor[pollSettings](), reflect.TypeFor[tlsSettings]()} {
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if !regexp.MustCompile("[`{ ]" + name + "[`, ]").Match(text) {
+				t.Errorf("README.md does not name %s", name)
+			}
+		}
 	}
 }

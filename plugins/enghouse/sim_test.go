@@ -88,7 +88,7 @@ func TestChatWithTheSimulator(t *testing.T) {
 	}
 
 	part := strings.Repeat("😀", textLimit/2)
-	for _, m := range []sdk.Message{{Text: part, Part: 1, Parts: 2}, {Text: "end", Part: 2, Parts: 2}, {Text: "auto", Author: sdk.AuthorRule}} {
+	for _, m := range []sdk.Message{{Text: part, Part: 1, Parts: 2}, {Text: "end", Part: 2, Parts: 2}, {Text: "not delivered", Author: sdk.AuthorSystem}} {
 		if _, err := l.c.Send(t.Context(), l.chat, m); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestChatWithTheSimulator(t *testing.T) {
 			t.Errorf("entry %d lost text", e.N)
 		}
 	}
-	want := []string{"joinchat Hello", "sendmsg " + part, "sendmsg end", "sendmsg [automatic] auto", "fireevent vip"}
+	want := []string{"joinchat Hello", "sendmsg " + part, "sendmsg end", "sendmsg [system] not delivered", "fireevent vip"}
 	if diff := cmp.Diff(want, got); diff != "" || !v.Typing || v.Name != "Ada Lovelace" || v.Source != "sms" {
 		t.Errorf("chat %+v, lines (-want +got):\n%s", v, diff)
 	}

@@ -93,17 +93,19 @@ func (f Fault) status() int {
 func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
 	switch f.Kind {
 	case "hang":
+		untimed(w)
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // no answer, not an empty one
 	case "rst":
 		reset(w)
 	case "slow":
 		drip(w, r)
 	case "html":
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<!DOCTYPE html><html><body>The service is being maintained.</body></html>")
+		_, _ = fmt.Fprint(w, "<!DOCTYPE html><html><body>The service is being maintained.</body></html>")
 	case "half":
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"Connection_ID":"half`)
+		_, _ = fmt.Fprint(w, `{"Connection_ID":"half`)
 	case "empty":
 		w.WriteHeader(http.StatusOK)
 	case "redirect":
@@ -114,6 +116,12 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		http.Error(w, "made to fail", f.status())
 	}
+}
+
+// untimed lifts the server's limit for reading a request, which would end what
+// is meant to last.
+func untimed(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
 
 // reset closes the connection so that the client reads a reset, not an end.
@@ -131,6 +139,7 @@ func reset(w http.ResponseWriter) {
 // drip sends an endless answer, one byte a second, until the client gives up.
 func drip(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	untimed(w)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for rest := strings.Repeat(" ", maxBody); rest != ""; rest = rest[1:] {

@@ -39,6 +39,7 @@ func guard(next http.Handler) http.Handler {
 // something changed, as server-sent events.
 func (s *Sim) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	untimed(w)
 	rc := http.NewResponseController(w)
 	alive := time.NewTicker(15 * time.Second)
 	defer alive.Stop()

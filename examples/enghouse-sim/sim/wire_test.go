@@ -62,7 +62,7 @@ func join(t *testing.T, base, first string) string {
 	status, got := do(t, "POST", base+dll+"?joinchat", fmt.Sprintf(`{"API_Version":"1.0",
 		"Call_Center_QueueName":"retail","Calling_User_HardMessage":%s,"Calling_User_FirstName":"Ada",
 		"Calling_User_URL":"facebook","OptionalParameterCount":[{"key":"channel","value":"rtm"}]}`, text))
-	var answer struct{ Connection_ID string } //nolint:revive // the wire's name
+	var answer struct{ Connection_ID string }
 	if err := json.Unmarshal([]byte(got), &answer); err != nil || status != 200 || answer.Connection_ID == "" {
 		t.Fatalf("joinchat: %d %q (%v)", status, got, err)
 	}
@@ -70,7 +70,7 @@ func join(t *testing.T, base, first string) string {
 }
 
 type wireEvent struct {
-	Event_ID, Status_Code, Estimated_Time, Additional_Information any //nolint:revive // the wire's names
+	Event_ID, Status_Code, Estimated_Time, Additional_Information any
 	Command, Participant_Name, Message_Text, URL_Pushed, CallID   string
 }
 

@@ -56,8 +56,10 @@ async function refresh() {
       again = false;
       const { chats } = await call("/agent/chats");
       showList(chats);
+      if (selected && !chats.some((c) => c.id === selected)) leave(); // the simulator was restarted
       if (selected) await showChat();
     } while (again);
+    setLink(true);
   } catch {
     setLink(false);
   } finally {
@@ -68,11 +70,11 @@ async function refresh() {
 function showList(chats) {
   const lists = { queued: [], open: [], closed: [] };
   for (const c of chats) lists[groups[c.state]].push(c);
-  lists.closed = lists.closed.reverse().slice(0, 50);
+  lists.closed.reverse();
   const focused = document.activeElement?.dataset?.chat;
   for (const [name, list] of Object.entries(lists)) {
     $("n-" + name).textContent = list.length;
-    $(name).replaceChildren(...list.map(listItem));
+    $(name).replaceChildren(...list.slice(0, 200).map(listItem));
   }
   if (focused) document.querySelector(`[data-chat="${CSS.escape(focused)}"]`)?.focus();
   document.title = lists.queued.length ? `(${lists.queued.length}) Agent desk` : "Agent desk";
@@ -90,6 +92,12 @@ function listItem(c) {
   const li = make("li");
   li.append(button);
   return li;
+}
+
+function leave() {
+  selected = "";
+  $("empty").hidden = false;
+  $("chat").hidden = true;
 }
 
 function select(id) {

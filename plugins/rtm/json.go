@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -100,7 +101,7 @@ func closing(dec *json.Decoder) error {
 
 // mismatch says what is wrong with a value, and nothing of its content.
 func mismatch(err error) string {
-	if e, ok := err.(*json.UnmarshalTypeError); ok && e.Field != "" {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
 		return fmt.Sprintf("%s is a %s; want %s", e.Field, strings.Fields(e.Value)[0], e.Type.Kind())
 	}
 	return "not of the expected form"

@@ -11,12 +11,12 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// mosquitto_sub is a client that others wrote: the wire is not only what our
-// own library thinks it is.
+// A client that others wrote: the wire is not only what our own library thinks
+// it is.
 func TestMosquittoSub(t *testing.T) {
-	sub, err := exec.LookPath("mosquitto_sub")
+	sub, err := exec.LookPath("mosquitto_sub") //nolint:misspell // the program's name
 	if err != nil {
-		t.Skip("not run: mosquitto_sub is not installed (Debian: mosquitto-clients)")
+		t.Skip("not run: mosquitto_sub is not installed (Debian: mosquitto-clients)") //nolint:misspell // the program's name
 	}
 	for _, version := range []string{"mqttv311", "mqttv5"} {
 		t.Run(version, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestMosquittoSub(t *testing.T) {
 				}
 			}
 			if err := cmd.Wait(); err != nil {
-				t.Errorf("mosquitto_sub = %v", err)
+				t.Errorf("the client ended with %v", err)
 			}
 
 			outErr, err := command("webshop/somebody-else").CombinedOutput() // its status says nothing

@@ -38,11 +38,6 @@ type profile struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-func (p profile) empty() bool {
-	return p.Name == "" && p.FirstName == "" && p.LastName == "" && p.Locale == "" && p.Timezone == "" &&
-		len(p.Addresses) == 0 && len(p.Attributes) == 0
-}
-
 // claims are those of an access token. Its subject is the user id, its
 // audience the app id.
 type claims struct {
@@ -183,6 +178,6 @@ func (s *signer) once(signature string, until time.Time) error {
 // randomID returns prefix and 128 random bits.
 func randomID(prefix string) string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails, by its contract
+	rand.Read(b[:]) // never fails
 	return prefix + hex.EncodeToString(b[:])
 }

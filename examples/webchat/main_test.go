@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func fetch(t *testing.T, h http.Handler, method, path string) (*http.Response, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	resp := w.Result()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestPage(t *testing.T) {
+	h, err := newPage("https://gw.example.com:8443/", "webshop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		method, path string
+		status       int
+		contains     string
+	}{
+		{"GET", "/", 200, `<script src="app.js" type="module">`},
+		{"GET", "/app.js", 200, "stayConnected"},
+		{"GET", "/app.css", 200, ":root"},
+		{"GET", "/mqtt.min.js", 200, "var mqtt="},
+		{"GET", "/mqtt.LICENSE.md", 200, "MIT"},
+		{"GET", "/config.json", 200, `{"hook":"https://gw.example.com:8443/hooks/webshop"}`},
+		{"GET", "/main.go", 404, ""},
+		{"GET", "/../main.go", 404, ""},
+		{"POST", "/config.json", 405, ""},
+	}
+	for _, tt := range tests {
+		resp, body := fetch(t, h, tt.method, tt.path)
+		if resp.StatusCode != tt.status || !strings.Contains(body, tt.contains) {
+			t.Errorf("%s %s = %d %.60q, want %d with %q", tt.method, tt.path, resp.StatusCode, body, tt.status, tt.contains)
+		}
+		csp := resp.Header.Get("Content-Security-Policy")
+		if !strings.Contains(csp, "connect-src 'self' https://gw.example.com:8443 wss://gw.example.com:8443;") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", tt.path, csp)
+		}
+	}
+}
+
+// What customers and agents write is shown as text, and the page works under
+// its own policy.
+func TestPageNeedsNoUnsafeCode(t *testing.T) {
+	inline := regexp.MustCompile(`(?i)<script>|<style|\son[a-z]+=|style=|javascript:`)
+	unsafe := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function`)
+	for name, bad := range map[string]*regexp.Regexp{"page/index.html": inline, "page/app.js": unsafe} {
+		b, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := bad.Find(b); found != nil {
+			t.Errorf("%s contains %q", name, found)
+		}
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	for _, tt := range []struct{ gateway, channel, want string }{
+		{"gw.example.com", "webshop", `-gateway "gw.example.com": want a URL such as "http://127.0.0.1:8080"`},
+		{"ftp://gw", "webshop", `-gateway "ftp://gw": want a URL such as "http://127.0.0.1:8080"`},
+		{"http://gw/path", "webshop", `-gateway "http://gw/path": want a URL such as "http://127.0.0.1:8080"`},
+		{"http://gw;default-src", "webshop", `-gateway "http://gw;default-src": want a URL such as "http://127.0.0.1:8080"`},
+		{"http://gw", "../x", `-channel "../x": want the name of a channel`},
+	} {
+		if _, err := newPage(tt.gateway, tt.channel); err == nil || err.Error() != tt.want {
+			t.Errorf("newPage(%q, %q) = %v\nwant %s", tt.gateway, tt.channel, err, tt.want)
+		}
+	}
+}
+
+func TestRunServesUntilContextEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, []string{"-listen", "127.0.0.1:0"}, w, os.Stderr) }()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
+	resp, err := http.Get(address + "/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	if err := run(t.Context(), []string{"-listen", strings.TrimPrefix(address, "http://")}, io.Discard, io.Discard); err == nil || !strings.HasPrefix(err.Error(), "-listen: ") {
+		t.Errorf("busy port: %v, want an error that names -listen", err)
+	}
+	cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("run = %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("run did not end")
+	}
+}

@@ -4,7 +4,7 @@ import "time"
 
 // Timing shortens the waits of a host under test. Zero leaves one as it is.
 type Timing struct {
-	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy time.Duration
+	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather time.Duration
 }
 
 // SetTiming changes the waits. Call it before Open.
@@ -14,7 +14,7 @@ func (h *Host) SetTiming(t Timing) {
 		want time.Duration
 	}{
 		{&h.t.start, t.Start}, {&h.t.ping, t.Ping}, {&h.t.health, t.Health}, {&h.t.shutdown, t.Shutdown},
-		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot}, {&h.t.healthy, t.Healthy},
+		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot}, {&h.t.healthy, t.Healthy}, {&h.t.gather, t.Gather},
 	} {
 		if s.want > 0 {
 			*s.to = s.want

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/host"
@@ -83,6 +86,90 @@ func TestNoProgram(t *testing.T) {
 	p := b.plugin("text")
 	if p.State != host.Failed || !strings.Contains(p.LastError, "exec format error") {
 		t.Errorf("plugin = %s %q, want failed with exec format error", p.State, p.LastError)
+	}
+}
+
+// TestHangingPluginHoldsUpNobody starts a plugin that never says what it is.
+func TestHangingPluginHoldsUpNobody(t *testing.T) {
+	b := start(t, host.Timing{Gather: 10 * time.Millisecond, Boot: 20 * time.Millisecond}, []string{"hang", "echo"}, "echo")
+	b.eventually("the other one is up", func() bool {
+		_, fate := b.call("i-echo", "hello")
+		return fate == core.Answered
+	})
+	if p := b.plugin("hang"); p.State != host.Starting {
+		t.Errorf("hanging plugin = %+v, want starting", p)
+	}
+}
+
+// TestHigherVersionTakesOver has a better file of a running plugin start late.
+func TestHigherVersionTakesOver(t *testing.T) {
+	const late = "late_2.0.0_test.echo"
+	b := start(t, host.Timing{}, []string{"echo", late}, "echo")
+	if p := b.plugin("echo"); p.State != host.Running {
+		t.Fatalf("lower version = %+v, want running while the higher one does not start", p)
+	}
+	got := make(chan core.Fate, 1)
+	b.h.Call("i-echo", core.ConversationID{}, message("slow 500ms"), time.Minute,
+		func(_ *pluginv1.Result, f core.Fate) { got <- f })
+	if err := os.WriteFile(filepath.Join(b.data, "plugins", late, "allowed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("higher version runs", func() bool { return b.plugin(late).State == host.Running })
+	if p := b.plugin("echo"); p.State != host.Standby || p.PID != 0 {
+		t.Errorf("lower version = %+v, want standby", p)
+	}
+	if fate := <-got; fate != core.Answered {
+		t.Errorf("call in hand = %v, want Answered", fate)
+	}
+	a, err := b.h.Webhook(t.Context(), "i-echo", &pluginv1.WebhookRequest{})
+	if err != nil || a.Status != 200 {
+		t.Errorf("webhook = %v, %v, want 200 from the new version", a, err)
+	}
+}
+
+func TestFloodOfLogLines(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"flood"})
+	b.eventually("start", func() bool { return b.log.line("line 0") != "" })
+	b.stop()
+	if b.log.line("too many log lines", "lines=") == "" {
+		t.Error("nothing says that lines were dropped")
+	}
+	if n := strings.Count(b.log.String(), `msg="line `); n > 4000 {
+		t.Errorf("%d of 5000 lines were logged", n)
+	}
+}
+
+// TestBusyFile starts a plugin whose file is still open for writing.
+func TestBusyFile(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f, err := os.OpenFile(filepath.Join(dir, "echo"), os.O_CREATE|os.O_WRONLY, 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(program); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { f.Close() })
+	b := startDir(t, dir, host.Timing{}, nil, "echo")
+	b.eventually("it starts", func() bool {
+		_, fate := b.call("i-echo", "hello")
+		return fate == core.Answered
+	})
+}
+
+func TestSocketFolderIsTooLong(t *testing.T) {
+	h := host.New(host.Config{DataDir: t.TempDir(), SocketDir: "/tmp/" + strings.Repeat("long", 20),
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Core: &fakeCore{}})
+	if err := h.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "at most 64") {
+		t.Errorf("Open = %v, want an error that names the limit", err)
 	}
 }
 
@@ -183,7 +270,11 @@ func TestCrashAnswersTheCaller(t *testing.T) {
 	if _, ups := b.core.seen(); !slices.Equal(ups, []string{"+i-echo", "-i-echo", "+i-echo"}) {
 		t.Errorf("up and down = %v", ups)
 	}
-	if p := b.plugin("echo"); !slices.Contains(p.Log, "panic: asked to") {
+	p := b.plugin("echo")
+	if want := "process ended (exit status 2): panic: asked to"; p.LastError != want {
+		t.Errorf("last error = %q, want %q", p.LastError, want)
+	}
+	if !slices.Contains(p.Log, "panic: asked to") {
 		t.Errorf("last lines = %q, want the panic among them", p.Log)
 	}
 }

@@ -41,6 +41,7 @@ type timing struct {
 	stop     time.Duration // all of Run's end
 	healthy  time.Duration // up so long, the restart waits begin anew
 	boot     time.Duration // of Open
+	gather   time.Duration // plugins that start later do not hold up the others
 	hook     time.Duration // a webhook waits for a live plugin
 }
 
@@ -49,7 +50,7 @@ var defaultTiming = timing{
 	ping: 5 * time.Second, health: 10 * time.Second,
 	sweep: 50 * time.Millisecond, grace: 250 * time.Millisecond,
 	shutdown: 2 * time.Second, term: time.Second, stop: 10 * time.Second,
-	healthy: time.Minute, boot: 10 * time.Second, hook: 4 * time.Second,
+	healthy: time.Minute, boot: 10 * time.Second, gather: 2 * time.Second, hook: 4 * time.Second,
 }
 
 // maxMissed is how many pings or health checks in a row may stay unanswered.
@@ -439,8 +440,10 @@ func (g *generation) disconnect() {
 	g.links.Wait()
 	g.serving.Store(&map[string]uint64{})
 	g.link.close()
-	g.inbox.close()
-	g.calls.Wait()
+	g.h.wg.Go(func() { // a slow store must not hold up the restart
+		g.inbox.close()
+		g.calls.Wait()
+	})
 }
 
 // pin returns the slot's current generation, which then is not taken for

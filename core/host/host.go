@@ -143,14 +143,22 @@ func (h *Host) Open(ctx context.Context) error {
 	for _, f := range files {
 		h.wg.Go(func() { h.identify(h.base, f, starts) })
 	}
-	h.await(ctx, func() bool {
-		return !slices.ContainsFunc(slices.Collect(maps.Values(h.pending)),
-			func(p *pendingFile) bool { return !p.tried })
-	})
+	gather, done := context.WithTimeout(ctx, h.t.gather)
+	h.await(gather, h.settledFiles)
+	done()
 	h.boot()
-	h.await(ctx, func() bool { return h.settledSlots() })
-	h.await(ctx, func() bool { return h.settledInstances() })
+	h.await(ctx, func() bool { return h.settledFiles() && h.settledSlots() && h.settledInstances() })
 	return nil
+}
+
+// settledFiles says that every file has said what it is or has failed once.
+func (h *Host) settledFiles() bool {
+	for _, p := range h.pending {
+		if !p.tried {
+			return false
+		}
+	}
+	return true
 }
 
 // prepare makes the folders.
@@ -372,8 +380,8 @@ func (h *Host) saveManifests() {
 	var all []*pluginv1.Manifest
 	h.mu.Lock()
 	for _, id := range slices.Sorted(maps.Keys(h.slots)) {
-		if g := h.slots[id].gen.Load(); g != nil {
-			all = append(all, g.mf.Manifest)
+		if m := h.slots[id].manifest.Load(); m != nil {
+			all = append(all, m.Manifest)
 		}
 	}
 	h.mu.Unlock()

@@ -138,7 +138,8 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: prometheus.NewRegistry(), Core: b.core,
 	})
-	b.h.SetTiming(host.Timing{Start: time.Minute, Boot: time.Minute, Hook: time.Minute}) // busy machines
+	b.h.SetTiming(host.Timing{Start: time.Minute, Boot: time.Minute, Hook: time.Minute,
+		Gather: time.Minute}) // machines are busy
 	b.h.SetTiming(timing)
 	var want []host.Instance
 	for _, d := range drivers {

@@ -57,8 +57,8 @@ type lineLog struct {
 	dropped func(n int) // counts
 
 	mu      sync.Mutex
-	panicky bool // a stack trace is being written
-	recent  string
+	panicky bool   // a stack trace is being written
+	recent  string // see last
 	second  int64
 	count   int
 	skipped int
@@ -92,7 +92,8 @@ func (l *lineLog) reportSkipped(n int) {
 	l.log.Load().Warn("plugin wrote too many log lines, some were dropped", "lines", n)
 }
 
-// last returns the last line.
+// last returns what may tell why the process ended: the first line of its
+// panic, or else the last line that was not a log record.
 func (l *lineLog) last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,9 +138,11 @@ func (l *lineLog) stderr(line []byte, cut bool) {
 func (l *lineLog) rawLevel(line []byte) slog.Level {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if bytes.HasPrefix(line, []byte(panicPrefix)) || bytes.HasPrefix(line, []byte(fatalPrefix)) {
-		l.panicky = true
+	begins := bytes.HasPrefix(line, []byte(panicPrefix)) || bytes.HasPrefix(line, []byte(fatalPrefix))
+	if begins || !l.panicky {
+		l.recent = clip(string(line), maxTailLine)
 	}
+	l.panicky = l.panicky || begins
 	if l.panicky {
 		return slog.LevelError
 	}
@@ -156,9 +159,6 @@ func (l *lineLog) raw(level slog.Level, line []byte, cut bool, attrs ...slog.Att
 
 func (l *lineLog) emit(level slog.Level, text string, attrs []slog.Attr) {
 	l.tail.add(text)
-	l.mu.Lock()
-	l.recent = clip(text, maxTailLine)
-	l.mu.Unlock()
 	h := l.log.Load().Handler()
 	ctx := context.Background()
 	if !h.Enabled(ctx, level) {

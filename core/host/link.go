@@ -50,14 +50,8 @@ type openFrame struct {
 	done     bool // nobody waits any more; guarded by link.mu
 }
 
-// answer ends the frame. It is called once, without locks. A panic of the
-// caller's function must not take other callers' answers with it.
-func (f *openFrame) answer(log *slog.Logger, p *pluginv1.PluginFrame, fate core.Fate) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("handling a plugin's answer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+// answer ends the frame. It is called once, without locks.
+func (f *openFrame) answer(p *pluginv1.PluginFrame, fate core.Fate) {
 	switch {
 	case f.onResult != nil:
 		r := p.GetResult()
@@ -295,17 +289,30 @@ func (l *link) read() error {
 		ended = l.match(batch, ended[:0])
 		now := time.Now()
 		for i, p := range batch.Frames {
-			switch f := ended[i]; {
-			case f != nil:
-				l.m.trip.Observe(now.Sub(f.started).Seconds())
-				f.answer(l.log, p, core.Answered)
-			case p.ReplyTo != 0:
-				l.m.late.Inc()
-			default:
-				l.notice(p)
-			}
+			l.handle(p, ended[i], now)
 		}
 		clear(ended)
+	}
+}
+
+// handle takes one frame of the plugin; f is what it answers, or nil. A panic
+// must not take the other frames of the batch, or the gateway, with it.
+func (l *link) handle(p *pluginv1.PluginFrame, f *openFrame, now time.Time) {
+	defer l.survive()
+	switch {
+	case f != nil:
+		l.m.trip.Observe(now.Sub(f.started).Seconds())
+		f.answer(p, core.Answered)
+	case p.ReplyTo != 0:
+		l.m.late.Inc()
+	default:
+		l.notice(p)
+	}
+}
+
+func (l *link) survive() {
+	if p := recover(); p != nil {
+		l.log.Error("handling a plugin's frame panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}
 }
 
@@ -375,13 +382,16 @@ func (l *link) close() {
 
 func (l *link) giveUp(frames []*openFrame) {
 	for _, f := range frames {
-		if f.written {
-			l.m.lost.Inc()
-			f.answer(l.log, nil, core.Lost)
-		} else {
-			l.m.notSent.Inc()
-			f.answer(l.log, nil, core.NotSent)
-		}
+		func() {
+			defer l.survive()
+			if f.written {
+				l.m.lost.Inc()
+				f.answer(nil, core.Lost)
+			} else {
+				l.m.notSent.Inc()
+				f.answer(nil, core.NotSent)
+			}
+		}()
 	}
 }
 

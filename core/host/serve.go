@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -15,7 +17,8 @@ const coreTimeout = 30 * time.Second
 
 // accept makes the events of an Inbound frame durable. It runs on the inbox's
 // goroutines.
-func (g *generation) accept(p *pluginv1.PluginFrame) error {
+func (g *generation) accept(p *pluginv1.PluginFrame) (err error) {
+	defer g.recovered(&err)
 	i := g.ownInstance(p.Instance)
 	if i == nil || !i.receiving(g) {
 		return core.Errorf(core.NotFound, "instance %q is not open for this plugin", p.Instance)
@@ -23,6 +26,14 @@ func (g *generation) accept(p *pluginv1.PluginFrame) error {
 	ctx, cancel := context.WithTimeout(context.Background(), coreTimeout)
 	defer cancel()
 	return i.accept(ctx, p.GetInbound().GetEvents())
+}
+
+// recovered makes an error of a panic in code that handles what a plugin sent.
+func (g *generation) recovered(err *error) {
+	if p := recover(); p != nil {
+		g.log.Error("handling a plugin's frame panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = core.Errorf(core.Internal, "panic")
+	}
 }
 
 // accepted answers an Inbound frame and gives its credit back.
@@ -104,9 +115,23 @@ func (g *generation) reply(p *pluginv1.PluginFrame, r *pluginv1.HostReply) {
 }
 
 func (g *generation) serveCall(ctx context.Context, instance string, call *pluginv1.HostCall) *pluginv1.HostReply {
-	c := g.h.cfg.Core
 	r := &pluginv1.HostReply{}
-	var err error
+	err := g.perform(ctx, instance, call, r)
+	if r.Ok = err == nil; r.Ok {
+		return r
+	}
+	r.Conflict = errors.Is(err, store.ErrConflict) || core.CodeOf(err) == core.Conflict
+	r.Message = shown(err)
+	if core.CodeOf(err) == core.Internal && !r.Conflict {
+		g.log.Warn("a plugin's call did not succeed", "instance", instance, "err", err)
+	}
+	return r
+}
+
+func (g *generation) perform(ctx context.Context, instance string, call *pluginv1.HostCall,
+	r *pluginv1.HostReply) (err error) {
+	defer g.recovered(&err)
+	c := g.h.cfg.Core
 	switch op := call.Op.(type) {
 	case *pluginv1.HostCall_StateGet:
 		r.Value, err = c.State(ctx, instance, op.StateGet.Key)
@@ -120,15 +145,7 @@ func (g *generation) serveCall(ctx context.Context, instance string, call *plugi
 	default:
 		err = core.Errorf(core.Invalid, "the gateway does not know this call")
 	}
-	if r.Ok = err == nil; r.Ok {
-		return r
-	}
-	r.Conflict = errors.Is(err, store.ErrConflict) || core.CodeOf(err) == core.Conflict
-	r.Message = shown(err)
-	if core.CodeOf(err) == core.Internal && !r.Conflict {
-		g.log.Warn("a plugin's call did not succeed", "instance", instance, "err", err)
-	}
-	return r
+	return err
 }
 
 // pageOf bounds the number of messages in one reply; the default is 100.

@@ -41,10 +41,11 @@ type offer struct {
 //
 // gen is the one pointer that callers follow.
 type slot struct {
-	h      *Host
-	id     string
-	gen    atomic.Pointer[generation]
-	offers chan *generation // described processes of further files
+	h        *Host
+	id       string
+	gen      atomic.Pointer[generation]
+	manifest atomic.Pointer[manifest] // of the last generation
+	offers   chan *generation         // described processes of further files
 
 	mu       sync.Mutex
 	files    []offer // best first
@@ -154,6 +155,7 @@ func (s *slot) publish(g *generation) {
 	for _, c := range clashes {
 		g.log.Error("driver is offered by two plugins", "driver", c, "kept_by", s.h.owner(c).id)
 	}
+	s.manifest.Store(g.mf)
 	s.h.saveManifests()
 	s.h.stirInstances()
 }

@@ -72,6 +72,19 @@ func servePlugin(name string) {
 		fmt.Fprintf(os.Stderr, "grandchild %d\n", c.Process.Pid)
 	case "clash":
 		p.driver = "echo"
+	case "late": // it starts once somebody allows it
+		p.driver = "echo"
+		if _, err := os.Stat("allowed"); err != nil {
+			os.Exit(1)
+		}
+	case "flood":
+		go func() {
+			for n := range 5000 {
+				fmt.Fprintln(os.Stderr, "line", n)
+			}
+		}()
+	case "sdk":
+		sdkPlugin()
 	}
 	var err error
 	if p.seen, err = os.OpenFile("seen", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {

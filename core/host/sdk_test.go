@@ -1,0 +1,146 @@
+package host_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// sdkPlugin is a plugin made with the SDK.
+func sdkPlugin() {
+	sdk.Main(sdk.Plugin{ID: "test.sdk", Version: "1.0.0", Drivers: []sdk.Driver{
+		sdk.NewChannel("sdk", sdk.Capabilities{ChannelType: "sms"}, openSDK),
+	}})
+}
+
+type sdkSettings struct {
+	Token string `json:"token" jsonschema:"required,minLength=4" jsonschema_extras:"x-secret=true"`
+}
+
+type sdkChannel struct {
+	host  sdk.Host
+	sends chan string
+}
+
+func openSDK(ctx context.Context, s sdkSettings, h sdk.Host) (*sdkChannel, error) {
+	v, err := h.State(ctx, "k") // the host serves calls while it opens
+	if err != nil {
+		return nil, err
+	}
+	h.Log().Info("opened", "state", string(v), "secret_length", len(s.Token))
+	return &sdkChannel{host: h, sends: make(chan string)}, nil
+}
+
+func (c *sdkChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+	if verb, text, _ := strings.Cut(m.Text, " "); verb == "emit" {
+		select {
+		case c.sends <- text:
+		case <-ctx.Done():
+		}
+	}
+	return sdk.Receipt{MessageID: "sdk-" + m.ID}, nil
+}
+
+func (c *sdkChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+	e := sdk.Event{Type: sdk.CustomerMessage, ID: "1", Text: string(r.Body), Customer: sdk.Customer{Address: "c1"}}
+	return sdk.WebhookResponse{Status: 202, Events: []sdk.Event{e}}, nil
+}
+
+func (c *sdkChannel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	for n := 0; ; n++ {
+		select {
+		case text := <-c.sends:
+			e := sdk.Event{Type: sdk.CustomerMessage, ID: fmt.Sprint("l", n), Text: text}
+			if text != "nobody" {
+				e.Customer.Address = "c2"
+			}
+			c.host.Log().Info("emitted", "text", text, "err", fmt.Sprint(emit(ctx, e)))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *sdkChannel) Subprotocols() []string { return []string{"mqtt"} }
+
+func (c *sdkChannel) ServeSocket(_ context.Context, _ *sdk.WebhookRequest, conn net.Conn) error {
+	defer conn.Close()
+	_, err := io.Copy(conn, conn)
+	return err
+}
+
+func startSDK(t testing.TB) *bench {
+	t.Helper()
+	b := start(t, host.Timing{Healthy: time.Nanosecond}, []string{"sdk"})
+	b.h.SetInstances(t.Context(), []host.Instance{{Name: "i-sdk", Driver: "sdk", Revision: 1,
+		Secrets: map[string][]byte{"token": []byte("hunter2")}}})
+	b.eventually("instance is open", func() bool { return b.h.Instances()[0].State == host.Opened })
+	return b
+}
+
+// TestSDKPlugin shows that both halves of the protocol fit.
+func TestSDKPlugin(t *testing.T) {
+	b := startSDK(t)
+	b.eventually("log of the driver", func() bool {
+		return b.log.line("msg=opened", "plugin=test.sdk", "instance=i-sdk", "state=stored", "secret_length=7") != ""
+	})
+	r, fate := b.call("i-sdk", "hello")
+	if fate != core.Answered || r.GetOutcome() != pluginv1.Outcome_OK || r.GetMessageId() != "sdk-m1" {
+		t.Errorf("call = %v, %v, want OK with the driver's id", r, fate)
+	}
+	a, err := b.h.Webhook(t.Context(), "i-sdk", &pluginv1.WebhookRequest{Method: "POST", Body: []byte("hi")})
+	if err != nil || a.Status != 202 {
+		t.Errorf("webhook = %v, %v, want 202", a, err)
+	}
+	b.call("i-sdk", "emit from the listener")
+	b.eventually("durable emit returns", func() bool { return b.log.line("emitted", "listener", "err=<nil>") != "" })
+	if events, _ := b.core.seen(); !slices.Equal(events, []string{"i-sdk c1 hi", "i-sdk c2 from the listener"}) {
+		t.Errorf("events = %q", events)
+	}
+	b.call("i-sdk", "emit nobody")
+	b.eventually("an event of nobody is refused for good", func() bool {
+		return b.log.line("emitted", "text=nobody", "not_accepted") != ""
+	})
+
+	kill9(t, b.plugin("sdk").PID)
+	b.eventually("restart", func() bool { return b.plugin("sdk").Restarts == 1 })
+	if _, err := b.h.Webhook(t.Context(), "i-sdk", &pluginv1.WebhookRequest{Method: "POST"}); err != nil {
+		t.Errorf("webhook after the crash = %v", err)
+	}
+	if took := b.stop(); took > 5*time.Second {
+		t.Errorf("stop took %s", took)
+	}
+	if line := b.log.line("did not drain"); line != "" {
+		t.Error(line)
+	}
+}
+
+func TestSDKSocket(t *testing.T) {
+	b := startSDK(t)
+	if got := b.h.SocketProtocols("i-sdk"); !slices.Equal(got, []string{"mqtt"}) {
+		t.Errorf("SocketProtocols = %q, want mqtt", got)
+	}
+	client, gateway := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- b.h.Socket(context.Background(), "i-sdk", &pluginv1.WebhookRequest{}, "mqtt", gateway) }()
+	text := strings.Repeat("0123456789", 10_000)
+	go io.WriteString(client, text)
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != text {
+		t.Errorf("echo of %d bytes: %v, equal %v", len(text), err, string(got) == text)
+	}
+	client.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Socket = %v, want nil", err)
+	}
+}

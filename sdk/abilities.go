@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// The interfaces below are optional. The gateway finds them by type assertion
-// on the value that open returned (Validator: on the settings). Unless said
-// otherwise the methods are called from many goroutines, never two at a time
-// for one conversation, and return within ctx's deadline.
+// The interfaces below are optional. The gateway finds them by the type that
+// open returns (Validator: by that of the settings). Unless said otherwise the
+// methods are called from many goroutines, never two at a time for one
+// conversation, and return within ctx's deadline. Webhooks and polls belong to
+// no conversation: they run beside its calls.
 
 // WebhookReceiver takes the HTTP requests to /hooks/<instance>/…, raw. It
 // checks signatures on the raw body. The response is written only when every
@@ -142,7 +143,10 @@ type TokenRegistrar interface {
 	Register(ctx context.Context, to Customer, token string) error
 }
 
-// Closer is called once, after the last call, when the instance is closed.
+// Closer is called once, after the last call, when the instance is closed or
+// replaced because its settings changed. The new value is opened before the
+// old one is closed, so that none is missing meanwhile; in a plugin that is
+// Exclusive the old one is closed first. It has five seconds.
 type Closer interface {
 	CloseInstance(ctx context.Context) error
 }

@@ -3,8 +3,10 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -51,10 +53,7 @@ func newDriver[S, C any](name string, channel bool, caps Capabilities,
 		settings: newSettingsType[S](), value: reflect.TypeFor[C](),
 		open: func(ctx context.Context, s any, h Host) (any, error) {
 			v, err := open(ctx, s.(S), h)
-			if err != nil {
-				return nil, err
-			}
-			return v, nil
+			return v, err
 		},
 	}
 	d.abilities = abilitiesOf(d.value, channel)
@@ -99,10 +98,10 @@ func abilitiesOf(t reflect.Type, channel bool) map[string]bool {
 
 // undeclared returns an ability of v that the type of open's result hides.
 func (d *Driver) undeclared(v any) error {
-	for _, a := range abilityTypes {
-		if abilitiesOf(reflect.TypeOf(v), d.channel)[a.name] && !d.abilities[a.name] {
+	for _, name := range slices.Sorted(maps.Keys(abilitiesOf(reflect.TypeOf(v), d.channel))) {
+		if !d.abilities[name] {
 			return fmt.Errorf("driver %s: open returns %v, which hides the ability %q of %T: "+
-				"let it return %T", d.name, d.value, a.name, v, v)
+				"let it return %T", d.name, d.value, name, v, v)
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func TestHiddenAbility(t *testing.T) {
 		t.Errorf("a plain channel: %v", err)
 	}
 	hidden := sdktest.StartError(t, p, "inst", "fake", fakeSettings{})
-	if hidden == nil || !strings.Contains(hidden.Error(), `hides the ability "poll_account" of *sdk_test.fake`) {
+	if hidden == nil || !strings.Contains(hidden.Error(), `hides the ability "listen" of *sdk_test.fake`) {
 		t.Errorf("a hidden ability: %v", hidden)
 	}
 }

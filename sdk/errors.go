@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-// An error of a driver's call says one thing: what should happen next. Any
-// error that is none of these is final, as [Rejected].
+// An error of a driver's call says one thing: what should happen next. The
+// network's own errors may be handed on as they are: without a connection
+// nothing happened, as [Retry]; a connection or deadline that ended later is
+// [Ambiguous]. Any other error that is none of these is final, as [Rejected].
+// A panic is ambiguous.
 var (
 	// ErrWindowClosed: the channel's reply window is closed. Final.
 	ErrWindowClosed = errors.New("reply window closed")

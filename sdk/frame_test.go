@@ -86,7 +86,7 @@ func FuzzFrame(f *testing.F) {
 		if batch.UnmarshalVT(b) != nil {
 			return
 		}
-		l := newLink(s, t.Context())
+		l := newLink(t.Context(), s)
 		defer l.cancel()
 		out := sink{answers: make(chan *pluginv1.PluginFrame, len(batch.Frames))}
 		go func() { _ = l.write(out) }()
@@ -116,7 +116,7 @@ func FuzzFrame(f *testing.F) {
 // BenchmarkFrame is the way of a call through the SDK, without the wire.
 func BenchmarkFrame(b *testing.B) {
 	s := nothingServer(b)
-	l := newLink(s, b.Context())
+	l := newLink(b.Context(), s)
 	defer l.cancel()
 	out := sink{answers: make(chan *pluginv1.PluginFrame, 1024)}
 	go func() { _ = l.write(out) }()

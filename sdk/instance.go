@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,9 @@ func (sl *slot) open(ctx context.Context, spec *pluginv1.InstanceSpec) (*pluginv
 	if old != nil {
 		if err := old.stopReceiving(ctx); err != nil {
 			in.discard()
+			if sl.active {
+				old.startReceiving() // as soon as it has ended after all
+			}
 			return refused("the listener with the old settings does not end: %v", err), nil
 		}
 	}
@@ -149,8 +153,9 @@ type instance struct {
 	pins   pins // calls under way
 
 	mu      sync.Mutex
-	recv    *receiver
-	trouble string // of the listener, "" if it is well
+	recv    *receiver // while it may receive
+	before  *receiver // the one that was stopped last
+	trouble string    // of the listener, "" if it is well
 }
 
 // openInstance opens a value. If that fails the instance is nil and the state
@@ -179,6 +184,9 @@ func (s *server) openInstance(ctx context.Context, spec *pluginv1.InstanceSpec) 
 		st.Retry = r.Outcome == pluginv1.Outcome_RETRY || r.Outcome == pluginv1.Outcome_THROTTLED ||
 			r.Outcome == pluginv1.Outcome_AMBIGUOUS || r.Outcome == pluginv1.Outcome_AUTH_REFRESH
 		return nil, st
+	}
+	if v := reflect.ValueOf(in.value); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, refused("driver %s: open returned nil", d.name)
 	}
 	if err := d.undeclared(in.value); err != nil {
 		in.discard()

@@ -47,7 +47,7 @@ type link struct {
 	deafen  context.CancelFunc
 }
 
-func newLink(s *server, ctx context.Context) *link {
+func newLink(ctx context.Context, s *server) *link {
 	l := &link{
 		s:       s,
 		out:     make(chan *pluginv1.PluginFrame, 4*maxBatchFrames),
@@ -65,7 +65,7 @@ func newLink(s *server, ctx context.Context) *link {
 // Exchange implements pluginv1.LinkServer. When the gateway half-closes the
 // stream, what is in hand is still answered.
 func (s *server) Exchange(stream pluginv1.Link_ExchangeServer) error {
-	l := newLink(s, stream.Context())
+	l := newLink(stream.Context(), s)
 	defer l.cancel()
 	s.attach(l)
 	written := make(chan error, 1)

@@ -84,11 +84,7 @@ func (l *lines) String() string {
 func startChild(t *testing.T) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0]), stderr: new(lines), exit: make(chan error, 1)}
-	dir, err := os.MkdirTemp("/tmp", "sdk") // a short path, for the socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
 	c.cmd.Env = []string{
 		"SDK_TEST_PLUGIN=1", pluginv1.MagicCookieKey + "=" + pluginv1.MagicCookieValue,
 		"PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + dir, "TMPDIR=" + dir,

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -22,7 +23,8 @@ type receiver struct {
 	ctx    context.Context // of Listen and of sockets
 	cancel context.CancelFunc
 	ended  gauge         // listener and sockets
-	hard   chan struct{} // closed when what is under way is given up
+	hard   chan struct{} // closed by giveUp
+	giveUp func()        // ends what still waits for the gateway
 }
 
 // startReceiving starts the listener. It does nothing if it runs.
@@ -32,13 +34,18 @@ func (in *instance) startReceiving() {
 	if in.recv != nil {
 		return
 	}
+	before := in.before
 	r := &receiver{hard: make(chan struct{})}
+	r.giveUp = sync.OnceFunc(func() { close(r.hard) })
 	r.ctx, r.cancel = context.WithCancel(in.s.ctx)
 	in.recv = r
 	if l, ok := in.value.(Listener); ok {
 		r.ended.add(1)
 		in.s.background.run(func() {
 			defer r.ended.add(-1)
+			if before != nil { // it may have outlived a drain
+				_ = before.ended.wait(in.s.ctx)
+			}
 			in.listen(r, l)
 		})
 	}
@@ -48,16 +55,17 @@ func (in *instance) startReceiving() {
 // What has been sent to the gateway may still be acknowledged meanwhile.
 func (in *instance) stopReceiving(ctx context.Context) error {
 	in.mu.Lock()
-	r := in.recv
-	in.recv = nil
+	if in.recv != nil {
+		in.recv, in.before = nil, in.recv
+	}
+	r := in.before
 	in.mu.Unlock()
 	if r == nil {
 		return nil
 	}
 	r.cancel()
-	err := r.ended.wait(ctx)
-	close(r.hard)
-	return err
+	defer r.giveUp()
+	return r.ended.wait(ctx)
 }
 
 // receiving registers one socket, or returns nil if the instance may not receive.

@@ -49,10 +49,10 @@ func (in *instance) serveSocket(stream pluginv1.Link_SocketServer, u SocketUpgra
 	defer context.AfterFunc(r.ctx, cancel)()
 
 	near, far := net.Pipe()
-	defer near.Close()
+	defer func() { _ = near.Close() }()
 	in.s.background.run(func() { // ends when this call has returned
-		defer near.Close()
 		fromStream(stream, near)
+		_ = near.Close()
 	})
 	sent := make(chan error, 1)
 	in.s.background.run(func() { sent <- toStream(near, stream) })
@@ -66,11 +66,8 @@ func (in *instance) serveSocket(stream pluginv1.Link_SocketServer, u SocketUpgra
 	if err != nil && ctx.Err() == nil {
 		in.host.log.Debug("socket ended with an error", "err", err)
 	}
-	far.Close()
-	if err := <-sent; err != nil {
-		return err
-	}
-	return nil
+	_ = far.Close()
+	return <-sent
 }
 
 // fromStream writes what the client sends into w until it closes.

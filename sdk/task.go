@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -107,11 +108,7 @@ func (in *instance) guard(what string, f func() error) (err error) {
 	return err
 }
 
-type panicError struct{}
-
-func (panicError) Error() string { return "the driver panicked; see the log" }
-
-var errPanic error = panicError{}
+var errPanic = errors.New("the driver panicked; see the log")
 
 // resultFrame is a frame with its result, in one piece of memory.
 type resultFrame struct {
@@ -138,10 +135,10 @@ func (t *task) call(c *pluginv1.Call) {
 }
 
 func settle(r *pluginv1.Result, err error) {
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		r.Outcome, r.Code = pluginv1.Outcome_OK, ""
-	case errPanic:
+	case errors.Is(err, errPanic):
 		r.Outcome, r.Code, r.Detail = pluginv1.Outcome_AMBIGUOUS, "panic", err.Error()
 	default:
 		r.Code = ""
@@ -208,7 +205,7 @@ func (t *task) webhook(w *pluginv1.WebhookRequest) {
 }
 
 func webhookFailed(a *pluginv1.WebhookAnswer, err error) {
-	if err == errPanic {
+	if errors.Is(err, errPanic) {
 		return // as prepared
 	}
 	var r pluginv1.Result

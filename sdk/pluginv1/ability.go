@@ -1,3 +1,5 @@
+// Package pluginv1 is the wire between the gateway and its plugins, version 1.
+// Authors of plugins use package sdk instead.
 package pluginv1
 
 // The names in Driver.abilities. A host does not use what it does not know.

@@ -711,7 +711,7 @@ type Driver struct {
 	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`                                           // the first label in gateway.hcl
 	SettingsSchema string                 `protobuf:"bytes,3,opt,name=settings_schema,json=settingsSchema,proto3" json:"settings_schema,omitempty"` // JSON Schema 2020-12; "x-secret": true marks secrets
 	Capabilities   *Capabilities          `protobuf:"bytes,4,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
-	Abilities      []string               `protobuf:"bytes,5,rep,name=abilities,proto3" json:"abilities,omitempty"` // names of the optional abilities the driver has, such as "webhook"
+	Abilities      []string               `protobuf:"bytes,5,rep,name=abilities,proto3" json:"abilities,omitempty"` // what it can do beyond its kind, such as "webhook"; see ability.go
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2151,7 +2151,7 @@ type Call struct {
 	Message       *Message               `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
 	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	On            bool                   `protobuf:"varint,9,opt,name=on,proto3" json:"on,omitempty"`
-	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"`
+	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: where to; REGISTER: the token
 	EventName     string                 `protobuf:"bytes,11,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,12,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	MessageId     string                 `protobuf:"bytes,13,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // RECEIPT: the agent's message

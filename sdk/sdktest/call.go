@@ -208,7 +208,7 @@ func (g *Gateway) Dial(ctx context.Context, r *sdk.WebhookRequest, subprotocol s
 	near, far := net.Pipe()
 	go func() {
 		defer cancel()
-		defer near.Close()
+		defer func() { _ = near.Close() }()
 		for {
 			c, err := stream.Recv()
 			if err != nil || c.Close {

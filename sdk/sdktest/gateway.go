@@ -95,7 +95,7 @@ func start(t testing.TB, p sdk.Plugin, instance, driver string) *Gateway {
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
 		}
-		conn.Close()
+		_ = conn.Close()
 	})
 	stream, err := g.link.Exchange(ctx)
 	if err != nil {

@@ -43,7 +43,7 @@ func (s *suite) describe(t *testing.T) {
 	if err != nil {
 		return
 	}
-	if err := sch.Validate(asTree(t, s.Config.Settings)); err != nil {
+	if err := sch.Validate(asTree(t, s.Settings)); err != nil {
 		t.Errorf("the settings that should work do not fit the schema: %v", err)
 	}
 }
@@ -100,7 +100,7 @@ func (s *suite) settings(t *testing.T) {
 	for _, raw := range []string{"[]", "null", "7", `"x"`, "{", "{} {}", "\xff"} {
 		refuse(fmt.Sprintf("settings %q", raw), []byte(raw))
 	}
-	tree, ok := asTree(t, s.Config.Settings).(map[string]any)
+	tree, ok := asTree(t, s.Settings).(map[string]any)
 	if !ok {
 		t.Fatal("the settings that should work are no JSON object")
 	}
@@ -109,7 +109,7 @@ func (s *suite) settings(t *testing.T) {
 	if len(state.Problems) == 0 || state.Problems[0].Pointer != "/surely_unknown" {
 		t.Errorf("problems = %v, want one at /surely_unknown", state.Problems)
 	}
-	if state, err := g.open(t.Context(), s.Config.Settings); err != nil || !state.Ok {
+	if state, err := g.open(t.Context(), s.Settings); err != nil || !state.Ok {
 		t.Errorf("settings that should work: %v %v", state, err)
 	}
 }
@@ -118,7 +118,7 @@ func (s *suite) settings(t *testing.T) {
 func (s *suite) secrets(t *testing.T) {
 	g := s.start(t)
 	ask(t, g, s.message(g, 0, "m1", "a text that is nobody's business"))
-	_, secrets, err := g.split(s.Config.Settings)
+	_, secrets, err := g.split(s.Settings)
 	if err != nil {
 		t.Fatal(err)
 	}

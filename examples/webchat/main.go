@@ -60,7 +60,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
-	fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
+	if _, err := fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr()); err != nil {
+		_ = l.Close()
+		return err
+	}
 	return serve(ctx, l, handler)
 }
 

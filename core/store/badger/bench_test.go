@@ -1,7 +1,6 @@
 package badger_test
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"sync"
@@ -55,23 +54,12 @@ func benchOpen(b *testing.B) *badger.Store {
 
 func benchCommit(b *testing.B, callers int) {
 	s := benchOpen(b)
-	ctx, cancel := context.WithCancel(b.Context())
-	shards := make([]store.Shard, store.Shards)
-	var ready, served sync.WaitGroup
-	ready.Add(store.Shards)
-	served.Go(func() {
-		_ = s.Serve(ctx, func(ctx context.Context, sh store.Shard) error {
-			shards[sh.ID()] = sh
-			ready.Done()
-			<-ctx.Done()
-			return nil
-		})
-	})
-	ready.Wait()
+	shards, unserve := serve(b, s)
+	defer unserve()
 	doc, entry, out := random(1024), random(400), random(300)
 	inParallel(b, callers, func(caller int) func() error {
 		id := core.NewConversationID("bench", fmt.Sprint(caller))
-		sh := shards[(int(id[0])<<8|int(id[1]))%store.Shards]
+		sh := shards[shardOf(id)]
 		var n uint64
 		return func() error {
 			n++
@@ -83,12 +71,10 @@ func benchCommit(b *testing.B, callers int) {
 				History: []store.Entry{{N: n, Body: entry}},
 			}
 			_, _ = rand.Read(c.ID[:])
-			_, err := sh.Commit(ctx, &c)
+			_, err := sh.Commit(b.Context(), &c)
 			return err
 		}
 	})
-	cancel()
-	served.Wait()
 }
 
 // inParallel spreads b.N calls over callers.

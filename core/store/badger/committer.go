@@ -29,6 +29,7 @@ type committer struct {
 	ring   keptRing
 	entry  bdb.Entry // of the head
 	mailed []store.Ref
+	lost   uint64 // groups that were missing at Open
 }
 
 // run commits groups until the queue ends.

@@ -3,3 +3,13 @@ package badger
 // OpenFault is Open with a function whose error fails a commit as a failed
 // sync would.
 func OpenFault(o Options, fault func() error) (*Store, error) { return open(o, fault) }
+
+// Waiting returns how many requests wait for the committer.
+func Waiting(s *Store) (n int) {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	for _, g := range s.queue.groups {
+		n += len(g.requests)
+	}
+	return n
+}

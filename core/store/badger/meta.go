@@ -27,6 +27,8 @@ func (s *Store) openMeta(c *committer) error {
 	return s.openKey(c, v)
 }
 
+// openFormat writes also after a loss that was accepted, so that the log is
+// whole again from there on.
 func (s *Store) openFormat(c *committer, v *view) error {
 	b, err := v.get(metaFormat)
 	if err != nil {
@@ -39,7 +41,7 @@ func (s *Store) openFormat(c *committer, v *view) error {
 	if len(b) > 0 && int(b[0]) < oldestFormat {
 		return fmt.Errorf("format %d is too old, this gateway reads from %d; upgrade in steps", b[0], oldestFormat)
 	}
-	if len(b) > 0 && b[0] == state.Format {
+	if len(b) > 0 && b[0] == state.Format && c.lost == 0 {
 		return nil
 	}
 	return c.alone(metaFormat, []byte{state.Format})

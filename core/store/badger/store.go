@@ -98,39 +98,45 @@ var _ store.Store = (*Store)(nil)
 // those of a store of another key or a newer format.
 func Open(o Options) (*Store, error) { return open(o, nil) }
 
-func open(o Options, fault func() error) (s *Store, err error) {
+func open(o Options, fault func() error) (*Store, error) {
 	o.defaults()
-	s = &Store{opt: o, log: o.Log, queue: newQueue(), fault: fault,
+	s := &Store{opt: o, log: o.Log, queue: newQueue(), fault: fault,
 		failed: make(chan struct{}), closing: make(chan struct{})}
-	s.space = newSpace(&o)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.release())
-			s = nil
-		}
-	}()
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	return s, nil
+}
+
+// start acquires the directory, the database and what is in it, then runs.
+func (s *Store) start() (err error) {
+	o := &s.opt
+	s.space = newSpace(o)
 	if !o.InMemory {
 		if err := s.openDir(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if s.db, err = bdb.OpenManaged(o.badger()); err != nil {
-		return nil, fmt.Errorf("store %s: %w: %w", o.Dir, store.ErrBroken, err)
+		return fmt.Errorf("store %s: %w: %w", o.Dir, store.ErrBroken, err)
 	}
 	if s.metrics, err = newMetrics(o.Metrics, s.space); err != nil {
-		return nil, err
+		return err
 	}
 	c := &committer{s: s, ring: keptRing{keep: 2 * memTables * memTable}}
 	if err := s.openHead(c); err != nil {
-		return nil, fmt.Errorf("store %s: %w", o.Dir, err)
+		return fmt.Errorf("store %s: %w", o.Dir, err)
 	}
 	if err := s.openMeta(c); err != nil {
-		return nil, fmt.Errorf("store %s: %w", o.Dir, err)
+		return fmt.Errorf("store %s: %w", o.Dir, err)
 	}
 	s.feeds.seq = c.head.Seq
 	s.running.Go(c.run)
 	s.running.Go(func() { s.space.watch(s.closing) })
-	return s, nil
+	if !o.InMemory {
+		s.running.Go(s.scrub)
+	}
+	return nil
 }
 
 func (o *Options) defaults() {
@@ -162,7 +168,7 @@ func (o *Options) defaults() {
 
 // badger are the options of the database. Values stay far below
 // ValueThreshold, so none goes to the value log, whose sync errors Badger
-// swallows. Blocks have checksums that are only looked at if asked for.
+// swallows.
 func (o *Options) badger() bdb.Options {
 	dir := filepath.Join(o.Dir, "db")
 	if o.InMemory {
@@ -179,7 +185,6 @@ func (o *Options) badger() bdb.Options {
 		WithValueThreshold(1 << 20).
 		WithBlockCacheSize(32 << 20).
 		WithCompression(options.None).
-		WithChecksumVerificationMode(options.OnBlockRead).
 		WithNumCompactors(2).
 		WithMetricsEnabled(false).
 		WithLogger(badgerLog{o.Log})
@@ -241,11 +246,12 @@ func (s *Store) openHead(c *committer) error {
 		return fmt.Errorf("%w: %d commits missing: the log ends at %d, the head marker says %d; restore a backup",
 			store.ErrBroken, missing, c.head.Group, marked)
 	}
+	c.lost = missing
 	if missing > 0 {
 		s.log.Error("store opened in spite of lost commits", "missing", missing)
 		c.head.Group = max(c.head.Group, marked)
 		c.head.Kept = c.head.Group
-		c.head.Seq += missing << 10 // never a place again that was given out
+		c.head.Seq += missing * maxGroupBytes / perWrite // beyond all that was given out
 	}
 	c.ring.kept = c.head.Kept
 	s.visible.Store(c.head.Group)

@@ -15,15 +15,15 @@ import (
 )
 
 var commitTests = []subtest{
-	{"a document that never was is not found", loadMissing},
-	{"a commit changes every part", commitAll},
-	{"a conflict leaves nothing", conflictLeavesNothing},
-	{"a duplicate event leaves nothing", freshLeavesNothing},
-	{"fresh and appended events know each other", freshAndAppended},
-	{"the same commit twice is applied once", commitTwice},
-	{"a commit without a document keeps it", commitNoDoc},
-	{"of concurrent commits one wins", commitRace},
-	{"what is too large is refused as a whole", tooLarge},
+	{name: "a document that never was is not found", run: loadMissing},
+	{name: "a commit changes every part", run: commitAll},
+	{name: "a conflict leaves nothing", run: conflictLeavesNothing},
+	{name: "a duplicate event leaves nothing", run: freshLeavesNothing},
+	{name: "fresh and appended events know each other", run: freshAndAppended},
+	{name: "the same commit twice is applied once", run: commitTwice},
+	{name: "a commit without a document keeps it", run: commitNoDoc},
+	{name: "of concurrent commits one wins", run: commitRace},
+	{name: "what is too large is refused as a whole", run: tooLarge},
 }
 
 func loadMissing(f *fixture) {

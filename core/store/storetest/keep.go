@@ -12,13 +12,13 @@ import (
 )
 
 var keepTests = []subtest{
-	{"a ref is bound to one conversation", bind},
-	{"of concurrent binds one wins", bindRace},
-	{"state of an instance is compared and set", instanceState},
-	{"secrets are kept", secrets},
-	{"blobs are kept, large ones too", blobs},
-	{"quarantine without a conversation", quarantine},
-	{"names with any bytes do not meet", hostileNames},
+	{name: "a ref is bound to one conversation", run: bind},
+	{name: "of concurrent binds one wins", run: bindRace},
+	{name: "state of an instance is compared and set", run: instanceState},
+	{name: "secrets are kept", run: secrets},
+	{name: "blobs are kept, large ones too", run: blobs},
+	{name: "quarantine without a conversation", run: quarantine},
+	{name: "names with any bytes do not meet", run: hostileNames},
 }
 
 func bind(f *fixture) {

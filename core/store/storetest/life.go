@@ -16,16 +16,16 @@ import (
 )
 
 var lifeTests = []subtest{
-	{"serve gives every shard to an owner of its own", serveAll},
-	{"serve returns the first error of an owner", serveError},
-	{"a restart keeps everything", reopenAll},
-	{"export, import, export are the same", exportImport},
-	{"an import of garbage is refused", importGarbage},
-	{"an ended context changes nothing and is told", cancelled},
-	{"close during load answers every call", closeUnderLoad},
-	{"a closed store says so", closed},
-	{"a full disk refuses what is new and nothing else", diskFull},
-	{"a failed sync ends the store", broken},
+	{name: "serve gives every shard to an owner of its own", run: serveAll},
+	{name: "serve returns the first error of an owner", run: serveError},
+	{name: "a restart keeps everything", run: reopenAll},
+	{name: "export, import, export are the same", run: exportImport},
+	{name: "an import of garbage is refused", run: importGarbage},
+	{name: "an ended context changes nothing and is told", run: cancelled},
+	{name: "close during load answers every call", run: closeUnderLoad},
+	{name: "a closed store says so", run: closed},
+	{name: "a full disk refuses what is new and nothing else", run: diskFull},
+	{name: "a failed sync ends the store", run: broken, ends: true},
 }
 
 func serveAll(f *fixture) {

@@ -13,8 +13,8 @@ import (
 )
 
 var modelTests = []subtest{
-	{"a conversation is a linearizable register", linearizable},
-	{"random operations agree with a model", agreesWithModel},
+	{name: "a conversation is a linearizable register", run: linearizable},
+	{name: "random operations agree with a model", run: agreesWithModel},
 }
 
 // regIn is a call on the register of a conversation: Load, or Commit of a

@@ -15,14 +15,14 @@ import (
 )
 
 var mailTests = []subtest{
-	{"append keeps the order of a call", appendOrder},
-	{"concurrent appends are stored once, in each caller's order", appendConcurrently},
-	{"a duplicate is not stored", appendDuplicate},
-	{"a duplicate is forgotten after its time", dedupExpires},
-	{"mail is read after a place, up to a limit", mailPages},
-	{"a feed yields the backlog, a mark, then new mail", feedBacklog},
-	{"a feed has no gap while mail arrives", feedNoGap},
-	{"a feed ends with its context", feedEnds},
+	{name: "append keeps the order of a call", run: appendOrder},
+	{name: "concurrent appends are stored once, in each caller's order", run: appendConcurrently},
+	{name: "a duplicate is not stored", run: appendDuplicate},
+	{name: "a duplicate is forgotten after its time", run: dedupExpires},
+	{name: "mail is read after a place, up to a limit", run: mailPages},
+	{name: "a feed yields the backlog, a mark, then new mail", run: feedBacklog},
+	{name: "a feed has no gap while mail arrives", run: feedNoGap},
+	{name: "a feed ends with its context", run: feedEnds},
 }
 
 func appendOrder(f *fixture) {

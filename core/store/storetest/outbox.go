@@ -11,12 +11,12 @@ import (
 )
 
 var outboxTests = []subtest{
-	{"lanes are kept apart and in order", laneOrder},
-	{"a command is replaced and ended", outReplace},
-	{"pending commands survive a restart in order", pendingResume},
-	{"one timer is set, replaced and cancelled", timerOps},
-	{"timers survive a restart", timersResume},
-	{"sent messages are kept until their receipt or their end", keptMessages},
+	{name: "lanes are kept apart and in order", run: laneOrder},
+	{name: "a command is replaced and ended", run: outReplace},
+	{name: "pending commands survive a restart in order", run: pendingResume},
+	{name: "one timer is set, replaced and cancelled", run: timerOps},
+	{name: "timers survive a restart", run: timersResume},
+	{name: "sent messages are kept until their receipt or their end", run: keptMessages},
 }
 
 func command(c core.ConversationID, n uint64) core.CommandID {

@@ -12,14 +12,14 @@ import (
 )
 
 var readerTests = []subtest{
-	{"history is paged, newest first", historyPages},
-	{"history entries end when they expire or are retired", historyEnds},
-	{"conversations are listed, last changed first", listOrder},
-	{"lists are filtered", listFilter},
-	{"list cursors are stable under writes", listCursor},
-	{"a chat ref that changed is found by the new one only", listRefChange},
-	{"dead letters are listed, replayed and deleted", deadReplay},
-	{"a cursor from elsewhere is refused", badCursor},
+	{name: "history is paged, newest first", run: historyPages},
+	{name: "history entries end when they expire or are retired", run: historyEnds},
+	{name: "conversations are listed, last changed first", run: listOrder},
+	{name: "lists are filtered", run: listFilter},
+	{name: "list cursors are stable under writes", run: listCursor},
+	{name: "a chat ref that changed is found by the new one only", run: listRefChange},
+	{name: "dead letters are listed, replayed and deleted", run: deadReplay},
+	{name: "a cursor from elsewhere is refused", run: badCursor},
 }
 
 // pages reads all pages of a list and returns the items, and how many pages

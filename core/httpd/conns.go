@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -115,7 +116,7 @@ type conn struct {
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.eof = c.eof || err == io.EOF
+	c.eof = c.eof || errors.Is(err, io.EOF)
 	return n, err
 }
 

@@ -29,7 +29,7 @@ func checkHead(h *fasthttp.RequestHeader, maxFields int) error {
 	case !h.IsHTTP11() && !bytes.Equal(h.Protocol(), http10):
 		return core.Errorf(core.Invalid, "this version of HTTP is not spoken here")
 	case fields > maxFields:
-		return core.Errorf(tooManyHead, "more than %d header fields", maxFields)
+		return core.Errorf(headTooLarge, "more than %d header fields", maxFields)
 	case len(h.RequestURI()) == 0 || h.RequestURI()[0] != '/':
 		return core.Errorf(core.Invalid, "the request's target is not a path")
 	}

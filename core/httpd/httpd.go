@@ -1,16 +1,24 @@
 // Package httpd serves HTTP: the public hooks that platforms and browsers call,
 // and the admin API. It alone knows fasthttp.
+//
+// Requests are taken only if they can be read in one way, whole, and within
+// limits; bodies with a Content-Encoding are refused (415). Every error is
+//
+//	{"error":{"code":"not_found","message":"no channel \"webshop\""}}
+//
+// and the response to each request that could be read has an X-Request-Id, by
+// which the log names it.
 package httpd
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
 	"strconv"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -20,11 +28,11 @@ import (
 
 // Codes that only HTTP knows.
 const (
-	forbidden   core.Code = "forbidden"   // another site's page asks
-	unsupported core.Code = "unsupported" // a content type or encoding we do not read
-	tooManyHead core.Code = "headers"     // the request's head is over its limit
-	tooSlow     core.Code = "timeout"     // the request did not arrive in time
-	badMethod   core.Code = "method"      // the path exists, the method does not
+	forbidden    core.Code = "forbidden"          // another site's page asks
+	unsupported  core.Code = "unsupported"        // a content type or encoding we do not read
+	headTooLarge core.Code = "headers_too_large"  // the request's head is over its limit
+	tooSlow      core.Code = "timeout"            // the request did not arrive in time
+	badMethod    core.Code = "method_not_allowed" // the path exists, the method does not
 )
 
 var status = map[core.Code]int{
@@ -37,7 +45,7 @@ var status = map[core.Code]int{
 	core.Internal:     fasthttp.StatusInternalServerError,
 	forbidden:         fasthttp.StatusForbidden,
 	unsupported:       fasthttp.StatusUnsupportedMediaType,
-	tooManyHead:       fasthttp.StatusRequestHeaderFieldsTooLarge,
+	headTooLarge:      fasthttp.StatusRequestHeaderFieldsTooLarge,
 	tooSlow:           fasthttp.StatusRequestTimeout,
 	badMethod:         fasthttp.StatusMethodNotAllowed,
 }
@@ -129,7 +137,7 @@ func wireError(m *metrics) func(*fasthttp.RequestCtx, error) {
 
 func wireCause(err error) *core.Error {
 	if small, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
-		return &core.Error{Code: tooManyHead, Message: "the request's URL and headers are too large", Err: small}
+		return &core.Error{Code: headTooLarge, Message: "the request's URL and headers are too large", Err: small}
 	}
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		return &core.Error{Code: tooSlow, Message: "the request did not arrive in time", Err: err}
@@ -152,73 +160,12 @@ func (l wireLog) Printf(format string, args ...any) {
 	if !l.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	l.log.DebugContext(ctx, "connection problem", "detail", cut(format, args))
+	l.log.DebugContext(ctx, "connection problem", "detail", clip(fmt.Sprintf(format, args...)))
 }
 
-// newServer returns a server with the limits that both listeners share. Bodies
-// are streams: they cost memory only as they arrive.
-func newServer(log *slog.Logger, m *metrics, l Limits, h fasthttp.RequestHandler) *fasthttp.Server {
-	return &fasthttp.Server{
-		Handler:                      h,
-		ErrorHandler:                 wireError(m),
-		Logger:                       wireLog{log},
-		SecureErrorLogMessage:        true,
-		Concurrency:                  l.Conns,
-		ReadBufferSize:               l.Header,
-		MaxRequestBodySize:           l.Body,
-		ReadTimeout:                  l.Read,
-		WriteTimeout:                 l.Write,
-		IdleTimeout:                  l.Idle,
-		StreamRequestBody:            true,
-		DisablePreParseMultipartForm: true,
-		NoDefaultServerHeader:        true,
-		NoDefaultContentType:         true,
-		CloseOnShutdown:              true,
-		KeepHijackedConns:            true, // sockets close their connections; they are not reused
+func clip(s string) string {
+	if len(s) > maxWireLog {
+		s = s[:maxWireLog] + "…"
 	}
-}
-
-// Limits bound what clients can make the gateway hold. Zero fields take the
-// defaults.
-type Limits struct {
-	Body         int           // bytes of one body; default 1 MiB
-	Bodies       int64         // bytes of all bodies in hand; default 256 MiB
-	Header       int           // bytes of request line and headers, also the read buffer of a connection; default 8 KiB
-	Headers      int           // fields; default 100
-	Conns        int           // open connections; default 16384
-	ConnsPerAddr int           // open connections of one IPv4 address or IPv6 /64, trusted proxies excepted; default 1000
-	InFlight     int           // requests in hand; default 4096
-	Sockets      int           // open WebSockets; default 8192
-	SocketFrame  int64         // bytes of one WebSocket message; default 256 KiB
-	SocketPing   time.Duration // between keepalive pings, two without an answer end the socket; default 30 s
-	Read         time.Duration // for head and body of one request to arrive; default 5 s
-	Write        time.Duration // for a response to leave; default 5 s
-	Idle         time.Duration // between requests; default 60 s
-	Request      time.Duration // for a request to be handled; default 10 s
-	Drain        time.Duration // for the requests in hand when the server stops; default 4 s
-}
-
-func (l Limits) withDefaults() Limits {
-	setDefault(&l.Body, 1<<20)
-	setDefault(&l.Bodies, 256<<20)
-	setDefault(&l.Header, 8<<10)
-	setDefault(&l.Headers, 100)
-	setDefault(&l.Conns, 16<<10)
-	setDefault(&l.ConnsPerAddr, 1000)
-	setDefault(&l.InFlight, 4096)
-	setDefault(&l.Sockets, 8192)
-	setDefault(&l.SocketFrame, 256<<10)
-	setDefault(&l.SocketPing, 30*time.Second)
-	setDefault(&l.Read, 5*time.Second)
-	setDefault(&l.Write, 5*time.Second)
-	setDefault(&l.Idle, time.Minute)
-	setDefault(&l.Request, 10*time.Second)
-	setDefault(&l.Drain, 4*time.Second)
-	return l
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, d T) {
-	if *v <= 0 {
-		*v = d
-	}
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -134,6 +135,7 @@ func schemas(t *testing.T) func(t *testing.T, method, path string, got reply) {
 	if err := c.AddResource("openapi.json", doc); err != nil {
 		t.Fatal(err)
 	}
+	var compiling sync.Mutex
 	return func(t *testing.T, method, path string, got reply) {
 		t.Helper()
 		ref := "#/components/schemas/Error"
@@ -147,7 +149,9 @@ func schemas(t *testing.T) func(t *testing.T, method, path string, got reply) {
 				return // no JSON of ours
 			}
 		}
+		compiling.Lock()
 		schema, err := c.Compile("openapi.json" + ref)
+		compiling.Unlock()
 		if err != nil {
 			t.Fatal(err)
 		}

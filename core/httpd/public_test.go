@@ -3,16 +3,23 @@ package httpd_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp/fasthttputil"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/httpd"
@@ -85,6 +92,7 @@ func TestPublicErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			h := &hooks{webhook: func(context.Context, *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) { return nil, tt.err }}
 			p := startPublic(t, httpd.PublicOptions{Hooks: h})
 			got := do(t, client(t), request(t, "POST", "http://"+p.addr+"/hooks/shop", "x"))
@@ -150,6 +158,7 @@ func TestRemoteAddressAndURL(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			h := &hooks{}
 			p := startPublic(t, httpd.PublicOptions{Hooks: h, TrustedProxies: tt.trusted})
 			req := request(t, "GET", "http://"+p.addr+"/hooks/shop", "", "X-Forwarded-For", tt.forwarded, "X-Forwarded-Proto", tt.proto)
@@ -159,6 +168,41 @@ func TestRemoteAddressAndURL(t *testing.T) {
 				t.Errorf("got %s %s, want %s %s", r.RemoteAddr, r.Url, tt.addr, want)
 			}
 		})
+	}
+}
+
+func TestTLSListener(t *testing.T) {
+	srv := httptest.NewTLSServer(nil) // for its certificate
+	defer srv.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hooks{}
+	p := httpd.NewPublic(httpd.PublicOptions{Hooks: h, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	serve(t, tls.NewListener(ln, &tls.Config{Certificates: srv.TLS.Certificates}), p.Serve)
+	url := "https://" + ln.Addr().String() + "/hooks/shop"
+	if got := do(t, srv.Client(), request(t, "POST", url, "x")); got.StatusCode != 200 {
+		t.Fatalf("status %d, want 200", got.StatusCode)
+	}
+	srv.Client().CloseIdleConnections()
+	if r := h.requests()[0]; r.Url != url || r.RemoteAddr != "127.0.0.1" {
+		t.Errorf("driver saw %s from %s, want %s", r.Url, r.RemoteAddr, url)
+	}
+}
+
+func TestInMemoryListener(t *testing.T) {
+	ln := fasthttputil.NewInmemoryListener()
+	h := &hooks{}
+	p := httpd.NewPublic(httpd.PublicOptions{Hooks: h, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	serve(t, ln, p.Serve)
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ln.Dial() }}
+	t.Cleanup(tr.CloseIdleConnections)
+	if got := do(t, &http.Client{Transport: tr}, request(t, "POST", "http://gw/hooks/shop", "x")); got.StatusCode != 200 {
+		t.Fatalf("status %d, want 200", got.StatusCode)
+	}
+	if r := h.requests()[0]; r.RemoteAddr != "" || r.Url != "http://gw/hooks/shop" {
+		t.Errorf("driver saw %s from %q, want no address", r.Url, r.RemoteAddr)
 	}
 }
 
@@ -201,6 +245,7 @@ func TestAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			h := &hooks{webhook: func(context.Context, *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) {
 				return tt.answer, nil
 			}}
@@ -290,8 +335,9 @@ func TestStopFinishesWhatIsInHand(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
-	if _, err := http.Get("http://" + p.addr + "/hooks/shop"); err == nil {
-		t.Error("it still answers")
+	if c, err := net.Dial("tcp", p.addr); err == nil {
+		c.Close()
+		t.Error("it still listens")
 	}
 }
 
@@ -368,6 +414,7 @@ func BenchmarkWebhook(b *testing.B) {
 	raw := "POST /hooks/shop/in HTTP/1.1\r\nHost: gw.example.com\r\nContent-Type: application/json\r\nX-Hub-Signature-256: sha256=" +
 		strings.Repeat("0", 64) + "\r\nUser-Agent: bench\r\nContent-Length: 512\r\n\r\n" + strings.Repeat("x", 512)
 	b.ReportAllocs()
+	b.SetParallelism(256 / runtime.GOMAXPROCS(0)) // senders
 	b.RunParallel(func(pb *testing.PB) {
 		c := dial(b, p.addr)
 		c.SetDeadline(time.Time{})

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"bytes"
+	"crypto/tls"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -17,20 +18,16 @@ const hooksPrefix = "/hooks/"
 // describe fills in where r came from and went to, and returns the instance.
 // All strings are copies.
 func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) (instance string, err error) {
-	target := string(r.RequestURI())
+	req.Url = p.calledURL(r)
+	target := req.Url[len(req.Url)-len(r.RequestURI()):]
 	path, query, _ := strings.Cut(target, "?")
 	if instance, req.Path, err = splitHook(path); err != nil {
 		return "", err
 	}
 	req.Method, req.Query = string(r.Method()), query
-	addr, origin := p.peer(r), p.publicURL
-	if addr.IsValid() {
+	if addr := p.peer(r); addr.IsValid() {
 		req.RemoteAddr = addr.String()
 	}
-	if origin == "" {
-		origin = p.scheme(r) + "://" + string(r.Host())
-	}
-	req.Url = origin + target
 	return instance, nil
 }
 
@@ -111,12 +108,22 @@ func (p *Public) peer(r *fasthttp.RequestCtx) netip.Addr {
 	return addr
 }
 
-func (p *Public) scheme(r *fasthttp.RequestCtx) string {
-	if r.IsTLS() {
-		return "https"
+// calledURL returns the URL as the platform called it; it ends with the
+// request's target.
+func (p *Public) calledURL(r *fasthttp.RequestCtx) string {
+	if p.publicURL != "" {
+		return p.publicURL + string(r.RequestURI())
 	}
-	if c, ok := r.Conn().(*conn); ok && p.proxies.trust(c.addr) &&
-		string(r.Request.Header.Peek(fasthttp.HeaderXForwardedProto)) == "https" {
+	return p.scheme(r) + "://" + string(r.Host()) + string(r.RequestURI())
+}
+
+func (p *Public) scheme(r *fasthttp.RequestCtx) string {
+	c, ok := r.Conn().(*conn)
+	if !ok {
+		return "http"
+	}
+	_, secure := c.Conn.(*tls.Conn)
+	if secure || p.proxies.trust(c.addr) && string(r.Request.Header.Peek(fasthttp.HeaderXForwardedProto)) == "https" {
 		return "https"
 	}
 	return "http"

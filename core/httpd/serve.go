@@ -11,6 +11,29 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// newServer returns a server with the limits that both listeners share. Bodies
+// are streams: they cost memory only as they arrive.
+func newServer(log *slog.Logger, m *metrics, l Limits, h fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      h,
+		ErrorHandler:                 wireError(m),
+		Logger:                       wireLog{log},
+		SecureErrorLogMessage:        true,
+		Concurrency:                  l.Conns,
+		ReadBufferSize:               l.Header,
+		MaxRequestBodySize:           l.Body,
+		ReadTimeout:                  l.Read,
+		WriteTimeout:                 l.Write,
+		IdleTimeout:                  l.Idle,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		CloseOnShutdown:              true,
+		KeepHijackedConns:            true, // sockets close their connections; they are not reused
+	}
+}
+
 // server is one listener at work.
 type server struct {
 	*fasthttp.Server
@@ -47,7 +70,9 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.ShutdownWithContext(limit); errors.Is(err, context.DeadlineExceeded) {
 		s.log.WarnContext(ctx, "connections cut at the end of the drain", "listener", s.ln.Addr().String())
 	}
-	<-served
+	if err := <-served; err != nil {
+		s.log.DebugContext(ctx, "listener ended", "err", err)
+	}
 	return nil
 }
 
@@ -58,14 +83,6 @@ func linger(r *fasthttp.RequestCtx) {
 	if c, ok := r.Conn().(*conn); ok {
 		c.linger.Store(true)
 	}
-}
-
-func cut(format string, args []any) string {
-	s := fmt.Sprintf(format, args...)
-	if len(s) > maxWireLog {
-		s = s[:maxWireLog] + "…"
-	}
-	return s
 }
 
 // closeWriter is a connection that can be half closed, such as *net.TCPConn.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -25,7 +26,8 @@ func echo(_ context.Context, _ *pluginv1.WebhookRequest, _ string, conn net.Conn
 	return err
 }
 
-func dialSocket(t *testing.T, p *public, path string, header http.Header, protocols ...string) (*websocket.Conn, *http.Response, error) {
+// dialSocket also returns the status and the subprotocol of the answer.
+func dialSocket(t *testing.T, p *public, path string, header http.Header, protocols ...string) (*websocket.Conn, string, error) {
 	t.Helper()
 	d := websocket.Dialer{Subprotocols: protocols, HandshakeTimeout: 5 * time.Second}
 	ws, resp, err := d.Dial("ws://"+p.addr+path, header)
@@ -33,7 +35,11 @@ func dialSocket(t *testing.T, p *public, path string, header http.Header, protoc
 		t.Cleanup(func() { ws.Close() })
 		ws.SetReadDeadline(time.Now().Add(10 * time.Second))
 	}
-	return ws, resp, err
+	if resp == nil {
+		return ws, "", err
+	}
+	resp.Body.Close()
+	return ws, strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", resp.Header.Get("Sec-Websocket-Protocol"))), err
 }
 
 func TestSocketTunnel(t *testing.T) {
@@ -47,12 +53,12 @@ func TestSocketTunnel(t *testing.T) {
 		return echo(ctx, r, sub, conn)
 	}
 	p := startPublic(t, httpd.PublicOptions{Hooks: h})
-	ws, resp, err := dialSocket(t, p, "/hooks/shop/mqtt?x=1", http.Header{"Origin": {"https://shop.example"}}, "mqttv3.1", "mqtt")
+	ws, answer, err := dialSocket(t, p, "/hooks/shop/mqtt?x=1", http.Header{"Origin": {"https://shop.example"}}, "mqttv3.1", "mqtt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := resp.Header.Get("Sec-Websocket-Protocol"); got != "mqtt" {
-		t.Errorf("subprotocol %q, want mqtt", got)
+	if answer != "101 mqtt" {
+		t.Errorf("answer %q, want 101 and mqtt", answer)
 	}
 	r := <-seen
 	if r.Path != "/mqtt" || r.Query != "x=1" || len(header(r, "Origin")) != 1 {
@@ -149,6 +155,7 @@ func TestSocketEnds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			h := &hooks{protocols: []string{}, socket: tt.socket}
 			if h.socket == nil {
 				h.socket = echo
@@ -186,7 +193,7 @@ func TestSocketEndIsSeenByTheDriver(t *testing.T) {
 		t.Fatal(err)
 	}
 	ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
-	if err := <-ended; err != io.EOF {
+	if err := <-ended; !errors.Is(err, io.EOF) {
 		t.Errorf("driver read %v, want EOF", err)
 	}
 }
@@ -262,8 +269,8 @@ func TestTooManySockets(t *testing.T) {
 	if _, _, err := ws.ReadMessage(); err != nil { // it is counted now
 		t.Fatal(err)
 	}
-	if _, resp, err := dialSocket(t, p, "/hooks/shop", nil); err == nil || resp == nil || resp.StatusCode != 503 {
-		t.Errorf("second socket: %v %v, want 503", resp, err)
+	if _, answer, err := dialSocket(t, p, "/hooks/shop", nil); err == nil || answer != "503" {
+		t.Errorf("second socket: %q %v, want 503", answer, err)
 	}
 	ws.Close()
 	waitFor(t, func() bool {
@@ -276,9 +283,10 @@ func TestTooManySockets(t *testing.T) {
 }
 
 func TestSocketsCloseWhenTheServerStops(t *testing.T) {
-	ended := make(chan struct{})
+	started, ended := make(chan struct{}), make(chan struct{})
 	h := &hooks{protocols: []string{}}
 	h.socket = func(ctx context.Context, r *pluginv1.WebhookRequest, sub string, c net.Conn) error {
+		close(started)
 		defer close(ended)
 		return echo(ctx, r, sub, c)
 	}
@@ -287,6 +295,7 @@ func TestSocketsCloseWhenTheServerStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-started
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -211,6 +211,7 @@ func TestLimits(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			p := startPublic(t, httpd.PublicOptions{Hooks: &hooks{}, Limits: httpd.Limits{Body: limit}})
 			got := exchange(t, p.addr, tt.raw)
 			got = strings.TrimPrefix(got, "HTTP/1.1 100 Continue\r\n\r\n")

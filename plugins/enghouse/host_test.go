@@ -36,6 +36,12 @@ func (h *fakeHost) Now() time.Time {
 	return h.at
 }
 
+func (h *fakeHost) set(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at = now
+}
+
 func (h *fakeHost) State(context.Context, string) ([]byte, error)          { return nil, nil }
 func (h *fakeHost) SetState(context.Context, string, []byte, []byte) error { return nil }
 func (h *fakeHost) SaveSecret(context.Context, string, string) error       { return nil }

@@ -174,6 +174,9 @@ func TestAnswerTooLong(t *testing.T) {
 	if len(first.Events) != 3 || first.Next > time.Second/10 {
 		t.Fatalf("%d events, next after %v; want 3 and at once", len(first.Events), first.Next)
 	}
+	if first.Events[0].Payload != nil {
+		t.Error("the raw JSON of a long event goes along, so a poll could exceed a frame")
+	}
 	second := poll(t, c, first.Cursor)
 	if len(second.Events) != 2 || second.Events[1].Text != long || s.asked[1] != "3" {
 		t.Errorf("%d events after asking from %s, want 2 from 3", len(second.Events), s.asked[1])
@@ -190,6 +193,17 @@ func TestManyEventsAreTakenInPieces(t *testing.T) {
 	var at cursor
 	if err := json.Unmarshal(res.Cursor, &at); err != nil || at.Last != maxEvents || len(res.Events) != maxEvents || res.Next > time.Second/10 {
 		t.Errorf("%d events, cursor %s, next after %v", len(res.Events), res.Cursor, res.Next)
+	}
+}
+
+// TestTypingKeepsAChatLively: whoever types will soon have written.
+func TestTypingKeepsAChatLively(t *testing.T) {
+	c, host := dial(t, &script{answers: []string{"{}", types1}})
+	host.set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	poll(t, c, nil)
+	host.set(host.Now().Add(2 * lively))
+	if next := poll(t, c, nil).Next; next > 1100*time.Millisecond {
+		t.Errorf("next poll after %v, want the active rate", next)
 	}
 }
 

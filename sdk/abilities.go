@@ -69,7 +69,8 @@ type PollResult struct {
 // instance may receive until ctx ends, and returns nil then; an error makes
 // the gateway call it again after a pause. emit is safe for concurrent use,
 // blocks under pressure, and returns nil once the events are durable: only
-// then may the far side be told so.
+// then may the far side be told so. A [RejectedError] says that the gateway
+// will never take these events, such as one that names nobody.
 type Listener interface {
 	Listen(ctx context.Context, emit func(context.Context, ...Event) error) error
 }

@@ -179,8 +179,11 @@ func (in *instance) inbound(ctx context.Context, r *receiver, body *pluginv1.Inb
 			continue // another link
 		}
 		ack := reply.GetAck()
-		if ack.GetOk() {
+		switch {
+		case ack.GetOk():
 			return nil
+		case ack.GetFinal():
+			return Rejected("event", clip(ack.GetMessage(), maxDetail))
 		}
 		if ack.GetFinal() {
 			return Rejected("not_accepted", ack.GetMessage())

@@ -46,6 +46,20 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+// TestEmitNobody: what can never be accepted is not emitted for ever.
+func TestEmitNobody(t *testing.T) {
+	result := make(chan error, 1)
+	f := &fake{listen: func(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+		result <- emit(ctx, sdk.Event{Type: sdk.CustomerMessage})
+		<-ctx.Done()
+		return nil
+	}}
+	f.start(t)
+	if err := <-result; kind(err) != "rejected event an event needs a customer or a ref" {
+		t.Errorf("emit: %v", err)
+	}
+}
+
 // TestEmitUnderPressure: many goroutines may emit, more than there are credits.
 func TestEmitUnderPressure(t *testing.T) {
 	const n = 500
@@ -53,7 +67,7 @@ func TestEmitUnderPressure(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				if err := emit(ctx, sdk.Event{Type: sdk.CustomerMessage, ID: fmt.Sprint(i)}); err != nil {
+				if err := emit(ctx, sdk.Event{Type: sdk.CustomerMessage, ID: fmt.Sprint(i), Customer: ada}); err != nil {
 					t.Errorf("event %d: %v", i, err)
 				}
 			})
@@ -80,7 +94,7 @@ func TestEmitDuringDrain(t *testing.T) {
 	f.listen = func(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
 		close(listening)
 		<-ctx.Done()
-		result <- emit(context.WithoutCancel(ctx), sdk.Event{Type: sdk.CustomerMessage, ID: "last"})
+		result <- emit(context.WithoutCancel(ctx), sdk.Event{Type: sdk.CustomerMessage, ID: "last", Ref: "chat"})
 		return nil
 	}
 	g := f.start(t)
@@ -107,7 +121,7 @@ func TestListenerRestarts(t *testing.T) {
 		case 2:
 			return sdk.Retry(errors.New("no session"), time.Millisecond)
 		}
-		if err := emit(ctx, sdk.Event{Type: sdk.CustomerMessage, ID: "third"}); err != nil {
+		if err := emit(ctx, sdk.Event{Type: sdk.CustomerMessage, ID: "third", Customer: ada}); err != nil {
 			return err
 		}
 		<-ctx.Done()

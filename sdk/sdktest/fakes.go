@@ -52,6 +52,11 @@ func (f *fakes) inbound(in *pluginv1.Inbound) *pluginv1.Ack {
 		return &pluginv1.Ack{AfterMs: 1, Message: "not now"}
 	}
 	for _, e := range in.Events {
+		if e.GetCustomer().GetAddress() == "" && e.Ref == "" {
+			return &pluginv1.Ack{Final: true, Message: "an event needs a customer or a ref"}
+		}
+	}
+	for _, e := range in.Events {
 		f.events <- eventFrom(e)
 	}
 	return &pluginv1.Ack{Ok: true}

@@ -48,7 +48,8 @@ const exitBroken = 3
 
 // child writes until it is killed or the store breaks.
 func child(dir string) int {
-	s, err := badger.Open(badger.Options{Dir: dir, Ballast: -1, Hook: killHook(os.Getenv(envKill))})
+	s, err := badger.Open(badger.Options{Dir: dir, Ballast: -1, OpenFloor: -1, Watermark: 256 << 20,
+		Hook: killHook(os.Getenv(envKill))})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -196,7 +197,12 @@ func runAndKill(t *testing.T, dir, kill string, a *acked) int {
 // and nothing that was never written.
 func (a *acked) verify(t *testing.T, dir string) {
 	t.Helper()
-	s, err := badger.Open(badger.Options{Dir: dir, Ballast: -1})
+	a.verifyOpen(t, badger.Options{Dir: dir, Ballast: -1})
+}
+
+func (a *acked) verifyOpen(t *testing.T, o badger.Options) {
+	t.Helper()
+	s, err := badger.Open(o)
 	if err != nil {
 		t.Fatalf("open after the crash: %v", err)
 	}

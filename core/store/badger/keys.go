@@ -148,9 +148,6 @@ func appendIndex(b []byte, updatedMS int64, c core.ConversationID) []byte {
 // orderMS makes later times sort first, also those before 1970.
 func orderMS(ms int64) uint64 { return ^(uint64(ms) ^ 1<<63) }
 
-// unorderMS is the inverse of orderMS.
-func unorderMS(u uint64) int64 { return int64(^u ^ 1<<63) }
-
 func appendFind(b []byte, field byte, value string) []byte {
 	h := hash16(value)
 	return append(append(b, kindFind, field), h[:]...)

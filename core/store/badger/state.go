@@ -120,7 +120,7 @@ func (s *Store) DeleteQuarantined(ctx context.Context, id string) error {
 }
 
 func (s *Store) deleteOne(ctx context.Context, kind byte, id string) error {
-	err := error(store.ErrNotFound)
+	err := store.ErrNotFound
 	if len(id) <= maxID {
 		r := newRequest(opDelete)
 		defer r.free()

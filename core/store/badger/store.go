@@ -196,6 +196,9 @@ func (s *Store) openDir() error {
 	if err := os.MkdirAll(filepath.Join(dir, "db"), 0o700); err != nil {
 		return err
 	}
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		return err
+	}
 	lock, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/sdk"
@@ -242,99 +240,4 @@ func (c *connector) tell(ctx context.Context, verb string, ref sdk.ChatRef, body
 		return sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb))
 	}
 	return nil
-}
-
-// agentText is what the agent reads. It is never longer than the far side
-// takes, because the rest would vanish there.
-func agentText(m sdk.Message) (string, error) {
-	var b strings.Builder
-	b.WriteString(strings.ReplaceAll(m.Text, "\x00", "")) // NUL would end the text over there
-	if m.URLPush != "" && !strings.Contains(m.Text, m.URLPush) {
-		addLine(&b, m.URLPush)
-	}
-	for _, f := range m.Attachments {
-		addLine(&b, f.Caption)
-		if f.URL != "" {
-			addLine(&b, f.URL)
-		} else {
-			addLine(&b, strings.TrimSpace("[file "+f.Name+" "+f.MIME)+"]")
-		}
-	}
-	text := b.String()
-	if n := utf16Len(text); n > textLimit {
-		return "", sdk.Rejected("too_long", fmt.Sprintf("%d UTF-16 units; the far side cuts at %d", n, textLimit))
-	}
-	if mark := authorMark(m); text != "" && utf16Len(mark+text) <= textLimit {
-		text = mark + text
-	}
-	return text, nil
-}
-
-func addLine(b *strings.Builder, line string) {
-	if line == "" {
-		return
-	}
-	if b.Len() > 0 {
-		b.WriteByte('\n')
-	}
-	b.WriteString(line)
-}
-
-// authorMark tells the agent who wrote, where it was not the customer. Copies
-// of what rules sent come marked by the gateway.
-func authorMark(m sdk.Message) string {
-	switch m.Author {
-	case sdk.AuthorBot:
-		return "[bot] "
-	case sdk.AuthorSystem:
-		return "[system] "
-	case sdk.AuthorAgent:
-		return "[" + strings.TrimSpace("agent "+m.Agent.Name) + "] "
-	}
-	return ""
-}
-
-func utf16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n++
-		if r > 0xFFFF {
-			n++
-		}
-	}
-	return n
-}
-
-// loose is a JSON string, number, bool or null read as text. The far side
-// writes numbers either way.
-type loose string
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (l *loose) UnmarshalJSON(b []byte) error {
-	switch {
-	case bytes.Equal(b, []byte("null")):
-		*l = ""
-	case len(b) > 0 && b[0] == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		*l = loose(s)
-	default:
-		*l = loose(b)
-	}
-	return nil
-}
-
-// number reads l as a whole number; 7, "7" and 7.0 are the same.
-func (l loose) number() (int64, bool) {
-	s := strings.TrimSpace(string(l))
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || f != float64(int64(f)) || f > 1<<53 || f < -1<<53 {
-		return 0, false
-	}
-	return int64(f), true
 }

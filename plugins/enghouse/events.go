@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -53,96 +49,6 @@ const (
 	maxPayload = 16 << 10 // bytes of raw JSON that go along with an event
 	maxName    = 200      // bytes of a participant's or an event's name
 )
-
-// wireEvent is an item of Events.
-type wireEvent struct {
-	ID      loose `json:"Event_ID"`
-	Command loose
-	Status  loose `json:"Status_Code"`
-	Time    loose `json:"Estimated_Time"`
-	Info    loose `json:"Additional_Information"`
-	Name    loose `json:"Participant_Name"`
-	Text    loose `json:"Message_Text"`
-	URL     loose `json:"URL_Pushed"`
-	CallID  loose `json:"CallID"`
-	Code    loose `json:"Error_Code"`
-
-	raw json.RawMessage
-}
-
-var errNoObject = errors.New("answer is not a JSON object")
-
-// readEvents reads {"Events":[…]}. No body, no Events and null mean that there
-// is nothing new. If cut is set, body is the first part of an answer that was
-// too long, and the events that are whole are returned.
-func readEvents(body []byte, cut bool) ([]wireEvent, error) {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, nil
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	events, err := readObject(d)
-	if err != nil && (!cut || len(events) == 0) {
-		return nil, err
-	}
-	return events, nil
-}
-
-func readObject(d *json.Decoder) (events []wireEvent, err error) {
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errNoObject
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return events, fmt.Errorf("answer: %w", err)
-		}
-		if key == "Events" {
-			if events, err = readList(d); err != nil {
-				return events, err
-			}
-			continue
-		}
-		var skip json.RawMessage
-		if err := d.Decode(&skip); err != nil {
-			return events, fmt.Errorf("answer: %w", err)
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return events, fmt.Errorf("answer: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return events, errors.New("answer goes on after its end")
-	}
-	return events, nil
-}
-
-func readList(d *json.Decoder) ([]wireEvent, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, fmt.Errorf("events: %w", err)
-	}
-	if t == nil || t == "" {
-		return nil, nil
-	}
-	if t != json.Delim('[') {
-		return nil, errors.New("events are not a list")
-	}
-	var list []wireEvent
-	for d.More() {
-		var e wireEvent
-		if err := d.Decode(&e.raw); err != nil {
-			return list, fmt.Errorf("event: %w", err)
-		}
-		if err := json.Unmarshal(e.raw, &e); err != nil {
-			return list, fmt.Errorf("event: %w", err)
-		}
-		list = append(list, e)
-	}
-	if _, err := d.Token(); err != nil {
-		return list, fmt.Errorf("events: %w", err)
-	}
-	return list, nil
-}
 
 // reading turns the events of one poll into the gateway's.
 type reading struct {

@@ -369,9 +369,30 @@ func TestStopIsBounded(t *testing.T) {
 }
 
 func TestStopBeforeStart(t *testing.T) {
-	p := startPublic(t, httpd.PublicOptions{Hooks: &hooks{}})
-	if err := p.stop(); err != nil {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := httpd.NewPublic(httpd.PublicOptions{Hooks: &hooks{}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	if err := p.Serve(ctx, ln); err != nil {
 		t.Errorf("Serve: %v", err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener: %v, want it closed", err)
+	}
+}
+
+func TestLostListenerIsAnError(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	p := httpd.NewPublic(httpd.PublicOptions{Hooks: &hooks{}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	if err := p.Serve(t.Context(), ln); err == nil || !strings.Contains(err.Error(), ln.Addr().String()) {
+		t.Errorf("Serve: %v, want an error that names the address", err)
 	}
 }
 

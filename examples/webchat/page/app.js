@@ -303,7 +303,7 @@ function render() {
   let added = false;
   for (const m of log) {
     const known = shown.get(m.tid);
-    if (known?.state === m.state) continue;
+    if (known && known.state === m.state) continue;
     const li = row(m);
     if (known) known.li.replaceWith(li);
     else list.append(li);

@@ -52,7 +52,7 @@ func newBroker(c *channel) (*broker, error) {
 		replays: make(chan struct{}, maxReplays),
 		conns:   map[*conn]struct{}{},
 		live:    map[string][]*session{},
-		recent:  recent{now: c.host.Now},
+		recent:  newRecent(c.host.Now),
 	}
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumSessionExpiryInterval = 0

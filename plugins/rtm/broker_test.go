@@ -494,13 +494,13 @@ func TestGarbagePackets(t *testing.T) {
 
 func TestRecentIsBounded(t *testing.T) {
 	now := time.Now()
-	r := recent{now: func() time.Time { return now }}
+	r := newRecent(func() time.Time { return now })
 	big := make([]byte, 1<<20)
 	for n := range 20 {
 		r.add("alice", packet{fmt.Sprint(n), big})
 	}
-	if r.size > recentBytes || len(r.list) != recentBytes>>20 {
-		t.Errorf("%d bytes in %d packets, want at most %d bytes", r.size, len(r.list), recentBytes)
+	if r.size > recentBytes || len(r.of("alice")) != recentBytes>>20 {
+		t.Errorf("%d bytes in %d packets, want at most %d bytes", r.size, len(r.of("alice")), recentBytes)
 	}
 	r.remove("bob", []string{"19"})
 	r.remove("alice", []string{"19"})
@@ -518,7 +518,11 @@ func TestRecentIsBounded(t *testing.T) {
 		t.Errorf("old ones are returned: %v", got)
 	}
 	r.add("alice", packet{"new", []byte("x")})
-	if len(r.list) != 1 || r.size != 1 {
-		t.Errorf("old ones are kept: %d packets, %d bytes", len(r.list), r.size)
+	if diff := cmp.Diff([]string{"new"}, ids()); diff != "" || r.size != 1 || len(r.order) != 1 {
+		t.Errorf("old ones are kept: %d bytes in %d packets %s", r.size, len(r.order), diff)
+	}
+	now = now.Add(recentFor + time.Second)
+	if r.of("alice"); len(r.byUser) != 0 || r.size != 0 {
+		t.Errorf("%d users and %d bytes are left", len(r.byUser), r.size)
 	}
 }

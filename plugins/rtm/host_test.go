@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,6 +29,7 @@ type fakeHost struct {
 	got     map[string]bool          // delivered ids
 	hidden  map[string]bool          // sent, but not yet listed
 	reads   int
+	broken  bool
 	typed   chan string
 }
 
@@ -74,6 +76,9 @@ func (h *fakeHost) Undelivered(_ context.Context, address, after string, limit i
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reads++
+	if h.broken || strings.HasPrefix(after, "foreign") {
+		return nil, sdk.Retry(errors.New("the gateway: not now"), 0)
+	}
 	from := 1 + slices.IndexFunc(h.sent[address], func(m sdk.Message) bool { return m.ID == after })
 	var list []sdk.Message
 	for _, m := range h.sent[address][from:] {

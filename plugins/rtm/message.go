@@ -17,7 +17,8 @@ const (
 	maxAttachments = 10
 	maxURL         = 2048 // bytes
 	maxReceipts    = 100  // message ids in one deliveryupdate
-	maxPage        = 100  // messages of one GET /messages
+	maxPage        = 50   // messages that are read from the gateway at once
+	maxPageBytes   = 1 << 20
 )
 
 // mobileOriginated is the body of POST /mo. The whole body is also the event's
@@ -220,14 +221,29 @@ func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
 	}
 	waiting, err := c.host.Undelivered(ctx, r.user, after, limit)
 	if err != nil {
-		c.host.Log().Warn("undelivered messages not readable", "err", err)
-		return reply{}, &apiError{http.StatusServiceUnavailable, "unavailable", "try again"}
+		return reply{}, c.unreadable(ctx, r.user, after, err)
 	}
-	list := make([]downlink, 0, len(waiting))
+	list, size := []json.RawMessage{}, 0
 	for _, m := range waiting {
-		list = append(list, c.downlink(r.user, m))
+		p, err := c.packet(r.user, m)
+		if size += len(p.body); err != nil || size > maxPageBytes && len(list) > 0 {
+			break
+		}
+		list = append(list, p.body)
 	}
 	return reply{body: map[string]any{"messages": list}}, nil
+}
+
+// unreadable is the refusal when the gateway did not list messages: if it does
+// without the id, the id was wrong.
+func (c *channel) unreadable(ctx context.Context, user, after string, cause error) error {
+	if after != "" {
+		if _, err := c.host.Undelivered(ctx, user, "", 1); err == nil {
+			return invalid("after: is not the id of a message to this user")
+		}
+	}
+	c.host.Log().Warn("undelivered messages not readable", "err", cause)
+	return &apiError{http.StatusServiceUnavailable, "unavailable", "try again"}
 }
 
 // flexible is a value that clients write as a number or as a string.

@@ -115,6 +115,7 @@ func TestRefused(t *testing.T) {
 		{"messages after what", "GET", "/messages?after=%2F", ``, []string{auth}, 400, "invalid"},
 		{"messages bad limit", "GET", "/messages?limit=0", ``, []string{auth}, 400, "invalid"},
 		{"messages bad query", "GET", "/messages?limit=%zz", ``, []string{auth}, 400, "invalid"},
+		{"messages after a foreign one", "GET", "/messages?after=foreign.1", ``, []string{auth}, 400, "invalid"},
 		{"unknown", "POST", "/nothing", `{}`, []string{auth}, 404, "not_found"},
 		{"root", "GET", "", ``, nil, 404, "not_found"},
 		{"wrong method", "GET", "/mo", ``, []string{auth}, 405, "method_not_allowed"},
@@ -228,6 +229,36 @@ func TestMessagesOverREST(t *testing.T) {
 		if diff := cmp.Diff(want, ids(path)); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
+	}
+}
+
+func TestMessagesInPagesThatFit(t *testing.T) {
+	r := newRig(t, nil)
+	auth := "accesstoken: " + r.user("alice").AccessToken
+	for n := range maxPage {
+		m := text(n)
+		m.Text = strings.Repeat("<", maxDownlinkText)
+		r.host.keep("alice", m)
+	}
+	after, got := "", 0
+	for {
+		resp := r.call("GET", "/messages?after="+after, "", auth)
+		if len(resp.Body) > 2*maxPageBytes {
+			t.Fatalf("a page of %d bytes", len(resp.Body))
+		}
+		page := into[struct{ Messages []downlink }](t, resp).Messages
+		if len(page) == 0 {
+			break
+		}
+		got += len(page)
+		after = page[len(page)-1].TID
+	}
+	if got != maxPage {
+		t.Errorf("%d messages, want %d", got, maxPage)
+	}
+	r.host.broken = true
+	if resp := r.call("GET", "/messages", "", auth); resp.Status != 503 || errorCode(t, resp) != "unavailable" {
+		t.Errorf("while the gateway does not answer: %d %s", resp.Status, resp.Body)
 	}
 }
 

@@ -66,7 +66,8 @@ func (h *Host) send(instance string, conv core.ConversationID, f *openFrame, tim
 	}
 	defer g.unpin()
 	if conv != (core.ConversationID{}) {
-		f.frame.Conversation = conv[:]
+		f.conv = conv
+		f.frame.Conversation = f.conv[:]
 	}
 	return g.send(instance, f, timeout)
 }

@@ -1,6 +1,13 @@
 package host
 
-import "time"
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Timing shortens the waits of a host under test. Zero leaves one as it is.
 type Timing struct {
@@ -30,4 +37,24 @@ func CompareVersions(a, b string) (int, error) {
 	}
 	w, err := parseSemver(b)
 	return v.compare(w), err
+}
+
+// CheckPeer is checkPeer.
+func CheckPeer(c *net.UnixConn, pid int) error { return checkPeer(c, pid) }
+
+// Scan lists the plugin files of dirs.
+func Scan(dirs ...string) (paths []string, err error) {
+	files, _, err := scan(dirs)
+	for _, f := range files {
+		paths = append(paths, f.path)
+	}
+	return paths, err
+}
+
+// LogPlugin logs output as if a plugin had written it to standard error.
+func LogPlugin(log *slog.Logger, output []byte) {
+	dropped := newMetrics(prometheus.NewRegistry()).dropped
+	l := newLineLog(log, "fuzz", &tail{}, dropped)
+	eachLine(bytes.NewReader(output), l.stderr)
+	l.ended()
 }

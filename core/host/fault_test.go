@@ -99,6 +99,9 @@ func TestHangingPluginHoldsUpNobody(t *testing.T) {
 	if p := b.plugin("hang"); p.State != host.Starting {
 		t.Errorf("hanging plugin = %+v, want starting", p)
 	}
+	if took := b.stop(); took > 30*time.Second {
+		t.Errorf("stop took %s although a start takes a minute", took)
+	}
 }
 
 // TestHigherVersionTakesOver has a better file of a running plugin start late.
@@ -131,7 +134,7 @@ func TestFloodOfLogLines(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"flood"})
 	b.eventually("start", func() bool { return b.log.line("line 0") != "" })
 	b.stop()
-	if b.log.line("too many log lines", "lines=") == "" {
+	if b.log.line("too many log lines", "lines=") == "" || b.metric("gateway_plugin_log_lines_dropped_total", "test.flood") == 0 {
 		t.Error("nothing says that lines were dropped")
 	}
 	if n := strings.Count(b.log.String(), `msg="line `); n > 4000 {
@@ -273,6 +276,9 @@ func TestCrashAnswersTheCaller(t *testing.T) {
 	p := b.plugin("echo")
 	if want := "process ended (exit status 2): panic: asked to"; p.LastError != want {
 		t.Errorf("last error = %q, want %q", p.LastError, want)
+	}
+	if up, n := b.metric("gateway_plugin_up", "test.echo"), b.metric("gateway_plugin_restarts_total", "test.echo"); up != 1 || n != 1 {
+		t.Errorf("up = %v, restarts = %v, want 1 and 1", up, n)
 	}
 	if !slices.Contains(p.Log, "panic: asked to") {
 		t.Errorf("last lines = %q, want the panic among them", p.Log)

@@ -97,7 +97,7 @@ func startGeneration(ctx context.Context, h *Host, f file, t *tail) (*generation
 	}
 	name := filepath.Base(f.path)
 	g.log = h.log.With("plugin", name, "generation", g.number)
-	g.lines = newLineLog(g.log, t, func(n int) { h.m.dropped.WithLabelValues(name).Add(float64(n)) })
+	g.lines = newLineLog(g.log, name, t, h.m.dropped)
 	g.serving.Store(&map[string]uint64{})
 	dir, err := h.workDir(name)
 	if err != nil {
@@ -208,7 +208,7 @@ func (g *generation) describe(ctx context.Context) error {
 		return &manifestError{err}
 	}
 	g.log = g.h.log.With("plugin", m.PluginId, "version", m.Version, "pid", g.proc.pid, "generation", g.number)
-	g.lines.log.Store(g.log)
+	g.lines.become(g.log, m.PluginId)
 	return nil
 }
 

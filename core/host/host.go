@@ -118,7 +118,8 @@ func New(cfg Config) *Host {
 
 // Open starts all plugins and returns when each is up or has failed once, and
 // the instances that can be open are; at the latest after 10 s. A plugin that
-// does not start is no error. After Open, Run must be called, also to stop.
+// does not start is no error. After Open, also after its error, Run must be
+// called to stop what there is.
 func (h *Host) Open(ctx context.Context) error {
 	if err := h.prepare(); err != nil {
 		return err

@@ -110,6 +110,7 @@ type bench struct {
 	dir  string // of plugins
 	data string
 	sock string
+	reg  *prometheus.Registry
 	stop func() time.Duration // stops the host and says how long that took
 }
 
@@ -123,7 +124,8 @@ func start(t testing.TB, timing host.Timing, plugins []string, drivers ...string
 // startDir is start with a plugin folder.
 func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, drivers ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: dir, data: t.TempDir()}
+	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: dir, data: t.TempDir(),
+		reg: prometheus.NewRegistry()}
 	sock, err := os.MkdirTemp("", "gwt") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +138,7 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 	b.h = host.New(host.Config{
 		Dirs: []string{b.dir, filepath.Join(b.dir, "none")}, DataDir: b.data, SocketDir: sock, HostVersion: "test",
 		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Metrics: prometheus.NewRegistry(), Core: b.core,
+		Metrics: b.reg, Core: b.core,
 	})
 	b.h.SetTiming(host.Timing{Start: time.Minute, Boot: time.Minute, Hook: time.Minute,
 		Gather: time.Minute}) // machines are busy
@@ -167,6 +169,23 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 		}
 	})
 	return b
+}
+
+// metric returns the value of a counter or gauge of a plugin.
+func (b *bench) metric(name, plugin string) float64 {
+	b.t.Helper()
+	families, err := b.reg.Gather()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == name && m.Label[len(m.Label)-1].GetValue() == plugin {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return 0
 }
 
 // drop puts this test binary into the plugin folder under name.

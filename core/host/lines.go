@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Limits on what a plugin may write to the log.
@@ -53,8 +55,9 @@ func eachLine(r io.Reader, do func(line []byte, cut bool)) {
 // methods may be called from several goroutines.
 type lineLog struct {
 	log     atomic.Pointer[slog.Logger]
+	plugin  atomic.Pointer[string] // its id, or the name of its file until that is known
 	tail    *tail
-	dropped func(n int) // counts
+	dropped *prometheus.CounterVec
 
 	mu      sync.Mutex
 	panicky bool   // a stack trace is being written
@@ -64,16 +67,19 @@ type lineLog struct {
 	skipped int
 }
 
-func newLineLog(log *slog.Logger, t *tail, dropped func(int)) *lineLog {
+func newLineLog(log *slog.Logger, plugin string, t *tail, dropped *prometheus.CounterVec) *lineLog {
 	l := &lineLog{tail: t, dropped: dropped}
-	l.log.Store(log)
+	l.become(log, plugin)
 	return l
 }
 
-// with adds attributes to all lines that follow.
-func (l *lineLog) with(args ...any) { l.log.Store(l.log.Load().With(args...)) }
+// become makes the lines that follow those of plugin, with log's attributes.
+func (l *lineLog) become(log *slog.Logger, plugin string) {
+	l.log.Store(log)
+	l.plugin.Store(&plugin)
+}
 
-func (l *lineLog) started(pid int) { l.with("pid", pid) }
+func (l *lineLog) started(pid int) { l.log.Store(l.log.Load().With("pid", pid)) }
 
 // ended reports what was dropped in the last second.
 func (l *lineLog) ended() {
@@ -88,7 +94,7 @@ func (l *lineLog) reportSkipped(n int) {
 	if n == 0 {
 		return
 	}
-	l.dropped(n)
+	l.dropped.WithLabelValues(*l.plugin.Load()).Add(float64(n))
 	l.log.Load().Warn("plugin wrote too many log lines, some were dropped", "lines", n)
 }
 

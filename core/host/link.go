@@ -37,6 +37,7 @@ type openFrame struct {
 	call  pluginv1.HostFrame_Call
 	poll  pluginv1.HostFrame_Poll
 	hook  pluginv1.HostFrame_Webhook
+	conv  core.ConversationID
 
 	// one of these is set
 	onResult  func(*pluginv1.Result, core.Fate)

@@ -27,6 +27,7 @@ type App struct {
 	token config.Secret // of the admin API
 
 	public, admin, socket net.Listener
+	gateway               *gateway
 
 	parts  []part                          // in the order of start
 	ready  func(ctx context.Context) error // waits until the gateway can do its work

@@ -88,7 +88,7 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 			Secret bool `json:"x-secret"`
 		} `json:"properties"`
 	}
-	if json.Unmarshal([]byte(d.SettingsSchema), &schema) != nil {
+	if json.Unmarshal([]byte(d.GetSettingsSchema()), &schema) != nil {
 		return nil
 	}
 	for name, p := range schema.Properties {

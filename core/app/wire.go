@@ -2,24 +2,230 @@ package app
 
 import (
 	"context"
-	"net"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/engine"
+	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/core/httpd"
+	"github.com/openccsp/gateway/core/notify"
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// wire opens the store, the rules, the plugins and the engine, appends their
+// gateway is the assembled inside of the App: what the doors open to. It
+// implements httpd.Hooks, httpd.Gateway and host.Core.
+type gateway struct {
+	*App
+	metrics *prometheus.Registry
+	store   *badger.Store
+	notify  *notify.Notifier
+	host    *host.Host
+	engine  *engine.Engine
+	rules   *rules.Watcher
+	door    *httpd.Public
+	ran     atomic.Bool // the plugins' part has run: it has stopped them
+
+	mu    sync.Mutex                   // of what follows, and of changes to the engine's snap
+	saved map[string]map[string][]byte // secrets that drivers replaced, by instance
+}
+
+// wire opens the store, the plugins, the rules and the engine, appends their
 // parts in the order of start, and sets a.ready.
-func (a *App) wire(context.Context) error { return nil }
+func (a *App) wire(ctx context.Context) error {
+	g := &gateway{App: a, metrics: prometheus.NewRegistry(), saved: map[string]map[string][]byte{}}
+	a.gateway = g
+	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.openPlugins, g.openRules} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	a.parts = append(a.parts,
+		part{"engine", g.engine.Run},
+		part{"rules", g.rules.Run},
+		part{"plugins", func(ctx context.Context) error { g.ran.Store(true); return g.host.Run(ctx) }},
+	)
+	a.ready = func(ctx context.Context) error {
+		select {
+		case <-g.engine.Started():
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (g *gateway) openStore(context.Context) error {
+	c := g.config.Store
+	s, err := badger.Open(badger.Options{
+		Dir: filepath.Join(g.config.DataDir, "store"), Key: g.key, Retention: c.Retention,
+		Watermark: c.Watermark, Ballast: c.Ballast, Log: g.log, Metrics: g.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("store in %s: %w", g.config.DataDir, err)
+	}
+	g.store = s
+	g.onClose("store", s.Close)
+	return nil
+}
+
+func (g *gateway) openEngine(context.Context) error {
+	c := g.config
+	endpoints := map[string]notify.Endpoint{}
+	for _, e := range c.Endpoints {
+		endpoints[e.Name] = notify.Endpoint{URL: e.URL, Secret: e.Secret.Reveal(), AllowPrivate: e.AllowPrivate}
+	}
+	var err error
+	if g.notify, err = notify.New(notify.Config{Endpoints: endpoints, Log: g.log, Metrics: g.metrics}); err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	g.host = host.New(host.Config{
+		Dirs:    append([]string{filepath.Join(filepath.Dir(exe), "plugins")}, c.PluginDirs...),
+		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
+	})
+	g.engine = engine.New(engine.Options{
+		Store: g.store, Drivers: g.host, Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
+		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
+	})
+	return nil
+}
+
+// openPlugins starts the plugins and opens the configured instances on them.
+func (g *gateway) openPlugins(ctx context.Context) error {
+	manifests, err := host.LoadManifests(g.config.DataDir)
+	if err != nil {
+		g.log.Warn("manifests of the last run are not readable", "err", err)
+	}
+	for _, i := range g.config.Instances() {
+		if err := g.loadSaved(ctx, i.Name); err != nil {
+			return err
+		}
+	}
+	g.setInstances(ctx, manifests)
+	g.onClose("plugins", func() error { // they run from here on, also if a later step of Open fails
+		if g.ran.Load() {
+			return nil
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return g.host.Run(ctx)
+	})
+	if err := g.host.Open(ctx); err != nil {
+		return err
+	}
+	g.setInstances(ctx, []*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+	return nil
+}
+
+// setInstances tells the host what to open. Which settings are secret is the
+// drivers' to say.
+func (g *gateway) setInstances(ctx context.Context, manifests []*pluginv1.Manifest) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []host.Instance
+	for _, i := range g.config.Instances() {
+		d := driverOf(manifests, i)
+		all = append(all, hostInstance(g.config, i, declaredSecrets(d), g.saved[i.Name]))
+	}
+	g.host.SetInstances(ctx, all)
+}
+
+// loadSaved reads the secrets that an instance's driver replaced.
+func (g *gateway) loadSaved(ctx context.Context, instance string) error {
+	names, err := g.store.State(ctx, instance, savedNames)
+	if err != nil {
+		return fmt.Errorf("secrets of %s: %w", instance, err)
+	}
+	for _, name := range splitNames(names) {
+		v, err := g.store.Secret(ctx, instance, name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("secret %s of %s: %w", name, instance, err)
+		}
+		g.remember(instance, name, v)
+	}
+	return nil
+}
+
+func (g *gateway) remember(instance, name string, value []byte) {
+	if g.saved[instance] == nil {
+		g.saved[instance] = map[string][]byte{}
+	}
+	g.saved[instance][name] = value
+}
+
+// openRules loads the rules, now that it is known what channels there are.
+func (g *gateway) openRules(context.Context) error {
+	g.rules = rules.NewWatcher(rules.WatchConfig{
+		Dir: g.config.RulesDir, World: g.world(), Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { g.publish() },
+	})
+	if err := g.rules.Load(); err != nil {
+		return err
+	}
+	return g.publish()
+}
+
+func (g *gateway) world() rules.World {
+	return rulesWorld(g.config, []*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+}
+
+// publish gives the engine what decisions depend on now.
+func (g *gateway) publish() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	snap, err := newSnap(g.config, g.host.Drivers(), g.rules.Set())
+	if err != nil {
+		g.log.Error("the new rules are not in force", "err", err)
+		return err
+	}
+	if snap.Hash != g.engine.Snap().Hash {
+		g.engine.SetSnap(snap)
+	}
+	return nil
+}
 
 // wireDoors appends the parts that let requests in. They start last and stop
 // first.
 func (a *App) wireDoors(context.Context) error {
-	a.parts = append(a.parts, shut("admin socket", a.socket), shut("admin", a.admin), shut("hooks", a.public))
+	g := a.gateway
+	limits := limitsOf(a.config)
+	admin := httpd.NewAdmin(httpd.AdminOptions{
+		Gateway: g, Token: a.token.Reveal(), Ready: g.reasons, Gatherer: g.metrics, Limits: limits, Log: a.log, Metrics: g.metrics,
+	})
+	g.door = httpd.NewPublic(httpd.PublicOptions{
+		Hooks: g, Limits: limits, PublicURL: a.config.PublicURL, TrustedProxies: a.config.Proxies, Log: a.log, Metrics: g.metrics,
+	})
+	a.parts = append(a.parts,
+		part{"admin socket", func(ctx context.Context) error { return admin.ServeSocket(ctx, a.socket) }},
+		part{"admin", func(ctx context.Context) error { return admin.Serve(ctx, a.admin) }},
+		part{"hooks", func(ctx context.Context) error { return g.door.Serve(ctx, a.public) }},
+	)
 	return nil
 }
 
-// shut is a door that lets nobody in.
-func shut(name string, ln net.Listener) part {
-	return part{name, func(ctx context.Context) error {
-		<-ctx.Done()
-		return ln.Close()
-	}}
+func limitsOf(c *config.Config) httpd.Limits {
+	l := c.Limits
+	return httpd.Limits{
+		Body: int(l.Body), Header: int(l.Header), Conns: l.Connections, ConnsPerAddr: l.ConnectionsPerIP,
+		Read: l.ReadTimeout, Write: l.WriteTimeout, Idle: l.IdleTimeout,
+	}
 }

@@ -75,6 +75,7 @@ type Decision struct {
 	Timer    store.TimerOp
 	Indexed  bool // what the conversation is listed by has changed
 	Poison   []Poison
+	Verdicts []*state.RuleVerdict // of all its facts, for counting
 }
 
 // Entry is one line of history.

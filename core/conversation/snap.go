@@ -18,6 +18,10 @@ type Snap struct {
 	Instances map[string]*Instance // channels and integrations by name
 	Rules     RuleSet              // nil: none
 	Flows     FlowSet              // nil: none
+
+	// Probe is called at the start of each stage of a fact; a test makes a
+	// stage fail with it. nil in the gateway.
+	Probe func(stage int, eventType string) `json:"-"`
 }
 
 // Service maps channels to an integration and sets the timers.
@@ -42,9 +46,10 @@ type Instance struct {
 	MessageRouting bool   // of an integration: rules see the agent's messages
 	Caps           *pluginv1.Capabilities
 	Abilities      []string
-	MaxParts       int  // a text of more parts is one dead letter; 0: 20
-	AmbiguousDead  bool // an ambiguous message is not resent
-	Removed        bool // it drains: no new chats
+	MaxParts       int           // a text of more parts is one dead letter; 0: 20
+	AmbiguousDead  bool          // an ambiguous message is not resent
+	LaneAge        time.Duration // of the head of a lane; 0: the engine's default
+	Removed        bool          // it drains: no new chats
 }
 
 // Can says whether the instance's driver has an ability.

@@ -98,6 +98,7 @@ func (t *turn) fact(f *fact) {
 		return
 	}
 	t.stage, t.made, t.hops = 1, 0, f.hops
+	t.probe(f)
 	t.doc.Records++
 	t.record = &state.Record{Number: t.doc.Records, NowMs: t.ms, Snap: t.snap.Hash, Engine: t.snap.Engine, DuplicateOf: f.note}
 	var p proposal
@@ -110,10 +111,19 @@ func (t *turn) fact(f *fact) {
 	var handled bool
 	if p.rules {
 		t.stage = 2
+		if broken == nil {
+			t.probe(f)
+		}
 		asked, handled = t.consult(f, broken)
 	}
 	t.act(f, p, asked, handled)
 	t.keepRecord()
+}
+
+func (t *turn) probe(f *fact) {
+	if t.snap.Probe != nil {
+		t.snap.Probe(t.stage, f.ev.Type)
+	}
 }
 
 // consult is stage 2: flows first, then rules.
@@ -167,6 +177,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 // keepRecord adds the record of the fact in hand to the history.
 func (t *turn) keepRecord() {
 	r := t.record
+	t.d.Verdicts = append(t.d.Verdicts, r.Verdicts...)
 	if t.made > 0 {
 		t.doc.Open = append(t.doc.Open, &state.OpenRecord{Record: r.Number, Commands: t.made})
 	}

@@ -22,16 +22,16 @@ const (
 
 // plan is a step on its way to the store.
 type plan struct {
-	batch []*input
-	doc   *state.Document
-	c     *store.Commit
-	binds []conversation.Bind
-	now   time.Time
-	added []*item         // new commands
-	ended map[uint64]bool // commands that end
-	ready []*item         // heads that are cleared to go once the commit is durable
-	faces []*item         // their lanes' heads whose attempts changed
-	polls bool
+	batch    []*input
+	doc      *state.Document
+	c        *store.Commit
+	binds    []conversation.Bind
+	now      time.Time
+	added    []*item         // new commands
+	ended    map[uint64]bool // commands that end
+	ready    []*item         // heads that are cleared to go once the commit is durable
+	faces    []*item         // their lanes' heads whose attempts changed
+	verdicts []*state.RuleVerdict
 }
 
 // plan decides a batch, one input after the other, into one commit.
@@ -109,6 +109,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		p.c.Unkeep = append(p.c.Unkeep, core.CommandID{Conversation: c.id, Epoch: p.doc.Epoch, N: n})
 	}
 	p.c.Retire = append(p.c.Retire, d.Retire...)
+	p.verdicts = append(p.verdicts, d.Verdicts...)
 	p.binds = append(p.binds, d.Binds...)
 	if d.Timer.Set {
 		p.c.Timer = d.Timer
@@ -234,6 +235,9 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 			e.m.events.WithLabelValues(sourceLabel(in.mail.Source)).Inc()
 		}
 		in.finish(nil)
+	}
+	if e.Verdicts != nil && len(p.verdicts) > 0 {
+		e.Verdicts(p.now, p.verdicts)
 	}
 	c.actOn(p)
 	c.syncPoll()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -63,7 +64,8 @@ type Options struct {
 	Metrics  prometheus.Registerer
 	Exec     Executor
 	Clock    Clock
-	Rand     func() uint64 // epochs and commit ids
+	Rand     func() uint64                              // epochs and commit ids
+	Verdicts func(at time.Time, v []*state.RuleVerdict) // gets those of decided events; nil: nobody counts
 
 	Retention   time.Duration // of history, from the end of an event's commands; 0: 30 days
 	CallTimeout time.Duration // of one call to a driver; 0: 30 s
@@ -88,6 +90,8 @@ type Engine struct {
 	shards    [store.Shards]atomic.Pointer[shard]
 	waiting   atomic.Int64
 	failed    chan error
+	ready     chan struct{} // closed when all shards are owned
+	readied   sync.Once
 	resuming  atomic.Bool // open chats are being looked up for their pollers
 	orphans   orphans
 	typing    atomic.Int64 // typing calls under way
@@ -118,7 +122,7 @@ func New(o Options) *Engine {
 	def(&o.MaxInstance, 5_000)
 	def(&o.MaxFlying, 1_024)
 	def(&o.CacheBytes, 32<<20)
-	e := &Engine{Options: o, failed: make(chan error, 1), started: o.Clock.Now()}
+	e := &Engine{Options: o, failed: make(chan error, 1), ready: make(chan struct{}), started: o.Clock.Now()}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	e.m = newMetrics(o.Metrics, e)
 	e.snap.Store(&conversation.Snap{})
@@ -181,19 +185,31 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // own runs one shard until ctx ends.
 func (e *Engine) own(ctx context.Context, st store.Shard) error {
-	s := newShard(e, st)
-	rest, err := s.recover(ctx)
+	s, rest, err := e.attach(ctx, st)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("recover shard %d: %w", st.ID(), err)
 	}
-	e.shards[st.ID()].Store(s)
-	e.resumePolls()
 	err = s.follow(ctx, rest)
 	s.stop()
 	return err
+}
+
+// attach recovers a shard and begins to serve it.
+func (e *Engine) attach(ctx context.Context, st store.Shard) (*shard, *feed, error) {
+	s := newShard(e, st)
+	rest, err := s.recover(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.shards[st.ID()].Store(s)
+	if e.Ready() {
+		e.readied.Do(func() { close(e.ready) })
+	}
+	e.resumePolls()
+	return s, rest, nil
 }
 
 // shard returns the shard of a conversation, nil while it is not owned.
@@ -212,6 +228,9 @@ func (e *Engine) Ready() bool {
 	}
 	return true
 }
+
+// Started is closed once all shards are owned and recovered.
+func (e *Engine) Started() <-chan struct{} { return e.ready }
 
 // fail stops the engine: the store cannot be trusted any more.
 func (e *Engine) fail(err error) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"container/list"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func (i *instance) configure(c *conversation.Instance) {
 	}
 	i.conf = c
 	i.policy = delivery.Policy{
-		LaneAge: i.e.LaneAge, AmbiguousDead: c.AmbiguousDead, Idempotent: c.Caps.GetIdempotentSend(),
+		LaneAge: cmp.Or(c.LaneAge, i.e.LaneAge), AmbiguousDead: c.AmbiguousDead, Idempotent: c.Caps.GetIdempotentSend(),
 	}
 }
 

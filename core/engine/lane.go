@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/list"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,21 +85,29 @@ func (c *cell) policy(cmd *state.Command) (delivery.Policy, *instance) {
 func (c *cell) planLanes(p *plan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	touched := map[string]bool{}
-	for _, it := range p.added {
-		touched[it.cmd.Lane] = true
+	for _, name := range p.lanes() {
+		c.planLane(p, name)
+	}
+}
+
+// lanes returns the names of the lanes that the plan touches, in its order.
+func (p *plan) lanes() (names []string) {
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	for _, in := range p.batch {
 		if in.result != nil {
-			touched[in.result.lane.name] = true
-		}
-		if in.update != nil {
-			touched[in.update.lane.name] = true
+			add(in.result.lane.name)
+		} else if in.update != nil {
+			add(in.update.lane.name)
 		}
 	}
-	for name := range touched {
-		c.planLane(p, name)
+	for _, it := range p.added {
+		add(it.cmd.Lane)
 	}
+	return names
 }
 
 func (c *cell) planLane(p *plan, name string) {
@@ -232,29 +241,21 @@ func (it *item) release() {
 // actOn brings the lanes up to date with a durable plan and lets heads go.
 func (c *cell) actOn(p *plan) {
 	c.mu.Lock()
-	touched := map[string]bool{}
+	names := p.lanes()
 	for _, it := range p.added {
-		l := c.lane(it.cmd.Lane)
-		touched[l.name] = true
-		if l.more || len(l.items) >= maxHeads {
+		if l := c.lane(it.cmd.Lane); l.more || len(l.items) >= maxHeads {
 			l.more = true
 		} else {
 			l.items = append(l.items, it)
 		}
 	}
 	for _, in := range p.batch {
-		switch {
-		case in.result != nil:
-			touched[in.result.lane.name] = true
-		case in.update != nil:
-			touched[in.update.lane.name] = true
-			if in.update.item.state == paused {
-				in.update.item.state = in.update.state
-			}
+		if u := in.update; u != nil && u.item.state == paused {
+			u.item.state = u.state
 		}
 	}
 	var calls []func()
-	for name := range touched {
+	for _, name := range names {
 		if l := c.lanes[name]; l != nil {
 			l.drop(p.ended)
 		}
@@ -445,7 +446,8 @@ func (c *cell) ended(l *lane, it *item, res conversation.Result) {
 func (c *cell) wake() {
 	c.mu.Lock()
 	var names []string
-	for name, l := range c.lanes {
+	for _, name := range slices.Sorted(maps.Keys(c.lanes)) {
+		l := c.lanes[name]
 		if len(l.items) > 0 || !l.more {
 			continue
 		}
@@ -461,7 +463,6 @@ func (c *cell) wake() {
 		}
 	}
 	c.mu.Unlock()
-	slices.Sort(names)
 	for _, name := range names {
 		c.resume(name)
 	}

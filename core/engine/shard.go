@@ -38,11 +38,13 @@ func newShard(e *Engine, st store.Shard) *shard {
 // timers, and mail that was not decided. It returns the rest of the feed.
 func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 	s.ctx = ctx
+	var found []*cell
 	for ref, err := range s.st.Pending(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		c := s.cell(ref.ID.Conversation)
+		found = append(found, c)
 		c.mu.Lock()
 		c.lane(string(ref.Lane)).more = true
 		c.mu.Unlock()
@@ -65,17 +67,16 @@ func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 			break
 		}
 		c := s.cell(ref.Conversation)
+		found = append(found, c)
 		c.mu.Lock()
 		c.high = max(c.high, ref.Seq)
 		c.mu.Unlock()
 	}
-	s.mu.Lock()
-	for _, c := range s.cells {
+	for _, c := range found {
 		c.mu.Lock()
 		c.start()
 		c.mu.Unlock()
 	}
-	s.mu.Unlock()
 	s.setAlarm()
 	return f, nil
 }

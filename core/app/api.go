@@ -1,0 +1,315 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/core/httpd"
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+)
+
+// mostOutbox is how many commands of one conversation the API shows.
+const mostOutbox = 200
+
+// Conversations implements httpd.Gateway.
+func (g *gateway) Conversations(ctx context.Context, f store.Filter, after string, limit int) (store.Page[store.Listed], error) {
+	return g.store.Reader().List(ctx, f, after, limit)
+}
+
+// Conversation implements httpd.Gateway.
+func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*state.Document, []*state.Pending, error) {
+	b, _, err := g.store.Reader().Document(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc := &state.Document{}
+	if err := doc.UnmarshalVT(b); err != nil {
+		return nil, nil, fmt.Errorf("conversation %s: %w", id, err)
+	}
+	out, err := g.store.Reader().Outbox(ctx, id, mostOutbox)
+	if err != nil {
+		return nil, nil, err
+	}
+	var pending []*state.Pending
+	for _, o := range out {
+		p := &state.Pending{}
+		if err := p.UnmarshalVT(o.Body); err != nil {
+			return nil, nil, fmt.Errorf("command %s: %w", o.ID, err)
+		}
+		pending = append(pending, p)
+	}
+	return doc, pending, nil
+}
+
+// History implements httpd.Gateway.
+func (g *gateway) History(ctx context.Context, id core.ConversationID, after string, limit int) (store.Page[*state.Entry], error) {
+	p, err := g.store.Reader().History(ctx, id, after, limit)
+	return decodePage(p, err, func(e store.Entry) []byte { return e.Body }, func() *state.Entry { return &state.Entry{} })
+}
+
+// decoder is a stored message.
+type decoder interface{ UnmarshalVT([]byte) error }
+
+func decodePage[T any, M decoder](p store.Page[T], err error, body func(T) []byte, empty func() M) (store.Page[M], error) {
+	if err != nil {
+		return store.Page[M]{}, err
+	}
+	out := store.Page[M]{Next: p.Next}
+	for _, v := range p.Items {
+		m := empty()
+		if err := m.UnmarshalVT(body(v)); err != nil {
+			return store.Page[M]{}, err
+		}
+		out.Items = append(out.Items, m)
+	}
+	return out, nil
+}
+
+// BindOrphan implements httpd.Gateway.
+func (g *gateway) BindOrphan(ctx context.Context, o httpd.Orphan) (core.ConversationID, error) {
+	return g.engine.Link(ctx, o.Integration, o.ChatID, o.Channel, o.Customer)
+}
+
+// CloseConversation implements httpd.Gateway.
+func (g *gateway) CloseConversation(ctx context.Context, id core.ConversationID, reason string) error {
+	doc, _, err := g.Conversation(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s := doc.GetChat().GetState(); s != state.ChatState_CHAT_OPEN && s != state.ChatState_CHAT_OPENING {
+		return core.Errorf(core.Conflict, "the conversation has no open chat")
+	}
+	return g.engine.Close(ctx, id, "operator", reason)
+}
+
+// DeadLetters implements httpd.Gateway.
+func (g *gateway) DeadLetters(ctx context.Context, after string, limit int) (store.Page[*state.DeadLetter], error) {
+	p, err := g.store.Reader().Dead(ctx, after, limit)
+	return decodePage(p, err, func(d store.Dead) []byte { return d.Body }, func() *state.DeadLetter { return &state.DeadLetter{} })
+}
+
+// DeadLetter implements httpd.Gateway.
+func (g *gateway) DeadLetter(ctx context.Context, id string) (*state.DeadLetter, error) {
+	d, err := g.store.Reader().DeadLetter(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	l := &state.DeadLetter{}
+	return l, l.UnmarshalVT(d.Body)
+}
+
+// ReplayDeadLetters implements httpd.Gateway.
+func (g *gateway) ReplayDeadLetters(ctx context.Context, ids []string) (int, error) {
+	return g.engine.Replay(ctx, ids...)
+}
+
+// DeleteDeadLetter implements httpd.Gateway.
+func (g *gateway) DeleteDeadLetter(ctx context.Context, id string) error {
+	return g.store.DeleteDead(ctx, id)
+}
+
+// Quarantined implements httpd.Gateway.
+func (g *gateway) Quarantined(ctx context.Context, after string, limit int) (store.Page[*state.Quarantined], error) {
+	p, err := g.store.Reader().Quarantined(ctx, after, limit)
+	return decodePage(p, err, func(d store.Dead) []byte { return d.Body }, func() *state.Quarantined { return &state.Quarantined{} })
+}
+
+// QuarantinedItem implements httpd.Gateway.
+func (g *gateway) QuarantinedItem(ctx context.Context, id string) (*state.Quarantined, error) {
+	d, err := g.store.Reader().QuarantinedItem(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	q := &state.Quarantined{}
+	return q, q.UnmarshalVT(d.Body)
+}
+
+// ReplayQuarantined implements httpd.Gateway: a request goes to its driver
+// again, an event to its conversation.
+func (g *gateway) ReplayQuarantined(ctx context.Context, id string) error {
+	q, err := g.QuarantinedItem(ctx, id)
+	if err != nil {
+		return err
+	}
+	if q.Webhook == nil {
+		return g.engine.ReplayQuarantined(ctx, id)
+	}
+	a, err := g.host.Webhook(ctx, q.Instance, q.Webhook)
+	if err != nil {
+		return err
+	}
+	if a.Quarantine {
+		return core.Errorf(core.Conflict, "%s still cannot read it: %s", q.Instance, a.Detail)
+	}
+	if a.Status >= 400 {
+		return core.Errorf(core.Conflict, "%s refuses it with status %d", q.Instance, a.Status)
+	}
+	return g.store.DeleteQuarantined(ctx, id)
+}
+
+// DeleteQuarantined implements httpd.Gateway.
+func (g *gateway) DeleteQuarantined(ctx context.Context, id string) error {
+	return g.store.DeleteQuarantined(ctx, id)
+}
+
+func (g *gateway) keep(ctx context.Context, q *state.Quarantined) error {
+	b, err := q.MarshalVT()
+	if err != nil {
+		return fmt.Errorf("quarantine of %s: %w", q.Instance, err)
+	}
+	return g.store.Quarantine(ctx, store.Dead{ID: q.Id, Body: b})
+}
+
+func quarantineID(now time.Time) string {
+	return fmt.Sprintf("%013d-%s", now.UnixMilli(), rand.Text()[:16])
+}
+
+// Rules implements httpd.Gateway.
+func (g *gateway) Rules() httpd.RuleSet {
+	st := g.rules.Status()
+	out := httpd.RuleSet{Hash: st.Hash, LoadedAt: st.Loaded, TriedAt: st.LastAttempt, Problems: st.Problems}
+	set := g.rules.Set()
+	if set == nil {
+		return out
+	}
+	for _, r := range set.Rules(g.rules.Counters()) {
+		out.Rules = append(out.Rules, ruleOf(r))
+	}
+	return out
+}
+
+func ruleOf(r rules.Info) httpd.Rule {
+	out := httpd.Rule{
+		Name: r.Name, On: strings.Join(r.On, ", "), At: diag.Pos{File: r.File, Line: r.Line, Column: 1},
+		Matched: r.Matched, NotMatched: r.NotMatched, Errors: r.Errors,
+	}
+	if r.LastFired != nil {
+		out.LastMatch = *r.LastFired
+	}
+	if !r.Active {
+		out.Disabled = "inactive"
+	}
+	return out
+}
+
+// Integrations implements httpd.Gateway.
+func (g *gateway) Integrations() []httpd.Instance { return g.instances(g.config.Integrations) }
+
+// Channels implements httpd.Gateway.
+func (g *gateway) Channels() []httpd.Instance { return g.instances(g.config.Channels) }
+
+func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
+	byName := map[string]host.InstanceStatus{}
+	for _, s := range g.host.Instances() {
+		byName[s.Name] = s
+	}
+	owner := map[string]string{}
+	for _, p := range g.host.Plugins() {
+		for _, d := range p.Drivers {
+			if p.State != host.Standby {
+				owner[d] = p.ID
+			}
+		}
+	}
+	snap := g.engine.Snap()
+	for _, i := range list {
+		st := byName[i.Name]
+		in := httpd.Instance{
+			Name: i.Name, Driver: i.Driver, Plugin: owner[i.Driver], Provisioned: true, State: st.State, Since: st.Since,
+			OK: st.State == host.Opened && st.Healthy, Health: st.Message,
+		}
+		if conf := snap.Instances[i.Name]; conf != nil {
+			in.Type = conf.Caps.GetChannelType()
+		}
+		for _, p := range st.Problems {
+			in.Health = strings.TrimSpace(in.Health + " " + p.Pointer + ": " + p.Message)
+		}
+		for _, s := range g.config.Services {
+			if s.Integration == i.Name || s.Bot == i.Name || slices.Contains(s.Channels, i.Name) {
+				in.Services = append(in.Services, s.Name)
+			}
+		}
+		if g.config.PublicURL != "" {
+			in.HookURL = g.config.PublicURL + "/hooks/" + i.Name
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+// Services implements httpd.Gateway.
+func (g *gateway) Services() (out []httpd.Service) {
+	for _, s := range g.config.Services {
+		svc := httpd.Service{
+			Name: s.Name, Integration: s.Integration, Bot: s.Bot, Channels: s.Channels, Forward: string(s.Forward),
+			Timezone: s.Timezone.String(), Provisioned: true, OK: true,
+		}
+		if s.IdleAfter > 0 {
+			svc.IdleAfter = s.IdleAfter.String()
+		}
+		for _, d := range s.UnattendedAfter {
+			svc.UnattendedAfter = append(svc.UnattendedAfter, d.String())
+		}
+		if s.CloseAfter > 0 {
+			svc.CloseAfter = s.CloseAfter.String()
+		}
+		out = append(out, svc)
+	}
+	return out
+}
+
+// Plugins implements httpd.Gateway.
+func (g *gateway) Plugins() (out []httpd.Plugin) {
+	for _, p := range g.host.Plugins() {
+		out = append(out, httpd.Plugin{
+			ID: p.ID, Version: p.Version, Path: p.Path, Drivers: p.Drivers, State: p.State, Generation: p.Generation,
+			PID: p.PID, Restarts: p.Restarts, Problem: p.LastError, Started: p.Since,
+		})
+	}
+	return out
+}
+
+// reasons says why the gateway is not ready.
+func (g *gateway) reasons() (why []string) {
+	if !g.engine.Ready() {
+		why = append(why, "the engine is starting")
+	}
+	if h := g.store.Health(); !h.OK || h.Full {
+		why = append(why, "the store cannot take new events: "+healthText(h))
+	}
+	if g.rules.Set() == nil {
+		why = append(why, "no rules are loaded")
+	}
+	if g.door != nil && !g.door.Serving() {
+		why = append(why, "the hooks are closed")
+	}
+	for _, s := range g.host.Instances() {
+		if s.State != host.Opened {
+			why = append(why, fmt.Sprintf("%s is %s", s.Name, s.State))
+		}
+	}
+	return why
+}
+
+func healthText(h store.Health) string {
+	if h.Err != nil {
+		return h.Err.Error()
+	}
+	return fmt.Sprintf("%d MB free", h.FreeBytes>>20)
+}
+
+var (
+	_ httpd.Gateway = (*gateway)(nil)
+	_ httpd.Hooks   = (*gateway)(nil)
+	_ host.Core     = (*gateway)(nil)
+)

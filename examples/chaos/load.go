@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/openccsp/gateway/examples/internal/rig"
+)
+
+// side is one of the two services: its channel and its integration.
+type side struct {
+	channel, desk string
+	idempotent    bool
+}
+
+var sides = []side{
+	{"phone", "desk", false},
+	{"phone-idempotent", "desk-idempotent", true},
+}
+
+// conversation is one customer, and the agent who answers. Each writes a
+// message only when the gateway has acknowledged the one before.
+type conversation struct {
+	side     side
+	customer string
+	mu       sync.Mutex
+	chat     string // the desk's, "" until there is one
+	acked    [2]int // messages acknowledged, of the customer and of the agent
+}
+
+// load is everybody who writes.
+type load struct {
+	home          *rig.Home
+	far           *far
+	conversations []*conversation
+	byCustomer    map[string]*conversation
+	client        http.Client
+	pace          *rate.Limiter
+	duplicates    float64 // share of messages that are posted five times
+
+	acked, tries, copies, repeats atomic.Int64
+	shed                          atomic.Int64 // answers 503 and 429
+	slowest                       atomic.Int64 // longest wait for an answer, ns
+	bodies                        int          // bytes of a message
+}
+
+func newLoad(home *rig.Home, f *far, conversations int, perSecond float64) *load {
+	l := &load{
+		home: home, far: f, byCustomer: map[string]*conversation{}, bodies: 100,
+		pace: rate.NewLimiter(rate.Limit(perSecond), 1+int(perSecond/20)),
+	}
+	for i := range conversations {
+		c := &conversation{side: sides[i%len(sides)], customer: fmt.Sprintf("k%d", i)}
+		l.conversations = append(l.conversations, c)
+		l.byCustomer[c.customer] = c
+	}
+	f.opened = l.opened
+	l.client = http.Client{
+		Timeout:   15 * time.Second,
+		Transport: &http.Transport{MaxIdleConnsPerHost: writers, MaxConnsPerHost: 4 * writers},
+	}
+	return l
+}
+
+// writers is how many people write at the same time.
+const writers = 64
+
+// opened lets the agent of a conversation write.
+func (l *load) opened(customer, chat string) {
+	if c := l.byCustomer[customer]; c != nil {
+		c.mu.Lock()
+		c.chat = chat
+		c.mu.Unlock()
+	}
+}
+
+// run writes until ctx ends; what was begun is finished under hard.
+func (l *load) run(ctx, hard context.Context) {
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(seed, uint64(w)))
+			for l.pace.Wait(ctx) == nil {
+				// The conversations of a writer are its own.
+				mine := (len(l.conversations) - w + writers - 1) / writers
+				if mine <= 0 {
+					return
+				}
+				c := l.conversations[w+writers*random.IntN(mine)]
+				l.write(hard, c, random)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// write posts the next message of one of the two until it is acknowledged.
+func (l *load) write(ctx context.Context, c *conversation, random *rand.Rand) {
+	c.mu.Lock()
+	agent, chat := 0, c.chat
+	c.mu.Unlock()
+	if chat != "" && random.IntN(2) == 0 {
+		agent = 1
+	}
+	n := c.acked[agent] + 1
+	p := l.post(c, agent, chat, n)
+	if random.Float64() < l.duplicates {
+		l.storm(ctx, c, agent, chat, n, random)
+	}
+	for wait := 10 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 500*time.Millisecond) {
+		if l.try(ctx, p) {
+			c.mu.Lock()
+			c.acked[agent] = n
+			c.mu.Unlock()
+			l.acked.Add(1)
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// storm posts a message four times more, at the same time, and now and then an
+// old one again.
+func (l *load) storm(ctx context.Context, c *conversation, agent int, chat string, n int, random *rand.Rand) {
+	var copies sync.WaitGroup
+	for range 4 {
+		l.copies.Add(1)
+		copies.Go(func() { l.try(ctx, l.post(c, agent, chat, n)) })
+	}
+	if n > 1 && random.IntN(10) == 0 {
+		l.repeats.Add(1)
+		copies.Go(func() { l.try(ctx, l.post(c, agent, chat, 1+random.IntN(n-1))) })
+	}
+	copies.Wait()
+}
+
+// messageID is the name of a message, also in its text.
+func messageID(c *conversation, agent, n int) string {
+	return fmt.Sprintf("%s.%c.%d", c.customer, "ca"[agent], n)
+}
+
+type post struct {
+	url  string
+	body []byte
+}
+
+func (l *load) post(c *conversation, agent int, chat string, n int) post {
+	id := messageID(c, agent, n)
+	body := map[string]string{"id": id, "text": id + " " + string(bytes.Repeat([]byte("x"), l.bodies))}
+	instance := c.side.channel
+	if agent == 1 {
+		instance, body["chat"] = c.side.desk, chat
+	} else {
+		body["from"] = c.customer
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // strings
+	}
+	return post{l.home.Hook(instance), b}
+}
+
+// try posts once and says whether it was acknowledged.
+func (l *load) try(ctx context.Context, p post) bool {
+	l.tries.Add(1)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body))
+	if err != nil {
+		return false
+	}
+	began := time.Now()
+	resp, err := l.client.Do(r)
+	if err != nil {
+		return false // the gateway is down
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	if took := time.Since(began).Nanoseconds(); took > l.slowest.Load() {
+		l.slowest.Store(took)
+	}
+	if resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests {
+		l.shed.Add(1)
+	}
+	return resp.StatusCode < 300
+}

@@ -180,8 +180,8 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		state = &pluginv1.InstanceState{Retry: true, Message: plain(err).Error()}
 	}
 	if state.Ok {
-		i.opened(ctx, g, spec, was)
 		i.setSubprotocols(g, spec, state)
+		i.opened(ctx, g, spec, was)
 		return state, true
 	}
 	var problems []Problem

@@ -109,7 +109,7 @@ func TestSDKPlugin(t *testing.T) {
 	}
 	b.call("i-sdk", "emit nobody")
 	b.eventually("an event of nobody is refused for good", func() bool {
-		return b.log.line("emitted", "text=nobody", "not_accepted") != ""
+		return b.log.line("emitted", "text=nobody", "names neither a customer nor a ref") != ""
 	})
 
 	kill9(t, b.plugin("sdk").PID)

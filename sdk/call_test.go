@@ -304,3 +304,33 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("quarantine: %+v", r)
 	}
 }
+
+// TestGoexitLetsTheNextIn: the call that waits behind a driver's Goexit is made.
+func TestGoexitLetsTheNextIn(t *testing.T) {
+	began, leave := make(chan struct{}), make(chan struct{})
+	f := &fake{send: func(_ context.Context, _ sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+		if m.ID == "exits" {
+			close(began)
+			<-leave
+			runtime.Goexit()
+		}
+		return sdk.Receipt{}, nil
+	}}
+	g := f.start(t)
+	var wg sync.WaitGroup
+	wg.Go(func() { g.Send(t.Context(), ada, sdk.Message{ID: "exits"}) })
+	<-began
+	for i := range 3 {
+		wg.Go(func() {
+			if _, err := g.Send(t.Context(), ada, sdk.Message{ID: fmt.Sprint(i)}); err != nil {
+				t.Errorf("behind it: %v", err)
+			}
+		})
+	}
+	bob := sdk.Customer{Address: "bob"} // its answer shows that the frames before it have been read
+	if _, err := g.Send(t.Context(), bob, sdk.Message{ID: "bob"}); err != nil {
+		t.Error(err)
+	}
+	close(leave)
+	wg.Wait()
+}

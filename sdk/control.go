@@ -96,8 +96,8 @@ func (s *server) drain(ctx context.Context, release bool) int {
 		}
 	})
 	unanswered := 0
-	if l := s.currentLink(); l != nil && l.inHand.wait(ctx) != nil {
-		unanswered = l.inHand.count()
+	if l := s.currentLink(); l != nil {
+		unanswered = l.settle(ctx)
 	}
 	if release {
 		s.eachSlot(func(sl *slot) { sl.release(ctx) })

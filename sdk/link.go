@@ -159,6 +159,16 @@ func (l *link) accept(f *pluginv1.HostFrame) {
 	}
 }
 
+// settle waits until all is answered and returns what is not, when ctx or the
+// stream ends.
+func (l *link) settle(ctx context.Context) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	_ = l.inHand.wait(ctx)
+	return l.inHand.count()
+}
+
 // closed forgets a task whose answer has been queued.
 func (l *link) closed(t *task) {
 	t.cancel()

@@ -229,3 +229,31 @@ func TestHostInOpen(t *testing.T) {
 		t.Errorf("state %q", got)
 	}
 }
+
+// TestStubbornListener: a listener that outlives a drain is not joined by a
+// second one when the instance may receive again.
+func TestStubbornListener(t *testing.T) {
+	var calls atomic.Int32
+	first, second, leave := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	f := &fake{listen: func(ctx context.Context, _ func(context.Context, ...sdk.Event) error) error {
+		if calls.Add(1) == 1 {
+			close(first)
+			<-leave // whatever ctx says
+			return nil
+		}
+		close(second)
+		<-ctx.Done()
+		return nil
+	}}
+	g := f.start(t)
+	<-first
+	g.Drain(t.Context(), 10*time.Millisecond)
+	g.Activate(t.Context())
+	select {
+	case <-second:
+		t.Error("two listeners at a time")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(leave)
+	<-second
+}

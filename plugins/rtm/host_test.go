@@ -36,7 +36,7 @@ type fakeHost struct {
 func newFakeHost() *fakeHost {
 	return &fakeHost{
 		secrets: map[string]string{}, sent: map[string][]sdk.Message{},
-		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 100),
+		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 1000),
 	}
 }
 

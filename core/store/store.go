@@ -37,10 +37,12 @@ var (
 	ErrDuplicate = errors.New("store: duplicate event")
 	// ErrFenced: this node no longer owns the shard. Drop all work of it.
 	ErrFenced = errors.New("store: shard is owned elsewhere")
-	// ErrUnavailable: nothing happened, try later.
+	// ErrUnavailable: nothing happened, try later. Also if a stored value is
+	// damaged; Health then says so.
 	ErrUnavailable = errors.New("store: unavailable")
 	// ErrFull: free space is below the watermark. Append and commits with
-	// fresh events fail, everything else goes on.
+	// fresh events fail, everything else goes on, until there is so little
+	// that no write is safe: then all fail with it.
 	ErrFull = errors.New("store: disk full")
 	// ErrTooLarge: a body is over MaxBody.
 	ErrTooLarge = errors.New("store: too large")
@@ -114,7 +116,7 @@ type OutRef struct {
 type Kept struct {
 	ID   core.CommandID
 	Body []byte
-	For  time.Duration
+	For  time.Duration // 0: until Unkeep; when read, the time left
 }
 
 // Entry is one line of history. N grows per conversation; writing the same N
@@ -172,7 +174,8 @@ type Commit struct {
 type Store interface {
 	// Append makes events durable and puts them into their mailboxes in call
 	// order. On error any subset may be durable: try again with the same ids.
-	// A receipt is a duplicate only if the original is durable.
+	// A receipt is a duplicate only if the original is durable. Bodies may be
+	// reused when it has returned.
 	Append(ctx context.Context, events ...Event) ([]Receipt, error)
 
 	// Serve calls own for every shard this node holds, each in its own
@@ -195,7 +198,8 @@ type Store interface {
 	Secret(ctx context.Context, instance, name string) ([]byte, error)
 	SetSecret(ctx context.Context, instance, name string, value []byte) error
 
-	// Blob and PutBlob keep immutable values by the hash of their content.
+	// Blob and PutBlob keep immutable values by the hash of their content, up to
+	// 64 MB. ErrNotFound.
 	Blob(ctx context.Context, hash string) ([]byte, error)
 	PutBlob(ctx context.Context, hash string, b []byte) error
 
@@ -208,8 +212,8 @@ type Store interface {
 
 	Reader() Reader
 
-	// Export writes the whole store, or what changed since a mark; Import
-	// reads it into an empty store.
+	// Export writes the whole store, or what changed since a mark if the
+	// engine can tell; Import reads it into an empty store that is not served.
 	Export(ctx context.Context, w io.Writer, since Mark) (Mark, error)
 	Import(ctx context.Context, r io.Reader) error
 
@@ -247,9 +251,13 @@ type Shard interface {
 	Lane(ctx context.Context, c core.ConversationID, lane Lane, after core.CommandID, limit int) ([]OutItem, error)
 	// Timers yields all armed timers.
 	Timers(ctx context.Context) iter.Seq2[Timer, error]
-	// Load returns a conversation's document and revision, or ErrNotFound.
+	// Load returns a conversation's document and revision, or ErrNotFound. The
+	// document is nil if there were commits but none with one.
 	Load(ctx context.Context, c core.ConversationID) ([]byte, Rev, error)
-	// Commit applies c and returns the new revision.
+	// Commit applies c and returns the new revision. It may be called by any
+	// number of goroutines; c and its bodies are the caller's again when it has
+	// returned. If ctx ends too late to withdraw it, Commit waits for the
+	// outcome: an error other than ErrBroken means that c was not applied.
 	Commit(ctx context.Context, c *Commit) (Rev, error)
 }
 
@@ -265,7 +273,8 @@ type Timer struct {
 	Due          time.Time
 }
 
-// Reader answers the console and the API. It may lag behind, never ahead.
+// Reader answers the console and the API. It may lag behind, never ahead. A
+// cursor that is not from a page is a core.Error with code core.Invalid.
 type Reader interface {
 	Document(ctx context.Context, c core.ConversationID) ([]byte, Rev, error)
 	// List returns conversations, the last changed first, that match f.
@@ -277,6 +286,7 @@ type Reader interface {
 	Kept(ctx context.Context, c core.ConversationID, after core.CommandID, limit int) ([]Kept, error)
 	// Outbox returns the commands of a conversation that have not ended.
 	Outbox(ctx context.Context, c core.ConversationID, limit int) ([]OutItem, error)
+	// Dead and Quarantined return the newest first, by id.
 	Dead(ctx context.Context, cursor string, limit int) (Page[Dead], error)
 	DeadLetter(ctx context.Context, id string) (Dead, error)
 	Quarantined(ctx context.Context, cursor string, limit int) (Page[Dead], error)
@@ -292,7 +302,8 @@ type Listed struct {
 	Index Index
 }
 
-// Page is a part of a list. Next is the cursor of the next one, "" at the end.
+// Page is a part of a list. Next is the cursor of the next one, "" at the end:
+// a page may have fewer items than asked for, even none, and a next one.
 type Page[T any] struct {
 	Items []T
 	Next  string

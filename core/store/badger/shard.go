@@ -2,6 +2,7 @@ package badger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -50,6 +51,9 @@ func (s *Store) Serve(ctx context.Context, own func(ctx context.Context, sh stor
 	err := g.Wait()
 	if err == nil {
 		err = s.broken()
+	}
+	if err == nil && errors.Is(context.Cause(ctx), store.ErrClosed) {
+		err = store.ErrClosed
 	}
 	return err
 }
@@ -119,11 +123,6 @@ func each[T any](ctx context.Context, s *shard, kind byte, o bdb.IteratorOptions
 		}
 		defer v.close()
 		err = v.scan(shardPrefix(kind, s.id), nil, o, func(item *bdb.Item) (bool, error) {
-			select {
-			case <-s.store.closing:
-				return false, store.ErrClosed
-			default:
-			}
 			t, err := read(item)
 			return err == nil && ctx.Err() == nil && yield(t, nil), err
 		})

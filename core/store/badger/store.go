@@ -328,8 +328,9 @@ func (s *Store) broken() error {
 // noted keeps the last damage that a read met, for Health, and returns err.
 func (s *Store) noted(err error) error {
 	if errors.Is(err, errDamaged) {
-		s.damage.Store(&err)
-		s.log.Error("stored value is damaged", "err", err)
+		if was := s.damage.Swap(&err); was == nil || (*was).Error() != err.Error() {
+			s.log.Error("stored value is damaged", "err", err)
+		}
 	}
 	return err
 }
@@ -364,14 +365,18 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-// release closes what Open opened, in reverse order.
+// release closes what Open opened, in reverse order. Of a broken store on
+// disk the database stays open, and locked, until the process ends.
 func (s *Store) release() error {
-	var errs []error
+	errs := []error{s.metrics.close()}
 	broken := s.broken()
-	if s.db != nil && (broken == nil || s.opt.InMemory) {
+	if broken != nil && !s.opt.InMemory {
+		return broken
+	}
+	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	errs = append(errs, s.metrics.close(), s.marker.close())
+	errs = append(errs, s.marker.close())
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}

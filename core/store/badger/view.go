@@ -10,6 +10,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
 )
 
 // view is a consistent state of the store: all groups up to one. Several
@@ -103,7 +104,8 @@ func (v *view) doc(c core.ConversationID) (*state.StoredDocument, error) {
 }
 
 // scan calls fn for the items that begin with prefix, from start on, until it
-// returns false. Keys and items are valid during the call only.
+// returns false or the store is closing. Keys and items are valid during the
+// call only.
 func (v *view) scan(prefix, start []byte, o bdb.IteratorOptions, fn func(item *bdb.Item) (bool, error)) error {
 	o.Prefix = prefix
 	it := v.txn.NewIterator(o)
@@ -111,10 +113,15 @@ func (v *view) scan(prefix, start []byte, o bdb.IteratorOptions, fn func(item *b
 	if start == nil {
 		start = prefix
 		if o.Reverse {
-			start = append(bytes.Clone(prefix), 0xff)
+			start = after(prefix)
 		}
 	}
 	for it.Seek(start); it.ValidForPrefix(prefix); it.Next() {
+		select {
+		case <-v.s.closing:
+			return store.ErrClosed
+		default:
+		}
 		if v.expired(it.Item()) {
 			continue
 		}
@@ -124,6 +131,14 @@ func (v *view) scan(prefix, start []byte, o bdb.IteratorOptions, fn func(item *b
 		}
 	}
 	return nil
+}
+
+// after returns the first key that sorts behind all that begin with prefix.
+func after(prefix []byte) []byte {
+	k := bytes.TrimRight(prefix, "\xff")
+	k = bytes.Clone(k)
+	k[len(k)-1]++
+	return k
 }
 
 // bodies scans with values; fn gets a copy of each without its format.

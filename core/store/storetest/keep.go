@@ -210,7 +210,7 @@ func hostileNames(f *fixture) {
 			n++
 		}
 	}
-	ids := []string{"a", "a\x00", "\xff", "a b", "../x"}
+	ids := []string{"../x", "a", "a\x00", "a b", "\xff", "\xff\xff\xff"}
 	for _, id := range ids {
 		if err := f.Quarantine(ctx, store.Dead{ID: id, Body: []byte(id)}); err != nil {
 			f.Fatalf("Quarantine(%q) = %v", id, err)
@@ -220,6 +220,12 @@ func hostileNames(f *fixture) {
 		if d, err := f.Reader().QuarantinedItem(ctx, id); string(d.Body) != id || err != nil {
 			f.Errorf("QuarantinedItem(%q) = %v, %v", id, d, err)
 		}
+	}
+	all, _ := pages(f, func(cursor string) (store.Page[store.Dead], error) {
+		return f.Reader().Quarantined(ctx, cursor, 2)
+	})
+	if len(all) != len(ids) || all[0].ID != ids[len(ids)-1] {
+		f.Errorf("Quarantined = %v, want %q, the last first", all, ids)
 	}
 	f.wantErr("DeleteDead of a long id", f.DeleteDead(ctx, string(make([]byte, 100<<10))), store.ErrNotFound)
 }

@@ -220,11 +220,12 @@ func closeUnderLoad(f *fixture) {
 	acked := map[string]bool{}
 	var wg sync.WaitGroup
 	started := make(chan struct{}, 1)
+	old := f.Store
 	for i := range 16 {
 		wg.Go(func() {
 			for j := 0; ; j++ {
 				body := fmt.Sprint(i, ".", j)
-				_, err := f.Append(context.Background(), event(conv(i), body, body))
+				_, err := old.Append(context.Background(), event(conv(i), body, body))
 				if errors.Is(err, store.ErrClosed) {
 					return
 				}
@@ -252,7 +253,6 @@ func closeUnderLoad(f *fixture) {
 		wg.Wait()
 		return
 	}
-	old := f.Store
 	f.Store = f.o.Reopen(f.T, old)
 	wg.Wait()
 	f.serve()
@@ -282,6 +282,11 @@ func closed(f *fixture) {
 	for what, err := range f.calls() {
 		f.wantErr(what, err, store.ErrClosed)
 	}
+	err := f.Serve(f.Context(), func(ctx context.Context, _ store.Shard) error {
+		<-ctx.Done()
+		return nil
+	})
+	f.wantErr("Serve", err, store.ErrClosed)
 }
 
 // calls makes one call of every kind.

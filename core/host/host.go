@@ -216,33 +216,45 @@ func (h *Host) missed(p *pendingFile, err error, final bool) {
 // others, so that the best of each plugin comes first.
 func (h *Host) adopt(ctx context.Context, g *generation) {
 	h.mu.Lock()
-	delete(h.pending, g.file.path)
 	if h.booting {
 		h.found = append(h.found, g)
+		h.pending[g.file.path].tried = true
 		h.changedLocked()
 		h.mu.Unlock()
 		return
 	}
+	s := h.placeLocked(ctx, g)
+	h.mu.Unlock()
+	h.offer(ctx, s, g)
+}
+
+// placeLocked puts g's file into its slot. It returns the slot if it was there
+// before: then g is to be offered to it.
+func (h *Host) placeLocked(ctx context.Context, g *generation) *slot {
+	defer h.changedLocked()
+	delete(h.pending, g.file.path)
 	s := h.slots[g.mf.PluginId]
+	if s != nil {
+		s.add(g)
+		return s
+	}
+	s = newSlot(h, g.mf.PluginId)
+	s.add(g)
+	h.slots[s.id] = s
+	h.claimLocked(s, g.mf)
+	h.wg.Go(func() { s.run(ctx, g) })
+	return nil
+}
+
+func (h *Host) offer(ctx context.Context, s *slot, g *generation) {
 	if s == nil {
-		h.newSlotLocked(ctx, g)
-		h.mu.Unlock()
 		return
 	}
-	h.mu.Unlock()
 	select {
 	case s.offers <- g:
 	case <-ctx.Done():
 		g.kill()
 	}
-}
-
-func (h *Host) newSlotLocked(ctx context.Context, g *generation) {
-	s := newSlot(h, g.mf.PluginId)
-	h.slots[s.id] = s
-	h.claimLocked(s, g.mf)
-	h.changedLocked()
-	h.wg.Go(func() { s.run(ctx, g) })
 }
 
 // boot makes the slots of what was found, in the order of plugin ids, best
@@ -258,10 +270,8 @@ func (h *Host) boot() {
 		return compareOffers(offer{file: a.file, version: a.mf.semver}, offer{file: b.file, version: b.mf.semver})
 	})
 	for _, g := range h.found {
-		if h.slots[g.mf.PluginId] == nil {
-			h.newSlotLocked(h.base, g)
-		} else {
-			h.wg.Go(func() { h.adopt(h.base, g) })
+		if s := h.placeLocked(h.base, g); s != nil {
+			h.wg.Go(func() { h.offer(h.base, s, g) })
 		}
 	}
 	h.found = nil

@@ -67,7 +67,6 @@ func newSlot(h *Host, id string) *slot {
 // run keeps the plugin alive until ctx ends; then it stops it. g is its first
 // generation, described and not yet connected.
 func (s *slot) run(ctx context.Context, g *generation) {
-	s.add(g)
 	wait := newRestartWait()
 	for {
 		err := s.once(ctx, g, wait)
@@ -145,8 +144,8 @@ func (s *slot) publish(g *generation) {
 	again := s.starts > 1
 	s.clashes, s.pid, s.number, s.upSince = clashes, g.proc.pid, g.number, g.since
 	s.mu.Unlock()
-	s.note(Running, nil)
 	s.gen.Store(g)
+	s.note(Running, nil)
 	s.h.m.up.WithLabelValues(s.id).Set(1)
 	if again {
 		s.h.m.restarts.WithLabelValues(s.id).Inc()
@@ -178,10 +177,13 @@ func (s *slot) retire(ctx context.Context, g *generation, err error) {
 	g.log.Info("plugin stopped")
 }
 
-// better takes an offered generation: true if it shall replace the current
-// one.
+// better takes an offered generation, whose file has been added: true if it
+// shall replace the current one.
 func (s *slot) better(g *generation) bool {
-	if !s.add(g) {
+	s.mu.Lock()
+	best := s.files[0].path == g.file.path
+	s.mu.Unlock()
+	if !best {
 		s.h.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), s.h.t.stop)
 			defer cancel()
@@ -203,21 +205,19 @@ func (s *slot) takeReplaced() *generation {
 	return g
 }
 
-// add puts g's file among those that offer the plugin and says whether it is
-// the best: the highest version, then the newest.
-func (s *slot) add(g *generation) (best bool) {
+// add puts g's file among those that offer the plugin. The best is the one with
+// the highest version, then the newest.
+func (s *slot) add(g *generation) {
 	o := offer{file: g.file, version: g.mf.semver, text: g.mf.Version, tail: g.lines.tail}
 	s.mu.Lock()
 	s.files = slices.DeleteFunc(s.files, func(f offer) bool { return f.path == o.path })
 	s.files = append(s.files, o)
 	slices.SortStableFunc(s.files, compareOffers)
-	best = s.files[0].path == o.path
 	active := s.files[0]
 	s.mu.Unlock()
-	if !best {
+	if active.path != o.path {
 		g.log.Info("plugin file is standby", "path", g.file.path, "active", active.path, "active_version", active.text)
 	}
-	return best
 }
 
 func compareOffers(a, b offer) int {

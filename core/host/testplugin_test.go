@@ -62,6 +62,8 @@ func servePlugin(name string) {
 		key = "ANOTHER_HOST"
 	case "hostile":
 		hostileOutput()
+		out := os.Stdout
+		p.onDescribe = func() { go afterHandshake(out) }
 	case "grandchild":
 		c := exec.Command("/bin/sleep", "20")
 		c.Stdout, c.Stderr = os.Stdout, os.Stderr
@@ -113,12 +115,12 @@ func hostileOutput() {
 	} {
 		fmt.Fprintln(os.Stderr, line)
 	}
-	out := os.Stdout
-	go func() {
-		time.Sleep(20 * time.Millisecond)
-		fmt.Fprintln(out, "garbage after the handshake")
-		_, _ = out.WriteString(strings.Repeat("y", 3<<20)) // no newline
-	}()
+}
+
+// afterHandshake is the second half, on the real standard output.
+func afterHandshake(out *os.File) {
+	fmt.Fprintln(out, "garbage after the handshake")
+	_, _ = out.WriteString(strings.Repeat("y", 3<<20)) // no newline
 }
 
 // testPlugin speaks the protocol by hand, so that it can also misbehave.
@@ -132,6 +134,8 @@ type testPlugin struct {
 	stream pluginv1.Link_ExchangeServer
 	seq    uint64
 	seen   *os.File
+
+	onDescribe func()
 }
 
 func (p *testPlugin) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -145,6 +149,9 @@ func (p *testPlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Cli
 }
 
 func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Manifest, error) {
+	if p.onDescribe != nil {
+		p.onDescribe()
+	}
 	return &pluginv1.Manifest{PluginId: p.id, Version: p.version, Drivers: []*pluginv1.Driver{{
 		Kind: pluginv1.DriverKind_CHANNEL, Name: p.driver,
 		SettingsSchema: `{"type":"object","additionalProperties":false,"properties":{

@@ -54,8 +54,10 @@ integration "enghouse" "ChatEngineEnghouse" {
 # Where the customers are.
 channel "rtm" "webshop" {
   settings {
-    app_id = "webshop"
-    # app_secret = env("WEBSHOP_SECRET")     # lets the app's own backend sign user ids
+    app_id  = "webshop"
+    origins = ["http://127.0.0.1:8083", "http://localhost:8083"] # pages that may use it: `make run`'s
+    # secret      = env("WEBSHOP_SECRET")    # lets the app's own backend sign user ids
+    # mqtt_listen = "127.0.0.1:1883"         # MQTT over TCP, beside WebSocket at the gateway's port
   }
 }
 

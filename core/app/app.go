@@ -28,6 +28,7 @@ type App struct {
 
 	public, admin, socket net.Listener
 	gateway               *gateway
+	began                 time.Time
 
 	parts  []part                          // in the order of start
 	ready  func(ctx context.Context) error // waits until the gateway can do its work
@@ -45,7 +46,7 @@ type closer struct {
 // Mistakes in a user's file are a diag.Problems or a *diag.Problem. ctx bounds
 // Open alone.
 func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error) {
-	a := &App{config: c, log: log, out: io.Discard, ready: func(context.Context) error { return nil }}
+	a := &App{config: c, log: log, out: io.Discard, began: time.Now(), ready: func(context.Context) error { return nil }}
 	steps := []func(context.Context) error{
 		a.openData,
 		a.openKey,
@@ -88,7 +89,6 @@ const slowStart = 10 * time.Second
 
 // announce prints the ready line once the gateway can do its work.
 func (a *App) announce(ctx context.Context) error {
-	began := time.Now()
 	slow := time.AfterFunc(slowStart, func() { a.log.WarnContext(ctx, "not ready yet", "waited", slowStart.String()) })
 	defer slow.Stop()
 	if err := a.ready(ctx); err != nil {
@@ -103,7 +103,7 @@ func (a *App) announce(ctx context.Context) error {
 	if _, err := io.WriteString(a.out, line); err != nil {
 		a.log.WarnContext(ctx, "ready line not written", "err", err)
 	}
-	a.log.InfoContext(ctx, "gateway ready", "took", time.Since(began).Round(time.Millisecond).String(),
+	a.log.InfoContext(ctx, "gateway ready", "took", time.Since(a.began).Round(time.Millisecond).String(),
 		"hooks", a.public.Addr().String(), "admin", a.admin.Addr().String())
 	<-ctx.Done()
 	a.log.InfoContext(context.WithoutCancel(ctx), "gateway stops")

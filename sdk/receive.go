@@ -185,9 +185,6 @@ func (in *instance) inbound(ctx context.Context, r *receiver, body *pluginv1.Inb
 		case ack.GetFinal():
 			return Rejected("event", clip(ack.GetMessage(), maxDetail))
 		}
-		if ack.GetFinal() {
-			return Rejected("not_accepted", ack.GetMessage())
-		}
 		wait := pause.NextBackOff()
 		if after := ack.GetAfterMs(); after > 0 {
 			wait = time.Duration(after) * time.Millisecond

@@ -155,3 +155,36 @@ func pageOf(limit uint32) int {
 	}
 	return int(limit)
 }
+
+// notice handles frames that answer nothing. It runs on the reader and does
+// not block.
+func (g *generation) notice(p *pluginv1.PluginFrame) {
+	switch body := p.Body.(type) {
+	case *pluginv1.PluginFrame_Inbound:
+		if body.Inbound.SizeVT() > maxFrameBytes {
+			g.ack(p, core.Errorf(core.TooLarge, "events are %s", errFrameSize), 1)
+		} else if !g.inbox.add(p) {
+			g.ack(p, core.Errorf(core.Unavailable, "more events than credits"), 0)
+		}
+	case *pluginv1.PluginFrame_Call:
+		g.hostCall(p, body.Call)
+	case *pluginv1.PluginFrame_Health:
+		g.instanceHealth(body.Health)
+	}
+}
+
+func (g *generation) instanceHealth(r *pluginv1.InstanceHealth) {
+	if i := g.ownInstance(r.Instance); i != nil {
+		i.setHealth(r.Ok, r.Message)
+	}
+}
+
+// ownInstance returns the configured instance of that name if one of this
+// plugin's drivers serves it. A plugin cannot reach the instances of others.
+func (g *generation) ownInstance(name string) *instance {
+	i := g.h.instance(name)
+	if i == nil || g.slot == nil || i.slot.Load() != g.slot {
+		return nil
+	}
+	return i
+}

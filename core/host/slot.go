@@ -305,3 +305,21 @@ func (w *restartWait) next() time.Duration {
 	}
 	return w.b.NextBackOff()
 }
+
+// pin returns the slot's current generation, which then is not taken for
+// drained before unpin; nil if there is none.
+func (s *slot) pin() *generation {
+	for {
+		g := s.gen.Load()
+		if g == nil {
+			return nil
+		}
+		g.pins.Add(1)
+		if s.gen.Load() == g {
+			return g
+		}
+		g.pins.Add(-1)
+	}
+}
+
+func (g *generation) unpin() { g.pins.Add(-1) }

@@ -1,0 +1,112 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// drain has the plugin finish what it has, and waits for the answers, until
+// ctx ends.
+func (g *generation) drain(ctx context.Context, left time.Duration) {
+	_, err := g.plugin.Drain(ctx, &pluginv1.DrainRequest{DeadlineMs: uint32(max(left.Milliseconds(), 1))})
+	if err != nil && status.Code(err) != codes.Unimplemented {
+		g.log.Warn("plugin did not drain", "err", plain(err))
+		return
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for g.pins.Load() > 0 || g.link.unanswered() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		case <-g.proc.exited:
+			return
+		}
+	}
+}
+
+// quit drains the generation and stops it, in ctx's time.
+func (g *generation) quit(ctx context.Context) {
+	left := g.h.t.stop
+	if d, ok := ctx.Deadline(); ok {
+		left = time.Until(d) - g.h.t.shutdown - g.h.t.term
+	}
+	if own := time.Duration(g.mf.DrainTimeoutMs) * time.Millisecond; own > 0 {
+		left = min(left, own)
+	}
+	drain, cancel := context.WithTimeout(ctx, left)
+	g.drain(drain, left)
+	cancel()
+	g.stop(ctx)
+}
+
+// stop ends the process in bounded time: Shutdown, SIGTERM, SIGKILL.
+func (g *generation) stop(ctx context.Context) {
+	if g.conn != nil {
+		call, cancel := context.WithTimeout(ctx, g.h.t.shutdown)
+		// go-plugin's own Shutdown waits for ever for a stopped process.
+		err := g.conn.Invoke(call, "/plugin.GRPCController/Shutdown", &emptypb.Empty{}, &emptypb.Empty{})
+		if err == nil {
+			select {
+			case <-g.proc.exited:
+			case <-call.Done():
+			}
+		}
+		cancel()
+		g.proc.signal(syscall.SIGTERM)
+		g.proc.awaitFor(g.h.t.term)
+	}
+	g.kill()
+}
+
+// kill ends the process at once, if it still runs, answers what is open, and
+// frees everything the generation holds.
+func (g *generation) kill() {
+	if err := g.proc.Kill(context.Background()); err != nil {
+		g.log.Error("plugin does not end", "err", err)
+	}
+	g.disconnect()
+	cleaned := make(chan struct{})
+	go func() {
+		defer close(cleaned)
+		g.client.Kill() // waits for go-plugin's goroutines; the process is gone
+	}()
+	select {
+	case <-cleaned:
+	case <-time.After(5 * time.Second):
+		g.log.Error("clean-up after the plugin overran, it goes on in the background")
+	}
+	if g.proc.socketDir != "" {
+		_ = os.RemoveAll(g.proc.socketDir)
+	}
+}
+
+// disconnect ends the stream. What the plugin had already sent is still read:
+// an answer in the socket is an answer.
+func (g *generation) disconnect() {
+	if g.link == nil {
+		return
+	}
+	select {
+	case <-g.broke:
+	case <-time.After(pipeGrace):
+		g.breakLink(errors.New("closed"))
+	}
+	g.links.Wait()
+	g.serving.Store(&map[string]uint64{})
+	g.link.close()
+	g.h.wg.Go(func() { // a slow store must not hold up the restart
+		g.inbox.close()
+		g.calls.Wait()
+	})
+}

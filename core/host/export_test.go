@@ -58,3 +58,12 @@ func LogPlugin(log *slog.Logger, output []byte) {
 	eachLine(bytes.NewReader(output), l.stderr)
 	l.ended()
 }
+
+// RestartWaits returns the first n waits before a restart.
+func RestartWaits(n int) (waits []time.Duration) {
+	w := newRestartWait()
+	for range n {
+		waits = append(waits, w.next())
+	}
+	return waits
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -178,4 +179,20 @@ func FuzzValidateSettings(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRestartWaits(t *testing.T) {
+	want := 100 * time.Millisecond
+	for n, got := range host.RestartWaits(20) {
+		if n == 0 {
+			if got != 0 {
+				t.Errorf("first wait = %s, want none", got)
+			}
+			continue
+		}
+		if got < want*8/10 || got > want*12/10+time.Nanosecond {
+			t.Errorf("wait %d = %s, want %s give or take a fifth", n, got, want)
+		}
+		want = min(2*want, 30*time.Second)
+	}
 }

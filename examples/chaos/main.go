@@ -111,7 +111,9 @@ type run struct {
 	left     []string // what should not have happened
 }
 
-func (r *run) note(format string, args ...any) { r.notes = append(r.notes, fmt.Sprintf(format, args...)) }
+func (r *run) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
 
 func runAll(ctx context.Context) error {
 	o, err := flags()

@@ -15,6 +15,9 @@ import (
 // ruleset is n false rules on the event and others that cannot match it.
 func ruleset(n, others int) string {
 	var b strings.Builder
+	if n+others == 0 {
+		return ""
+	}
 	b.WriteString("rules:\n")
 	for i := range n {
 		fmt.Fprintf(&b, "  - {name: m%d, on: customer_message, when: '(event.text ?? \"\") contains \"w%d\" and conversation.channel_type == \"rtm\"', do: [{tag: x}]}\n", i, i)
@@ -35,7 +38,15 @@ func ruleset(n, others int) string {
 func BenchmarkEvaluate(b *testing.B) {
 	for _, size := range []struct{ n, others int }{{0, 0}, {0, 1000}, {1, 0}, {10, 0}, {10, 1000}, {10, 10_000}} {
 		b.Run(fmt.Sprintf("false=%d/others=%d", size.n, size.others), func(b *testing.B) {
-			set := load(b, ruleset(size.n, size.others))
+			files := map[string]string{"a.yaml": ruleset(size.n, 0)}
+			for i := range size.others / 1000 {
+				files[fmt.Sprintf("o%d.yaml", i)] = strings.ReplaceAll(ruleset(0, 1000), "name: o", fmt.Sprintf("name: o%d_", i))
+			}
+			dir(b, files)
+			set, problems := rules.Load("rules.d", world)
+			if len(problems) > 0 {
+				b.Fatal(problems)
+			}
 			v := view(nil)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -38,8 +38,7 @@ func unreadable(dir string, err error) *diag.Problem {
 	return diag.Errorf(diag.Pos{File: dir}, "cannot be read: %s", err)
 }
 
-// ruleFile is a file as it was read. dirs of links are what a watcher has to
-// watch beside the tree itself.
+// ruleFile is a file as it was read.
 type ruleFile struct {
 	name string // as shown: the directory as the user gave it, and the path in it
 	rel  string
@@ -135,7 +134,7 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 	comp := newCompilation()
 	named := map[string]diag.Pos{}
 	for _, f := range files {
-		src := &source{name: f.name, text: f.text}
+		src := newSource(f.name, f.text)
 		set.rules = append(set.rules, loadFile(src, &w, comp, named)...)
 		set.files = append(set.files, f.name)
 		problems = append(problems, src.problems...)
@@ -161,6 +160,9 @@ func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Po
 		case p.key == "rules":
 			nodes, _ := src.sequence(p.value, "rules")
 			for _, n := range nodes {
+				if src.hopeless() {
+					break
+				}
 				l := &ruleLoader{src: src, world: w, comp: comp, named: named}
 				if r := l.load(n); r != nil {
 					list = append(list, r)

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"strings"
-
 	"github.com/openccsp/gateway/core/diag"
 )
 
@@ -18,7 +16,7 @@ type scalar struct {
 // place returns where in the file the rune with number i of the text stands.
 // If text and file cannot be brought together it is the start of the scalar.
 func (s *scalar) place(i int) diag.Pos {
-	w := walker{pos: s.pos, src: runesFrom(s.src.text, s.pos)}
+	w := walker{pos: s.pos, src: s.src.from(s.pos, len(s.text))}
 	indent := -1
 	switch s.style {
 	case '\'', '"':
@@ -44,14 +42,14 @@ func (s *scalar) place(i int) diag.Pos {
 	return w.pos
 }
 
-func runesFrom(text string, pos diag.Pos) []rune {
-	for line := 1; line < pos.Line; line++ {
-		_, rest, ok := strings.Cut(text, "\n")
-		if !ok {
-			return nil
-		}
-		text = rest
+// from returns the runes of the file from pos on, as many as a scalar with that
+// many bytes of text can take up and some more.
+func (s *source) from(pos diag.Pos, bytes int) []rune {
+	if pos.Line < 1 || pos.Line > len(s.lines) {
+		return nil
 	}
+	text := s.text[s.lines[pos.Line-1]:]
+	text = text[:min(len(text), 4*pos.Column+8*bytes+4096)]
 	r := []rune(text)
 	return r[min(max(pos.Column-1, 0), len(r)):]
 }

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 64      // of nested YAML
+	maxFile     = 512 << 10 // bytes
+	maxDepth    = 64        // of nested YAML
+	maxScalar   = 64 << 10  // bytes of a text
+	maxProblems = 200       // of one file
 )
 
 // source is a rule file while it is read. Problems are collected, never
@@ -24,10 +26,27 @@ const (
 type source struct {
 	name     string
 	text     string
+	lines    []int // where each begins
 	problems diag.Problems
 }
 
+func newSource(name, text string) *source {
+	s := &source{name: name, text: text, lines: []int{0}}
+	for i := range len(text) {
+		if text[i] == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+	}
+	return s
+}
+
+// hopeless reports that there are so many problems that more would help nobody.
+func (s *source) hopeless() bool { return len(s.problems) >= maxProblems }
+
 func (s *source) problem(pos diag.Pos, hint, format string, args ...any) {
+	if s.hopeless() {
+		return
+	}
 	s.problems = append(s.problems, &diag.Problem{Pos: pos, Summary: fmt.Sprintf(format, args...), Hint: hint})
 }
 
@@ -69,7 +88,8 @@ func (s *source) parse() (root ast.Node) {
 		s.problem(whole, "", "the file is nested deeper than %d levels", maxDepth)
 		return nil
 	}
-	file, err := parser.ParseBytes([]byte(s.text), 0)
+	// The parser's own search for duplicate keys is quadratic; mapping does it.
+	file, err := parser.ParseBytes([]byte(s.text), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		s.yamlProblem(err)
 		return nil
@@ -145,13 +165,20 @@ func (s *source) mapping(n ast.Node, what string) ([]pair, bool) {
 		return nil, false
 	}
 	pairs := make([]pair, 0, len(m.Values))
+	seen := make(map[string]diag.Pos, len(m.Values))
 	for _, v := range m.Values {
 		key, ok := v.Key.(ast.ScalarNode)
 		if !ok || v.Key.Type() == ast.MergeKeyType {
 			s.problem(s.pos(v.Key), "", "a key must be a plain word")
 			continue
 		}
-		pairs = append(pairs, pair{key.GetToken().Value, s.pos(v.Key), v.Value})
+		p := pair{key.GetToken().Value, s.pos(v.Key), v.Value}
+		if first, twice := seen[p.key]; twice {
+			s.problem(p.pos, "", "the key %q stands in line %d already", p.key, first.Line)
+			continue
+		}
+		seen[p.key] = p.pos
+		pairs = append(pairs, p)
 	}
 	return pairs, true
 }
@@ -184,6 +211,10 @@ func (s *source) scalar(n ast.Node, what string) (*scalar, bool) {
 		sc.text = n.GetToken().Value
 	default:
 		s.problem(s.pos(n), "", "%s must be a text, not %s", what, kindOf(n))
+		return nil, false
+	}
+	if len(sc.text) > maxScalar {
+		s.problem(sc.pos, "", "%s is longer than %d bytes", what, maxScalar)
 		return nil, false
 	}
 	return sc, true

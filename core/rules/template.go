@@ -10,7 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-const maxRendered = 256 << 10 // bytes
+const (
+	maxRendered    = 256 << 10 // bytes
+	maxExpressions = 100       // in one template
+)
 
 // template is a text with expressions in it. What they yield is put in as it
 // is and never read as a template again.
@@ -27,12 +30,16 @@ type part struct {
 func (c *compilation) template(sc *scalar, s *scope) *template {
 	t := &template{}
 	rest, offset := sc.text, 0
-	for {
+	for n := 0; !sc.src.hopeless(); n++ {
 		before, after, ok := strings.Cut(rest, "{{")
 		if before != "" {
 			t.parts = append(t.parts, part{literal: before})
 		}
 		if !ok {
+			return t
+		}
+		if n == maxExpressions {
+			sc.src.problem(sc.pos, "", "the text has more than %d expressions in it", maxExpressions)
 			return t
 		}
 		start := offset + utf8.RuneCountInString(before) + 2
@@ -46,6 +53,7 @@ func (c *compilation) template(sc *scalar, s *scope) *template {
 		offset = start + utf8.RuneCountInString(after[:end]) + 2
 		rest = after[end+2:]
 	}
+	return t
 }
 
 // blank reports whether nothing is written in t.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/openccsp/gateway/examples/internal/rig"
+)
+
+// stage is the gateway, the contact center and the page, in a folder of their
+// own and on ports that were free.
+type stage struct {
+	home   *rig.Home // of the gateway
+	bin    string    // where the programs are
+	desk   string    // address of the contact center
+	page   string    // address of the customer's page
+	procs  map[string]*rig.Process
+	agents *agent
+}
+
+// stopLimit is how long a program may take to stop.
+const stopLimit = 15 * time.Second
+
+const gatewayHCL = `listen      = %q
+data_dir    = "data"
+rules_dir   = "rules.d"
+plugin_dirs = []
+
+admin {
+  listen = %q
+}
+
+integration "enghouse" "desk" {
+  message_routing = true
+  settings {
+    base_url = "http://%s"
+    queue    = "retail"
+    poll     = { active = "250ms" }
+  }
+}
+
+channel "rtm" "webshop" {
+  settings {
+    app_id  = "webshop"
+    origins = ["http://%s"]
+  }
+}
+
+service "demo" {
+  integration = "desk"
+  channels    = ["webshop"]
+}
+`
+
+// newStage writes the configuration. It starts nothing.
+func newStage(dir string) (*stage, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	var ports [4]string
+	for i := range ports {
+		if ports[i], err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	s := &stage{
+		home:  &rig.Home{Dir: dir, Listen: ports[0], Admin: ports[1]},
+		bin:   filepath.Dir(self),
+		desk:  ports[2],
+		page:  ports[3],
+		procs: map[string]*rig.Process{},
+	}
+	s.agents = &agent{base: "http://" + s.desk}
+	return s, errors.Join(
+		os.Mkdir(s.home.Path("rules.d"), 0o700),
+		os.WriteFile(s.rules("notices.yaml"), []byte(noticeRules), 0o600),
+		os.WriteFile(s.home.Path("gateway.hcl"),
+			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.page), 0o600),
+	)
+}
+
+// freeAddress returns an address of this machine that nobody listens at now.
+func freeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
+// rules returns the path of a rule file.
+func (s *stage) rules(name string) string { return s.home.Path("rules.d", name) }
+
+// hook is where the customer's requests go.
+func (s *stage) hook() string { return s.home.Hook("webshop") }
+
+func (s *stage) start(ctx context.Context) error {
+	return errors.Join(
+		s.program(ctx, "desk", "listening on", filepath.Join(s.bin, "enghouse-sim"), "-listen", s.desk),
+		s.program(ctx, "page", "listening on", filepath.Join(s.bin, "webchat"), "-listen", s.page,
+			"-gateway", "http://"+s.home.Listen, "-channel", "webshop"),
+		s.startGateway(ctx),
+	)
+}
+
+// startGateway starts the gateway; also again, after it was killed.
+func (s *stage) startGateway(ctx context.Context) error {
+	return s.program(ctx, "gateway", "gateway ready", filepath.Join(s.bin, "..", "gateway"), "run",
+		"--config", s.home.Path("gateway.hcl"))
+}
+
+func (s *stage) program(ctx context.Context, name, ready string, argv ...string) error {
+	p, err := rig.Start(ctx, argv, nil, s.home.Path(name+".log"), ready)
+	if err != nil {
+		return fmt.Errorf("start the %s: %w", name, err)
+	}
+	s.procs[name] = p
+	return nil
+}
+
+// stop ends what runs, the gateway first.
+func (s *stage) stop() (err error) {
+	for _, name := range []string{"gateway", "page", "desk"} {
+		if p := s.procs[name]; p != nil {
+			if _, perr := p.Terminate(stopLimit); perr != nil {
+				err = errors.Join(err, fmt.Errorf("stop the %s: %w", name, perr))
+			}
+		}
+	}
+	return err
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/openccsp/gateway/core"
@@ -121,11 +122,13 @@ func (c *cell) stored(seq store.Seq) bool {
 
 // step decides what is queued and commits it.
 func (c *cell) step() {
-	if err := c.load(); err != nil {
-		c.abort(nil, err)
-		return
+	if !c.loaded {
+		if err := c.load(); err != nil {
+			c.abort(nil, err)
+			return
+		}
+		c.wake()
 	}
-	c.wake()
 	batch, err := c.take()
 	if err != nil {
 		c.abort(batch, err)
@@ -144,29 +147,32 @@ func (c *cell) step() {
 	c.s.e.Exec.Then(func() { c.commit(p) })
 }
 
-// load reads the document if it is not in memory.
+// load reads the document.
 func (c *cell) load() error {
-	if c.loaded {
-		return nil
+	doc, rev, ok := c.s.docs.take(c.id)
+	if !ok {
+		b, r, err := c.s.st.Load(c.s.ctx, c.id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			doc, rev = &state.Document{}, r
+			if err := doc.UnmarshalVT(b); err != nil {
+				return fmt.Errorf("document of %s: %w", c.id, err)
+			}
+		}
 	}
-	if doc, rev, ok := c.s.docs.take(c.id); ok {
-		c.doc, c.rev, c.loaded = doc, rev, true
-		return nil
-	}
-	b, rev, err := c.s.st.Load(c.s.ctx, c.id)
-	if errors.Is(err, store.ErrNotFound) {
-		c.doc, c.rev, c.loaded = nil, 0, true
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	doc := &state.Document{}
-	if err := doc.UnmarshalVT(b); err != nil {
-		return err
-	}
+	c.mu.Lock()
 	c.doc, c.rev, c.loaded = doc, rev, true
+	c.mu.Unlock()
 	return nil
+}
+
+// forget drops the document: what the store has is not known.
+func (c *cell) forget() {
+	c.mu.Lock()
+	c.loaded = false
+	c.mu.Unlock()
 }
 
 // take returns the next inputs: results and updates first, then stored mail,

@@ -207,13 +207,13 @@ func (c *cell) commit(p *plan) {
 		c.again(p, dup)
 	case errors.Is(err, store.ErrConflict):
 		e.Log.Warn("document was changed by another writer, deciding again", "conversation", c.id)
-		c.loaded = false
+		c.forget()
 		c.requeue(p.batch)
 		e.Exec.Go(c.step)
 	case errors.Is(err, store.ErrTooLarge):
 		c.tooLarge(p)
 	default:
-		c.loaded = false // whether it was applied is not known
+		c.forget()
 		c.abort(p.batch, err)
 	}
 }
@@ -297,14 +297,16 @@ func (c *cell) tooLarge(p *plan) {
 		q.c.OutDone = append(q.c.OutDone, store.OutRef{ID: commandID(cmd), Lane: store.Lane(cmd.Lane)})
 	}
 	if _, err := c.s.st.Commit(c.s.ctx, q.c); err != nil {
-		c.loaded = false
+		c.forget()
 		c.abort(q.batch, err)
 		return
 	}
+	c.mu.Lock()
 	c.loaded = false
 	for _, seq := range q.c.Consume {
 		c.seq = max(c.seq, seq)
 	}
+	c.mu.Unlock()
 	in.finish(nil)
 	c.actOn(q)
 	c.rest()

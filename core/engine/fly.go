@@ -28,7 +28,9 @@ func (c *cell) fly(l *lane, it *item) func() {
 	if it.cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && it.inst != nil {
 		it.inst.opens.Add(1)
 	}
-	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, r, fate) }
+	it.flight++
+	flight := it.flight
+	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, flight, r, fate) }
 	switch it.cmd.Kind {
 	case state.CommandKind_NOTIFY:
 		id := commandID(it.cmd).String()
@@ -77,7 +79,7 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 		m.Resent = true
 	}
 	call := &pluginv1.Call{
-		Op: ops[cmd.Kind], Key: commandID(cmd).String(), Attempt: it.att.Count + 1, Resent: it.att.Resent,
+		Op: ops[cmd.Kind], Key: commandID(cmd).String(), Attempt: it.att.Count + 1, Resent: m.GetResent() || it.att.Resent,
 		Customer: doc.Customer, Message: m, Reason: cmd.Reason, EventName: cmd.EventName, Params: cmd.Params,
 		MessageId: cmd.MessageId, Status: cmd.Status,
 	}
@@ -101,10 +103,10 @@ func chatOf(doc *state.Document) *pluginv1.Chat {
 }
 
 // answered takes the outcome of an attempt.
-func (c *cell) answered(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
+func (c *cell) answered(l *lane, it *item, flight int, r *pluginv1.Result, fate core.Fate) {
 	c.mu.Lock()
 	var f func()
-	if it.state == flying { // else it is a second answer to one call
+	if it.state == flying && it.flight == flight { // else it is a second answer to one call
 		c.judge(l, it, r, fate)
 		f = c.advance(l.name)
 	}

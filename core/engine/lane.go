@@ -37,13 +37,16 @@ type item struct {
 	state itemState
 	inst  *instance // whose place it holds, nil: none
 	rises int       // of the instance when the place was taken
+
+	flight int // counts its calls: an answer to an earlier one is none
 }
 
 type itemState int
 
 const (
 	waiting itemState = iota // for its turn
-	cleared                  // it goes once the commit in hand is durable
+	planned                  // it goes once the commit in hand is durable
+	cleared                  // it goes
 	flying                   // a call is under way
 	paused                   // a timer, the instance, or a write stands before its next attempt
 	over                     // it has ended; the commit of that is in hand
@@ -202,7 +205,7 @@ func (c *cell) clear(p *plan, it *item) {
 			return
 		}
 	}
-	it.state = cleared
+	it.state = planned
 	if delivery.Marks(policy, it.cmd) && !it.att.Marked {
 		it.att = it.att.CloneVT()
 		it.att.Marked, it.att.FirstMs = true, p.now.UnixMilli()
@@ -218,13 +221,13 @@ func (c *cell) clear(p *plan, it *item) {
 func (c *cell) undo(p *plan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, it := range p.ready {
-		it.state = waiting
-		it.release()
-	}
 	for _, it := range p.faces {
 		it.att = it.att.CloneVT()
 		it.att.Marked = false
+	}
+	for _, it := range p.ready {
+		it.state = waiting
+		it.release()
 		name := it.cmd.Lane
 		c.s.e.Clock.AfterFunc(storeRetry, func() { c.s.e.Exec.Go(func() { c.resume(name) }) })
 	}
@@ -253,6 +256,9 @@ func (c *cell) actOn(p *plan) {
 		if u := in.update; u != nil && u.item.state == paused {
 			u.item.state = u.state
 		}
+	}
+	for _, it := range p.ready {
+		it.state = cleared
 	}
 	var calls []func()
 	for _, name := range names {
@@ -349,7 +355,7 @@ func (c *cell) advance(name string) func() {
 	switch it.state {
 	case cleared:
 		return c.fly(l, it)
-	case flying, paused, over:
+	case planned, flying, paused, over:
 		return nil
 	}
 	e := c.s.e
@@ -441,29 +447,27 @@ func (c *cell) ended(l *lane, it *item, res conversation.Result) {
 	c.enqueue(&input{result: &ended{lane: l, item: it, res: res}})
 }
 
-// wake reads the heads of the lanes that a start found in the store. A marker
-// without a result is an attempt whose answer was lost.
+// wake lets the lanes go on after the document was read: at a start their heads
+// are read from the store, and a marker without a result is an attempt whose
+// answer was lost.
 func (c *cell) wake() {
 	c.mu.Lock()
-	var names []string
+	var calls []func()
 	for _, name := range slices.Sorted(maps.Keys(c.lanes)) {
 		l := c.lanes[name]
-		if len(l.items) > 0 || !l.more {
-			continue
+		if len(l.items) == 0 && l.more {
+			l.fill(nil)
+			if len(l.items) > 0 && l.items[0].att.Marked {
+				l.items[0].state = flying
+				c.judge(l, l.items[0], nil, core.Lost)
+			}
 		}
-		l.fill(nil)
-		if len(l.items) == 0 {
-			continue
-		}
-		if it := l.items[0]; it.att.Marked {
-			it.state = flying
-			c.judge(l, it, nil, core.Lost)
-		} else {
-			names = append(names, name)
+		if f := c.advance(name); f != nil {
+			calls = append(calls, f)
 		}
 	}
 	c.mu.Unlock()
-	for _, name := range names {
-		c.resume(name)
+	for _, f := range calls {
+		f()
 	}
 }

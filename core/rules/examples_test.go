@@ -1,0 +1,85 @@
+package rules_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// demo is the world of gateway.hcl as it is shipped: no endpoints.
+var demo = rules.World{
+	Services:     []string{"demo"},
+	Channels:     map[string]rules.Channel{"webshop": {Type: "rtm", Service: "demo"}},
+	Integrations: []string{"ChatEngineEnghouse"},
+}
+
+func TestShippedRules(t *testing.T) {
+	set, problems := rules.Load("../../rules.d", demo)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	tests := []struct {
+		event *state.View
+		want  []string // rules and what they do
+	}{
+		{event("customer_message", &pluginv1.Event{Text: "Hello there"}), []string{"greet tag greeted"}},
+		{event("customer_message", &pluginv1.Event{Text: "Order 5"}), nil},
+		{event("customer_unattended", &pluginv1.Event{WaitTime: ptr(15.0)}),
+			[]string{"nobody answers send Sorry for the wait, Ada. An agent will be with you soon.", "nobody answers tag waited"}},
+		{event("customer_unattended", &pluginv1.Event{WaitTime: ptr(5.0)}), nil},
+		{event("chat_closed", &pluginv1.Event{Status: "closed", Reason: "agent_left", By: "agent"}),
+			[]string{"thank for the chat send Thank you for chatting with us.", "thank for the chat set last_reason agent_left"}},
+		{event("chat_closed", &pluginv1.Event{Status: "closed", Reason: "left", By: "customer"}), nil},
+	}
+	for _, tt := range tests {
+		var got []string
+		out := set.Evaluate(tt.event)
+		for _, a := range out.Actions {
+			got = append(got, strings.Join(strings.Fields(strings.Join(
+				[]string{a.Rule, string(a.Kind), a.Key, a.Text, a.Value, a.Err}, " ")), " "))
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s%v", tt.event.Type, diff, out.Verdicts)
+		}
+	}
+	for _, r := range set.Rules(nil) {
+		if !strings.HasSuffix(r.File, ".yaml") || r.Line == 0 || len(r.On) == 0 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	other := event("customer_unattended", &pluginv1.Event{WaitTime: ptr(15.0)})
+	other.Service = "retail"
+	if out := set.Evaluate(other); len(out.Verdicts) > 0 {
+		t.Errorf("the demo's rules concern another service: %v", out.Verdicts)
+	}
+}
+
+// Each example of the language's description is loaded, and all keys and
+// actions are in them.
+func TestDescription(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "rules.d", "README.md"))
+	do(t, err)
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) < 4 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	var all strings.Builder
+	for _, b := range blocks {
+		example, _, _ := strings.Cut(b, "```")
+		all.WriteString(example)
+		load(t, example)
+	}
+	for _, key := range strings.Fields("name: on: event_name: service: integration: channel: channel_type: when: active: do: " +
+		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason:") {
+		if !strings.Contains(all.String(), key) {
+			t.Errorf("no example of %s", key)
+		}
+	}
+}

@@ -17,7 +17,7 @@ build:      ## build the gateway, the plugins and the examples into bin/
 	go build -trimpath -o bin/examples/ ./examples/...
 
 run: build  ## start the gateway, a contact center and a web page, and print where to look
-	@exec bin/examples/run -config gateway.hcl
+	@exec bin/examples/run -config gateway.hcl $(if $(AGENT),-agent $(AGENT)) $(if $(CUSTOMER),-customer $(CUSTOMER))
 
 demo: build ## play one conversation through all of it and check every step
 	@exec bin/examples/demo
@@ -59,7 +59,7 @@ chaos: build ## kill the gateway and its plugins under load and look for lost me
 	bin/examples/chaos
 
 soak: build ## the same for as long as you say: make soak FOR=8h
-	bin/examples/chaos -for $(FOR)
+	bin/examples/chaos -soak -for $(FOR)
 
 fuzz:       ## fuzz the one target of a package: make fuzz PKG=./core/config FOR=2m
 	go test $(PKG) -run '^$$' -fuzz . -fuzztime $(FOR) -fuzzminimizetime 10x

@@ -15,7 +15,6 @@ import (
 type far struct {
 	server *fasthttp.Server
 	ln     net.Listener
-	took   func(id int64, at time.Time) // of the load that runs
 	url    string
 }
 

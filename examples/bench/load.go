@@ -27,7 +27,6 @@ type load struct {
 
 	next    atomic.Int64
 	arrived atomic.Int64
-	failed  atomic.Int64
 	slots   []slot
 	back    []chan int // closed loop: a sender's conversations that are free again
 }

@@ -39,6 +39,7 @@ type bench struct {
 	seconds       time.Duration
 	conversations int
 	levels        []int // of concurrency
+	cases         []string
 	out           string
 	results       results
 }
@@ -59,6 +60,7 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds")
 	flag.DurationVar(&b.seconds, "seconds", 2*time.Second, "length of each measurement")
 	flag.IntVar(&b.conversations, "conversations", 1_000_000, "conversations in the large store, 0: not measured")
+	cases := flag.String("cases", "idle,rounds,parts,large", "what to measure")
 	flag.StringVar(&b.out, "out", "bin/bench.json", "`file` for the results")
 	flag.Parse()
 	if *short {
@@ -71,6 +73,7 @@ func run(ctx context.Context) (err error) {
 		}
 		b.levels = append(b.levels, n)
 	}
+	b.cases = strings.Split(*cases, ",")
 	if b.programs, err = rig.Find(); err != nil {
 		return err
 	}
@@ -86,28 +89,33 @@ func run(ctx context.Context) (err error) {
 }
 
 func (b *bench) all(ctx context.Context) error {
-	if err := b.idle(ctx); err != nil {
+	steps := map[string]func(context.Context) error{
+		"idle": b.idle, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
+	}
+	for _, name := range b.cases {
+		step := steps[name]
+		if step == nil {
+			return fmt.Errorf("-cases: %q is none of idle, rounds, parts, large", name)
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Print(b.results.table(b.rounds, b.seconds))
+	if err := b.results.write(b.out); err != nil {
 		return err
 	}
+	fmt.Println("\nwritten to", b.out)
+	return nil
+}
+
+func (b *bench) allRounds(ctx context.Context) error {
 	for n := range b.rounds {
 		fmt.Printf("round %d of %d\n", n+1, b.rounds)
 		if err := b.round(ctx, n); err != nil {
 			return err
 		}
 	}
-	if err := b.parts(ctx); err != nil {
-		return err
-	}
-	if b.conversations > 0 {
-		if err := b.large(ctx); err != nil {
-			return err
-		}
-	}
-	b.results.table(os.Stdout, b.rounds, b.seconds)
-	if err := b.results.write(b.out); err != nil {
-		return err
-	}
-	fmt.Println("\nwritten to", b.out)
 	return nil
 }
 

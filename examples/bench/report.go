@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -112,19 +111,21 @@ func (r *results) write(file string) error {
 	return os.Rename(file+".new", file)
 }
 
-// table prints the rows as Markdown.
-func (r *results) table(w io.Writer, rounds int, seconds time.Duration) {
-	fmt.Fprintf(w, "\n%s, %d CPUs, Go %s, %d rounds of %v, medians (lowest to highest)\n\n",
+// table returns the rows as Markdown.
+func (r *results) table(rounds int, seconds time.Duration) string {
+	var w strings.Builder
+	fmt.Fprintf(&w, "\n%s, %d CPUs, Go %s, %d rounds of %v, medians (lowest to highest)\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), rounds, seconds)
-	fmt.Fprintln(w, "| case | senders | rules | messages/s | of floor | accept p50 / p99 ms | end to end p50 / p99 ms | CPU µs | of floor | RSS MB |")
-	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	w.WriteString("| case | senders | rules | messages/s | of floor | accept p50 / p99 ms | end to end p50 / p99 ms | CPU µs | of floor | RSS MB |\n")
+	w.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, row := range r.medians() {
 		lowest, highest := r.spread(key{row.Case, row.Concurrency, row.Rules})
-		fmt.Fprintf(w, "| %s | %d | %s | %.0f (%.0f to %.0f) | %s | %s | %s | %s | %s | %s |\n",
+		fmt.Fprintf(&w, "| %s | %d | %s | %.0f (%.0f to %.0f) | %s | %s | %s | %s | %s | %s |\n",
 			row.Case, row.Concurrency, zero("%.0f", float64(row.Rules)), row.PerSecond, lowest, highest, zero("%.2f", row.Ratio),
 			pair(row.AcceptP50, row.AcceptP99), pair(row.E2EP50, row.E2EP99),
 			zero("%.0f", row.CPU), zero("%.2f", row.CPURatio), zero("%.0f", row.RSS))
 	}
+	return w.String()
 }
 
 // zero formats v, and what was not measured as nothing.

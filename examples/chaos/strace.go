@@ -83,7 +83,10 @@ func (a *attacked) breakSync(ctx context.Context, path, out, when string) (time.
 	}
 	detached := make(chan error, 1)
 	go func() { detached <- cmd.Wait() }()
-	defer func() { _ = cmd.Process.Kill(); <-detached }()
+	defer func() {
+		_ = cmd.Process.Kill()
+		<-detached // it was killed, or has said why it ended
+	}()
 	select {
 	case <-a.process.Done():
 	case err := <-detached: // with the gateway, or it could not attach

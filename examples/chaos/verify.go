@@ -36,6 +36,11 @@ func (l *load) verify(ctx context.Context) (*verdict, error) {
 		id, _, _ := strings.Cut(d.Command.Message.Text, " ")
 		dead[id] = d
 	}
+	return l.compare(dead), nil
+}
+
+// compare judges by the far side's log and the dead letters, by message.
+func (l *load) compare(dead map[string]rig.Dead) *verdict {
 	v := &verdict{}
 	l.far.mu.Lock()
 	defer l.far.mu.Unlock()
@@ -44,7 +49,7 @@ func (l *load) verify(ctx context.Context) (*verdict, error) {
 			l.verifyOne(v, c, agent, n, dead)
 		}
 	}
-	return v, nil
+	return v
 }
 
 // verifyOne looks at one direction of a conversation: its messages 1 to n.

@@ -91,7 +91,7 @@ func run(ctx context.Context, o options) error {
 }
 
 // withPlugin starts the plugin and serves, or measures the frames alone.
-func (f *floor) withPlugin(ctx context.Context) error {
+func (f *floor) withPlugin(ctx context.Context) (err error) {
 	f.host = host.New(host.Config{
 		Dirs: []string{f.plugins}, DataDir: f.data, HostVersion: "floor",
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -104,8 +104,8 @@ func (f *floor) withPlugin(ctx context.Context) error {
 	})
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	stopped := make(chan error, 1)
-	defer func() { end(); <-stopped }()
-	err := f.host.Open(ctx)
+	defer func() { end(); err = errors.Join(err, <-stopped) }()
+	err = f.host.Open(ctx)
 	go func() { stopped <- f.host.Run(running) }()
 	if err != nil {
 		return err

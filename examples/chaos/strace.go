@@ -81,18 +81,15 @@ func (a *attacked) breakSync(ctx context.Context, path, out, when string) (time.
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	detached := make(chan error, 1)
-	go func() { detached <- cmd.Wait() }()
-	defer func() {
-		_ = cmd.Process.Kill()
-		<-detached // it was killed, or has said why it ended
-	}()
+	detached := make(chan struct{})
+	var failure error
+	go func() { failure = cmd.Wait(); close(detached) }()
+	defer func() { _ = cmd.Process.Kill(); <-detached }()
 	select {
 	case <-a.process.Done():
-	case err := <-detached: // with the gateway, or it could not attach
-		detached <- err
-		if err != nil {
-			return 0, fmt.Errorf("%w: strace: %w: %s", errSkipped, err, said.String())
+	case <-detached: // with the gateway, or it could not attach
+		if failure != nil {
+			return 0, fmt.Errorf("%w: strace: %w: %s", errSkipped, failure, said.String())
 		}
 		<-a.process.Done()
 	case <-time.After(20 * time.Second):

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -18,35 +19,41 @@ const grace = 15 * time.Second
 
 // A program is one child process.
 type program struct {
-	name  string
-	argv  []string
-	env   []string // added to this process's
-	ready string   // begins the line that it prints when it works
+	name   string
+	argv   func(said map[string]string) []string // said: the ready lines so far, by name
+	env    []string                              // added to this process's
+	stderr *os.File                              // nil: printed like the standard output
+	ready  string                                // begins the line that it prints when it works
+	early  string                                // what may help if it ends before that
 }
 
 // runAll starts programs one after the other, each once the one before it is
-// ready, and prints text when all are. It returns when ctx ends or a program
+// ready, and prints text, made of their ready lines, when all are. It returns when ctx ends or a program
 // does, after all have stopped, the last started first. A program that ends on
 // its own is an error.
-func runAll(ctx context.Context, out io.Writer, text string, programs []program) (err error) {
+func runAll(ctx context.Context, out io.Writer, programs []program, text func(said map[string]string) string) error {
 	w := &syncWriter{w: out}
+	said := map[string]string{}
 	ended := make(chan error, len(programs))
 	for _, p := range programs {
-		c, err := p.start(w)
+		c, err := p.start(w, p.argv(said))
 		if err != nil {
 			return err
 		}
 		defer c.stop()
 		go func() { <-c.done; ended <- c.err }()
 		select {
-		case <-c.ready:
+		case said[p.name] = <-c.ready:
 		case err := <-ended:
+			if p.early != "" {
+				err = fmt.Errorf("%w; %s", err, p.early)
+			}
 			return err
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	_, _ = io.WriteString(w, text)
+	_, _ = io.WriteString(w, text(said))
 	select {
 	case err := <-ended:
 		return err
@@ -58,17 +65,20 @@ func runAll(ctx context.Context, out io.Writer, text string, programs []program)
 // child is a program that runs.
 type child struct {
 	cmd   *exec.Cmd
-	ready chan struct{} // closed with the ready line
+	ready chan string   // gets the ready line
 	done  chan struct{} // closed when it has ended and all it printed is out
 	err   error         // that it ended; set when done is closed
 }
 
-func (p program) start(w io.Writer) (*child, error) {
+func (p program) start(w io.Writer, argv []string) (*child, error) {
 	r, pipe := io.Pipe()
-	c := &child{cmd: exec.Command(p.argv[0], p.argv[1:]...), ready: make(chan struct{}), done: make(chan struct{})}
+	c := &child{cmd: exec.Command(argv[0], argv[1:]...), ready: make(chan string, 1), done: make(chan struct{})}
 	c.cmd.Env = append(c.cmd.Environ(), p.env...)
 	c.cmd.Stdout, c.cmd.Stderr = pipe, pipe // one writer: the lines do not mix
-	c.cmd.WaitDelay = time.Second           // a grandchild may hold the pipe
+	if p.stderr != nil {
+		c.cmd.Stderr = p.stderr
+	}
+	c.cmd.WaitDelay = time.Second // a grandchild may hold the pipe
 	c.cmd.SysProcAttr = childAttr()
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
@@ -99,7 +109,7 @@ func (c *child) print(w io.Writer, r io.Reader, p program) {
 			_, _ = fmt.Fprintf(w, "%-9s| %s\n", p.name, text)
 			if waiting && strings.HasPrefix(text, p.ready) {
 				waiting = false
-				close(c.ready)
+				c.ready <- text
 			}
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {

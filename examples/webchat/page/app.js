@@ -283,12 +283,27 @@ function note(m) {
 
 function row(m) {
   const li = make("li", m.mine ? "mine " + m.state : "");
-  const bubble = make("p", "bubble", m.text);
-  for (const f of m.media ?? []) bubble.append(link(f.url, f.name || f.caption));
-  if (m.urlPush) bubble.append(link(m.urlPush));
+  const bubble = make("p", "bubble");
+  const links = [...(m.media ?? [])];
+  const at = m.urlPush ? m.text.indexOf(m.urlPush) : -1;
+  if (at < 0) bubble.append(m.text);
+  else bubble.append(m.text.slice(0, at), link(m.urlPush), m.text.slice(at + m.urlPush.length));
+  if (m.urlPush && at < 0) links.push({ url: m.urlPush });
+  for (const f of links) bubble.append("\n", link(f.url, f.name || f.caption));
   li.append(bubble, make("p", "note", note(m)));
   return li;
 }
+
+// The last message stays in sight when the page becomes smaller, for a keyboard.
+let atEnd = true;
+const toEnd = () => {
+  el("log").scrollTop = el("log").scrollHeight;
+};
+el("log").addEventListener("scroll", () => {
+  const list = el("log");
+  atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+});
+new ResizeObserver(() => atEnd && toEnd()).observe(el("log"));
 
 const shown = new Map(); // tid: element and what it showed
 
@@ -310,7 +325,7 @@ function render() {
     added ||= !known;
     shown.set(m.tid, { li, state: m.state });
   }
-  if (added) list.scrollTop = list.scrollHeight;
+  if (added) toEnd();
   const last = log.at(-1);
   el("choices").replaceChildren(...(last?.quickReplies ?? []).map((q) => {
     const b = make("button", "", q.title);

@@ -53,6 +53,7 @@ func (a *App) wire(ctx context.Context) error {
 		}
 	}
 	a.parts = append(a.parts,
+		part{"store", g.watchStore},
 		part{"engine", g.engine.Run},
 		part{"rules", g.rules.Run},
 		part{"plugins", func(ctx context.Context) error { g.ran.Store(true); return g.host.Run(ctx) }},
@@ -79,6 +80,19 @@ func (g *gateway) openStore(context.Context) error {
 	}
 	g.store = s
 	g.onClose("store", s.Close)
+	return nil
+}
+
+// watchStore ends the process as soon as the store is broken. Nothing can be
+// acknowledged any more, and a graceful stop would take seconds in which
+// somebody could think otherwise.
+func (g *gateway) watchStore(ctx context.Context) error {
+	select {
+	case <-g.store.Failed():
+		g.log.Error("the store is broken, the gateway stops at once", "err", g.store.Health().Err)
+		os.Exit(exitFailed)
+	case <-ctx.Done():
+	}
 	return nil
 }
 

@@ -150,7 +150,7 @@ func (s *slot) publish(g *generation) {
 	if again {
 		s.h.m.restarts.WithLabelValues(s.id).Inc()
 	}
-	g.log.Info("plugin is up", "path", g.file.path, "took", time.Since(g.since).Round(time.Microsecond))
+	g.log.Info("plugin is up", "path", g.file.path, "took", time.Since(g.since).Round(time.Microsecond).String())
 	for _, c := range clashes {
 		g.log.Error("driver is offered by two plugins", "driver", c, "kept_by", s.h.owner(c).id)
 	}

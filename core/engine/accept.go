@@ -95,27 +95,31 @@ func (a *accepting) finish(err error) {
 // group is a run of events of one conversation.
 type group struct {
 	id   core.ConversationID
-	hold bool // nobody knows the chat yet, but one is being opened
+	hold bool // of a chat that nobody knows yet: they go into the store
 	ins  []*input
 }
 
 func (e *Engine) input(i *instance, ev *pluginv1.Event, a *accepting) *input {
 	conf := e.Snap().Instances[i.name]
-	ttl := time.Duration(conf.Caps.GetDedupForMs()) * time.Millisecond
-	if ttl == 0 {
-		ttl = dedupFor
-	}
 	source := "integration"
 	if conf.Channel {
 		source = "channel"
 	}
 	return &input{
-		fresh: true, done: a.finish, dedup: store.Dedup{Instance: i.name, ID: ev.Id, For: ttl},
+		fresh: true, done: a.finish, dedup: store.Dedup{Instance: i.name, ID: ev.Id, For: e.dedupFor(i.name)},
 		mail: &state.Mail{
 			AcceptedMs: e.Clock.Now().UnixMilli(), Instance: i.name, Source: source,
 			Body: &state.Mail_Event{Event: ev},
 		},
 	}
+}
+
+// dedupFor returns how long an instance's events are remembered.
+func (e *Engine) dedupFor(instance string) time.Duration {
+	if conf := e.Snap().Instances[instance]; conf != nil && conf.Caps.GetDedupForMs() > 0 {
+		return time.Duration(conf.Caps.GetDedupForMs()) * time.Millisecond
+	}
+	return dedupFor
 }
 
 // route finds the conversation of an event.
@@ -131,6 +135,10 @@ func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID,
 	if ref == "" {
 		return id, false, core.Errorf(core.Invalid, "event %q has neither a customer nor a ref", ev.Type)
 	}
+	if id, ok := e.orphans.has(orphanRef{i.name, ref}); ok {
+		ev.Ref = ref
+		return id, true, nil
+	}
 	id, err = e.Store.Resolve(e.ctx, i.name, ref)
 	switch {
 	case err == nil:
@@ -141,7 +149,7 @@ func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID,
 		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
 	}
 	ev.Ref = ref
-	return core.OrphanID(i.name, ref), i.opens.Load() > 0, nil
+	return core.OrphanID(i.name, ref), e.opening(i.name), nil
 }
 
 // enter brings a group into its conversation: into memory, to be durable with
@@ -155,10 +163,10 @@ func (e *Engine) enter(g group) {
 		return
 	}
 	if g.hold {
-		e.hold(s, g)
-		return
+		ev := g.ins[0].mail
+		e.orphans.add(orphanRef{ev.Instance, ev.GetEvent().GetRef()}, g.id, len(g.ins))
 	}
-	if s.cell(g.id).full() {
+	if g.hold || s.cell(g.id).full() {
 		e.Exec.Go(func() { e.storeGroup(s, g) })
 		return
 	}
@@ -171,7 +179,11 @@ func (e *Engine) storeGroup(s *shard, g group) {
 	for k, in := range g.ins {
 		events[k] = store.Event{Conversation: g.id, Dedup: in.dedup, Body: encode(in.mail)}
 	}
-	err := e.store(s.ctx, events...)
+	stored, err := e.put(s.ctx, events...)
+	if g.hold {
+		first := g.ins[0].mail
+		e.orphans.done(orphanRef{first.Instance, first.GetEvent().GetRef()}, len(g.ins)-stored)
+	}
 	if err != nil {
 		err = unavailable(err)
 	}
@@ -182,21 +194,28 @@ func (e *Engine) storeGroup(s *shard, g group) {
 
 // store appends events to mailboxes and wakes their conversations.
 func (e *Engine) store(ctx context.Context, events ...store.Event) error {
+	_, err := e.put(ctx, events...)
+	return err
+}
+
+// put is store, and says how many were new.
+func (e *Engine) put(ctx context.Context, events ...store.Event) (stored int, err error) {
 	receipts, err := e.Store.Append(ctx, events...)
 	if err != nil {
 		if errors.Is(err, store.ErrBroken) {
 			e.fail(err)
 		}
-		return err
+		return 0, err
 	}
 	for k, r := range receipts {
 		if r.Duplicate {
 			e.m.duplicates.Inc()
 			continue
 		}
+		stored++
 		if s := e.shard(events[k].Conversation); s != nil {
 			s.stored(store.Ref{Conversation: events[k].Conversation, Seq: r.Seq})
 		}
 	}
-	return nil
+	return stored, nil
 }

@@ -34,8 +34,9 @@ type cell struct {
 	high    store.Seq // the last mail known to be stored
 	lanes   map[string]*lane
 	poll    *poller
-	holding bool // an orphan whose ref may still be bound
-	release bool // it has waited long enough
+	holding bool // an orphan whose stored mail waits for its ref to be bound
+	wakes   int  // how often it was told to stop waiting
+	found   bool // a start found it in the store, and it has not stepped yet
 	single  bool // one input a step: together they were too large
 }
 
@@ -49,6 +50,7 @@ type input struct {
 	update *update         // a command is tried again
 	done   func(err error) // nil: nobody waits
 	dup    bool
+	orphan orphanRef // of a stored mail of a chat that nobody knew
 }
 
 // ended is the end of a command of a lane.
@@ -128,6 +130,7 @@ func (c *cell) step() {
 			return
 		}
 		c.wake()
+		c.s.e.recovered(c)
 	}
 	batch, err := c.take()
 	if err != nil {
@@ -195,7 +198,7 @@ func (c *cell) take() ([]*input, error) {
 	c.queue = keep
 	after := c.seq
 	c.mu.Unlock()
-	if !backlog || c.holding && !c.release || len(batch) >= limit {
+	if !backlog || c.waits() || len(batch) >= limit {
 		return batch, nil
 	}
 	mails, err := c.s.st.Mail(c.s.ctx, c.id, after, limit-len(batch))
@@ -221,15 +224,34 @@ func (c *cell) take() ([]*input, error) {
 // rest ends the cell's work for now.
 func (c *cell) rest() {
 	c.mu.Lock()
-	more := len(c.queue) > 0 || c.high > c.seq && (!c.holding || c.release)
+	more := len(c.queue) > 0 || c.high > c.seq && !c.holding
 	if more {
 		c.mu.Unlock()
 		c.s.e.Exec.Go(c.step)
 		return
 	}
 	c.busy = false
+	c.sleep()
 	c.mu.Unlock()
 	c.s.evict(c)
+}
+
+// sleep lets go of the document and of the commands while all lanes wait, for
+// an instance or for a time: the store has them. The caller holds c.mu.
+func (c *cell) sleep() {
+	if !c.loaded || c.doc == nil || len(c.lanes) == 0 || c.poll != nil {
+		return
+	}
+	for _, l := range c.lanes {
+		if len(l.items) > 0 && l.items[0].state != waiting {
+			return
+		}
+	}
+	for _, l := range c.lanes {
+		l.items, l.more, l.asleep = nil, true, true
+	}
+	c.s.docs.put(c.id, c.doc, c.rev)
+	c.doc, c.loaded = nil, false
 }
 
 // abort gives a batch back after the store said no.
@@ -261,12 +283,19 @@ func (c *cell) abort(batch []*input, err error) {
 	c.mu.Lock()
 	c.busy = false
 	c.mu.Unlock()
+	c.s.evict(c)
 }
 
 func (c *cell) backlog() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.high > c.seq
+}
+
+func (c *cell) waits() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holding
 }
 
 func unavailable(err error) error {

@@ -106,6 +106,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		p.c.Keep = append(p.c.Keep, c.keep(cmd))
 	}
 	for _, n := range d.Unkeep {
+		p.c.Keep = slices.DeleteFunc(p.c.Keep, func(k store.Kept) bool { return k.ID.N == n })
 		p.c.Unkeep = append(p.c.Unkeep, core.CommandID{Conversation: c.id, Epoch: p.doc.Epoch, N: n})
 	}
 	p.c.Retire = append(p.c.Retire, d.Retire...)
@@ -233,6 +234,9 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 	for _, in := range p.batch {
 		if in.mail != nil && in.result == nil {
 			e.m.events.WithLabelValues(sourceLabel(in.mail.Source)).Inc()
+		}
+		if in.orphan != (orphanRef{}) {
+			e.orphans.done(in.orphan, 1)
 		}
 		in.finish(nil)
 	}

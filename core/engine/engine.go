@@ -94,6 +94,7 @@ type Engine struct {
 	readied   sync.Once
 	resuming  atomic.Bool // open chats are being looked up for their pollers
 	orphans   orphans
+	unseen    atomic.Int64 // conversations found at the start that have not read their lanes
 	typing    atomic.Int64 // typing calls under way
 	started   time.Time
 }

@@ -25,9 +25,6 @@ func (c *cell) fly(l *lane, it *item) func() {
 		it.att.FirstMs = e.Clock.Now().UnixMilli()
 	}
 	e.m.attempts.WithLabelValues(it.cmd.Kind.String()).Inc()
-	if it.cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && it.inst != nil {
-		it.inst.opens.Add(1)
-	}
 	it.flight++
 	flight := it.flight
 	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, flight, r, fate) }
@@ -123,9 +120,6 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	now := e.Clock.Now()
 	it.state = paused
 	policy, inst := c.policy(it.cmd)
-	if it.cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && it.inst != nil {
-		defer it.inst.opens.Add(-1)
-	}
 	v := delivery.Judge(policy, it.cmd, it.att, r, fate, now)
 	if v.Slow > 0 && inst != nil {
 		inst.pause(now, v.Slow)

@@ -26,6 +26,8 @@ type lane struct {
 	items []*item // the first ones
 	more  bool    // the store has more behind them
 
+	asleep bool // the store has all of them: they were here before
+
 	waits *list.Element // its place among those who wait for the instance; guarded by instance.mu
 	stop  func()        // of the timer it waits for, nil: none
 }
@@ -245,6 +247,7 @@ func (it *item) release() {
 func (c *cell) actOn(p *plan) {
 	c.mu.Lock()
 	names := p.lanes()
+	c.s.e.countOpens(p)
 	for _, it := range p.added {
 		if l := c.lane(it.cmd.Lane); l.more || len(l.items) >= maxHeads {
 			l.more = true
@@ -272,6 +275,25 @@ func (c *cell) actOn(p *plan) {
 	c.mu.Unlock()
 	for _, f := range calls {
 		f()
+	}
+}
+
+// countOpens keeps the number of opens that have not ended. It falls when the
+// ref is bound and the end is durable, not before.
+func (e *Engine) countOpens(p *plan) {
+	for _, it := range p.added {
+		e.countOpen(it.cmd, 1)
+	}
+	for _, in := range p.batch {
+		if in.result != nil {
+			e.countOpen(in.result.item.cmd, -1)
+		}
+	}
+}
+
+func (e *Engine) countOpen(cmd *state.Command, n int64) {
+	if i := e.instance(cmd.Instance); i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD {
+		i.opens.Add(n)
 	}
 }
 
@@ -348,7 +370,14 @@ func (l *lane) resume() { l.c.resume(l.name) }
 // runs what is returned, a call to the outside, after letting it go.
 func (c *cell) advance(name string) func() {
 	l := c.lanes[name]
-	if l == nil || len(l.items) == 0 || c.gone || !c.loaded || c.doc == nil {
+	if l == nil || c.gone {
+		return nil
+	}
+	if !c.loaded {
+		c.start() // reads what it needs, and comes here again
+		return nil
+	}
+	if len(l.items) == 0 || c.doc == nil {
 		return nil
 	}
 	it := l.items[0]
@@ -457,7 +486,12 @@ func (c *cell) wake() {
 		l := c.lanes[name]
 		if len(l.items) == 0 && l.more {
 			l.fill(nil)
-			if len(l.items) > 0 && l.items[0].att.Marked {
+			slept := l.asleep
+			l.asleep = false
+			if len(l.items) > 0 && !slept {
+				c.s.e.countOpen(l.items[0].cmd, 1)
+			}
+			if len(l.items) > 0 && !slept && l.items[0].att.Marked {
 				l.items[0].state = flying
 				c.judge(l, l.items[0], nil, core.Lost)
 			}

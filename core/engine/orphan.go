@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -14,97 +15,175 @@ import (
 // that is under way: the vendor may speak of a chat before it has answered.
 const holdFor = 10 * time.Second
 
-// orphans are the conversations of unknown chats whose events wait.
+// orphans are the events of unknown chats that are in the store and not
+// decided. While a ref has some, its later events go behind them, also when
+// the ref is bound by then.
 type orphans struct {
+	any atomic.Int64 // refs, to spare most events the lock
 	mu  sync.Mutex
-	all map[string]core.ConversationID // by instance and ref
+	all map[orphanRef]*orphan
 }
 
-func orphanKey(instance, ref string) string { return instance + "\x00" + ref }
+type orphanRef struct{ instance, ref string }
 
-// hold makes the events of an unknown chat durable, acknowledges them, and
-// lets them wait.
-func (e *Engine) hold(s *shard, g group) {
-	mail := g.ins[0].mail
-	key := orphanKey(mail.Instance, mail.GetEvent().GetRef())
-	e.orphans.mu.Lock()
-	if e.orphans.all == nil {
-		e.orphans.all = map[string]core.ConversationID{}
+type orphan struct {
+	id core.ConversationID
+	n  int // events
+}
+
+// add notes n events of a ref.
+func (o *orphans) add(k orphanRef, id core.ConversationID, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all == nil {
+		o.all = map[orphanRef]*orphan{}
 	}
-	first := e.orphans.all[key] == (core.ConversationID{})
-	e.orphans.all[key] = g.id
-	e.orphans.mu.Unlock()
+	if o.all[k] == nil {
+		o.all[k] = &orphan{id: id}
+		o.any.Add(1)
+	}
+	o.all[k].n += n
+}
 
-	c := s.cell(g.id)
+// done notes that n events of a ref are decided, or in another mailbox.
+func (o *orphans) done(k orphanRef, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w := o.all[k]; w != nil {
+		if w.n -= n; w.n <= 0 {
+			delete(o.all, k)
+			o.any.Add(-1)
+		}
+	}
+}
+
+func (o *orphans) has(k orphanRef) (core.ConversationID, bool) {
+	if o.any.Load() == 0 {
+		return core.ConversationID{}, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := o.all[k]
+	if w == nil {
+		return core.ConversationID{}, false
+	}
+	return w.id, true
+}
+
+// opening says whether the ref of an unknown chat may be on its way: an open of
+// the instance has not ended, or the start has not yet seen whether one has.
+func (e *Engine) opening(instance string) bool {
+	i := e.instance(instance)
+	return e.unseen.Load() > 0 || i != nil && i.opens.Load() > 0
+}
+
+// recovered notes that a conversation found at the start has read its lanes.
+func (e *Engine) recovered(c *cell) {
 	c.mu.Lock()
-	c.holding, c.release = true, false
+	found := c.found
+	c.found = false
 	c.mu.Unlock()
-	if first {
-		e.Clock.AfterFunc(holdFor, func() { e.Exec.Go(func() { e.letGo(key) }) })
+	if found {
+		e.unseen.Add(-1)
 	}
-	e.Exec.Go(func() { e.storeGroup(s, g) })
 }
 
 // bound tells those who wait for a ref that it is bound.
-func (e *Engine) bound(instance, ref string) { e.letGo(orphanKey(instance, ref)) }
-
-// letGo lets an orphan's events be decided: where their chat belongs by now,
-// else on the orphan itself.
-func (e *Engine) letGo(key string) {
-	e.orphans.mu.Lock()
-	id, ok := e.orphans.all[key]
-	delete(e.orphans.all, key)
-	e.orphans.mu.Unlock()
-	s := e.shard(id)
-	if !ok || s == nil {
-		return
+func (e *Engine) bound(instance, ref string) {
+	id, ok := e.orphans.has(orphanRef{instance, ref})
+	if s := e.shard(id); ok && s != nil {
+		s.cell(id).letGoOn()
 	}
-	c := s.cell(id)
+}
+
+// letGoOn ends an orphan's waiting: its mail is looked at again.
+func (c *cell) letGoOn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.release = true
+	c.wakes++
+	c.holding = false
 	if !c.gone && c.high > c.seq {
 		c.start()
 	}
 }
 
-// rehome hands mail of an orphan to the conversation that its chat is bound to
-// by now. It returns what stays.
-func (c *cell) rehome(batch []*input) (stay []*input, err error) {
-	e := c.s.e
-	for _, in := range batch {
-		home, ok, err := c.home(in)
+// rehome hands the mail of an orphan to the conversation that its chat is bound
+// to by now. It returns what is to be decided here; mail that waits for its
+// ref stays in the store.
+func (c *cell) rehome(batch []*input) ([]*input, error) {
+	var here []*input
+	for k, in := range batch {
+		ev := in.mail.GetEvent()
+		if in.seq == 0 || ev.GetRef() == "" || c.id != core.OrphanID(in.mail.Instance, ev.Ref) {
+			here = append(here, in)
+			continue
+		}
+		in.orphan = orphanRef{in.mail.Instance, ev.Ref}
+		wait, err := c.house(in)
 		if err != nil {
 			return batch, err
 		}
-		if !ok {
-			stay = append(stay, in)
-			continue
+		if wait {
+			for _, later := range batch[k+1:] {
+				if later.seq == 0 {
+					here = append(here, later)
+				}
+			}
+			return here, nil
 		}
-		// The id makes a second try after a crash a duplicate.
-		ev := store.Event{Conversation: home, Body: encode(in.mail), Dedup: in.dedup}
-		if in.dedup.ID == "" {
-			ev.Dedup = store.Dedup{Instance: "gateway", ID: fmt.Sprintf("orphan-%s-%d", c.id, in.seq), For: appendFor}
-		}
-		if err := e.store(c.s.ctx, ev); err != nil {
-			return batch, err
-		}
-		in.mail = nil
-		stay = append(stay, in)
+		here = append(here, in)
 	}
-	return stay, nil
+	return here, nil
 }
 
-// home returns the conversation an input belongs to, if it is another one.
-func (c *cell) home(in *input) (core.ConversationID, bool, error) {
-	ev := in.mail.GetEvent()
-	if ev.GetRef() == "" || c.id != core.OrphanID(in.mail.Instance, ev.Ref) {
-		return core.ConversationID{}, false, nil
+// house brings one mail where it belongs: to another conversation, then in has
+// no mail any more, or here; or it must wait.
+func (c *cell) house(in *input) (wait bool, err error) {
+	e := c.s.e
+	if _, ok := e.orphans.has(in.orphan); !ok {
+		e.orphans.add(in.orphan, c.id, 1) // it waited over a stop of the gateway
 	}
+	c.mu.Lock()
+	wakes := c.wakes
+	c.mu.Unlock()
+	home, ok, err := c.home(in)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		// The id makes a second try after a crash a duplicate, and one of the
+		// provider too.
+		d := store.Dedup{Instance: in.orphan.instance, ID: in.mail.GetEvent().GetId(), For: e.dedupFor(in.orphan.instance)}
+		if d.ID == "" {
+			d = store.Dedup{Instance: "gateway", ID: fmt.Sprintf("orphan-%s-%d", c.id, in.seq), For: appendFor}
+		}
+		ev := store.Event{Conversation: home, Body: encode(in.mail), Dedup: d}
+		if err := e.store(c.s.ctx, ev); err != nil {
+			return false, err
+		}
+		in.mail = nil
+		return false, nil
+	}
+	age := e.Clock.Now().Sub(time.UnixMilli(in.mail.AcceptedMs))
+	if c.doc != nil || age >= holdFor || !e.opening(in.orphan.instance) {
+		return false, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wakes != wakes {
+		return true, nil // bound meanwhile: rest looks again
+	}
+	c.holding = true
+	e.Clock.AfterFunc(holdFor-age, func() { e.Exec.Go(c.letGoOn) })
+	return true, nil
+}
+
+// home returns the conversation an orphan's mail belongs to by now, if any.
+func (c *cell) home(in *input) (core.ConversationID, bool, error) {
 	if linked := c.doc.GetLinked(); len(linked) == len(c.id) {
 		return core.ConversationID(linked), true, nil
 	}
-	id, err := c.s.e.Store.Resolve(c.s.ctx, in.mail.Instance, ev.Ref)
+	id, err := c.s.e.Store.Resolve(c.s.ctx, in.orphan.instance, in.orphan.ref)
 	if errors.Is(err, store.ErrNotFound) || err == nil && id == c.id {
 		return id, false, nil
 	}

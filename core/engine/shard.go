@@ -43,8 +43,7 @@ func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 		if err != nil {
 			return nil, err
 		}
-		c := s.cell(ref.ID.Conversation)
-		found = append(found, c)
+		c := s.find(ref.ID.Conversation, &found)
 		c.mu.Lock()
 		c.lane(string(ref.Lane)).more = true
 		c.mu.Unlock()
@@ -66,8 +65,7 @@ func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 		if ref == (store.Ref{}) {
 			break
 		}
-		c := s.cell(ref.Conversation)
-		found = append(found, c)
+		c := s.find(ref.Conversation, &found)
 		c.mu.Lock()
 		c.high = max(c.high, ref.Seq)
 		c.mu.Unlock()
@@ -79,6 +77,17 @@ func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 	}
 	s.setAlarm()
 	return f, nil
+}
+
+// find returns the cell of a conversation that has work from before the start.
+func (s *shard) find(id core.ConversationID, found *[]*cell) *cell {
+	c := s.cell(id)
+	if !c.found {
+		c.found = true
+		s.e.unseen.Add(1)
+		*found = append(*found, c)
+	}
+	return c
 }
 
 // feed is a store's feed, behind the backlog.

@@ -36,7 +36,7 @@ type registered struct {
 	AccessToken string `json:"accessToken"`
 	UserID      string `json:"userId"`
 	Broker      struct {
-		Topic, Username, ClientID string
+		Topic, Username, ClientID, TCP string
 	}
 }
 

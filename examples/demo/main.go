@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -31,14 +32,19 @@ func main() {
 
 	keep := flag.Bool("keep", false, "leave the folder with configuration, data and logs there")
 	flag.Parse()
-	if err := run(ctx, os.Stdout, *keep); err != nil {
+	self, err := os.Executable()
+	if err == nil {
+		err = run(ctx, os.Stdout, filepath.Dir(self), *keep)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-// run sets up a stage, plays on it, and takes it down, whatever happens.
-func run(ctx context.Context, out io.Writer, keep bool) (err error) {
+// run sets up a stage with the programs in bin, plays on it, and takes it down,
+// whatever happens.
+func run(ctx context.Context, out io.Writer, bin string, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "gateway-demo-")
 	if err != nil {
 		return err
@@ -51,7 +57,7 @@ func run(ctx context.Context, out io.Writer, keep bool) (err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	s, err := newStage(dir)
+	s, err := newStage(dir, bin)
 	if err != nil {
 		return err
 	}

@@ -133,10 +133,20 @@ func (p *play) arrives(ctx context.Context) error {
 }
 
 func (p *play) firstWords(ctx context.Context) error {
-	if _, err := p.customer.write(ctx, "Hello, where is my parcel?"); err != nil {
+	seen := p.customer.count()
+	const answer = "Hello Ada, it arrives tomorrow."
+	if err := p.openChat(ctx, "Hello, where is my parcel?", answer); err != nil {
 		return err
 	}
-	p.say("customer: Hello, where is my parcel?")
+	return p.gets(ctx, seen, answer)
+}
+
+// openChat has the customer write, and the agent take the chat and answer.
+func (p *play) openChat(ctx context.Context, question, answer string) error {
+	if _, err := p.customer.write(ctx, question); err != nil {
+		return err
+	}
+	p.say("customer: %s", question)
 	err := until(ctx, "the chat rings at the agent's", func(ctx context.Context) (bool, error) {
 		chats, err := p.agents.chats(ctx)
 		if len(chats) == 1 {
@@ -151,15 +161,21 @@ func (p *play) firstWords(ctx context.Context) error {
 		return err
 	}
 	p.say("agent Bea takes the chat")
-	return p.answer(ctx, "Hello Ada, it arrives tomorrow.")
+	return p.agents.say(ctx, answer)
 }
 
 // answer has the agent write text, and the customer get it.
 func (p *play) answer(ctx context.Context, text string) error {
-	seen, began := p.customer.count(), time.Now()
+	seen := p.customer.count()
 	if err := p.agents.say(ctx, text); err != nil {
 		return err
 	}
+	return p.gets(ctx, seen, text)
+}
+
+// gets waits for the agent's text at the customer's.
+func (p *play) gets(ctx context.Context, seen int, text string) error {
+	began := time.Now()
 	list, err := p.customer.next(ctx, seen, 1)
 	if err != nil {
 		return err

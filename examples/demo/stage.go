@@ -16,7 +16,7 @@ import (
 // own and on ports that were free.
 type stage struct {
 	home   *rig.Home // of the gateway
-	bin    string    // where the programs are
+	bin    string    // where the examples are; the gateway is in the folder above
 	desk   string    // address of the contact center
 	page   string    // address of the customer's page
 	procs  map[string]*rig.Process
@@ -46,8 +46,9 @@ integration "enghouse" "desk" {
 
 channel "rtm" "webshop" {
   settings {
-    app_id  = "webshop"
-    origins = ["http://%s"]
+    app_id      = "webshop"
+    origins     = ["http://%s"]
+    mqtt_listen = %q
   }
 }
 
@@ -57,21 +58,19 @@ service "demo" {
 }
 `
 
-// newStage writes the configuration. It starts nothing.
-func newStage(dir string) (*stage, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	var ports [4]string
+// newStage writes the configuration for the programs in bin into dir. It starts
+// nothing.
+func newStage(dir, bin string) (*stage, error) {
+	var ports [5]string
 	for i := range ports {
+		var err error
 		if ports[i], err = freeAddress(); err != nil {
 			return nil, err
 		}
 	}
 	s := &stage{
 		home:  &rig.Home{Dir: dir, Listen: ports[0], Admin: ports[1]},
-		bin:   filepath.Dir(self),
+		bin:   bin,
 		desk:  ports[2],
 		page:  ports[3],
 		procs: map[string]*rig.Process{},
@@ -81,7 +80,7 @@ func newStage(dir string) (*stage, error) {
 		os.Mkdir(s.home.Path("rules.d"), 0o700),
 		os.WriteFile(s.rules("notices.yaml"), []byte(noticeRules), 0o600),
 		os.WriteFile(s.home.Path("gateway.hcl"),
-			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.page), 0o600),
+			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.page, ports[4]), 0o600),
 	)
 }
 

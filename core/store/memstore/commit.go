@@ -9,6 +9,9 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
+// maxLane is the longest name of a lane, in bytes.
+const maxLane = 32
+
 // Commit implements store.Shard.
 func (h *shard) Commit(_ context.Context, c *store.Commit) (store.Rev, error) {
 	unlock, err := h.s.lock()
@@ -16,6 +19,9 @@ func (h *shard) Commit(_ context.Context, c *store.Commit) (store.Rev, error) {
 		return 0, err
 	}
 	defer unlock()
+	if tooLarge(c) {
+		return 0, store.ErrTooLarge
+	}
 	s := h.s
 	var rev store.Rev
 	if old := s.data.Convs[c.Conversation]; old != nil {
@@ -24,31 +30,38 @@ func (h *shard) Commit(_ context.Context, c *store.Commit) (store.Rev, error) {
 		}
 		rev = old.Rev
 	}
-	if err := s.check(c, rev); err != nil {
-		return 0, err
+	if c.Expect != rev {
+		return 0, store.ErrConflict
+	}
+	if dup := s.duplicates(c); dup != nil {
+		return 0, &store.DuplicateError{Fresh: dup}
 	}
 	return s.apply(c), nil
 }
 
-// check says why a commit cannot be applied.
-func (s *Store) check(c *store.Commit, rev store.Rev) error {
-	if c.Expect != rev {
-		return store.ErrConflict
-	}
-	if len(c.Doc) > store.MaxBody {
-		return store.ErrTooLarge
-	}
+// tooLarge says whether a part of c is over its limit.
+func tooLarge(c *store.Commit) bool {
+	over := len(c.Doc) > store.MaxBody
 	for _, o := range c.Out {
-		if len(o.Body) > store.MaxBody {
-			return store.ErrTooLarge
-		}
+		over = over || len(o.Body) > store.MaxBody || len(o.Lane) > maxLane
+	}
+	for _, o := range c.OutDone {
+		over = over || len(o.Lane) > maxLane
+	}
+	for _, k := range c.Keep {
+		over = over || len(k.Body) > store.MaxBody
 	}
 	for _, e := range c.History {
-		if len(e.Body) > store.MaxBody {
-			return store.ErrTooLarge
-		}
+		over = over || len(e.Body) > store.MaxBody
 	}
-	var dup []int
+	for _, d := range slices.Concat(c.Dead, c.Quarantine) {
+		over = over || len(d.Body) > store.MaxBody
+	}
+	return over
+}
+
+// duplicates returns the places of the fresh events that were seen before.
+func (s *Store) duplicates(c *store.Commit) (dup []int) {
 	fresh := map[store.Dedup]bool{}
 	for i, d := range c.Fresh {
 		until, ok := s.data.Dedup[dedupKey{c.Conversation, d.Instance, d.ID}]
@@ -58,10 +71,7 @@ func (s *Store) check(c *store.Commit, rev store.Rev) error {
 		}
 		fresh[d] = true
 	}
-	if dup != nil {
-		return &store.DuplicateError{Fresh: dup}
-	}
-	return nil
+	return dup
 }
 
 func (s *Store) apply(c *store.Commit) store.Rev {
@@ -75,16 +85,23 @@ func (s *Store) apply(c *store.Commit) store.Rev {
 		s.seen(c.Conversation, d)
 	}
 	v.Mail = slices.DeleteFunc(v.Mail, func(m store.Mail) bool { return slices.Contains(c.Consume, m.Seq) })
-	for _, o := range c.Out {
-		v.put(o)
-	}
 	for _, r := range c.OutDone {
 		v.done(r)
 	}
-	for _, k := range c.Keep {
-		v.Kept = append(v.Kept, kept{k, s.now().Add(k.For)})
+	for _, o := range c.Out {
+		v.put(o)
 	}
-	v.Kept = slices.DeleteFunc(v.Kept, func(k kept) bool { return slices.Contains(c.Unkeep, k.ID) })
+	for _, id := range c.Unkeep {
+		v.unkeep(id)
+	}
+	for _, k := range c.Keep {
+		v.unkeep(k.ID)
+		kp := kept{Kept: store.Kept{ID: k.ID, Body: bytes.Clone(k.Body)}}
+		if k.For > 0 {
+			kp.Until = s.now().Add(k.For)
+		}
+		v.Kept = append(v.Kept, kp)
+	}
 	if c.Timer.Set {
 		v.Timer = c.Timer.Due
 	}
@@ -132,6 +149,10 @@ func (v *conv) put(o store.OutItem) {
 	} else {
 		v.Out[o.Lane] = slices.Insert(lane, i, o)
 	}
+}
+
+func (v *conv) unkeep(id core.CommandID) {
+	v.Kept = slices.DeleteFunc(v.Kept, func(k kept) bool { return k.ID == id })
 }
 
 func (v *conv) done(r store.OutRef) {

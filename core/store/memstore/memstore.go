@@ -7,9 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/gob"
-	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -28,21 +25,21 @@ type Store struct {
 	mu     sync.Mutex
 	wake   *sync.Cond // of feeds
 	closed bool
+	log    []store.Ref // of mail appended since New, for feeds
 	data   data
 }
 
 // data is all that is kept; Export writes it.
 type data struct {
 	Seq        store.Seq
-	Convs      map[core.ConversationID]*conv
-	Dedup      map[dedupKey]time.Time // until when
-	Binds      map[pair]bound
-	States     map[pair][]byte
-	Secrets    map[pair][]byte
-	Blobs      map[string][]byte
-	Dead       map[string][]byte
-	Quarantine map[string][]byte
-	Log        []store.Ref // of appended mail, for feeds
+	Convs      table[core.ConversationID, *conv]
+	Dedup      table[dedupKey, time.Time] // until when
+	Binds      table[pair, bound]
+	States     table[pair, []byte]
+	Secrets    table[pair, []byte]
+	Blobs      table[string, []byte]
+	Dead       table[string, []byte]
+	Quarantine table[string, []byte]
 }
 
 type conv struct {
@@ -50,10 +47,10 @@ type conv struct {
 	Rev     store.Rev
 	Commit  [16]byte
 	Mail    []store.Mail
-	Out     map[store.Lane][]store.OutItem
+	Out     table[store.Lane, []store.OutItem]
 	Kept    []kept
 	Timer   time.Time
-	History map[uint64]entry
+	History table[uint64, entry]
 	Index   *store.Index
 }
 
@@ -84,9 +81,9 @@ func New(now func() time.Time) *Store {
 	s := &Store{now: now, failed: make(chan struct{})}
 	s.wake = sync.NewCond(&s.mu)
 	s.data = data{
-		Convs: map[core.ConversationID]*conv{}, Dedup: map[dedupKey]time.Time{}, Binds: map[pair]bound{},
-		States: map[pair][]byte{}, Secrets: map[pair][]byte{}, Blobs: map[string][]byte{},
-		Dead: map[string][]byte{}, Quarantine: map[string][]byte{},
+		Convs: table[core.ConversationID, *conv]{}, Dedup: table[dedupKey, time.Time]{}, Binds: table[pair, bound]{},
+		States: table[pair, []byte]{}, Secrets: table[pair, []byte]{}, Blobs: table[string, []byte]{},
+		Dead: table[string, []byte]{}, Quarantine: table[string, []byte]{},
 	}
 	return s
 }
@@ -94,7 +91,7 @@ func New(now func() time.Time) *Store {
 func (s *Store) conv(id core.ConversationID) *conv {
 	c := s.data.Convs[id]
 	if c == nil {
-		c = &conv{Out: map[store.Lane][]store.OutItem{}, History: map[uint64]entry{}}
+		c = &conv{Out: table[store.Lane, []store.OutItem]{}, History: table[uint64, entry]{}}
 		s.data.Convs[id] = c
 	}
 	return c
@@ -144,7 +141,7 @@ func (s *Store) Append(_ context.Context, events ...store.Event) ([]store.Receip
 		receipts[i].Seq = s.data.Seq
 		c := s.conv(ev.Conversation)
 		c.Mail = append(c.Mail, store.Mail{Seq: s.data.Seq, Body: bytes.Clone(ev.Body)})
-		s.data.Log = append(s.data.Log, store.Ref{Conversation: ev.Conversation, Seq: s.data.Seq})
+		s.log = append(s.log, store.Ref{Conversation: ev.Conversation, Seq: s.data.Seq})
 	}
 	s.wake.Broadcast()
 	return receipts, nil
@@ -152,6 +149,11 @@ func (s *Store) Append(_ context.Context, events ...store.Event) ([]store.Receip
 
 // Serve implements store.Store.
 func (s *Store) Serve(ctx context.Context, own func(context.Context, store.Shard) error) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make(chan error, store.Shards)
@@ -207,9 +209,16 @@ func (s *Store) Resolve(_ context.Context, instance, ref string) (core.Conversat
 
 // State implements store.Store.
 func (s *Store) State(_ context.Context, instance, key string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return bytes.Clone(s.data.States[pair{instance, key}]), nil
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	b, err := lookup(s.data.States, pair{instance, key})
+	if err != nil {
+		return nil, nil // no value
+	}
+	return b, nil
 }
 
 // SetState implements store.Store.
@@ -219,11 +228,14 @@ func (s *Store) SetState(_ context.Context, instance, key string, old, next []by
 		return err
 	}
 	defer unlock()
+	if len(next) > store.MaxBody {
+		return store.ErrTooLarge
+	}
 	k := pair{instance, key}
-	if !bytes.Equal(s.data.States[k], old) {
+	if is, ok := s.data.States[k]; ok != (old != nil) || !bytes.Equal(is, old) {
 		return store.ErrConflict
 	}
-	if len(next) == 0 {
+	if next == nil {
 		delete(s.data.States, k)
 	} else {
 		s.data.States[k] = bytes.Clone(next)
@@ -233,8 +245,11 @@ func (s *Store) SetState(_ context.Context, instance, key string, old, next []by
 
 // Secret implements store.Store.
 func (s *Store) Secret(_ context.Context, instance, name string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	return lookup(s.data.Secrets, pair{instance, name})
 }
 
@@ -245,14 +260,20 @@ func (s *Store) SetSecret(_ context.Context, instance, name string, value []byte
 		return err
 	}
 	defer unlock()
+	if len(value) > store.MaxBody {
+		return store.ErrTooLarge
+	}
 	s.data.Secrets[pair{instance, name}] = bytes.Clone(value)
 	return nil
 }
 
 // Blob implements store.Store.
 func (s *Store) Blob(_ context.Context, hash string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	return lookup(s.data.Blobs, hash)
 }
 
@@ -267,9 +288,9 @@ func (s *Store) PutBlob(_ context.Context, hash string, b []byte) error {
 	return nil
 }
 
-func lookup[K comparable](m map[K][]byte, k K) ([]byte, error) {
+func lookup[K comparable](m table[K, []byte], k K) ([]byte, error) {
 	if b, ok := m[k]; ok {
-		return bytes.Clone(b), nil
+		return append([]byte{}, b...), nil // empty is not nil
 	}
 	return nil, store.ErrNotFound
 }
@@ -281,6 +302,9 @@ func (s *Store) Quarantine(_ context.Context, d store.Dead) error {
 		return err
 	}
 	defer unlock()
+	if len(d.Body) > store.MaxBody {
+		return store.ErrTooLarge
+	}
 	s.data.Quarantine[d.ID] = bytes.Clone(d.Body)
 	return nil
 }
@@ -293,7 +317,7 @@ func (s *Store) DeleteQuarantined(_ context.Context, id string) error {
 	return s.remove(s.data.Quarantine, id)
 }
 
-func (s *Store) remove(m map[string][]byte, id string) error {
+func (s *Store) remove(m table[string, []byte], id string) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -308,23 +332,6 @@ func (s *Store) remove(m map[string][]byte, id string) error {
 
 // Reader implements store.Store.
 func (s *Store) Reader() store.Reader { return reader{s} }
-
-// Export implements store.Store. It writes everything whatever since is.
-func (s *Store) Export(_ context.Context, w io.Writer, _ store.Mark) (store.Mark, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return store.Mark(s.data.Seq), gob.NewEncoder(w).Encode(&s.data)
-}
-
-// Import implements store.Store.
-func (s *Store) Import(_ context.Context, r io.Reader) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.data.Convs) > 0 {
-		return fmt.Errorf("import: the store is not empty")
-	}
-	return gob.NewDecoder(r).Decode(&s.data)
-}
 
 // Health implements store.Store.
 func (s *Store) Health() store.Health { return store.Health{OK: true} }
@@ -355,10 +362,13 @@ func (h *shard) Feed(ctx context.Context) iter.Seq2[store.Ref, error] {
 		s := h.s
 		stop := context.AfterFunc(ctx, func() { s.mu.Lock(); defer s.mu.Unlock(); s.wake.Broadcast() })
 		defer stop()
-		s.mu.Lock()
-		next := len(s.data.Log)
-		backlog := h.backlog()
-		s.mu.Unlock()
+		unlock, err := s.lock()
+		if err != nil {
+			yield(store.Ref{}, err)
+			return
+		}
+		next, backlog := len(s.log), h.backlog()
+		unlock()
 		for _, ref := range append(backlog, store.Ref{}) {
 			if !yield(ref, nil) {
 				return
@@ -366,14 +376,19 @@ func (h *shard) Feed(ctx context.Context) iter.Seq2[store.Ref, error] {
 		}
 		for {
 			s.mu.Lock()
-			for next == len(s.data.Log) && ctx.Err() == nil && !s.closed {
+			for next == len(s.log) && ctx.Err() == nil && !s.closed {
 				s.wake.Wait()
 			}
-			if ctx.Err() != nil || s.closed {
+			if s.closed && ctx.Err() == nil {
+				s.mu.Unlock()
+				yield(store.Ref{}, store.ErrClosed)
+				return
+			}
+			if ctx.Err() != nil {
 				s.mu.Unlock()
 				return
 			}
-			ref := s.data.Log[next]
+			ref := s.log[next]
 			next++
 			s.mu.Unlock()
 			if store.ShardOf(ref.Conversation) == h.i && !yield(ref, nil) {
@@ -491,7 +506,7 @@ func (h *shard) Load(_ context.Context, id core.ConversationID) ([]byte, store.R
 	}
 	defer unlock()
 	c := h.s.data.Convs[id]
-	if c == nil || c.Doc == nil {
+	if c == nil || c.Rev == 0 {
 		return nil, 0, store.ErrNotFound
 	}
 	return bytes.Clone(c.Doc), c.Rev, nil

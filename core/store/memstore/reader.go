@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -22,8 +23,14 @@ func (r reader) Document(ctx context.Context, c core.ConversationID) ([]byte, st
 
 // List implements store.Reader.
 func (r reader) List(_ context.Context, f store.Filter, cursor string, limit int) (store.Page[store.Listed], error) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
+	if err := checkCursor(cursor, "00000000000000000000-00000000000000000000000000000000"); err != nil {
+		return store.Page[store.Listed]{}, err
+	}
+	unlock, err := r.s.lock()
+	if err != nil {
+		return store.Page[store.Listed]{}, err
+	}
+	defer unlock()
 	var list []store.Listed
 	for id, c := range r.s.data.Convs {
 		if c.Index != nil && matches(f, c.Index) {
@@ -48,7 +55,19 @@ func matches(f store.Filter, i *store.Index) bool {
 	return true
 }
 
-// page returns what comes after cursor in a sorted list.
+// checkCursor refuses a cursor that has not the form of one.
+func checkCursor(cursor, form string) error {
+	ok := len(cursor) == len(form) || cursor == ""
+	for i := 0; ok && i < len(cursor); i++ {
+		ok = (cursor[i] == '-') == (form[i] == '-') && strings.IndexByte("-0123456789abcdef", cursor[i]) >= 0
+	}
+	if !ok {
+		return core.Errorf(core.Invalid, "cursor %.40q is not from a page", cursor)
+	}
+	return nil
+}
+
+// page returns what comes after cursor in a list sorted by key.
 func page[T any](list []T, key func(T) string, cursor string, limit int) (p store.Page[T]) {
 	for _, v := range list {
 		if key(v) <= cursor {
@@ -65,8 +84,14 @@ func page[T any](list []T, key func(T) string, cursor string, limit int) (p stor
 
 // History implements store.Reader.
 func (r reader) History(_ context.Context, id core.ConversationID, cursor string, limit int) (store.Page[store.Entry], error) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
+	if err := checkCursor(cursor, "00000000000000000000"); err != nil {
+		return store.Page[store.Entry]{}, err
+	}
+	unlock, err := r.s.lock()
+	if err != nil {
+		return store.Page[store.Entry]{}, err
+	}
+	defer unlock()
 	var list []store.Entry
 	if c := r.s.data.Convs[id]; c != nil {
 		for n, e := range c.History {
@@ -83,12 +108,18 @@ func live(until, now time.Time) bool { return until.IsZero() || until.After(now)
 
 // Kept implements store.Reader.
 func (r reader) Kept(_ context.Context, id core.ConversationID, after core.CommandID, limit int) ([]store.Kept, error) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
+	unlock, err := r.s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var list []store.Kept
 	if c := r.s.data.Convs[id]; c != nil {
 		for _, k := range c.Kept {
 			if live(k.Until, r.s.now()) && before(after, k.ID) {
+				if !k.Until.IsZero() {
+					k.For = k.Until.Sub(r.s.now())
+				}
 				list = append(list, k.Kept)
 			}
 		}
@@ -104,8 +135,11 @@ func (r reader) Kept(_ context.Context, id core.ConversationID, after core.Comma
 
 // Outbox implements store.Reader.
 func (r reader) Outbox(_ context.Context, id core.ConversationID, limit int) ([]store.OutItem, error) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
+	unlock, err := r.s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var list []store.OutItem
 	if c := r.s.data.Convs[id]; c != nil {
 		for _, lane := range slices.Sorted(maps.Keys(c.Out)) {
@@ -117,37 +151,50 @@ func (r reader) Outbox(_ context.Context, id core.ConversationID, limit int) ([]
 
 // Dead implements store.Reader.
 func (r reader) Dead(_ context.Context, cursor string, limit int) (store.Page[store.Dead], error) {
-	return r.page(r.s.data.Dead, cursor, limit), nil
+	return r.page(&r.s.data.Dead, cursor, limit)
 }
 
 // DeadLetter implements store.Reader.
 func (r reader) DeadLetter(_ context.Context, id string) (store.Dead, error) {
-	return r.item(r.s.data.Dead, id)
+	return r.item(&r.s.data.Dead, id)
 }
 
 // Quarantined implements store.Reader.
 func (r reader) Quarantined(_ context.Context, cursor string, limit int) (store.Page[store.Dead], error) {
-	return r.page(r.s.data.Quarantine, cursor, limit), nil
+	return r.page(&r.s.data.Quarantine, cursor, limit)
 }
 
 // QuarantinedItem implements store.Reader.
 func (r reader) QuarantinedItem(_ context.Context, id string) (store.Dead, error) {
-	return r.item(r.s.data.Quarantine, id)
+	return r.item(&r.s.data.Quarantine, id)
 }
 
-func (r reader) page(m map[string][]byte, cursor string, limit int) store.Page[store.Dead] {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	var list []store.Dead
-	for _, id := range slices.Sorted(maps.Keys(m)) {
-		list = append(list, store.Dead{ID: id, Body: bytes.Clone(m[id])})
+// page returns the newest first: the cursor is the last id of the page before.
+func (r reader) page(t *table[string, []byte], cursor string, limit int) (p store.Page[store.Dead], err error) {
+	unlock, err := r.s.lock()
+	if err != nil {
+		return p, err
 	}
-	return page(list, func(d store.Dead) string { return d.ID }, cursor, limit)
+	defer unlock()
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(*t))) {
+		if cursor != "" && id >= cursor {
+			continue
+		}
+		if len(p.Items) == limit {
+			p.Next = p.Items[limit-1].ID
+			return p, nil
+		}
+		p.Items = append(p.Items, store.Dead{ID: id, Body: bytes.Clone((*t)[id])})
+	}
+	return p, nil
 }
 
-func (r reader) item(m map[string][]byte, id string) (store.Dead, error) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	b, err := lookup(m, id)
+func (r reader) item(t *table[string, []byte], id string) (store.Dead, error) {
+	unlock, err := r.s.lock()
+	if err != nil {
+		return store.Dead{}, err
+	}
+	defer unlock()
+	b, err := lookup(*t, id)
 	return store.Dead{ID: id, Body: b}, err
 }

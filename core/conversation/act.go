@@ -3,6 +3,7 @@ package conversation
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
@@ -28,13 +29,15 @@ func (t *turn) do(f *fact, a *core.Action) {
 			Kind: state.CommandKind_NOTIFY, Lane: t.notifyLane(), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule,
 		})
 	case core.Close:
-		t.closeChat("rule", a.Reason, false, "rule")
-	case core.Set:
-		t.doc.Attributes = put(t.doc.Attributes, a.Key, a.Value)
-	case core.Tag:
-		if !slices.Contains(t.doc.Tags, a.Key) && len(t.doc.Tags) < maxTags {
-			t.doc.Tags = append(slices.Clip(t.doc.Tags), a.Key)
+		if !t.closeChat(&pluginv1.Event{By: "rule", Reason: a.Reason}, "rule", 0) {
+			t.drop(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Rule: a.Rule}, "no_chat")
 		}
+	case core.Set:
+		if !put(&t.doc.Attributes, a.Key, a.Value) {
+			t.drop(&state.Command{Rule: a.Rule}, "too_many_attributes")
+		}
+	case core.Tag:
+		t.tag(state.CutText(a.Key), a.Rule)
 	case core.Emit:
 		t.emitted(f, a)
 	case core.Flow:
@@ -42,11 +45,22 @@ func (t *turn) do(f *fact, a *core.Action) {
 	}
 }
 
+// kindOf is the kind of command that an action would have become; that of what
+// is done in the document has none.
 func kindOf(k core.ActionKind) state.CommandKind {
-	if k == core.Notify {
-		return state.CommandKind_NOTIFY
+	return map[core.ActionKind]state.CommandKind{
+		core.Send: state.CommandKind_DELIVER, core.Notify: state.CommandKind_NOTIFY, core.Close: state.CommandKind_CHAT_CLOSE,
+	}[k]
+}
+
+func (t *turn) tag(name, rule string) {
+	switch {
+	case slices.Contains(t.doc.Tags, name):
+	case len(t.doc.Tags) >= maxTags:
+		t.drop(&state.Command{Rule: rule}, "too_many_tags")
+	default:
+		t.doc.Tags = append(t.doc.Tags, name)
 	}
-	return state.CommandKind_DELIVER
 }
 
 // notifyLane is a lane of its own: notifications are unordered.
@@ -56,8 +70,7 @@ func (t *turn) notifyLane() string { return fmt.Sprintf("notify:%d", t.doc.Comma
 func (t *turn) send(a *core.Action) {
 	m := &pluginv1.Message{Text: a.Text, Author: pluginv1.AuthorKind_AUTHOR_RULE, AtMs: t.ms}
 	if a.Channel == "" && a.ChannelType == "" && a.To == "" {
-		t.customer(m, a.Rule, false)
-		t.copyToAgent(m, a.Rule)
+		t.write(m, a.Rule)
 		return
 	}
 	failed := &state.Command{Kind: state.CommandKind_APPEND, Message: m, Rule: a.Rule}
@@ -76,11 +89,10 @@ func (t *turn) send(a *core.Action) {
 	switch {
 	case to == "":
 		t.drop(failed, "no_address")
+	case channel == t.doc.Channel && to == t.doc.Customer.GetAddress():
+		t.write(m, a.Rule)
 	case t.hops+1 >= maxHops:
 		t.drop(failed, "loop_guard")
-	case channel == t.doc.Channel && to == t.doc.Customer.GetAddress():
-		t.customer(m, a.Rule, false)
-		t.copyToAgent(m, a.Rule)
 	default:
 		t.append(channel, to, m, a.Rule)
 	}
@@ -94,19 +106,11 @@ func (t *turn) channelFor(a *core.Action) string {
 		return t.doc.Channel
 	}
 	for _, name := range t.service().Channels {
-		if t.snap.Instances[name].channelType() == a.ChannelType {
+		if t.snap.Instances[name].caps().GetChannelType() == a.ChannelType {
 			return name
 		}
 	}
 	return ""
-}
-
-// channelType returns the channel type of an instance, "" of a missing one.
-func (i *Instance) channelType() string {
-	if i == nil {
-		return ""
-	}
-	return i.Caps.GetChannelType()
 }
 
 // append asks another conversation to write to its customer.
@@ -129,10 +133,14 @@ func (t *turn) append(channel, address string, m *pluginv1.Message, rule string)
 	})
 }
 
+// maxFacts bounds what one input may set off: two rules that emit two events
+// each would be thousands before the loop guard stops them.
+const maxFacts = 100
+
 // emitted puts a custom event into this conversation, behind the facts in hand.
 func (t *turn) emitted(f *fact, a *core.Action) {
-	if f.hops+1 >= maxHops {
-		t.drop(&state.Command{Kind: state.CommandKind_APPEND, Rule: a.Rule}, "loop_guard")
+	if f.hops+1 >= maxHops || t.at+len(t.facts) >= maxFacts {
+		t.drop(&state.Command{Rule: a.Rule}, "loop_guard")
 		return
 	}
 	t.facts = append(t.facts, &fact{
@@ -141,29 +149,27 @@ func (t *turn) emitted(f *fact, a *core.Action) {
 	})
 }
 
-// closeChat ends an open chat from our side; the vendor is told.
-func (t *turn) closeChat(by, reason string, timedOut bool, source string) {
-	c := t.doc.Chat
-	if c == nil || !t.chatOpen() {
-		return
+// closeChat ends an open chat from our side, as ev says; the vendor is told.
+// Without an open chat it does nothing and says so.
+func (t *turn) closeChat(ev *pluginv1.Event, source string, late time.Duration) bool {
+	if !t.chatOpen() {
+		return false
 	}
-	t.facts = append(t.facts, &fact{
-		ev:     &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: reason, By: by, TimedOut: timedOut},
-		source: source, hops: t.hops, tell: true,
-	})
+	ev.Type, ev.Status = sdk.ChatClosed, "closed"
+	t.facts = append(t.facts, &fact{ev: ev, source: source, hops: t.hops, lateBy: late, tell: true})
+	return true
 }
 
 func (t *turn) startFlow(a *core.Action) {
-	if t.snap.Flows == nil {
-		t.drop(&state.Command{Kind: state.CommandKind_DELIVER, Rule: a.Rule}, "no_flow")
-		return
+	var step *FlowStep
+	if t.snap.Flows != nil {
+		step = t.snap.Flows.Start(a.Key, a.Params, t.record.View, t.now)
 	}
-	step := t.snap.Flows.Start(a.Key, a.Params, t.record.View, t.now)
 	if step == nil {
-		t.drop(&state.Command{Kind: state.CommandKind_DELIVER, Rule: a.Rule}, "no_flow")
+		t.drop(&state.Command{Rule: a.Rule}, "no_flow")
 		return
 	}
-	t.doc.Flow = step.Next
+	t.stepped(a.Key, step)
 	for i := range step.Actions {
 		if step.Actions[i].Kind != core.Flow { // a flow that starts flows could loop
 			t.do(&fact{ev: t.record.View.Event, hops: t.hops}, &step.Actions[i])
@@ -176,9 +182,19 @@ func (t *turn) offer(v *state.View) *FlowStep {
 	if t.doc.Flow == nil || t.snap.Flows == nil {
 		return nil
 	}
-	step := t.snap.Flows.Offer(t.doc.Flow, v, t.now)
+	name := t.doc.Flow.Name
+	step := t.snap.Flows.Offer(t.doc.Flow.CloneVT(), v, t.now)
 	if step != nil {
-		t.doc.Flow = step.Next
+		t.stepped(name, step)
 	}
 	return step
+}
+
+// stepped takes over where a flow waits now, and how it ended.
+func (t *turn) stepped(name string, step *FlowStep) {
+	t.doc.Flow = step.Next
+	if step.Err != "" {
+		t.record.Verdicts = append(t.record.Verdicts,
+			&state.RuleVerdict{Rule: "flow " + name, Verdict: state.Verdict_ERROR, Error: step.Err})
+	}
 }

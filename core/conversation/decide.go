@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
@@ -115,7 +117,7 @@ func Decide(doc *state.Document, in Input, snap *Snap, now time.Time) *Decision 
 		}
 		at, f := t.attempt(in)
 		if f == nil {
-			return t.finish(in)
+			return t.finish()
 		}
 		if old := faults[at]; old != nil && old.core {
 			return t.hopeless(doc, in, f)
@@ -148,24 +150,28 @@ func (t *turn) attempt(in Input) (at int, f *fault) {
 		t.fact(next)
 		t.at++
 	}
+	t.arm()
 	return 0, nil
 }
 
 // hopeless is for an input that fails even when its fact is skipped: only the
-// failure is recorded. A command whose end could not be decided is dead.
+// failure is recorded. A command whose end could not be decided is dead, and
+// those that share its fate with it.
 func (t *turn) hopeless(doc *state.Document, in Input, f *fault) *Decision {
 	t.doc, t.d = doc.CloneVT(), &Decision{}
 	t.dead("input", f)
 	if in.Result != nil {
-		t.giveUp(in.Result.Command, in.Result.Attempts, Dead, "poison")
+		t.bury(in.Result, Dead, "poison")
 	}
-	t.d.Doc = t.doc
-	return t.d
+	if in.Mail.GetFired() != nil {
+		t.doc.TimerMs = 0 // it has rung: the next decision sets it anew
+	}
+	return t.finish()
 }
 
 // documentHash names a document in a record of a failure.
 func documentHash(doc *state.Document) string {
-	b, err := doc.MarshalVT()
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(doc)
 	if err != nil {
 		return ""
 	}

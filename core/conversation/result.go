@@ -34,16 +34,12 @@ func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reas
 	if c.Chat != 0 && t.doc.Chat.GetNumber() == c.Chat && t.doc.Chat.Pending > 0 {
 		t.doc.Chat.Pending--
 	}
-	t.doc.Open = slices.DeleteFunc(t.doc.Open, func(o *state.OpenRecord) bool {
-		if o.Record != c.Record {
-			return false
+	if o := t.open(c.Record); o != nil {
+		if o.Commands--; o.Commands == 0 {
+			t.d.Retire = append(t.d.Retire, o.Record)
+			t.doc.Open = slices.DeleteFunc(t.doc.Open, func(o *state.OpenRecord) bool { return o.Commands == 0 })
 		}
-		if o.Commands--; o.Commands > 0 {
-			return false
-		}
-		t.d.Retire = append(t.d.Retire, o.Record)
-		return true
-	})
+	}
 	id := ""
 	if r != nil {
 		id = r.MessageID
@@ -58,27 +54,59 @@ func (t *turn) sent(r *Result) {
 	case state.CommandKind_CHAT_OPEN_CMD:
 		t.opened(r)
 	case state.CommandKind_DELIVER:
-		inst := t.snap.Instances[c.Instance]
-		if inst == nil {
-			return
-		}
-		if inst.Caps.GetUndeliveredForMs() > 0 && !r.Delivered {
-			t.d.Keep = append(t.d.Keep, c)
-		}
-		if inst.Caps.GetReceiptsByRef() && r.MessageID != "" {
-			t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: r.MessageID, Message: true})
-		}
-		if inst.Caps.GetReceipts() {
-			t.remember(&state.SentMessage{Command: c.Number, MessageId: r.MessageID, Status: "sent", Agent: c.Agent})
-		}
+		t.delivered(r)
 	}
 }
 
-func (t *turn) remember(m *state.SentMessage) {
+// delivered: the customer's side took a message. Its receipt may have come
+// before this answer, or with it.
+func (t *turn) delivered(r *Result) {
+	c := r.Command
+	caps := t.snap.Instances[c.Instance].caps()
+	if caps.GetReceiptsByRef() && r.MessageID != "" {
+		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: r.MessageID, Message: true})
+	}
+	m := t.sentMessage(c.Number, "")
+	early := m != nil
+	switch {
+	case early:
+	case caps.GetReceipts() || caps.GetReceiptsByRef() || r.Delivered:
+		m = t.remember(c.Number, "sent")
+	default:
+		m = &state.SentMessage{}
+	}
+	m.MessageId, m.Agent, m.DeskId = r.MessageID, c.Agent, c.MessageId
+	switch {
+	case early:
+		t.tellReceipt(m, "")
+	case r.Delivered:
+		t.facts = append(t.facts, &fact{
+			ev:       &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: t.key(c.Number)},
+			instance: c.Instance, source: "channel",
+		})
+	case caps.GetUndeliveredForMs() > 0:
+		t.d.Keep = append(t.d.Keep, c)
+	}
+}
+
+// sentMessage finds one by our number, or else by the provider's id; nil if it
+// is not among the last ones.
+func (t *turn) sentMessage(number uint64, id string) *state.SentMessage {
+	for _, m := range slices.Backward(t.doc.Sent) {
+		if number != 0 && m.Command == number || number == 0 && m.MessageId == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (t *turn) remember(number uint64, status string) *state.SentMessage {
+	m := &state.SentMessage{Command: number, Status: status}
 	if len(t.doc.Sent) >= maxSent {
 		t.doc.Sent = slices.Delete(t.doc.Sent, 0, 1)
 	}
 	t.doc.Sent = append(t.doc.Sent, m)
+	return m
 }
 
 // opened: the vendor has the chat.
@@ -91,7 +119,6 @@ func (t *turn) opened(r *Result) {
 	if r.ChatRef != "" {
 		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Integration, Ref: r.ChatRef})
 	}
-	t.d.Indexed = true
 	if c.State != state.ChatState_CHAT_OPENING {
 		return // closed meanwhile
 	}
@@ -103,30 +130,54 @@ func (t *turn) opened(r *Result) {
 // if it was to open the chat, everything that waited for the chat.
 func (t *turn) fail(r *Result) {
 	c := r.Command
-	t.giveUp(c, r.Attempts, r.End, r.Reason)
-	opening := c.Kind == state.CommandKind_CHAT_OPEN_CMD
-	for _, next := range r.Rest {
-		if opening || c.Group != 0 && next.Group == c.Group {
-			t.giveUp(next, nil, r.End, r.Reason)
-		}
-	}
-	if opening && t.doc.Chat.GetNumber() == c.Chat && t.chatOpen() {
+	t.bury(r, r.End, r.Reason)
+	if c.Kind == state.CommandKind_CHAT_OPEN_CMD && t.doc.Chat.GetNumber() == c.Chat && t.chatOpen() {
 		t.emit(&pluginv1.Event{Type: sdk.ChatRejected, Reason: r.Reason}, "integration", 0)
 	}
-	if c.Agent && c.Kind == state.CommandKind_DELIVER {
-		t.notice(c, r.Reason)
+	t.notice(c, r.Reason)
+}
+
+// bury ends a command that was not done and those that share its fate.
+func (t *turn) bury(r *Result, end End, reason string) {
+	c := r.Command
+	opening := c.Kind == state.CommandKind_CHAT_OPEN_CMD
+	group := c.Group
+	if opening && len(r.Rest) > 0 {
+		group = c.Number
+	}
+	t.giveUp(c, r.Attempts, end, reason, group)
+	for _, next := range r.Rest {
+		switch {
+		case opening && !wanted(next):
+			t.end(next, nil, nil, Dropped, reason)
+		case opening || c.Group != 0 && next.Group == c.Group:
+			t.giveUp(next, nil, end, reason, group)
+		}
 	}
 }
 
-func (t *turn) giveUp(c *state.Command, a *state.Attempts, end End, reason string) {
+func (t *turn) giveUp(c *state.Command, a *state.Attempts, end End, reason string, group uint64) {
 	if end == Dead {
-		t.letter(c, a, reason)
+		t.letter(c, a, reason, group)
 	}
 	t.end(c, a, nil, end, reason)
 }
 
-// notice tells the agent that a message did not arrive.
+// wanted says whether a command of a chat's lane is of use beyond that chat: a
+// message is, unless it only tells the agent something.
+func wanted(c *state.Command) bool {
+	if c.Kind != state.CommandKind_CHAT_SEND && c.Kind != state.CommandKind_CHAT_OPEN_CMD {
+		return false
+	}
+	a := c.GetMessage().GetAuthor()
+	return a != pluginv1.AuthorKind_AUTHOR_SYSTEM && a != pluginv1.AuthorKind_AUTHOR_RULE
+}
+
+// notice tells the agent whose message it was that it did not arrive.
 func (t *turn) notice(c *state.Command, reason string) {
+	if !c.Agent || c.Kind != state.CommandKind_DELIVER {
+		return
+	}
 	text := c.Message.GetText()
 	if r := []rune(text); len(r) > 80 {
 		text = string(r[:80]) + "…"
@@ -146,32 +197,42 @@ func (t *turn) move(r *Result) {
 		t.moveAll(r, all)
 		return
 	}
-	t.facts = append(t.facts, &fact{ // the vendor forgot a chat that we believed open
-		ev:     &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "lost", By: "system"},
-		source: "integration", then: func() { t.moveAll(r, all) },
-	})
+	// The vendor forgot a chat that we believed open.
+	t.facts = append(t.facts, &fact{ev: lost(), source: "integration", then: func() { t.moveAll(r, all) }})
 }
 
 // moveAll ends the commands before it makes new ones: a message goes behind
-// what still waits for a closed chat.
+// what still waits for a closed chat. The vendor is still to be told of a close:
+// then the messages wait behind that.
 func (t *turn) moveAll(r *Result, all []*state.Command) {
 	var again []*state.Command
+	var move uint32 = 1
 	a := r.Attempts
 	for _, c := range all {
 		switch {
-		case c.Kind != state.CommandKind_CHAT_SEND && c.Kind != state.CommandKind_CHAT_OPEN_CMD:
+		case c.Kind == state.CommandKind_CHAT_CLOSE && c != r.Command && r.Reason == "chat_closed":
+			move = 0
+		case !wanted(c):
 			t.end(c, a, nil, Dropped, "chat_closed")
 		case c.Moves >= maxMoves:
-			t.giveUp(c, a, Dead, "chat_gone")
+			t.giveUp(c, a, Dead, "chat_gone", c.Group)
 		default:
 			t.end(c, a, nil, Dropped, "moved")
 			again = append(again, c)
 		}
 		a = nil
 	}
+	groups := t.regroup()
 	for _, c := range again {
+		next := &state.Command{
+			Message: c.Message.CloneVT(), Rule: c.Rule, Record: c.Record, Late: c.Late,
+			Group: groups(c.Group), Moves: c.Moves + move,
+		}
+		if c == r.Command && r.Attempts.GetResent() {
+			next.Message.Resent = true // an attempt without an answer may have reached the closed chat
+		}
 		t.hops = c.Hops
-		t.toChat(c.Message.CloneVT(), c.Rule, c.Moves+1)
+		t.toChat(next)
 	}
 }
 
@@ -188,34 +249,35 @@ func (t *turn) receipt(f *fact) proposal {
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil {
 		if cmd.Conversation != core.ConversationID(doc.Id) || cmd.Epoch != doc.Epoch || cmd.N > doc.Commands {
-			t.record.DuplicateOf = "unknown message"
-			return proposal{}
+			return t.only("unknown message")
 		}
 		number = cmd.N
 		t.d.Unkeep = append(t.d.Unkeep, number)
 	}
-	i := slices.IndexFunc(doc.Sent, func(m *state.SentMessage) bool {
-		return number != 0 && m.Command == number || number == 0 && m.MessageId == id
-	})
-	if i < 0 {
-		return proposal{rules: true}
+	m := t.sentMessage(number, id)
+	switch {
+	case m == nil && number > t.lastSent():
+		m = t.remember(number, status) // it was faster than the answer to our call
+	case m == nil:
+		return proposal{rules: true} // one of long ago
+	case !later(m.Status, status):
+		return t.only("receipt already known")
+	default:
+		m.Status = status
+		if number == 0 {
+			t.d.Unkeep = append(t.d.Unkeep, m.Command)
+		}
 	}
-	m := doc.Sent[i]
-	if !later(m.Status, status) {
-		t.record.DuplicateOf = "receipt already known"
-		return proposal{}
+	return proposal{rules: true, extra: func() { t.tellReceipt(m, f.ev.Reason) }}
+}
+
+// lastSent is the number of the last message that the customer's side took: they
+// end in order.
+func (t *turn) lastSent() uint64 {
+	if n := len(t.doc.Sent); n > 0 {
+		return t.doc.Sent[n-1].Command
 	}
-	m.Status = status
-	if number == 0 {
-		t.d.Unkeep = append(t.d.Unkeep, m.Command)
-	}
-	if status != "delivered" {
-		doc.Sent = slices.Delete(doc.Sent, i, i+1)
-	}
-	if !m.Agent {
-		return proposal{rules: true}
-	}
-	return proposal{rules: true, extra: func() { t.tellReceipt(id, status, f.ev.Reason) }}
+	return 0
 }
 
 // later says whether a receipt brings news: they may come twice or disordered.
@@ -224,19 +286,16 @@ func later(old, next string) bool {
 	return rank[next] > rank[old]
 }
 
-// tellReceipt passes a receipt on to the agent, where the desk has a place for
-// it; a failure is told in any case.
-func (t *turn) tellReceipt(id, status, reason string) {
-	chat := t.doc.Chat
-	if chat == nil || !t.chatOpen() {
-		return
-	}
-	if t.snap.Instances[chat.Integration].Can("receipt") {
-		t.command(&state.Command{
-			Kind: state.CommandKind_CHAT_RECEIPT, Lane: chatLane(chat.Number), Instance: chat.Integration,
-			Chat: chat.Number, MessageId: id, Status: status, Reason: reason,
-		})
-	} else if status == "failed" {
+// tellReceipt passes a receipt on to the agent who wrote m, where the desk has
+// a place for it; a failure is told in any case.
+func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
+	switch {
+	case !m.Agent || !t.chatOpen():
+	case m.DeskId != "" && t.snap.Instances[t.doc.Chat.Integration].Can(pluginv1.AbilityReceipt):
+		t.command(t.inChat(&state.Command{
+			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
+		}))
+	case m.Status == "failed":
 		t.tellAgent(fmt.Sprintf("Your message was not delivered (%s).", reason))
 	}
 }

@@ -3,6 +3,7 @@ package conversation
 import (
 	"strings"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -16,70 +17,145 @@ func (t *turn) route(f *fact, to state.Owner) {
 	if q := f.ev.QuickReply; q != nil && m.Text == "" {
 		m.Text = q.Title
 	}
-	if to == state.Owner_OWNER_BOT || to == state.Owner_OWNER_BOTH {
-		t.toBot(m)
-	}
+	bot := (to == state.Owner_OWNER_BOT || to == state.Owner_OWNER_BOTH) && t.toBot(&state.Command{Message: m})
 	if to == state.Owner_OWNER_CCSP || to == state.Owner_OWNER_BOTH {
-		t.toChat(m, "", 0)
+		t.toChat(&state.Command{Message: m})
 	}
-	if to == state.Owner_OWNER_NONE {
-		t.doc.UnansweredMs = 0 // kept from both sides: nobody is to answer it
-	} else if to != state.Owner_OWNER_CCSP || t.chatOpen() {
+	if !bot && !t.chatOpen() || to == state.Owner_OWNER_NONE {
+		return // nobody has it: it is kept from both sides, dead, or waits for the next chat
+	}
+	if t.doc.UnansweredMs == 0 {
+		t.doc.UnansweredMs, t.doc.UnattendedDone = t.ms, 0
+	}
+	switch {
+	case to == state.Owner_OWNER_BOT && t.chatOpen(): // this message only: the agent keeps the chat
+	case to == state.Owner_OWNER_BOTH && !t.chatOpen():
+		t.doc.Owner = state.Owner_OWNER_BOT
+	default:
 		t.doc.Owner = to
 	}
 }
 
-// toBot hands a message to the service's bot, which knows the conversation by
-// its id.
-func (t *turn) toBot(m *pluginv1.Message) {
-	name := t.service().Bot
-	like := func(int) *state.Command {
-		return &state.Command{Kind: state.CommandKind_BOT_SEND, Lane: laneBot, Instance: name}
-	}
-	inst := t.snap.Instances[name]
-	if inst == nil {
-		c := like(0)
-		c.Message = m
+// toBot makes the commands that hand c's message to the service's bot, and
+// says whether there is one. It knows the conversation by its id.
+func (t *turn) toBot(c *state.Command) bool {
+	c.Kind, c.Lane, c.Instance = state.CommandKind_BOT_SEND, laneBot, t.service().Bot
+	if t.snap.Instances[c.Instance] == nil {
 		t.refuse(c, "no_bot")
-		return
+		return false
 	}
-	t.parts(inst, m, like)
+	if o := t.doc.Owner; o != state.Owner_OWNER_BOT && o != state.Owner_OWNER_BOTH {
+		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: core.ConversationID(t.doc.Id).String()})
+	}
+	t.parts(c, t.split(c))
+	return true
 }
 
-// deliverAgent brings an agent's message to the customer.
+// deliverAgent brings an agent's or a bot's message to the customer.
 func (t *turn) deliverAgent(f *fact) {
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_AGENT,
-		Agent: f.ev.Agent, UrlPush: f.ev.UrlPush, AtMs: t.ms, ReplyTo: f.ev.MessageId,
+		Agent: f.ev.Agent, UrlPush: f.ev.UrlPush, AtMs: t.ms,
 	}
 	if f.instance != "" && f.instance == t.service().Bot {
 		m.Author = pluginv1.AuthorKind_AUTHOR_BOT
 	}
-	t.customer(m, "", true)
+	t.customer(&state.Command{
+		Message: m, MessageId: f.ev.MessageId, Agent: m.Author == pluginv1.AuthorKind_AUTHOR_AGENT,
+	})
+}
+
+// customer makes the commands that bring c's message to this conversation's
+// customer.
+func (t *turn) customer(c *state.Command) {
+	c.Kind, c.Lane, c.Instance = state.CommandKind_DELIVER, laneCustomer, t.doc.Channel
+	if t.doc.Channel == "" || t.doc.Customer.GetAddress() == "" {
+		t.drop(c, "no_customer")
+		return
+	}
+	t.parts(c, t.split(c))
+}
+
+// toChat makes the commands that bring c's message to the contact center: in
+// the open chat, behind what still waits for a closed one, or by opening a new
+// chat.
+func (t *turn) toChat(c *state.Command) {
+	if !t.chatOpen() && !t.waits() {
+		t.openChat(c)
+		return
+	}
+	c.Kind = state.CommandKind_CHAT_SEND
+	t.inChat(c)
+	t.parts(c, t.split(c))
+}
+
+// inChat makes c one of the current chat.
+func (t *turn) inChat(c *state.Command) *state.Command {
+	chat := t.doc.Chat
+	c.Lane, c.Instance, c.Chat = chatLane(chat.Number), chat.Integration, chat.Number
+	return c
+}
+
+func (t *turn) openChat(c *state.Command) {
+	c.Kind, c.Instance = state.CommandKind_CHAT_OPEN_CMD, t.service().Integration
+	if inst := t.snap.Instances[c.Instance]; inst == nil || inst.Removed {
+		t.refuse(c, "no_integration")
+		return
+	}
+	texts := t.split(c)
+	if texts == nil {
+		return
+	}
+	doc := t.doc
+	doc.Chat = &state.Chat{
+		Number: doc.Chat.GetNumber() + 1, Integration: c.Instance, State: state.ChatState_CHAT_OPENING,
+		OpenedMs: t.ms, CustomerMessages: 1,
+	}
+	doc.UnattendedDone = 0
+	if doc.UnansweredMs == 0 {
+		doc.UnansweredMs = t.ms
+	}
+	switch doc.Owner {
+	case state.Owner_OWNER_NONE:
+		doc.Owner = state.Owner_OWNER_CCSP
+	case state.Owner_OWNER_BOT:
+		doc.Owner = state.Owner_OWNER_BOTH
+	}
+	t.parts(t.inChat(c), texts)
+}
+
+// waits says whether the closed chat still has messages in its lane: later ones
+// stay behind them, and all move to the next chat together.
+func (t *turn) waits() bool {
+	c := t.doc.Chat
+	return c != nil && c.Pending > 0 && c.Status != "rejected"
 }
 
 // outbound writes to this conversation's customer on behalf of another one.
 func (t *turn) outbound(f *fact) {
 	m := f.outbound.Message.CloneVT()
 	m.AtMs = t.ms
-	t.customer(m, f.outbound.Rule, false)
-	t.copyToAgent(m, f.outbound.Rule)
+	t.write(m, f.outbound.Rule)
 }
 
-// copyToAgent shows the agent of an open chat what a rule sent.
-func (t *turn) copyToAgent(m *pluginv1.Message, rule string) {
+// write brings what a rule sends to the customer, and shows it to the agent of
+// an open chat.
+func (t *turn) write(m *pluginv1.Message, rule string) {
+	t.customer(&state.Command{Message: m, Rule: rule})
 	if !t.chatOpen() {
 		return
 	}
-	t.toChat(&pluginv1.Message{
+	t.toChat(&state.Command{Rule: rule, Message: &pluginv1.Message{
 		Text: "[automatic] " + m.Text, Attachments: m.Attachments, Author: pluginv1.AuthorKind_AUTHOR_RULE, AtMs: t.ms,
-	}, rule, 0)
+	}})
 }
 
 // tellAgent is a system message to the agent of an open chat.
 func (t *turn) tellAgent(text string) {
 	if t.chatOpen() {
-		t.toChat(&pluginv1.Message{Text: text, Author: pluginv1.AuthorKind_AUTHOR_SYSTEM, AtMs: t.ms}, "", 0)
+		t.toChat(&state.Command{Message: &pluginv1.Message{
+			Text: text, Author: pluginv1.AuthorKind_AUTHOR_SYSTEM, AtMs: t.ms,
+		}})
 	}
 }
 
@@ -90,20 +166,21 @@ func ownerName(o state.Owner) string {
 	}[o]
 }
 
-// replay makes new commands of dead ones, at their lanes' ends, in order.
+// replay makes new commands of dead ones, at their lanes' ends, in order. Texts
+// are split anew: limits may have changed since.
 func (t *turn) replay(dead []*state.Command) {
+	groups := t.regroup()
 	for _, c := range dead {
+		again := c.CloneVT()
+		again.Late, again.Group, again.Moves, again.Record = true, groups(c.Group), 0, 0
 		switch c.Kind {
 		case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND:
-			m := c.Message.CloneVT()
-			before := len(t.d.Commands)
-			t.toChat(m, c.Rule, 0)
-			for _, made := range t.d.Commands[before:] {
-				made.Late, made.Message.Late = true, true
-			}
+			t.toChat(again)
+		case state.CommandKind_BOT_SEND:
+			t.toBot(again)
+		case state.CommandKind_DELIVER:
+			t.customer(again)
 		default:
-			again := c.CloneVT()
-			again.Late, again.Group = true, 0
 			if strings.HasPrefix(again.Lane, "notify:") {
 				again.Lane = t.notifyLane()
 			}

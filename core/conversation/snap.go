@@ -57,10 +57,16 @@ func (i *Instance) Can(ability string) bool {
 	return i != nil && slices.Contains(i.Abilities, ability)
 }
 
-// sends says whether the vendor reports the timer event itself.
-func (i *Instance) sends(event string) bool {
-	return i != nil && slices.Contains(i.Caps.GetEvents(), event)
+// caps returns the instance's capabilities; a missing one has none.
+func (i *Instance) caps() *pluginv1.Capabilities {
+	if i == nil {
+		return nil
+	}
+	return i.Caps
 }
+
+// sends says whether the vendor reports the timer event itself.
+func (i *Instance) sends(event string) bool { return slices.Contains(i.caps().GetEvents(), event) }
 
 // RuleSet is what Decide asks of the rules. Evaluate is pure.
 type RuleSet interface {

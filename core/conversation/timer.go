@@ -38,8 +38,8 @@ func (t *turn) dues() []due {
 		add(doc.UnansweredMs+svc.UnattendedAfter[n].Milliseconds(), t.unattended)
 	}
 	if svc.CloseAfter > 0 {
-		add(last+svc.CloseAfter.Milliseconds(), func(time.Duration) {
-			t.closeChat("system", "timed_out", true, "timer")
+		add(last+svc.CloseAfter.Milliseconds(), func(late time.Duration) {
+			t.closeChat(&pluginv1.Event{By: "system", Reason: "timed_out", TimedOut: true}, "timer", late)
 		})
 	}
 	return all

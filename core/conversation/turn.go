@@ -26,8 +26,7 @@ type turn struct {
 	stage   int // 1: the core's transition, 2: rules and what they ask for
 	faults  map[int]*fault
 	record  *state.Record // of the fact in hand
-	made    uint32        // commands made for it
-	indexed state.ChatState
+	indexed index
 	hops    uint32
 	rang    bool // the conversation's timer has fired
 }
@@ -36,6 +35,7 @@ type turn struct {
 type fact struct {
 	ev       *pluginv1.Event
 	instance string
+	chat     uint32 // number of the chat whose poll brought it, 0: none
 	source   string
 	hops     uint32
 	lateBy   time.Duration
@@ -43,7 +43,7 @@ type fact struct {
 	tell     bool   // chat_closed: we end it, the vendor is to be told
 	outbound *state.OutboundRequested
 	replay   []*state.Command
-	then     func() // after the fact's own commands
+	then     func() // after the fact's own commands, in any case
 }
 
 // proposal is what stage 1 wants done, unless a rule says otherwise.
@@ -70,7 +70,7 @@ func (t *turn) begin(in Input) {
 	}
 	switch b := m.Body.(type) {
 	case *state.Mail_Event:
-		add(b.Event)
+		add(named(b.Event))
 	case *state.Mail_Polled:
 		t.polled(m, b.Polled)
 	case *state.Mail_Fired:
@@ -81,23 +81,27 @@ func (t *turn) begin(in Input) {
 	case *state.Mail_Replay:
 		add(&pluginv1.Event{Type: "replay_requested"}).replay = b.Replay.Commands
 	case *state.Mail_Close:
-		t.closeChat(b.Close.By, b.Close.Reason, false, m.Source)
+		t.closeChat(&pluginv1.Event{By: b.Close.By, Reason: b.Close.Reason}, m.Source, 0)
 	case *state.Mail_Joined:
 		t.joined(b.Joined)
 	case *state.Mail_Linked:
-		t.doc.Linked = b.Linked.Conversation
-		t.closeChat("operator", "linked", false, m.Source)
+		t.linked(m, b.Linked.Conversation)
+	default:
+		panic("mail without a body") // one that could not be read
 	}
 }
 
 // fact decides one fact in two stages and records it.
 func (t *turn) fact(f *fact) {
 	broken := t.faults[t.at]
+	t.stage, t.hops = 1, f.hops
 	if broken != nil && broken.core {
-		t.dead(f.ev.Type, broken)
+		t.dead(f.ev.GetType(), broken)
+		if f.then != nil {
+			f.then()
+		}
 		return
 	}
-	t.stage, t.made, t.hops = 1, 0, f.hops
 	t.probe(f)
 	t.doc.Records++
 	t.record = &state.Record{Number: t.doc.Records, NowMs: t.ms, Snap: t.snap.Hash, Engine: t.snap.Engine, DuplicateOf: f.note}
@@ -131,7 +135,7 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 	if broken != nil {
 		t.record.Verdicts = append(t.record.Verdicts,
 			&state.RuleVerdict{Verdict: state.Verdict_ERROR, Error: "stage 2: " + broken.cause})
-		if t.doc.Flow != nil && f.ev.Type == sdk.CustomerMessage {
+		if f.ev.Type == sdk.CustomerMessage || f.ev.Type == FlowDue {
 			t.doc.Flow = nil // the step that was asking ends as the flow's error
 		}
 		return nil, false
@@ -139,7 +143,7 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 	if step := t.offer(t.record.View); step != nil {
 		asked, handled = append(asked, step.Actions...), step.Handled
 	}
-	if t.snap.Rules != nil {
+	if t.snap.Rules != nil && f.ev.Type != FlowDue {
 		e := t.snap.Rules.Evaluate(t.record.View)
 		t.record.Verdicts = append(t.record.Verdicts, e.Verdicts...)
 		asked = append(asked, e.Actions...)
@@ -178,10 +182,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 func (t *turn) keepRecord() {
 	r := t.record
 	t.d.Verdicts = append(t.d.Verdicts, r.Verdicts...)
-	if t.made > 0 {
-		t.doc.Open = append(t.doc.Open, &state.OpenRecord{Record: r.Number, Commands: t.made})
-	}
-	t.entry(r.Number, t.made > 0, &state.Entry{Body: &state.Entry_Record{Record: r}})
+	t.entry(r.Number, t.open(r.Number) != nil, &state.Entry{Body: &state.Entry_Record{Record: r}})
 }
 
 // entry adds a line of history. It is encoded here because its view shares
@@ -189,7 +190,7 @@ func (t *turn) keepRecord() {
 func (t *turn) entry(n uint64, open bool, line *state.Entry) {
 	body, err := line.MarshalVT()
 	if err != nil {
-		panic(err) // a string that is not UTF-8: the fact is recorded as dead
+		panic(err) // a bug: the fact is recorded as dead
 	}
 	t.d.Entries = append(t.d.Entries, Entry{N: n, Body: body, Open: open})
 }
@@ -197,26 +198,31 @@ func (t *turn) entry(n uint64, open bool, line *state.Entry) {
 // dead records a fact that stage 1 could not bear.
 func (t *turn) dead(typ string, f *fault) {
 	t.doc.Records++
+	t.record = nil
 	r := &state.Record{
-		Number: t.doc.Records, NowMs: t.now.UnixMilli(), Engine: "",
+		Number: t.doc.Records, NowMs: t.ms, Snap: t.snap.Hash, Engine: t.snap.Engine,
 		View: &state.View{Type: typ}, Dead: f.cause + "\n" + f.stack, Document: documentHash(t.doc),
 	}
 	t.entry(r.Number, false, &state.Entry{Body: &state.Entry_Record{Record: r}})
 	t.d.Poison = append(t.d.Poison, Poison{Type: typ, Stack: r.Dead})
 }
 
-// finish closes the decision: timers, index.
-func (t *turn) finish(Input) *Decision {
+func (t *turn) finish() *Decision {
 	t.d.Doc = t.doc
-	t.arm()
-	t.d.Indexed = t.d.Indexed || indexOf(t.doc) != t.indexed || t.doc.Records > 0 && t.d.first()
+	t.d.Indexed = indexOf(t.doc) != t.indexed
 	return t.d
 }
 
-// first says whether the decision holds the conversation's first record.
-func (d *Decision) first() bool { return len(d.Entries) > 0 && d.Entries[0].N == 1 }
+// index is what a conversation is listed by.
+type index struct {
+	known                           bool
+	state                           state.ChatState
+	ref, service, channel, customer string
+}
 
-func indexOf(doc *state.Document) state.ChatState { return doc.GetChat().GetState() }
+func indexOf(doc *state.Document) index {
+	return index{doc.Records > 0, doc.GetChat().GetState(), doc.GetChat().GetRef(), doc.Service, doc.Channel, doc.GetCustomer().GetAddress()}
+}
 
 // emit adds a fact of the gateway's own, to be decided after those in hand.
 func (t *turn) emit(ev *pluginv1.Event, source string, late time.Duration) {

@@ -17,7 +17,8 @@ const (
 	First     = 500 * time.Millisecond // the wait after the first failure
 	Max       = 5 * time.Minute        // and the longest one
 	AuthWait  = time.Minute            // after refused credentials
-	ShortWait = 50 * time.Millisecond  // after an attempt that never left the gateway
+	ShortWait = 50 * time.Millisecond  // after an attempt that never left the gateway; the shortest wait
+	LongWait  = time.Hour              // the longest that a driver may ask for
 )
 
 // Policy is how an instance's deliveries are treated; the zero value has the defaults.
@@ -51,10 +52,13 @@ func Judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	if age == 0 {
 		age = LaneAge
 	}
-	if !v.Ended && a.FirstMs != 0 && now.Sub(time.UnixMilli(a.FirstMs)) > age {
-		return Verdict{Ended: true, End: conversation.Dead, Reason: "expired"}
+	if v.Ended || a.GetFirstMs() == 0 || now.Sub(time.UnixMilli(a.GetFirstMs())) <= age {
+		return v
 	}
-	return v
+	if v.Ambiguous {
+		return Verdict{Ended: true, End: conversation.Dead, Reason: "ambiguous"}
+	}
+	return Verdict{Ended: true, End: conversation.Dead, Reason: "expired"}
 }
 
 func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fate core.Fate) Verdict {
@@ -66,9 +70,9 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	case core.Lost:
 		return lost(p, c, a, "no answer")
 	}
-	wait := time.Duration(r.GetAfterMs()) * time.Millisecond
-	if wait == 0 {
-		wait = Backoff(c.Epoch+c.Number, a.GetCount())
+	wait := Backoff(c.Epoch+c.Number, a.GetCount())
+	if ms := r.GetAfterMs(); ms != 0 {
+		wait = max(ShortWait, time.Duration(min(ms, uint64(LongWait.Milliseconds())))*time.Millisecond)
 	}
 	switch r.GetOutcome() {
 	case pluginv1.Outcome_OK:
@@ -91,7 +95,9 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	case pluginv1.Outcome_UNSUPPORTED:
 		return Verdict{Ended: true, End: conversation.Dropped, Reason: "unsupported"}
 	case pluginv1.Outcome_CHAT_GONE:
-		return Verdict{Ended: true, End: conversation.Gone, Reason: "chat_gone"}
+		if c.Chat != 0 { // else it is no answer to what was asked
+			return Verdict{Ended: true, End: conversation.Gone, Reason: "chat_gone"}
+		}
 	case pluginv1.Outcome_AMBIGUOUS:
 		return lost(p, c, a, r.GetDetail())
 	}

@@ -720,6 +720,7 @@ type SentMessage struct {
 	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // the provider's
 	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // sent, delivered, read, failed
 	Agent         bool                   `protobuf:"varint,4,opt,name=agent,proto3" json:"agent,omitempty"`                         // an agent wrote it
+	DeskId        string                 `protobuf:"bytes,5,opt,name=desk_id,json=deskId,proto3" json:"desk_id,omitempty"`          // then: the desk's id of it, "" if it gave none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -780,6 +781,13 @@ func (x *SentMessage) GetAgent() bool {
 		return x.Agent
 	}
 	return false
+}
+
+func (x *SentMessage) GetDeskId() string {
+	if x != nil {
+		return x.DeskId
+	}
+	return ""
 }
 
 // Flow is a flow in the middle.
@@ -1576,7 +1584,7 @@ type Command struct {
 	Body          []byte                 `protobuf:"bytes,15,opt,name=body,proto3" json:"body,omitempty"`                            // NOTIFY: the request's body; APPEND: a Mail
 	Target        []byte                 `protobuf:"bytes,16,opt,name=target,proto3" json:"target,omitempty"`                        // APPEND: the conversation
 	Reason        string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
-	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT
+	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
 	Status        string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
 	EventName     string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -2483,6 +2491,7 @@ type DeadLetter struct {
 	Attempts      *Attempts              `protobuf:"bytes,3,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	AtMs          int64                  `protobuf:"varint,5,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Group         uint64                 `protobuf:"varint,6,opt,name=group,proto3" json:"group,omitempty"` // number of the first of them: the parts of a message, or all that waited for a chat; 0: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2548,6 +2557,13 @@ func (x *DeadLetter) GetReason() string {
 func (x *DeadLetter) GetAtMs() int64 {
 	if x != nil {
 		return x.AtMs
+	}
+	return 0
+}
+
+func (x *DeadLetter) GetGroup() uint64 {
+	if x != nil {
+		return x.Group
 	}
 	return 0
 }
@@ -2706,13 +2722,14 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"t\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\x8d\x01\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\x12\x14\n" +
-	"\x05agent\x18\x04 \x01(\bR\x05agent\"\xe4\x01\n" +
+	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
+	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xe4\x01\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -2868,14 +2885,15 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05Entry\x122\n" +
 	"\x06record\x18\x01 \x01(\v2\x18.gateway.state.v1.RecordH\x00R\x06record\x12/\n" +
 	"\x05ended\x18\x02 \x01(\v2\x17.gateway.state.v1.EndedH\x00R\x05endedB\x06\n" +
-	"\x04body\"\xb6\x01\n" +
+	"\x04body\"\xcc\x01\n" +
 	"\n" +
 	"DeadLetter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x123\n" +
 	"\acommand\x18\x02 \x01(\v2\x19.gateway.state.v1.CommandR\acommand\x126\n" +
 	"\battempts\x18\x03 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x13\n" +
-	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\"\xf3\x01\n" +
+	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\x12\x14\n" +
+	"\x05group\x18\x06 \x01(\x04R\x05group\"\xf3\x01\n" +
 	"\vQuarantined\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x13\n" +

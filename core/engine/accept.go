@@ -21,7 +21,9 @@ const dedupFor = 24 * time.Hour
 // far side sends them again, and they are recognized by their ids.
 func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
 	done := make(chan error, 1)
-	e.accept(instance, events, func(err error) { done <- err })
+	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {
+		step() // on this goroutine, which would only wait for another one
+	}
 	select {
 	case err := <-done:
 		return err
@@ -30,24 +32,25 @@ func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1
 	}
 }
 
-// accept is Accept with a callback.
-func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(error)) {
+// accept is Accept with a callback. It may return a step that the caller must
+// run.
+func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(error)) (step func()) {
 	i := e.instance(instance)
 	if i == nil || e.Snap().Instances[instance] == nil {
 		done(core.Errorf(core.NotFound, "no channel or integration %q", instance))
-		return
+		return nil
 	}
 	n := int64(len(events))
 	if n == 0 {
 		done(nil)
-		return
+		return nil
 	}
 	if all, own := e.waiting.Add(n), i.waiting.Add(n); all > int64(e.MaxWaiting) || own > int64(e.MaxInstance) {
 		e.waiting.Add(-n)
 		i.waiting.Add(-n)
 		e.m.refused.Inc()
 		done(core.Errorf(core.Unavailable, "too many events are waiting"))
-		return
+		return nil
 	}
 	a := &accepting{left: n, done: func(err error) {
 		e.waiting.Add(-n)
@@ -68,9 +71,15 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 		}
 		groups = append(groups, group{id: id, hold: hold, ins: []*input{in}})
 	}
-	for _, g := range groups {
-		e.enter(g)
+	for k, g := range groups {
+		next := e.enter(g)
+		if next != nil && k < len(groups)-1 {
+			e.Exec.Go(next)
+			continue
+		}
+		step = next
 	}
+	return step
 }
 
 // accepting counts the events of one request that are not durable yet.
@@ -154,13 +163,13 @@ func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID,
 
 // enter brings a group into its conversation: into memory, to be durable with
 // its decision, or, where too much waits already, into the store.
-func (e *Engine) enter(g group) {
+func (e *Engine) enter(g group) (step func()) {
 	s := e.shard(g.id)
 	if s == nil {
 		for _, in := range g.ins {
 			in.finish(core.Errorf(core.Unavailable, "the gateway is starting"))
 		}
-		return
+		return nil
 	}
 	if g.hold {
 		ev := g.ins[0].mail
@@ -168,9 +177,13 @@ func (e *Engine) enter(g group) {
 	}
 	if g.hold || s.cell(g.id).full() {
 		e.Exec.Go(func() { e.storeGroup(s, g) })
-		return
+		return nil
 	}
-	s.push(g.id, g.ins...)
+	for {
+		if step, ok := s.cell(g.id).pushAndStep(g.ins); ok {
+			return step
+		}
+	}
 }
 
 // storeGroup makes events durable in their mailbox, to be decided later.

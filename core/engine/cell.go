@@ -87,6 +87,22 @@ func (c *cell) push(ins ...*input) bool {
 	return true
 }
 
+// pushAndStep is push for a caller that will wait anyway: if no step is running
+// it is to run the returned one itself.
+func (c *cell) pushAndStep(ins []*input) (step func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return nil, false
+	}
+	c.queue = append(c.queue, ins...)
+	if c.busy || c.s.ctx.Err() != nil {
+		return nil, true
+	}
+	c.busy = true
+	return c.step, true
+}
+
 // enqueue is push for those who hold c.mu.
 func (c *cell) enqueue(ins ...*input) {
 	c.queue = append(c.queue, ins...)

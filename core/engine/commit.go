@@ -89,7 +89,13 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 	e := c.s.e
 	p.doc = d.Doc
 	for _, cmd := range d.Commands {
-		p.added = append(p.added, &item{cmd: cmd, att: &state.Attempts{}})
+		it := &item{cmd: cmd, att: &state.Attempts{}}
+		for _, en := range d.Entries {
+			if en.N == cmd.Record {
+				it.record = en.Body
+			}
+		}
+		p.added = append(p.added, it)
 	}
 	for _, cmd := range d.Ended {
 		p.ended[cmd.Number] = true
@@ -109,7 +115,9 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		p.c.Keep = slices.DeleteFunc(p.c.Keep, func(k store.Kept) bool { return k.ID.N == n })
 		p.c.Unkeep = append(p.c.Unkeep, core.CommandID{Conversation: c.id, Epoch: p.doc.Epoch, N: n})
 	}
-	p.c.Retire = append(p.c.Retire, d.Retire...)
+	for _, n := range d.Retire {
+		c.retire(p, n, in)
+	}
 	p.verdicts = append(p.verdicts, d.Verdicts...)
 	p.binds = append(p.binds, d.Binds...)
 	if d.Timer.Set {
@@ -128,6 +136,16 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 	for i, poison := range d.Poison {
 		c.quarantine(p, in, i, poison)
 	}
+}
+
+// retire lets the retention of a record start. If the command that ended last
+// still has the record in memory, the store need not read it.
+func (c *cell) retire(p *plan, n uint64, in *input) {
+	if in.result != nil && in.result.item.record != nil && in.result.item.cmd.Record == n {
+		p.c.History = append(p.c.History, store.Entry{N: n, Body: in.result.item.record, Expires: c.s.e.Retention})
+		return
+	}
+	p.c.Retire = append(p.c.Retire, n)
 }
 
 // quarantine keeps an input that stage 1 could not bear, and raises an alarm.

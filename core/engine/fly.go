@@ -54,6 +54,11 @@ func (e *Engine) append(s *shard, cmd *state.Command) *pluginv1.Result {
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
 
+// goneTries is how often a message is tried again after the vendor said that
+// it does not know the chat: the polls in between may bring the agent's last
+// words and why the chat was closed.
+const goneTries = 2
+
 var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_DELIVER:       pluginv1.Op_SEND,
 	state.CommandKind_CHAT_OPEN_CMD: pluginv1.Op_OPEN,
@@ -126,6 +131,9 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	}
 	if v.Alarm != "" {
 		e.Log.Error("instance needs an operator", "instance", it.cmd.Instance, "reason", v.Alarm, "code", r.GetCode())
+	}
+	if v.Ended && v.End == conversation.Gone && it.att.Count < goneTries && c.pollNow(it.cmd) {
+		v = delivery.Verdict{After: pollEvery, Attempted: true}
 	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{

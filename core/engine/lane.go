@@ -40,7 +40,8 @@ type item struct {
 	inst  *instance // whose place it holds, nil: none
 	rises int       // of the instance when the place was taken
 
-	flight int // counts its calls: an answer to an earlier one is none
+	flight int    // counts its calls: an answer to an earlier one is none
+	record []byte // the history record of its event, nil: only the store has it
 }
 
 type itemState int

@@ -23,6 +23,7 @@ type poller struct {
 	errors int
 	first  bool // a poll has succeeded since the start
 	off    bool
+	flying bool // a poll is under way, or what it brought is not durable yet
 	stop   func()
 	held   []*input // timers that wait for the first poll
 }
@@ -60,7 +61,22 @@ func (c *cell) syncPoll() {
 }
 
 func (c *cell) schedulePoll(p *poller, wait time.Duration) {
+	p.flying = false
 	p.stop = c.s.e.Clock.AfterFunc(wait, func() { c.s.e.Exec.Go(func() { c.pollOnce(p) }) })
+}
+
+// pollNow polls the chat of a command at once. It returns false if that chat
+// is not polled. The caller holds c.mu.
+func (c *cell) pollNow(cmd *state.Command) bool {
+	p := c.poll
+	if p == nil || p.chat != cmd.Chat {
+		return false
+	}
+	if !p.flying {
+		p.stop()
+		c.schedulePoll(p, time.Millisecond)
+	}
+	return true
 }
 
 // afterPoll queues in once the chat has been polled since the start, or the
@@ -105,6 +121,7 @@ func (c *cell) pollOnce(p *poller) {
 		c.mu.Unlock()
 		return
 	}
+	p.flying = true
 	req := &pluginv1.Poll{Chat: chatOf(c.doc), Cursor: c.doc.Chat.Cursor}
 	c.mu.Unlock()
 	e.m.polls.Inc()
@@ -255,7 +272,7 @@ func (e *Engine) accountPolled(ctx context.Context, name string, cursor []byte, 
 	if a.NextMs != 0 {
 		wait = time.Duration(a.NextMs) * time.Millisecond
 	}
-	e.accept(name, a.Events, func(err error) {
+	step := e.accept(name, a.Events, func(err error) {
 		e.Exec.Go(func() {
 			if err == nil && !bytes.Equal(a.Cursor, cursor) {
 				err = e.Store.SetState(ctx, name, accountCursor, cursor, a.Cursor)
@@ -267,6 +284,9 @@ func (e *Engine) accountPolled(ctx context.Context, name string, cursor []byte, 
 			e.accountLater(ctx, name, wait)
 		})
 	})
+	if step != nil {
+		step()
+	}
 }
 
 func (e *Engine) accountLater(ctx context.Context, name string, wait time.Duration) {

@@ -377,7 +377,11 @@ func (s *sim) write(c *simCustomer) {
 
 func (s *sim) event(ev *pluginv1.Event, done func(error)) {
 	e := s.e
-	s.task(s.life, func() { e.accept("chan", []*pluginv1.Event{ev}, done) })
+	s.task(s.life, func() {
+		if step := e.accept("chan", []*pluginv1.Event{ev}, done); step != nil {
+			step()
+		}
+	})
 }
 
 // agentActs lets an agent say something, or close a chat.

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // Version is the version of the gateway, set at build time.
@@ -70,14 +72,16 @@ func (id CommandID) String() string {
 // ParseCommandID reads what String wrote.
 func ParseCommandID(s string) (id CommandID, err error) {
 	bad := Errorf(Invalid, "%q is not a command id", s)
-	if len(s) < 52 || s[32] != '.' || s[49] != '.' {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 || len(parts[1]) != 16 {
 		return id, bad
 	}
-	if id.Conversation, err = ParseConversationID(s[:32]); err != nil {
-		return id, bad
-	}
-	if _, err = fmt.Sscanf(s[33:], "%016x.%d", &id.Epoch, &id.N); err != nil {
-		return id, bad
+	var errs [3]error
+	id.Conversation, errs[0] = ParseConversationID(parts[0])
+	id.Epoch, errs[1] = strconv.ParseUint(parts[1], 16, 64)
+	id.N, errs[2] = strconv.ParseUint(parts[2], 10, 64)
+	if errors.Join(errs[:]...) != nil || id.String() != s {
+		return CommandID{}, bad
 	}
 	return id, nil
 }

@@ -139,7 +139,7 @@ const maxFacts = 100
 
 // emitted puts a custom event into this conversation, behind the facts in hand.
 func (t *turn) emitted(f *fact, a *core.Action) {
-	if f.hops+1 >= maxHops || t.at+len(t.facts) >= maxFacts {
+	if f.hops+1 >= maxHops || t.at+1+len(t.facts) >= maxFacts {
 		t.drop(&state.Command{Rule: a.Rule}, "loop_guard")
 		return
 	}

@@ -81,6 +81,9 @@ func (t *turn) split(c *state.Command) []string {
 // parts makes a command like c for each text. They are one group, and an open
 // carries the first one only.
 func (t *turn) parts(c *state.Command, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
 	m := c.Message
 	c.Message = nil
 	if len(texts) > 1 && c.Group == 0 {

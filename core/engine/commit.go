@@ -199,7 +199,7 @@ func (c *cell) encode(p *plan) {
 func (c *cell) commit(p *plan) {
 	e := c.s.e
 	for _, b := range p.binds {
-		ttl := time.Duration(chatRefFor)
+		ttl := chatRefFor
 		if b.Message {
 			ttl = msgRefFor
 		}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/delivery"
 )
@@ -135,5 +134,3 @@ func (e *Engine) InstanceDown(name string) {
 		i.mu.Unlock()
 	}
 }
-
-var errNoInstance = core.Errorf(core.NotFound, "no such channel or integration")

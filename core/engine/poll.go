@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -196,17 +198,22 @@ func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
 	c.schedulePoll(p, max(wait, time.Duration(r.GetAfterMs())*time.Millisecond))
 }
 
-// resumePolls finds the open chats whose integration is polled and whose
-// poller does not run, such as after a start.
+// resumePolls starts the polls of accounts, and finds the open chats whose
+// integration is polled and whose poller does not run, such as after a start.
 func (e *Engine) resumePolls() {
 	if !e.Ready() || e.ctx.Err() != nil {
 		return
 	}
-	var any bool
-	for _, i := range e.Snap().Instances {
-		any = any || !i.Channel && i.Can(pluginv1.AbilityPollChat)
+	var chats bool
+	snap := e.Snap()
+	for _, name := range slices.Sorted(maps.Keys(snap.Instances)) {
+		conf := snap.Instances[name]
+		chats = chats || !conf.Channel && conf.Can(pluginv1.AbilityPollChat)
+		if conf.Can(pluginv1.AbilityPollAccount) && e.instance(name).accounting.CompareAndSwap(false, true) {
+			e.Exec.Go(func() { e.pollAccount(e.ctx, name) })
+		}
 	}
-	if any && e.resuming.CompareAndSwap(false, true) {
+	if chats && e.resuming.CompareAndSwap(false, true) {
 		e.Exec.Go(func() { e.resumeFrom("") })
 	}
 }
@@ -244,7 +251,7 @@ func (s *shard) wakePoll(id core.ConversationID) {
 	}
 }
 
-// pollAccounts polls the instances whose driver asks for it, until ctx ends.
+// pollAccount polls the account of an instance, and again after a while.
 func (e *Engine) pollAccount(ctx context.Context, name string) {
 	cursor, err := e.Store.State(ctx, name, accountCursor)
 	if err != nil {

@@ -108,6 +108,9 @@ func (c *committer) commit(txn *bdb.Txn, size int) error {
 	if err := txn.CommitAt(next, nil); err != nil {
 		return err
 	}
+	if err := s.broken(); err != nil { // Badger logged a failed sync, and went on
+		return err
+	}
 	if err := s.marker.write(next); err != nil {
 		return err
 	}

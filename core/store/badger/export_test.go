@@ -13,3 +13,8 @@ func Waiting(s *Store) (n int) {
 	}
 	return n
 }
+
+// BadgerError hands s an error as Badger's own log does.
+func BadgerError(s *Store, format string, args ...any) {
+	badgerLog{s.log, s.fail}.Errorf(format, args...)
+}

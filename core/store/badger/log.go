@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -8,9 +9,21 @@ import (
 
 // badgerLog hands Badger's own log to slog, one level lower: what it calls
 // info is of interest only to who looks for a fault.
-type badgerLog struct{ log *slog.Logger }
+type badgerLog struct {
+	log    *slog.Logger
+	unsync func(error) error // told of a sync that failed
+}
 
-func (l badgerLog) Errorf(f string, a ...any)   { l.log.Error("badger", "detail", text(f, a)) }
+// Errorf implements Badger's Logger. Badger says only here that its value log
+// could not be synced, and goes on. Nothing of ours is in that log, but the disk
+// that reported the error is that of the others.
+func (l badgerLog) Errorf(f string, a ...any) {
+	l.log.Error("badger", "detail", text(f, a))
+	if strings.Contains(f, "curlf sync") {
+		_ = l.unsync(errors.New(text(f, a)))
+	}
+}
+
 func (l badgerLog) Warningf(f string, a ...any) { l.log.Warn("badger", "detail", text(f, a)) }
 func (l badgerLog) Infof(f string, a ...any)    { l.log.Debug("badger", "detail", text(f, a)) }
 func (l badgerLog) Debugf(string, ...any)       {}

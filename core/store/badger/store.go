@@ -117,7 +117,7 @@ func (s *Store) start() (err error) {
 			return err
 		}
 	}
-	if s.db, err = bdb.OpenManaged(o.badger()); err != nil {
+	if s.db, err = bdb.OpenManaged(o.badger().WithLogger(badgerLog{o.Log, s.fail})); err != nil {
 		return fmt.Errorf("store %s: %w: %w", o.Dir, store.ErrBroken, err)
 	}
 	if s.metrics, err = newMetrics(o.Metrics, s.space); err != nil {
@@ -186,8 +186,7 @@ func (o *Options) badger() bdb.Options {
 		WithBlockCacheSize(32 << 20).
 		WithCompression(options.None).
 		WithNumCompactors(2).
-		WithMetricsEnabled(false).
-		WithLogger(badgerLog{o.Log})
+		WithMetricsEnabled(false)
 }
 
 // openDir makes and locks the data directory and looks at its disk.

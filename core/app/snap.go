@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/config"
@@ -35,23 +37,75 @@ func newSnap(c *config.Config, drivers []*pluginv1.Driver, set *rules.Set) (*con
 	for _, i := range c.Instances() {
 		s.Instances[i.Name] = newInstance(c, i, drivers)
 	}
-	b, err := json.Marshal(struct {
-		Engine    string
-		Services  map[string]*conversation.Service
-		Instances map[string]*conversation.Instance
-	}{s.Engine, s.Services, s.Instances})
+	if set != nil {
+		s.Rules = set
+	}
+	b, err := encodeSnap(s, set)
+	if err != nil {
+		return nil, err
+	}
+	s.Hash = hashOf(b)
+	return s, nil
+}
+
+// keptSnap is a snap as it is kept for the records that name it. The rule files
+// are blobs of their own: a change of one file keeps that one again.
+type keptSnap struct {
+	Engine    string                            `json:"engine"`
+	Services  map[string]*conversation.Service  `json:"services"`
+	Instances map[string]*conversation.Instance `json:"instances"`
+	Rules     []keptFile                        `json:"rules"`
+}
+
+type keptFile struct {
+	Path string `json:"path"`
+	Hash string `json:"hash"`
+}
+
+func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
+	k := keptSnap{Engine: s.Engine, Services: s.Services, Instances: s.Instances}
+	if set != nil {
+		for _, src := range set.Sources() {
+			k.Rules = append(k.Rules, keptFile{src.Path, hashOf([]byte(src.Text))})
+		}
+	}
+	b, err := json.Marshal(k)
 	if err != nil {
 		return nil, fmt.Errorf("hash of what decisions depend on: %w", err)
 	}
-	h := sha256.New()
-	h.Write(b)
-	if set != nil {
-		s.Rules = set
-		h.Write([]byte(set.Hash()))
-	}
-	s.Hash = hex.EncodeToString(h.Sum(nil)[:16])
-	return s, nil
+	return b, nil
 }
+
+func hashOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:16])
+}
+
+// keepSnap keeps a snap, by its hash, for the records that will name it.
+func (g *gateway) keepSnap(s *conversation.Snap, set *rules.Set) error {
+	ctx, cancel := context.WithTimeout(context.Background(), keepSnapFor)
+	defer cancel()
+	b, err := encodeSnap(s, set)
+	if err != nil {
+		return err
+	}
+	if _, err := g.store.Blob(ctx, s.Hash); err == nil {
+		return nil // it was in force before
+	}
+	for _, src := range set.Sources() {
+		hash := hashOf([]byte(src.Text))
+		if _, err := g.store.Blob(ctx, hash); err == nil {
+			continue
+		}
+		if err := g.store.PutBlob(ctx, hash, []byte(src.Text)); err != nil {
+			return fmt.Errorf("keep rule file %s: %w", src.Path, err)
+		}
+	}
+	return g.store.PutBlob(ctx, s.Hash, b)
+}
+
+// keepSnapFor bounds the writes of one snap.
+const keepSnapFor = 10 * time.Second
 
 func newInstance(c *config.Config, i *config.Instance, drivers []*pluginv1.Driver) *conversation.Instance {
 	d := driverAmong(drivers, i)

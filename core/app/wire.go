@@ -211,9 +211,13 @@ func (g *gateway) publish() error {
 		g.log.Error("the new rules are not in force", "err", err)
 		return err
 	}
-	if snap.Hash != g.engine.Snap().Hash {
-		g.engine.SetSnap(snap)
+	if snap.Hash == g.engine.Snap().Hash {
+		return nil
 	}
+	if err := g.keepSnap(snap, g.rules.Set()); err != nil {
+		g.log.Warn("what decisions depend on is not kept, history of this time cannot be explained later", "err", err)
+	}
+	g.engine.SetSnap(snap)
 	return nil
 }
 

@@ -130,6 +130,9 @@ var topKeys = []string{"rules", "flows", "tests", "let", "events", "attributes",
 // compileFiles is the one validator: for check, start-up and reload.
 func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 	set := &Set{hash: hashFiles(files)}
+	for _, f := range files {
+		set.sources = append(set.sources, Source{Path: f.rel, Text: f.text})
+	}
 	var problems diag.Problems
 	comp := newCompilation()
 	named := map[string]diag.Pos{}

@@ -17,6 +17,14 @@ type Set struct {
 	index map[eventKey]*eventIndex
 	files []string
 	hash  string
+
+	sources []Source
+}
+
+// Source is one rule file as it was read.
+type Source struct {
+	Path string // below the directory
+	Text string
 }
 
 // Hash names the set: equal for equal files, whatever the machine.
@@ -24,6 +32,9 @@ func (s *Set) Hash() string { return s.hash }
 
 // Files are the paths of the files that the set was made from, in order.
 func (s *Set) Files() []string { return s.files }
+
+// Sources are the files themselves, in order.
+func (s *Set) Sources() []Source { return s.sources }
 
 // Len is the number of rules, the inactive ones included.
 func (s *Set) Len() int { return len(s.rules) }

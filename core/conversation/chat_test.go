@@ -110,12 +110,20 @@ func TestRejectedOpenTakesItsMessagesAlong(t *testing.T) {
 func TestVendorRejects(t *testing.T) {
 	w := newWorld(t)
 	w.chat()
+	w.customer("one")
+	w.customer("two")
 	w.desk(sdk.ChatRejected)
 	w.wantTypes(sdk.ChatRejected)
 	if c := w.doc.Chat; c.State != state.ChatState_CHAT_CLOSED || c.Status != "rejected" {
 		t.Errorf("chat %v", c)
 	}
-	w.want()
+	w.now = w.now.Add(time.Second)
+	w.customer("three")
+	d := w.dead(w.pending[0], "chat_rejected")
+	w.want("chat:2 CHAT_OPEN_CMD three")
+	if len(d.Dead) != 2 || d.Dead[0].Group == 0 || d.Dead[0].Group != d.Dead[1].Group {
+		t.Errorf("dead letters %v", d.Dead)
+	}
 }
 
 func TestClosedOnce(t *testing.T) {

@@ -57,7 +57,9 @@ func NeedsRest(c *state.Command, end End) bool {
 	switch end {
 	case Gone:
 		return true
-	case Dead, Dropped:
+	case Dead:
+		return c.Group != 0 || c.Chat != 0
+	case Dropped:
 		return c.Group != 0 || c.Kind == state.CommandKind_CHAT_OPEN_CMD
 	}
 	return false

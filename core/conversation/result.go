@@ -24,7 +24,11 @@ func (t *turn) result(r *Result) {
 		t.end(c, r.Attempts, r, Sent, r.Reason)
 		t.sent(r)
 	default:
-		t.fail(r)
+		if r.Reason == "chat_rejected" {
+			t.rejected(r)
+		} else {
+			t.fail(r)
+		}
 	}
 }
 
@@ -222,8 +226,13 @@ func (t *turn) moveAll(r *Result, all []*state.Command) {
 		}
 		a = nil
 	}
+	t.again(r, again, move)
+}
+
+// again makes new commands of messages that waited for a closed chat.
+func (t *turn) again(r *Result, all []*state.Command, move uint32) {
 	groups := t.regroup()
-	for _, c := range again {
+	for _, c := range all {
 		next := &state.Command{
 			Message: c.Message.CloneVT(), Rule: c.Rule, Record: c.Record, Late: c.Late,
 			Group: groups(c.Group), Moves: c.Moves + move,
@@ -234,6 +243,26 @@ func (t *turn) moveAll(r *Result, all []*state.Command) {
 		t.hops = c.Hops
 		t.toChat(next)
 	}
+}
+
+// rejected ends what waited for a chat that the vendor turned down: what was
+// there by then dies as one group, what came later goes to the next chat.
+func (t *turn) rejected(r *Result) {
+	var later []*state.Command
+	a := r.Attempts
+	for _, c := range append([]*state.Command{r.Command}, r.Rest...) {
+		switch {
+		case !wanted(c):
+			t.end(c, a, nil, Dropped, r.Reason)
+		case c.CreatedMs > t.doc.GetChat().GetClosedMs():
+			t.end(c, a, nil, Dropped, "moved")
+			later = append(later, c)
+		default:
+			t.giveUp(c, a, Dead, r.Reason, r.Command.Number)
+		}
+		a = nil
+	}
+	t.again(r, later, 1)
 }
 
 // receipt takes in that a message to the customer was delivered, read or lost.

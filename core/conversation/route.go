@@ -125,11 +125,8 @@ func (t *turn) openChat(c *state.Command) {
 }
 
 // waits says whether the closed chat still has messages in its lane: later ones
-// stay behind them, and all move to the next chat together.
-func (t *turn) waits() bool {
-	c := t.doc.Chat
-	return c != nil && c.Pending > 0 && c.Status != "rejected"
-}
+// stay behind them until it is known what becomes of those.
+func (t *turn) waits() bool { return t.doc.GetChat().GetPending() > 0 }
 
 // outbound writes to this conversation's customer on behalf of another one.
 func (t *turn) outbound(f *fact) {

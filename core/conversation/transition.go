@@ -220,6 +220,18 @@ func (t *turn) chatEnded(f *fact) proposal {
 	return p
 }
 
+// endAnyway carries out an end of our own that could not be decided. A chat that
+// stayed open would be closed again, and fail again, for ever.
+func (t *turn) endAnyway(f *fact) {
+	own := f.instance == "" && (f.ev.GetType() == sdk.ChatClosed || f.ev.GetType() == sdk.ChatRejected)
+	if !own || !t.chatOpen() {
+		return
+	}
+	if p := t.chatEnded(f); p.extra != nil {
+		p.extra()
+	}
+}
+
 func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms

@@ -97,6 +97,7 @@ func (t *turn) fact(f *fact) {
 	t.stage, t.hops = 1, f.hops
 	if broken != nil && broken.core {
 		t.dead(f.ev.GetType(), broken)
+		t.endAnyway(f)
 		if f.then != nil {
 			f.then()
 		}

@@ -1,0 +1,233 @@
+package conversation_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// traffic plays a random life of one conversation.
+type traffic struct {
+	*world
+	r       *rand.Rand
+	asked   int            // customer's messages so far
+	heard   int            // the last one that the desk took
+	closed  map[uint32]int // terminal events by chat
+	letters []*state.Command
+	seen    *conversation.Decision
+}
+
+// A conversation of thousands of events: every decision has the properties that
+// world.decide checks; the document stays small; the desk hears the customer in
+// order; a chat ends once; in the end every command has ended.
+func TestRandomTraffic(t *testing.T) {
+	steps, seeds := 10_000, uint64(3)
+	if testing.Short() {
+		steps = 1000
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			tr := &traffic{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 1)), closed: map[uint32]int{}}
+			tr.configure()
+			for i := range steps {
+				tr.step()
+				if n := tr.doc.SizeVT(); n > 64<<10 {
+					t.Fatalf("seed %d, step %d: the document has %d bytes", seed, i, n)
+				}
+			}
+			tr.snap.Probe, tr.snap.Rules = nil, nil
+			for n := 0; len(tr.pending) > 0; n++ {
+				if n > 1000 {
+					t.Fatalf("seed %d: never done: %v", seed, tr.show())
+				}
+				tr.finish(tr.head())
+			}
+			if len(tr.doc.Open) != 0 || tr.doc.Chat.GetPending() != 0 {
+				t.Errorf("seed %d: open records %v, chat %v", seed, tr.doc.Open, tr.doc.Chat)
+			}
+			if tr.heard == 0 || len(tr.closed) < 3 {
+				t.Errorf("seed %d: a dull life: message %d heard, %d chats", seed, tr.heard, len(tr.closed))
+			}
+		})
+	}
+}
+
+func (tr *traffic) configure() {
+	svc := tr.snap.Services["retail"]
+	svc.IdleAfter, svc.CloseAfter, svc.UnattendedAfter = 10*time.Minute, time.Hour, []time.Duration{5 * time.Minute, 15 * time.Minute}
+	tr.snap.Flows = flows{takes: "never"}
+	tr.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt}
+	tr.snap.Instances["web"].Caps.ToOutside = &pluginv1.TextLimit{Limit: 40, Unit: pluginv1.TextUnit_RUNE}
+	tr.snap.Rules = rules(func(v *state.View) []core.Action {
+		// Pure: what is done depends on the view alone.
+		switch n := v.AtMs / 7 % 40; {
+		case n == 0:
+			return []core.Action{{Kind: core.Close, Reason: "rule"}}
+		case n < 4:
+			return []core.Action{{Kind: core.Send, Text: "automatic"}, {Kind: core.Notify, Endpoint: "ops"}}
+		case n < 6:
+			return []core.Action{{Kind: core.Emit, Key: "e"}, {Kind: core.Tag, Key: fmt.Sprint("t", v.AtMs)}}
+		case n == 6:
+			return []core.Action{{Kind: core.Set, Key: fmt.Sprint("k", v.AtMs), Value: strings.Repeat("v", 100)}}
+		case n == 7:
+			return []core.Action{{Kind: core.Flow, Key: "survey"}, {Kind: core.Send, Channel: "sms", To: "+1", Text: "x"}}
+		case n == 8:
+			return []core.Action{forward(both)}
+		case n == 9:
+			panic("a broken rule")
+		}
+		return nil
+	})
+	tr.snap.Probe = func(stage int, _ string) {
+		if stage == 1 && tr.now.UnixMilli()%211 == 0 {
+			panic("poison")
+		}
+	}
+}
+
+func (tr *traffic) step() {
+	tr.now = tr.now.Add(time.Duration(tr.r.IntN(30_000)) * time.Millisecond)
+	tr.fixSnap()
+	if len(tr.pending) > 0 && (len(tr.pending) > 40 || tr.r.IntN(2) == 0) {
+		tr.finish(tr.head())
+		return
+	}
+	ref := ""
+	if n := tr.doc.Chat.GetNumber(); n > 0 {
+		ref = fmt.Sprint("chat-", n-uint32(tr.r.IntN(2)))
+	}
+	life := []string{sdk.ChatClosed, sdk.ChatReopened, sdk.ChatHeld, sdk.AgentLeft, sdk.ChatQueued, sdk.ChatRejected, sdk.ChatOpened}
+	switch tr.r.IntN(14) {
+	case 0, 1, 2, 3:
+		tr.asked++
+		tr.customer(strings.TrimSpace(fmt.Sprintf("#%d# %s", tr.asked, strings.Repeat("word ", tr.r.IntN(30)))))
+	case 4, 5:
+		tr.agent(strings.Repeat("answer ", tr.r.IntN(12)))
+	case 6:
+		tr.event("desk", &pluginv1.Event{Type: life[tr.r.IntN(len(life))], Ref: ref})
+	case 7:
+		tr.polled(&state.Polled{Chat: tr.doc.Chat.GetNumber(), Cursor: []byte("c"), Lost: tr.r.IntN(10) == 0,
+			Events: []*pluginv1.Event{{Type: sdk.IncomingMessage, Text: "polled"}, {Type: "odd"}}})
+	case 8, 9:
+		if tr.doc.TimerMs != 0 {
+			tr.now = time.UnixMilli(max(tr.doc.TimerMs, tr.now.UnixMilli()))
+			tr.fire()
+		}
+	case 10:
+		if tr.r.IntN(4) == 0 {
+			tr.close("ops")
+		}
+	case 11, 12:
+		if n := len(tr.doc.Sent); n > 0 {
+			types := []string{sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed}
+			tr.receipt(types[tr.r.IntN(3)], tr.doc.Sent[tr.r.IntN(n)].MessageId)
+		}
+	case 13:
+		if len(tr.letters) > 0 {
+			tr.mail(&state.Mail{Source: "api", Body: &state.Mail_Replay{Replay: &state.Replay{Commands: tr.letters[:1]}}})
+			tr.letters = tr.letters[1:]
+		}
+	}
+	tr.watch()
+}
+
+// fixSnap lets the integration be missing at times.
+func (tr *traffic) fixSnap() { tr.snap.Instances["desk"].Removed = tr.now.Minute() == 13 }
+
+// head returns the first command of a random lane.
+func (tr *traffic) head() *state.Command {
+	lane := tr.pending[tr.r.IntN(len(tr.pending))].Lane
+	for _, c := range tr.pending {
+		if c.Lane == lane {
+			return c
+		}
+	}
+	return nil
+}
+
+// finish ends a command as the engine would: it knows what has become of the
+// chat before it asks a vendor.
+func (tr *traffic) finish(c *state.Command) {
+	if r, ok := tr.local(c); ok {
+		tr.end(c, r)
+		tr.watch()
+		return
+	}
+	switch n := tr.r.IntN(40); {
+	case n == 0 && c.Chat != 0:
+		tr.gone(c, "chat_gone")
+	case n == 1:
+		tr.dead(c, "rejected")
+	case n == 2:
+		tr.end(c, conversation.Result{End: conversation.Dropped, Reason: "unsupported"})
+	default:
+		tr.hear(c)
+		tr.sent(c)
+	}
+	tr.watch()
+}
+
+func (tr *traffic) local(c *state.Command) (conversation.Result, bool) {
+	chat := tr.doc.GetChat()
+	over := chat.GetNumber() != c.Chat || chat.GetState() == state.ChatState_CHAT_CLOSED
+	switch c.Kind {
+	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND:
+		if over && chat.Number == c.Chat && chat.Status == "rejected" {
+			return conversation.Result{End: conversation.Dead, Reason: "chat_rejected"}, true
+		}
+		return conversation.Result{End: conversation.Gone, Reason: "chat_closed"}, over
+	case state.CommandKind_CHAT_CLOSE:
+		return conversation.Result{End: conversation.Dropped, Reason: "no_chat"}, chat.GetRef() == "" || chat.GetNumber() != c.Chat
+	case state.CommandKind_CHAT_RECEIPT:
+		return conversation.Result{End: conversation.Dropped, Reason: "chat_closed"}, over
+	}
+	return conversation.Result{}, false
+}
+
+// hear notes that the desk takes a customer's message.
+func (tr *traffic) hear(c *state.Command) {
+	var n int
+	if c.Chat == 0 || c.Late || c.Message.GetAuthor() != pluginv1.AuthorKind_AUTHOR_CUSTOMER {
+		return
+	}
+	if _, err := fmt.Sscanf(c.Message.Text, "#%d#", &n); err != nil {
+		return // a later part
+	}
+	if n <= tr.heard {
+		tr.t.Fatalf("the desk hears message %d after %d", n, tr.heard)
+	}
+	tr.heard = n
+}
+
+// watch checks the last decision's history.
+func (tr *traffic) watch() {
+	if tr.seen == tr.last {
+		return
+	}
+	tr.seen = tr.last
+	for _, l := range tr.last.Dead {
+		tr.letters = append(tr.letters, l.Command)
+	}
+	for _, r := range tr.records() {
+		if r.DuplicateOf != "" || r.Dead != "" {
+			continue
+		}
+		switch n := r.View.Chat.GetNumber(); r.View.Type {
+		case sdk.ChatReopened:
+			tr.closed[n]--
+		case sdk.ChatClosed, sdk.ChatRejected:
+			if tr.closed[n]++; tr.closed[n] > 1 {
+				tr.t.Fatalf("chat %d ended twice", n)
+			}
+		}
+	}
+}

@@ -174,8 +174,9 @@ func (c *cell) load() error {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if err == nil {
-			doc, rev = &state.Document{}, r
+		rev = r
+		if len(b) > 0 {
+			doc = &state.Document{}
 			if err := doc.UnmarshalVT(b); err != nil {
 				return fmt.Errorf("document of %s: %w", c.id, err)
 			}

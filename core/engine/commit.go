@@ -190,7 +190,10 @@ func (c *cell) encode(p *plan) {
 	for _, it := range p.faces {
 		p.c.Out = append(p.c.Out, it.out())
 	}
-	if p.doc != c.doc {
+	switch {
+	case c.doc == nil && p.doc.Records == 0:
+		p.doc = nil // nothing was decided here: an orphan's mail went to another conversation
+	case p.doc != c.doc:
 		p.c.Doc = encode(p.doc)
 	}
 }

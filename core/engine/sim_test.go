@@ -6,9 +6,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +97,9 @@ type sim struct {
 	disk      *memstore.Store
 	e         *Engine
 	customers []*simCustomer
+	pushes    bool                // the vendor calls us; else it is polled
 	chats     map[string]*simChat // at the vendor, by ref
+	opens     map[string]string   // refs of chats by the key that opened them
 	arrived   []arrival           // at the vendor and at customers, in order
 }
 
@@ -126,6 +128,8 @@ type simChat struct {
 	events []*pluginv1.Event
 	closed bool
 	said   int
+	pushed int  // events that were accepted
+	busy   bool // one is under way
 }
 
 type simCrash struct{}
@@ -133,7 +137,7 @@ type simCrash struct{}
 func simulate(t *testing.T, seed uint64, loud bool) tally {
 	s := &sim{
 		t: t, seed: seed, loud: loud, r: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1_800_000_000, 0),
-		chats: map[string]*simChat{},
+		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0,
 	}
 	s.disk = memstore.New(func() time.Time { return s.now })
 	for i := range 3 {
@@ -188,6 +192,9 @@ func (s *sim) crash() {
 	for _, c := range s.customers {
 		c.busy = false
 	}
+	for _, c := range s.chats {
+		c.busy = false
+	}
 	s.boot()
 }
 
@@ -202,8 +209,7 @@ func (s *sim) snap() *conversation.Snap {
 			"chan": {Name: "chan", Channel: true, Service: "shop", Caps: &pluginv1.Capabilities{
 				ChannelType: "rtm", IdempotentSend: s.seed%2 == 0, ToOutside: &pluginv1.TextLimit{Limit: 30},
 			}},
-			"desk": {Name: "desk", MessageRouting: true, Abilities: []string{pluginv1.AbilityPollChat},
-				Caps: &pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 20}}},
+			"desk": s.desk(),
 		},
 		Rules: simRules{s},
 		Probe: func(stage int, typ string) {
@@ -212,6 +218,18 @@ func (s *sim) snap() *conversation.Snap {
 			}
 		},
 	}
+}
+
+// desk is polled or calls us; where opens carry a key it knows, one that comes
+// again opens no second chat.
+func (s *sim) desk() *conversation.Instance {
+	i := &conversation.Instance{
+		Name: "desk", MessageRouting: true, Caps: &pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 20}},
+	}
+	if !s.pushes {
+		i.Abilities = []string{pluginv1.AbilityPollChat}
+	}
+	return i
 }
 
 // simRules panic now and then, else tag and answer.
@@ -332,6 +350,9 @@ func (s *sim) live() {
 	if s.chance(150) {
 		s.agentActs()
 	}
+	if s.pushes && s.r.IntN(6) == 0 {
+		s.push()
+	}
 	if s.chance(900) {
 		s.event(&pluginv1.Event{Type: "poison", Customer: &pluginv1.Customer{Address: "c0"}}, func(error) {})
 		s.count.Poison++
@@ -387,15 +408,14 @@ func (s *sim) event(ev *pluginv1.Event, done func(error)) {
 // agentActs lets an agent say something, or close a chat.
 func (s *sim) agentActs() {
 	var open []string
-	for ref, c := range s.chats {
-		if !c.closed {
+	for _, ref := range s.refs() {
+		if !s.chats[ref].closed {
 			open = append(open, ref)
 		}
 	}
 	if len(open) == 0 {
 		return
 	}
-	sort.Strings(open)
 	c := s.chats[open[s.r.IntN(len(open))]]
 	id := func() string { return fmt.Sprintf("%s:%d", c.ref, len(c.events)+1) }
 	if s.r.IntN(4) == 0 {
@@ -409,6 +429,36 @@ func (s *sim) agentActs() {
 		Type: sdk.IncomingMessage, Id: id(), Ref: c.ref, Text: fmt.Sprintf("%[1]s-a%[2]d answers at length %[1]s-a%[2]d-last", c.ref, c.said),
 	})
 }
+
+// push sends the next event of a chat until it is accepted.
+func (s *sim) push() {
+	for _, ref := range s.refs() {
+		c := s.chats[ref]
+		if c.busy || c.pushed == len(c.events) {
+			continue
+		}
+		c.busy = true
+		e, ev, life := s.e, c.events[c.pushed].CloneVT(), s.life
+		s.task(life, func() {
+			step := e.accept("desk", []*pluginv1.Event{ev}, func(err error) {
+				if life != s.life {
+					return
+				}
+				c.busy = false
+				s.logf("push %s %s: %v", ev.Id, ev.Type, err)
+				if err == nil {
+					c.pushed++
+				}
+			})
+			if step != nil {
+				step()
+			}
+		})
+	}
+}
+
+// refs returns the chats of the vendor, sorted.
+func (s *sim) refs() []string { return slices.Sorted(maps.Keys(s.chats)) }
 
 // Call implements Drivers: the effect happens or not, the answer comes, comes
 // late, twice, or not at all.
@@ -448,6 +498,7 @@ func (s *sim) Call(instance string, conv core.ConversationID, call *pluginv1.Cal
 		switch {
 		case s.chance(30):
 			answer(timeout, nil, core.Lost)
+			answer(timeout+time.Second, r, core.Answered) // too late
 		case s.chance(30):
 			answer(0, r, core.Answered)
 			answer(time.Millisecond, r, core.Answered)
@@ -466,8 +517,12 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	ok := &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 	switch call.Op {
 	case pluginv1.Op_OPEN:
-		ref := fmt.Sprintf("chat%d", len(s.chats)+1)
-		s.chats[ref] = &simChat{ref: ref, conv: conv.String()}
+		ref := s.opens[call.Key]
+		if ref == "" || s.seed%2 == 0 {
+			ref = fmt.Sprintf("chat%d", len(s.chats)+1)
+			s.chats[ref] = &simChat{ref: ref, conv: conv.String()}
+			s.opens[call.Key] = ref
+		}
 		ok.ChatRef = ref
 	case pluginv1.Op_SEND:
 		if instance == "desk" && (s.chats[call.Chat.Ref] == nil || s.chats[call.Chat.Ref].closed) {
@@ -593,6 +648,12 @@ func (s *sim) quiet() bool {
 		}
 	}
 	for _, c := range s.chats { // every event of a chat that was known has been read
+		if s.pushes {
+			if c.pushed < len(c.events) {
+				return false
+			}
+			continue
+		}
 		if id, err := s.disk.Resolve(context.Background(), "desk", c.ref); err == nil {
 			doc := s.document(id)
 			if doc.GetChat().GetRef() == c.ref && doc.Chat.State == state.ChatState_CHAT_OPEN &&
@@ -694,20 +755,17 @@ func (s *sim) checkRepeats() {
 // checkReplies says whether what agents said in known chats reached the customer.
 func (s *sim) checkReplies(dead map[string]bool) {
 	s.t.Helper()
-	for _, ref := range slices.Sorted(func(yield func(string) bool) {
-		for ref := range s.chats {
-			if !yield(ref) {
-				return
-			}
-		}
-	}) {
+	for _, ref := range s.refs() {
 		c := s.chats[ref]
 		id, err := s.disk.Resolve(context.Background(), "desk", ref)
 		if err != nil {
 			continue // the answer to its open was lost: a ghost
 		}
+		if s.document(core.OrphanID("desk", ref)) != nil {
+			continue // the answer took longer than its events wait
+		}
 		doc := s.document(id)
-		if doc.GetChat().GetRef() != ref || doc.Chat.State == state.ChatState_CHAT_CLOSED && !c.closed {
+		if !s.pushes && (doc.GetChat().GetRef() != ref || doc.Chat.State == state.ChatState_CHAT_CLOSED && !c.closed) {
 			continue // polled until it was closed here
 		}
 		var want []string

@@ -18,11 +18,12 @@ const dedupFor = 24 * time.Hour
 
 // Accept makes the events of one request durable and returns; nil means all
 // are. An error of code unavailable means that any part of them may be: the
-// far side sends them again, and they are recognized by their ids.
+// far side sends them again, and they are recognized by their ids. It may
+// outlast ctx by one write of the store.
 func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
 	done := make(chan error, 1)
 	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {
-		step() // on this goroutine, which would only wait for another one
+		e.do(step) // on this goroutine, which would only wait for another one
 	}
 	select {
 	case err := <-done:

@@ -195,23 +195,28 @@ func (c *cell) forget() {
 	c.mu.Unlock()
 }
 
-// take returns the next inputs: results and updates first, then stored mail,
-// then, if no mail is left in the store, what came since.
+// take returns the next inputs: results and updates first; then events that are
+// not durable yet, since those that came after them went into the store; then
+// stored mail; and timers only when none of that is left.
 func (c *cell) take() ([]*input, error) {
 	c.mu.Lock()
 	limit := maxBatch
 	if c.single {
 		limit = 1
 	}
-	var batch, keep []*input
+	var batch, mail, keep []*input
 	backlog := c.high > c.seq
 	for _, in := range c.queue {
-		if len(batch) < limit && (!backlog || !in.fresh) {
-			batch = append(batch, in)
-		} else {
+		switch {
+		case len(batch)+len(mail) == limit, in.mail != nil && !in.fresh && backlog:
 			keep = append(keep, in)
+		case in.mail == nil:
+			batch = append(batch, in)
+		default:
+			mail = append(mail, in)
 		}
 	}
+	batch = append(batch, mail...)
 	c.queue = keep
 	after := c.seq
 	c.mu.Unlock()

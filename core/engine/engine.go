@@ -259,6 +259,28 @@ func (g *goroutines) Go(f func()) {
 
 func (g *goroutines) Then(f func()) { f() }
 
+// do runs f on the caller's goroutine, and close waits for it too.
+func (g *goroutines) do(f func()) {
+	g.mu.RLock()
+	if g.closed {
+		g.mu.RUnlock()
+		return
+	}
+	g.wg.Add(1)
+	g.mu.RUnlock()
+	defer g.wg.Done()
+	f()
+}
+
+// do runs a step on the caller's goroutine, as work of the executor.
+func (e *Engine) do(step func()) {
+	if g, ok := e.Exec.(*goroutines); ok {
+		g.do(step)
+		return
+	}
+	step()
+}
+
 // close waits for all that runs; nothing starts any more.
 func (g *goroutines) close() {
 	g.mu.Lock()

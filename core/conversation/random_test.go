@@ -29,7 +29,7 @@ type traffic struct {
 // world.decide checks; the document stays small; the desk hears the customer in
 // order; a chat ends once; in the end every command has ended.
 func TestRandomTraffic(t *testing.T) {
-	steps, seeds := 10_000, uint64(3)
+	steps, seeds := 10_000, uint64(2)
 	if testing.Short() {
 		steps = 1000
 	}
@@ -38,6 +38,7 @@ func TestRandomTraffic(t *testing.T) {
 			t.Parallel()
 			tr := &traffic{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 1)), closed: map[uint32]int{}}
 			tr.configure()
+			tr.some = 16
 			for i := range steps {
 				tr.step()
 				if n := tr.doc.SizeVT(); n > 64<<10 {

@@ -1,0 +1,86 @@
+package delivery_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core/delivery"
+)
+
+func TestRate(t *testing.T) {
+	r := delivery.NewRate(10, 3)
+	at := now
+	for i := range 3 {
+		if wait := r.Take(at); wait != 0 {
+			t.Fatalf("message %d of the burst waits %v", i, wait)
+		}
+	}
+	for range 5 { // asking counts nothing
+		if wait := r.Take(at); wait <= 0 || wait > 100*time.Millisecond {
+			t.Fatalf("the next one waits %v", wait)
+		}
+	}
+	sent := 0
+	for range 100 {
+		at = at.Add(10 * time.Millisecond)
+		if r.Take(at) == 0 {
+			sent++
+		}
+	}
+	if sent != 10 {
+		t.Errorf("%d messages in a second of 10", sent)
+	}
+	wait := r.Take(at)
+	if r.Take(at.Add(wait)) != 0 {
+		t.Errorf("it waited %v and may still not go", wait)
+	}
+}
+
+func TestNoRate(t *testing.T) {
+	for _, perSecond := range []float64{0, -1} {
+		r := delivery.NewRate(perSecond, 0)
+		for range 1000 {
+			if wait := r.Take(now); wait != 0 {
+				t.Fatalf("waits %v without a limit", wait)
+			}
+		}
+	}
+	if r := delivery.NewRate(1, 0); r.Take(now) != 0 {
+		t.Error("a burst of none lets nothing through")
+	}
+}
+
+func TestPause(t *testing.T) {
+	for _, perSecond := range []float64{0, 5} {
+		r := delivery.NewRate(perSecond, 1)
+		r.Pause(now, time.Minute)
+		r.Pause(now, time.Second) // a shorter one does not shorten it
+		if wait := r.Take(now.Add(10 * time.Second)); wait != 50*time.Second {
+			t.Errorf("waits %v", wait)
+		}
+		if wait := r.Take(now.Add(time.Minute)); wait != 0 {
+			t.Errorf("waits %v after the pause", wait)
+		}
+	}
+}
+
+func TestRateOfMany(t *testing.T) {
+	r := delivery.NewRate(1, 50)
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				if r.Take(now) == 0 {
+					taken.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if taken.Load() != 50 {
+		t.Errorf("%d of a burst of 50 went", taken.Load())
+	}
+}

@@ -44,6 +44,9 @@ func (b *bench) large(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, s.stop()) }()
 	}
+	if err := all.quiet(ctx); err != nil {
+		return err
+	}
 	fmt.Printf("%d conversations stored in %v; started in %v, RssAnon %.0f MB\n", b.conversations,
 		time.Since(began).Round(time.Second), all.process.Took.Round(time.Millisecond), rig.MemoryOf(all.process.PID).Anon)
 	var newcomers atomic.Int64

@@ -162,3 +162,20 @@ func (b *bench) part(ctx context.Context, dir, part string, concurrency int) (fl
 	}
 	return answer.PerSecond, json.Unmarshal(out, &answer)
 }
+
+// quiet waits until a process does next to nothing: after a million writes the
+// store has tables to merge.
+func (s *subject) quiet(ctx context.Context) error {
+	for began := time.Now(); time.Since(began) < time.Minute; {
+		before := rig.CPU(s.process.PID)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if rig.CPU(s.process.PID)-before < 50*time.Millisecond {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s does not come to rest", s.name)
+}

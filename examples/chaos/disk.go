@@ -219,6 +219,7 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 	}
 	a.wrap = []string{"sh", "-c", "echo $$ > " + filepath.Join(group, "cgroup.procs") + ` && exec "$@"`, "sh"}
 	a.far.mood.Store(&mood{throttle: 1})
+	a.drain = 5 * time.Minute // so much was held back
 	defer func() { a.close(r) }()
 	var most rig.Memory
 	err = r.underLoad(ctx, a, func() error {
@@ -233,8 +234,8 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 		a.far.mood.Store(calm)
 		return nil
 	})
-	r.note("cgroup of %d MB for the gateway and its plugin, heap limit 160 MiB; %d messages of %d conversations waited; "+
-		"gateway at most %.0f MB (anonymous %.0f)", limit>>20, messages, r.conversations, most.RSS, most.Anon)
+	r.note("cgroup of %d MB for the gateway and its plugin, heap limit 160 MiB; %d of %d messages in %d conversations waited; "+
+		"gateway at most %.0f MB (anonymous %.0f)", limit>>20, a.load.acked.Load(), messages, r.conversations, most.RSS, most.Anon)
 	return err
 }
 

@@ -29,6 +29,7 @@ type far struct {
 	mu      sync.Mutex
 	order   int64
 	took    map[string][]arrival // by the id in the text
+	opens   map[string]string    // the key that a chat was opened with, by chat
 	refused int64                // requests that were answered and had no effect
 	cut     int64                // requests that got no answer
 }
@@ -52,7 +53,7 @@ func newFar() (*far, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &far{url: "http://" + ln.Addr().String(), took: map[string][]arrival{}}
+	f := &far{url: "http://" + ln.Addr().String(), took: map[string][]arrival{}, opens: map[string]string{}}
 	f.mood.Store(calm)
 	f.server.Handler = f
 	go func() { _ = f.server.Serve(ln) }()
@@ -122,6 +123,9 @@ func (f *far) take(d delivery) {
 	f.mu.Lock()
 	f.order++
 	f.took[id] = append(f.took[id], arrival{d.Key, d.Resent, f.order})
+	if d.Op == "open" {
+		f.opens[d.Chat] = d.Key
+	}
 	f.mu.Unlock()
 	if d.Op == "open" {
 		f.opened(d.To, d.Chat)

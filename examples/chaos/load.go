@@ -34,8 +34,9 @@ type conversation struct {
 	side     side
 	customer string
 	mu       sync.Mutex
-	chat     string // the desk's, "" until there is one
-	acked    [2]int // messages acknowledged, of the customer and of the agent
+	chat     string   // the desk's, "" until there is one
+	acked    [2]int   // messages acknowledged, of the customer and of the agent
+	chats    []string // of the agent's messages
 }
 
 // load is everybody who writes.
@@ -121,6 +122,9 @@ func (l *load) write(ctx context.Context, c *conversation, random *rand.Rand) {
 		if l.try(ctx, p) {
 			c.mu.Lock()
 			c.acked[agent] = n
+			if agent == 1 {
+				c.chats = append(c.chats, chat)
+			}
 			c.mu.Unlock()
 			l.acked.Add(1)
 			return

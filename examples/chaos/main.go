@@ -164,7 +164,8 @@ func (r *run) report(s scenario, err error, took time.Duration) bool {
 	}
 	fmt.Printf("\n%-8s %s (%v): %s\n", good, s.name, took.Round(time.Second), s.what)
 	if v := r.verdict; v != nil {
-		fmt.Printf("  acknowledged %d, delivered %d, dead letters %d ambiguous, repeats %d\n", v.acked, v.delivered, v.ambiguous, v.repeats)
+		fmt.Printf("  acknowledged %d, delivered %d, dead letters %d ambiguous, of their chats %d without a customer, repeats %d\n",
+			v.acked, v.delivered, v.ambiguous, v.orphaned, v.repeats)
 		for _, text := range v.violations {
 			fmt.Println("  VIOLATION", text)
 		}

@@ -50,8 +50,9 @@ const drainWithin = 90 * time.Second
 // attacked is a gateway with its far side and its load.
 type attacked struct {
 	*gateway
-	far  *far
-	load *load
+	far   *far
+	load  *load
+	drain time.Duration // limit of the wait for the lanes to be empty
 }
 
 // open starts a gateway in dir.
@@ -64,7 +65,7 @@ func (r *run) open(ctx context.Context, dir, more string) (*attacked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &attacked{gateway: &gateway{home: home}, far: f, load: newLoad(home, f, r.conversations, r.rate)}, nil
+	return &attacked{gateway: &gateway{home: home}, far: f, load: newLoad(home, f, r.conversations, r.rate), drain: drainWithin}, nil
 }
 
 // close stops the gateway and takes over what was wrong with it.
@@ -126,9 +127,9 @@ func mix(ctx context.Context, r *run) error {
 // finish waits for the lanes and compares.
 func (a *attacked) finish(ctx context.Context, r *run) error {
 	began := time.Now()
-	if !a.home.Settle(ctx, drainWithin) {
+	if !a.home.Settle(ctx, a.drain) {
 		m, err := a.home.Metrics(ctx)
-		a.problem("lanes are not empty after %v: %v conversations, err %v", drainWithin, m["gateway_conversations_active"], err)
+		a.problem("lanes are not empty after %v: %v conversations, err %v", a.drain, m["gateway_conversations_active"], err)
 	}
 	v, err := a.load.verify(ctx)
 	if err != nil {

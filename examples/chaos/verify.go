@@ -11,6 +11,7 @@ import (
 // verdict is what the far side's log says of a run.
 type verdict struct {
 	acked, delivered, ambiguous, repeats int
+	orphaned                             int // of chats whose opening is ambiguous: nobody knows their customer
 	violations                           []string
 	more                                 int // violations beyond those listed
 }
@@ -35,11 +36,13 @@ func (l *load) verify(ctx context.Context) (*verdict, error) {
 	for _, d := range letters {
 		id, _, _ := strings.Cut(d.Command.Message.Text, " ")
 		dead[id] = d
+		dead[d.Command.ID] = d
 	}
 	return l.compare(dead), nil
 }
 
-// compare judges by the far side's log and the dead letters, by message.
+// compare judges by the far side's log and the dead letters, by message and by
+// key.
 func (l *load) compare(dead map[string]rig.Dead) *verdict {
 	v := &verdict{}
 	l.far.mu.Lock()
@@ -67,6 +70,8 @@ func (l *load) verifyOne(v *verdict, c *conversation, agent, n int, dead map[str
 			v.ambiguous++
 		case isDead:
 			v.violation("%s: dead letter, reason %s", id, letter.Reason)
+		case len(took) == 0 && agent == 1 && !c.side.idempotent && dead[l.far.opens[c.chats[i-1]]].Reason == "ambiguous":
+			v.orphaned++
 		case len(took) == 0:
 			v.violation("%s: acknowledged and lost", id)
 		default:

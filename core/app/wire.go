@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,6 +40,15 @@ type gateway struct {
 
 	mu    sync.Mutex                   // of what follows, and of changes to the engine's snap
 	saved map[string]map[string][]byte // secrets that drivers replaced, by instance
+
+	live atomic.Pointer[liveRules] // nil before the first set is in force
+}
+
+// liveRules are the rules by which events are decided. The watcher's set may be
+// newer for as long as it takes to keep it.
+type liveRules struct {
+	set *rules.Set
+	at  time.Time
 }
 
 // wire opens the store, the plugins, the rules and the engine, appends their
@@ -190,7 +200,7 @@ func (g *gateway) remember(instance, name string, value []byte) {
 // openRules loads the rules, now that it is known what channels there are.
 func (g *gateway) openRules(context.Context) error {
 	g.rules = rules.NewWatcher(rules.WatchConfig{
-		Dir: g.config.RulesDir, World: g.world(), Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { g.publish() },
+		Dir: g.config.RulesDir, World: g.world(), Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { _ = g.publish() }, // it logs what goes wrong
 	})
 	if err := g.rules.Load(); err != nil {
 		return err
@@ -206,18 +216,21 @@ func (g *gateway) world() rules.World {
 func (g *gateway) publish() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	snap, err := newSnap(g.config, g.host.Drivers(), g.rules.Set())
+	set := g.rules.Set()
+	snap, err := newSnap(g.config, g.host.Drivers(), set)
 	if err != nil {
 		g.log.Error("the new rules are not in force", "err", err)
 		return err
 	}
-	if snap.Hash == g.engine.Snap().Hash {
-		return nil
+	if snap.Hash != g.engine.Snap().Hash {
+		if err := g.keepSnap(snap, set); err != nil {
+			g.log.Warn("what decisions depend on is not kept, history of this time cannot be explained later", "err", err)
+		}
+		g.engine.SetSnap(snap)
 	}
-	if err := g.keepSnap(snap, g.rules.Set()); err != nil {
-		g.log.Warn("what decisions depend on is not kept, history of this time cannot be explained later", "err", err)
+	if live := g.live.Load(); set != nil && (live == nil || live.set != set) {
+		g.live.Store(&liveRules{set, time.Now()})
 	}
-	g.engine.SetSnap(snap)
 	return nil
 }
 

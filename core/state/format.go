@@ -1,3 +1,5 @@
+// Package state holds the stored formats, made from state.proto and stored.proto,
+// and what belongs to them.
 package state
 
 // Format is the number of the stored formats of this version; it is the first

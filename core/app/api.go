@@ -177,12 +177,13 @@ func quarantineID(now time.Time) string {
 // Rules implements httpd.Gateway.
 func (g *gateway) Rules() httpd.RuleSet {
 	st := g.rules.Status()
-	out := httpd.RuleSet{Hash: st.Hash, LoadedAt: st.Loaded, TriedAt: st.LastAttempt, Problems: st.Problems}
-	set := g.rules.Set()
-	if set == nil {
+	out := httpd.RuleSet{TriedAt: st.LastAttempt, Problems: st.Problems}
+	live := g.live.Load()
+	if live == nil {
 		return out
 	}
-	for _, r := range set.Rules(g.rules.Counters()) {
+	out.Hash, out.LoadedAt = live.set.Hash(), live.at
+	for _, r := range live.set.Rules(g.rules.Counters()) {
 		out.Rules = append(out.Rules, ruleOf(r))
 	}
 	return out

@@ -96,7 +96,7 @@ func BenchmarkBound(b *testing.B) {
 	v := view(func(v *state.View) { v.Event.Text = strings.Repeat("x", 200) })
 	b.ReportAllocs()
 	for b.Loop() {
-		if rules.Bound(v) != v {
+		if state.Bound(v) != v {
 			b.Fatal("cut")
 		}
 	}

@@ -45,7 +45,7 @@ func FuzzRuleText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if set := loadText(t, text); set != nil {
-			set.Evaluate(rules.Bound(view(nil)))
+			set.Evaluate(state.Bound(view(nil)))
 		}
 	})
 }
@@ -73,7 +73,7 @@ func FuzzExpressions(f *testing.F) {
 				continue
 			}
 			start := time.Now()
-			for _, a := range set.Evaluate(rules.Bound(view(nil))).Actions {
+			for _, a := range set.Evaluate(state.Bound(view(nil))).Actions {
 				if a.Text == "" && a.Kind == "send" && a.Err == "" {
 					t.Errorf("%s: a blank text is sent", text)
 				}
@@ -96,7 +96,7 @@ func FuzzPayload(f *testing.F) {
 	}(f)
 	f.Fuzz(func(t *testing.T, text string, payload []byte, key, value string, n float64) {
 		for _, typ := range []string{"customer_message", "custom_event", "customer_unattended", "no_such_event"} {
-			v := rules.Bound(event(typ, &pluginv1.Event{
+			v := state.Bound(event(typ, &pluginv1.Event{
 				Text: text, Payload: payload, Params: map[string]string{key: value}, EventName: text, WaitTime: &n,
 			}))
 			out := set.Evaluate(v)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
+
+	"github.com/openccsp/gateway/core/state"
 )
 
 // The machine that runs expressions cannot be interrupted, so what an
@@ -91,7 +93,7 @@ func (m *meter) of(n ast.Node) size {
 	case *ast.MemberNode:
 		base := m.measure(x.Node)
 		m.measure(x.Property)
-		return size{min(base.items, maxItems), min(base.bytes, maxText)}
+		return size{min(base.items, state.MaxItems), min(base.bytes, state.MaxText)}
 	case *ast.SliceNode:
 		m.measure(x.From)
 		m.measure(x.To)
@@ -144,13 +146,13 @@ func (m *meter) named(name string) size {
 	case f == nil:
 		return size{0, 64}
 	case name == "payload":
-		return size{maxItems, maxPayload}
+		return size{state.MaxItems, state.MaxPayload}
 	case name == "event.text":
-		return size{0, maxText}
+		return size{0, state.MaxText}
 	case name == "event.attachments", name == "conversation.tags", isAttrs(f):
-		return size{maxItems, maxItems * 512}
+		return size{state.MaxItems, state.MaxItems * 512}
 	}
-	return size{0, maxText}
+	return size{0, state.MaxText}
 }
 
 func (m *meter) binary(x *ast.BinaryNode) size {
@@ -211,7 +213,7 @@ func (m *meter) builtin(x *ast.BuiltinNode) size {
 	m.work(args)
 	switch x.Name {
 	case "len", "first", "last", "count", "any", "all", "none", "one", "findIndex", "findLastIndex":
-		return size{min(args.items, maxItems), min(args.bytes, maxText)}
+		return size{min(args.items, state.MaxItems), min(args.bytes, state.MaxText)}
 	case "map":
 		return size{coll.items, coll.items * body.bytes}
 	case "replace":
@@ -221,7 +223,7 @@ func (m *meter) builtin(x *ast.BuiltinNode) size {
 	case "split", "splitAfter":
 		return m.work(size{coll.bytes + 1, 17 * (coll.bytes + 1)})
 	case "flatten":
-		return size{coll.items * maxItems, coll.bytes}
+		return size{coll.items * state.MaxItems, coll.bytes}
 	case "fromJSON":
 		return size{coll.bytes, 32 * coll.bytes}
 	case "toJSON", "upper", "lower", "toBase64", "fromBase64", "string":
@@ -244,7 +246,7 @@ func (m *meter) predicate(p *ast.PredicateNode, coll size) size {
 	times := m.times
 	m.times *= items
 	m.depth++
-	m.elem = append(m.elem, size{min(coll.items, maxItems), min(coll.bytes, maxText)})
+	m.elem = append(m.elem, size{min(coll.items, state.MaxItems), min(coll.bytes, state.MaxText)})
 	s := m.measure(p.Node)
 	m.elem = m.elem[:len(m.elem)-1]
 	m.depth--

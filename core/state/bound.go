@@ -15,10 +15,10 @@ import (
 
 // The limits of what rules are evaluated on.
 const (
-	maxText    = 4 << 10  // bytes of a text
-	maxItems   = 100      // of a list or map
-	maxPayload = 64 << 10 // bytes of JSON
-	maxNesting = 32       // of lists and maps in JSON
+	MaxText    = 4 << 10  // bytes of a text
+	MaxItems   = 100      // of a list or map
+	MaxPayload = 64 << 10 // bytes of JSON
+	MaxNesting = 32       // of lists and maps in JSON
 )
 
 // Bound returns v if all of it is within the limits: texts of 4 KB, lists and
@@ -59,9 +59,9 @@ func (c *cutter) event(e *pluginv1.Event) bool {
 	ok := c.texts(&e.Type, &e.Id, &e.Ref, &e.Text, &e.MessageId, &e.Queue, &e.Reason, &e.ReasonCode, &e.Kind, &e.From,
 		&e.To, &e.Status, &e.By, &e.EventName, &e.Code, &e.CallId, &e.Digits, &e.Comment, &e.UrlPush) &&
 		c.table(&e.Params) && c.agent(e.Agent)
-	if len(e.Attachments) > maxItems {
+	if len(e.Attachments) > MaxItems {
 		if ok = false; c.cut {
-			e.Attachments = e.Attachments[:maxItems]
+			e.Attachments = e.Attachments[:MaxItems]
 		}
 	}
 	for _, a := range e.Attachments {
@@ -92,7 +92,7 @@ func (c *cutter) agent(a *pluginv1.Agent) bool {
 func (c *cutter) texts(list ...*string) bool {
 	ok := true
 	for _, s := range list {
-		if len(*s) > maxText {
+		if len(*s) > MaxText {
 			if ok = false; c.cut {
 				*s = CutText(*s)
 			}
@@ -103,11 +103,11 @@ func (c *cutter) texts(list ...*string) bool {
 
 // CutText returns s, cut to 4 KB at the edge of a code point if it is longer.
 func CutText(s string) string {
-	if len(s) <= maxText {
+	if len(s) <= MaxText {
 		return s
 	}
-	end := maxText
-	for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+	end := MaxText
+	for end > MaxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return strings.Clone(s[:end])
@@ -115,9 +115,9 @@ func CutText(s string) string {
 
 func (c *cutter) list(list *[]string) bool {
 	ok := true
-	if len(*list) > maxItems {
+	if len(*list) > MaxItems {
 		if ok = false; c.cut {
-			*list = (*list)[:maxItems]
+			*list = (*list)[:MaxItems]
 		}
 	}
 	for i := range *list {
@@ -128,19 +128,19 @@ func (c *cutter) list(list *[]string) bool {
 
 // table keeps the first names in their order.
 func (c *cutter) table(m *map[string]string) bool {
-	within := len(*m) <= maxItems
+	within := len(*m) <= MaxItems
 	for k, v := range *m {
-		within = within && len(k) <= maxText && len(v) <= maxText
+		within = within && len(k) <= MaxText && len(v) <= MaxText
 	}
 	if within || !c.cut {
 		return within
 	}
-	out := make(map[string]string, maxItems)
+	out := make(map[string]string, MaxItems)
 	for _, k := range slices.Sorted(maps.Keys(*m)) {
-		if len(out) == maxItems {
+		if len(out) == MaxItems {
 			break
 		}
-		if v := (*m)[k]; len(k) <= maxText {
+		if v := (*m)[k]; len(k) <= MaxText {
 			c.texts(&v)
 			out[k] = v
 		}
@@ -151,8 +151,8 @@ func (c *cutter) table(m *map[string]string) bool {
 
 // mayExceed spares most payloads the parsing.
 func mayExceed(payload []byte) bool {
-	return len(payload) > maxText || bytes.Count(payload, []byte{','}) >= maxItems ||
-		bytes.Count(payload, []byte{'['})+bytes.Count(payload, []byte{'{'}) >= maxNesting
+	return len(payload) > MaxText || bytes.Count(payload, []byte{','}) >= MaxItems ||
+		bytes.Count(payload, []byte{'['})+bytes.Count(payload, []byte{'{'}) >= MaxNesting
 }
 
 // payload cuts inside the JSON; one that is too long all the same is left out.
@@ -165,14 +165,14 @@ func (c *cutter) payload(e *pluginv1.Event) bool {
 		return c.cut
 	}
 	v, within := cutJSON(v, 0)
-	if within && len(e.Payload) <= maxPayload {
+	if within && len(e.Payload) <= MaxPayload {
 		return true
 	}
 	if !c.cut {
 		return false
 	}
 	b, err := json.Marshal(v)
-	if err != nil || len(b) > maxPayload {
+	if err != nil || len(b) > MaxPayload {
 		b = nil
 	}
 	e.Payload = b
@@ -181,7 +181,7 @@ func (c *cutter) payload(e *pluginv1.Event) bool {
 
 // parseJSON keeps numbers as they are written.
 func parseJSON(b []byte) (v any, err error) {
-	if len(b) > 16*maxPayload {
+	if len(b) > 16*MaxPayload {
 		return nil, errors.New("too long")
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -196,20 +196,20 @@ func parseJSON(b []byte) (v any, err error) {
 }
 
 // cutJSON cuts texts and lists, and what is nested deeper than
-// maxNesting.
+// MaxNesting.
 func cutJSON(v any, depth int) (_ any, within bool) {
 	within = true
 	switch x := v.(type) {
 	case string:
-		if len(x) > maxText {
+		if len(x) > MaxText {
 			return CutText(x), false
 		}
 	case []any:
-		if depth == maxNesting {
+		if depth == MaxNesting {
 			return nil, false
 		}
-		if len(x) > maxItems {
-			x, within = x[:maxItems], false
+		if len(x) > MaxItems {
+			x, within = x[:MaxItems], false
 		}
 		for i := range x {
 			var ok bool
@@ -218,11 +218,11 @@ func cutJSON(v any, depth int) (_ any, within bool) {
 		}
 		return x, within
 	case map[string]any:
-		if depth == maxNesting {
+		if depth == MaxNesting {
 			return nil, false
 		}
 		for n, k := range slices.Sorted(maps.Keys(x)) {
-			if n >= maxItems || len(k) > maxText {
+			if n >= MaxItems || len(k) > MaxText {
 				delete(x, k)
 				within = false
 				continue

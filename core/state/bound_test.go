@@ -70,7 +70,9 @@ func TestBound(t *testing.T) {
 			for range 101 {
 				v.Event.Attachments = append(v.Event.Attachments, &pluginv1.Attachment{Name: long})
 			}
-		}, func(v *state.View) bool { return len(v.Event.Attachments) == 100 && len(v.Event.Attachments[99].Name) == 4096 }},
+		}, func(v *state.View) bool {
+			return len(v.Event.Attachments) == 100 && len(v.Event.Attachments[99].Name) == 4096
+		}},
 		{"quick reply", func(v *state.View) { v.Event.QuickReply = &pluginv1.QuickReply{Payload: long} },
 			func(v *state.View) bool { return len(v.Event.QuickReply.Payload) == 4096 }},
 		{"payload's text", payload(`{"a":"` + long + `","n":12345678901234567890}`), payloadIs(`{"a":"` + long[:4096] + `","n":12345678901234567890}`)},

@@ -410,7 +410,15 @@ func (p *play) nothingLost(ctx context.Context, before, seen int) error {
 	if err != nil {
 		return fmt.Errorf("%w; %d of %d are there in order", err, order, crowd)
 	}
-	p.say("the agent has all %d in order, %d of them twice", crowd, repeats)
+	m, err := p.home.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	resent := int(m["gateway_delivery_resent_total"])
+	p.say("the agent has all %d in order, %d of them twice; the gateway counts %d as resent", crowd, repeats, resent)
+	if repeats > resent {
+		return fmt.Errorf("%d messages came twice, the gateway knows of %d", repeats, resent)
+	}
 	err = p.customer.await(ctx, "all of the agent's messages in order", func(got []downlink) bool {
 		var texts []string
 		for _, d := range got[seen:] {

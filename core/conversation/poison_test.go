@@ -68,9 +68,7 @@ func TestPanicInStage2KeepsTheProposal(t *testing.T) {
 func TestPanicOfTheRulesThemselves(t *testing.T) {
 	w := newWorld(t)
 	w.snap.Rules = rules(func(v *state.View) []core.Action {
-		var none map[string]int
-		none[v.Type]++
-		return nil
+		return []core.Action{{Value: v.Tags[len(v.Tags)]}}
 	})
 	w.customer("hi")
 	w.want("chat:1 CHAT_OPEN_CMD hi")

@@ -236,9 +236,10 @@ func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms
 	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
-	if doc.Owner == state.Owner_OWNER_BOTH {
+	switch doc.Owner {
+	case state.Owner_OWNER_BOTH:
 		doc.Owner = state.Owner_OWNER_BOT
-	} else if doc.Owner == state.Owner_OWNER_CCSP {
+	case state.Owner_OWNER_CCSP:
 		doc.Owner = state.Owner_OWNER_NONE
 	}
 }

@@ -42,6 +42,25 @@ func (r *Rate) Take(now time.Time) time.Duration {
 	return 0
 }
 
+// Wait says how long until n messages may go, without counting them.
+func (r *Rate) Wait(now time.Time, n int) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if wait := r.pause.Sub(now); wait > 0 {
+		return wait
+	}
+	if r.limit == nil {
+		return 0
+	}
+	res := r.limit.ReserveN(now, min(n, r.limit.Burst()))
+	wait := res.DelayFrom(now)
+	res.CancelAt(now)
+	if n > r.limit.Burst() {
+		wait = max(wait, time.Millisecond) // more than go at once
+	}
+	return wait
+}
+
 // Pause stops the instance for d from now.
 func (r *Rate) Pause(now time.Time, d time.Duration) {
 	r.mu.Lock()

@@ -28,6 +28,13 @@ func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1
 	select {
 	case err := <-done:
 		return err
+	case <-e.stopped:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return core.Errorf(core.Unavailable, "the gateway is stopping")
+		}
 	case <-ctx.Done():
 		return &core.Error{Code: core.Unavailable, Message: "the events were not durable in time", Err: ctx.Err()}
 	}

@@ -182,11 +182,12 @@ func (e *Engine) letter(ctx context.Context, id string) (*state.DeadLetter, erro
 	return l, nil
 }
 
-// groupOf returns a letter and those that died with it: the parts of one
-// message, in order, whether they were asked for or not.
+// groupOf returns a letter and those that died with it, the parts of one
+// message or all that waited for one chat, in order, whether they were asked
+// for or not.
 func (e *Engine) groupOf(ctx context.Context, first *state.DeadLetter) ([]*state.DeadLetter, error) {
 	group := []*state.DeadLetter{first}
-	if first.Command.Group == 0 {
+	if first.Group == 0 {
 		return group, nil
 	}
 	group = nil
@@ -197,7 +198,7 @@ func (e *Engine) groupOf(ctx context.Context, first *state.DeadLetter) ([]*state
 		}
 		for _, d := range page.Items {
 			l := &state.DeadLetter{}
-			if l.UnmarshalVT(d.Body) == nil && sameGroup(l.Command, first.Command) {
+			if l.UnmarshalVT(d.Body) == nil && sameGroup(l, first) {
 				group = append(group, l)
 			}
 		}
@@ -259,8 +260,9 @@ func (e *Engine) document(ctx context.Context, id core.ConversationID) (*state.D
 	return doc, rev, nil
 }
 
-func sameGroup(a, b *state.Command) bool {
-	return a != nil && a.Group == b.Group && a.Epoch == b.Epoch && bytes.Equal(a.Conversation, b.Conversation)
+func sameGroup(a, b *state.DeadLetter) bool {
+	return a.Command != nil && a.Group == b.Group && a.Command.Epoch == b.Command.Epoch &&
+		bytes.Equal(a.Command.Conversation, b.Command.Conversation)
 }
 
 func sortLetters(all []*state.DeadLetter) {

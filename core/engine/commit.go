@@ -321,7 +321,14 @@ func (c *cell) tooLarge(p *plan) {
 		q.ended[cmd.Number] = true
 		q.c.OutDone = append(q.c.OutDone, store.OutRef{ID: commandID(cmd), Lane: store.Lane(cmd.Lane)})
 	}
-	if _, err := c.s.st.Commit(c.s.ctx, q.c); err != nil {
+	_, err := c.s.st.Commit(c.s.ctx, q.c)
+	if errors.Is(err, store.ErrDuplicate) { // its original is in quarantine
+		e.m.duplicates.Inc()
+		in.finish(nil)
+		c.rest()
+		return
+	}
+	if err != nil {
 		c.forget()
 		c.abort(q.batch, err)
 		return

@@ -91,6 +91,7 @@ type Engine struct {
 	waiting   atomic.Int64
 	failed    chan error
 	ready     chan struct{} // closed when all shards are owned
+	stopped   chan struct{} // closed when nothing runs any more
 	readied   sync.Once
 	resuming  atomic.Bool // open chats are being looked up for their pollers
 	orphans   orphans
@@ -123,7 +124,7 @@ func New(o Options) *Engine {
 	def(&o.MaxInstance, 5_000)
 	def(&o.MaxFlying, 1_024)
 	def(&o.CacheBytes, 32<<20)
-	e := &Engine{Options: o, failed: make(chan error, 1), ready: make(chan struct{}), started: o.Clock.Now()}
+	e := &Engine{Options: o, failed: make(chan error, 1), ready: make(chan struct{}), stopped: make(chan struct{}), started: o.Clock.Now()}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	e.m = newMetrics(o.Metrics, e)
 	e.snap.Store(&conversation.Snap{})
@@ -181,6 +182,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if g, ok := e.Exec.(*goroutines); ok {
 		g.close()
 	}
+	close(e.stopped)
 	return err
 }
 
@@ -208,6 +210,9 @@ func (e *Engine) attach(ctx context.Context, st store.Shard) (*shard, *feed, err
 	e.shards[st.ID()].Store(s)
 	if e.Ready() {
 		e.readied.Do(func() { close(e.ready) })
+	}
+	if e.seen() {
+		e.letAllGoOn()
 	}
 	e.resumePolls()
 	return s, rest, nil

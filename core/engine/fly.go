@@ -178,14 +178,6 @@ func lastError(r *pluginv1.Result, fate core.Fate) string {
 	return s[:min(len(s), 200)]
 }
 
-// wait says how long the instance's rate lets a message wait; 0: go.
-func (i *instance) wait(now time.Time) time.Duration {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	return rate.Take(now)
-}
-
 func (i *instance) pause(now time.Time, d time.Duration) {
 	i.mu.Lock()
 	rate := i.rate

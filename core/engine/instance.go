@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/delivery"
@@ -19,14 +20,15 @@ type instance struct {
 	opens      atomic.Int64 // chats being opened: their refs may be on the way
 	accounting atomic.Bool  // its account is polled
 
-	mu     sync.Mutex
-	conf   *conversation.Instance
-	policy delivery.Policy
-	rate   *delivery.Rate
-	up     bool
-	rises  int // how often it came up
-	flying int
-	parked list.List // of *lane, first come first served
+	mu      sync.Mutex
+	conf    *conversation.Instance
+	policy  delivery.Policy
+	rate    *delivery.Rate
+	up      bool
+	rises   int // how often it came up
+	flying  int
+	ringing bool      // an alarm for those in line is set
+	parked  list.List // of *lane, first come first served
 }
 
 func newInstance(e *Engine, c *conversation.Instance) *instance {
@@ -50,16 +52,62 @@ func (i *instance) configure(c *conversation.Instance) {
 	}
 }
 
-// take asks for a place for a call. If there is none l waits for one.
-func (i *instance) take(l *lane) (rises int, ok bool) {
+// take asks for a place for a call, and for the rate to allow it. If either is
+// missing l waits in line.
+func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.up && i.flying < i.e.MaxFlying {
-		i.flying++
-		return i.rises, true
+		wait := i.rate.Take(now)
+		if wait == 0 {
+			i.flying++
+			return i.rises, true
+		}
+		i.ringIn(wait)
 	}
 	i.park(l)
 	return 0, false
+}
+
+// ringIn lets those in line go on when the rate allows it. The caller holds i.mu.
+func (i *instance) ringIn(wait time.Duration) {
+	if !i.ringing {
+		i.ringing = true
+		i.e.Clock.AfterFunc(wait, func() { i.e.Exec.Go(i.ring) })
+	}
+}
+
+// maxRing is how many lanes go on at once: each may have to read its
+// conversation.
+const maxRing = 64
+
+// ring lets as many lanes go on as the rate allows by now.
+func (i *instance) ring() {
+	now := i.e.Clock.Now()
+	var free []*lane
+	i.mu.Lock()
+	i.ringing = false
+	for i.parked.Len() > 0 {
+		wait := i.rate.Wait(now, len(free)+1)
+		if len(free) == maxRing {
+			wait = time.Millisecond
+		}
+		if wait > 0 {
+			i.ringIn(wait)
+			break
+		}
+		i.flying += len(free) // as if they had their places
+		l := i.next()
+		i.flying -= len(free)
+		if l == nil {
+			break // a call that ends lets the next one go on
+		}
+		free = append(free, l)
+	}
+	i.mu.Unlock()
+	for _, l := range free {
+		i.e.Exec.Go(l.resume)
+	}
 }
 
 // park puts l at the end of those who wait. The caller holds i.mu.

@@ -404,11 +404,7 @@ func (c *cell) advance(name string) func() {
 		return nil
 	}
 	if inst != nil && it.inst == nil {
-		if wait := inst.wait(now); wait > 0 {
-			l.wait(wait)
-			return nil
-		}
-		rises, ok := inst.take(l)
+		rises, ok := inst.take(l, now)
 		if !ok {
 			return nil
 		}

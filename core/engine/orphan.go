@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +76,7 @@ func (o *orphans) has(k orphanRef) (core.ConversationID, bool) {
 // the instance has not ended, or the start has not yet seen whether one has.
 func (e *Engine) opening(instance string) bool {
 	i := e.instance(instance)
-	return e.unseen.Load() > 0 || i != nil && i.opens.Load() > 0
+	return !e.seen() || i != nil && i.opens.Load() > 0
 }
 
 // recovered notes that a conversation found at the start has read its lanes.
@@ -83,8 +85,25 @@ func (e *Engine) recovered(c *cell) {
 	found := c.found
 	c.found = false
 	c.mu.Unlock()
-	if found {
-		e.unseen.Add(-1)
+	if found && e.unseen.Add(-1) == 0 && e.Ready() {
+		e.letAllGoOn()
+	}
+}
+
+// seen says whether all that a start found has been read.
+func (e *Engine) seen() bool { return e.Ready() && e.unseen.Load() == 0 }
+
+// letAllGoOn has all orphans looked at again.
+func (e *Engine) letAllGoOn() {
+	e.orphans.mu.Lock()
+	var ids []core.ConversationID
+	for _, w := range e.orphans.all {
+		ids = append(ids, w.id)
+	}
+	e.orphans.mu.Unlock()
+	slices.SortFunc(ids, func(a, b core.ConversationID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		e.shard(id).cell(id).letGoOn()
 	}
 }
 

@@ -81,9 +81,10 @@ func (e *Engine) peek(id core.ConversationID, toChat bool) (doc *state.Document,
 	s.mu.Unlock()
 	if c != nil {
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.loaded && c.doc != nil {
-			return c.doc, c.sending(toChat)
+		doc, busy = c.doc, c.sending(toChat)
+		c.mu.Unlock()
+		if doc != nil {
+			return doc, busy
 		}
 	}
 	b, _, err := e.Store.Reader().Document(e.ctx, id)
@@ -94,7 +95,7 @@ func (e *Engine) peek(id core.ConversationID, toChat bool) (doc *state.Document,
 	if doc.UnmarshalVT(b) != nil {
 		return nil, false
 	}
-	return doc, false
+	return doc, busy
 }
 
 func (c *cell) sending(toChat bool) bool {

@@ -53,6 +53,12 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 		done(nil)
 		return nil
 	}
+	now := e.Clock.Now()
+	if now.UnixMilli() < e.shedUntil.Load() {
+		e.m.refused.Inc()
+		done(core.Errorf(core.Unavailable, "the store is slow"))
+		return nil
+	}
 	if all, own := e.waiting.Add(n), i.waiting.Add(n); all > int64(e.MaxWaiting) || own > int64(e.MaxInstance) {
 		e.waiting.Add(-n)
 		i.waiting.Add(-n)
@@ -63,6 +69,7 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 	a := &accepting{left: n, done: func(err error) {
 		e.waiting.Add(-n)
 		i.waiting.Add(-n)
+		e.shed(now)
 		done(err)
 	}}
 	var groups []group
@@ -88,6 +95,19 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 		step = next
 	}
 	return step
+}
+
+const (
+	maxAge  = 4 * time.Second // how long an event may take to be durable
+	shedFor = time.Second     // how long nothing is accepted after one took longer
+)
+
+// shed refuses new events for a while after one that was accepted at the given
+// time took too long: the far side is better told at once.
+func (e *Engine) shed(accepted time.Time) {
+	if now := e.Clock.Now(); now.Sub(accepted) > maxAge {
+		e.shedUntil.Store(now.Add(shedFor).UnixMilli())
+	}
 }
 
 // accepting counts the events of one request that are not durable yet.

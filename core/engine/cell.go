@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -229,9 +230,9 @@ func (c *cell) take() ([]*input, error) {
 	}
 	for _, m := range mails {
 		mail := &state.Mail{}
-		if err := mail.UnmarshalVT(m.Body); err != nil {
+		if err := mail.UnmarshalVT(m.Body); err != nil { // Decide finds it empty: it goes to quarantine
 			c.s.e.Log.Error("stored event cannot be read", "conversation", c.id, "err", err)
-			mail = &state.Mail{}
+			mail = &state.Mail{Source: "unreadable", Trace: hex.EncodeToString(m.Body)}
 		}
 		batch = append(batch, &input{mail: mail, seq: m.Seq})
 	}

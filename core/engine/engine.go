@@ -89,6 +89,7 @@ type Engine struct {
 	instances atomic.Pointer[map[string]*instance]
 	shards    [store.Shards]atomic.Pointer[shard]
 	waiting   atomic.Int64
+	shedUntil atomic.Int64 // Unix milliseconds: nothing is accepted until then
 	failed    chan error
 	ready     chan struct{} // closed when all shards are owned
 	stopped   chan struct{} // closed when nothing runs any more

@@ -69,6 +69,12 @@ func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
 	return 0, false
 }
 
+func (i *instance) isUp() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.up
+}
+
 // ringIn lets those in line go on when the rate allows it. The caller holds i.mu.
 func (i *instance) ringIn(wait time.Duration) {
 	if !i.ringing {

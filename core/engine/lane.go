@@ -399,6 +399,14 @@ func (c *cell) advance(name string) func() {
 		return nil
 	}
 	policy, inst := c.policy(it.cmd)
+	if it.att.FirstMs != 0 && now.Sub(time.UnixMilli(it.att.FirstMs)) > policy.LaneAge {
+		reason := "expired"
+		if it.att.Marked {
+			reason = "ambiguous" // an attempt had no answer
+		}
+		c.ended(l, it, conversation.Result{End: conversation.Dead, Reason: reason})
+		return nil
+	}
 	if inst == nil && needsInstance(it.cmd) {
 		c.ended(l, it, conversation.Result{End: conversation.Dead, Reason: "no_instance"})
 		return nil
@@ -406,6 +414,7 @@ func (c *cell) advance(name string) func() {
 	if inst != nil && it.inst == nil {
 		rises, ok := inst.take(l, now)
 		if !ok {
+			c.becomeHead(l, it, inst, now)
 			return nil
 		}
 		it.inst, it.rises = inst, rises
@@ -421,6 +430,18 @@ func (c *cell) advance(name string) func() {
 	}
 	c.enqueue(&input{update: &update{lane: l, item: it, state: cleared}})
 	return nil
+}
+
+// becomeHead notes since when a head waits for a plugin that is not there, so
+// that its age counts also if it was never tried. The caller holds c.mu.
+func (c *cell) becomeHead(l *lane, it *item, inst *instance, now time.Time) {
+	if it.att.FirstMs != 0 || inst.isUp() {
+		return
+	}
+	it.state = paused
+	it.att = it.att.CloneVT()
+	it.att.FirstMs = now.UnixMilli()
+	c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
 }
 
 // wait resumes the lane after d.

@@ -76,11 +76,11 @@ func TestACommandThatWaitedGetsItsMarkerBeforeItGoes(t *testing.T) {
 		r.e.InstanceDown("chan")
 		r.agentSays("a1")
 		r.after(time.Minute)
-		r.wantMarks("a1", false)
+		r.wantMarks("a1", false, false) // the second notes since when it waits
 		r.answer(r.checkMarked)
 		r.e.InstanceUp("chan")
 		r.after(0)
-		r.wantMarks("a1", false, true)
+		r.wantMarks("a1", false, false, true)
 		r.want("chan", "a1")
 		r.idle()
 	})

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/store"
@@ -179,6 +180,25 @@ func TestAcceptWhileTheDiskIsFull(t *testing.T) {
 		r.disk.hook(nil, nil)
 		r.accept("chan", from("c0", "1", "hi"))
 		r.want("desk", "hi")
+		r.idle()
+	})
+}
+
+func TestASlowStoreShedsLoad(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		open := r.disk.gate("commit")
+		p := r.start("chan", from("ada", "1", "hi"))
+		r.after(maxAge + time.Second)
+		open()
+		if n, err := p.outcome(); n != 1 || err != nil {
+			t.Fatalf("Accept = %d, %v", n, err)
+		}
+		if err := r.tryAccept("chan", from("bob", "1", "at once")); core.CodeOf(err) != core.Unavailable {
+			t.Errorf("Accept while the store is slow = %v, want unavailable", err)
+		}
+		r.after(shedFor)
+		r.accept("chan", from("bob", "1", "again"))
+		r.want("desk", "hi", "again")
 		r.idle()
 	})
 }

@@ -127,13 +127,14 @@ func (r *rig) boot() {
 	opt := r.opt
 	opt.Store, opt.Drivers, opt.Notifier, opt.Metrics = r.disk, r, r, r.reg
 	opt.Log = slog.New(slog.NewTextHandler(io.MultiWriter(&r.logs, r.Output()), nil))
-	r.e = New(opt)
-	r.e.SetSnap(r.snap)
+	e, ran := New(opt), make(chan error, 1)
+	e.SetSnap(r.snap)
 	ctx, stop := context.WithCancel(context.Background())
-	r.stop, r.ran = stop, make(chan error, 1)
-	e, ran := r.e, r.ran
+	r.mu.Lock()
+	r.e, r.stop, r.ran = e, stop, ran
+	r.mu.Unlock()
 	go func() { ran <- e.Run(ctx) }()
-	<-r.e.Started()
+	<-e.Started()
 	synctest.Wait()
 }
 
@@ -163,6 +164,23 @@ func (r *rig) crash() {
 func (r *rig) restart() {
 	r.Helper()
 	r.crash()
+	r.boot()
+}
+
+// running returns the engine of this life.
+func (r *rig) running() *Engine {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.e
+}
+
+// swap is restart while others use the engine.
+func (r *rig) swap() {
+	r.Helper()
+	r.disk.die()
+	r.stop()
+	<-r.ran
+	r.stop = nil
 	r.boot()
 }
 

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+func TestAConflictIsDecidedAgain(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		r.open()
+		var conflicts atomic.Int32
+		r.disk.hook(func(op string, _ *store.Commit) error {
+			if op == "commit" && conflicts.Add(1) <= 3 {
+				return store.ErrConflict
+			}
+			return nil
+		}, nil)
+		r.agentSays("a1", "a2")
+		r.after(time.Minute)
+		r.want("chan", "a1", "a2")
+		r.idle()
+	})
+}
+
+// TestADocumentThatWouldBeTooLarge: the event that makes it so goes to
+// quarantine, those beside it are decided.
+func TestADocumentThatWouldBeTooLarge(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		r.open()
+		r.disk.hook(func(op string, c *store.Commit) error {
+			if op != "commit" {
+				return nil
+			}
+			for _, d := range c.Fresh {
+				if d.ID == "bad" && len(c.Quarantine) == 0 {
+					return store.ErrTooLarge
+				}
+			}
+			return nil
+		}, nil)
+		r.accept("chan", from("ada", "1", "one"), from("ada", "bad", "two"), from("ada", "3", "three"))
+		r.after(time.Minute)
+		r.want("desk", "one", "three")
+		page, err := r.mem.Reader().Quarantined(t.Context(), "", 10)
+		if err != nil || len(page.Items) != 1 {
+			t.Fatalf("quarantine = %v, %v, want one", page.Items, err)
+		}
+		q := &state.Quarantined{}
+		if err := q.UnmarshalVT(page.Items[0].Body); err != nil || q.Mail.GetEvent().GetText() != "two" {
+			t.Errorf("quarantined %v, %v", q, err)
+		}
+		r.accept("chan", from("ada", "bad", "two")) // it is kept: a repetition is a duplicate
+		r.want("desk", "one", "three")
+		r.idle()
+	})
+}
+
+func TestADeadOpenTakesWhatWaitsForItAlong(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		open := r.opening()
+		r.accept("chan", from("ada", "2", "two"), from("ada", "3", "three"))
+		open.outcome(pluginv1.Outcome_REJECTED, 0)
+		r.after(time.Second)
+		r.wantDead("hello: rejected", "two: rejected", "three: rejected")
+		if got := r.decided(ada(), sdk.ChatRejected); len(got) != 1 {
+			t.Errorf("%d chat_rejected, want 1", len(got))
+		}
+		r.answer(nil)
+		r.forget()
+		_, ids := r.dead()
+		if n, err := r.e.Replay(t.Context(), ids...); n != 3 || err != nil {
+			t.Fatalf("Replay = %d, %v", n, err)
+		}
+		r.after(time.Second)
+		r.want("desk", "hello", "two", "three")
+		var ops []pluginv1.Op
+		for _, c := range r.all() {
+			ops = append(ops, c.Op)
+		}
+		if want := []pluginv1.Op{pluginv1.Op_OPEN, pluginv1.Op_SEND, pluginv1.Op_SEND}; !slices.Equal(ops, want) {
+			t.Errorf("calls = %v, want %v", ops, want)
+		}
+		r.idle()
+	})
+}
+
+// TestReceiptsByTheProvidersID: a channel's receipts name its own id of a
+// message and no customer.
+func TestReceiptsByTheProvidersID(t *testing.T) {
+	conf := func(r *rig) {
+		keeping(r)
+		r.snap.Instances["chan"].Caps.ReceiptsByRef = true
+	}
+	engine(t, conf, func(r *rig) {
+		r.open()
+		r.answer(func(c *call) {
+			if c.instance == "chan" {
+				c.done(&pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: "m-" + c.Message.Text}, core.Answered)
+				return
+			}
+			c.ok()
+		})
+		r.agentSays("a1", "a2")
+		r.undelivered("", "a1", "a2")
+		r.restart()
+		r.accept("chan", &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: "m-a1"})
+		r.undelivered("", "a2")
+		r.accept("chan", &pluginv1.Event{Type: sdk.MessageRead, MessageId: "m-a2"})
+		r.undelivered("")
+		r.idle()
+	})
+}
+
+func TestADelayedReceiptDoesNotBringBackAMessage(t *testing.T) {
+	engine(t, keeping, func(r *rig) {
+		r.open()
+		texts := numbers("a", 3*32) // more than a document remembers
+		r.agentSays(texts...)
+		ids := r.undelivered("", texts...)
+		for _, id := range ids {
+			r.accept("chan", receipt(id))
+			r.accept("chan", receipt(id)) // without an id of its own: not a duplicate
+		}
+		r.undelivered("")
+		r.idle()
+	})
+}

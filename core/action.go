@@ -12,14 +12,14 @@ const (
 	Forward ActionKind = "forward" // who gets the customer's message
 	Close   ActionKind = "close"   // end the chat
 	Set     ActionKind = "set"     // an attribute of the conversation
-	Tag     ActionKind = "tag"
-	Emit    ActionKind = "emit" // a custom event in this conversation
-	Flow    ActionKind = "flow" // start a flow
+	Tag     ActionKind = "tag"     // a tag of the conversation
+	Emit    ActionKind = "emit"    // a custom event in this conversation
+	Flow    ActionKind = "flow"    // start a flow
 )
 
 // Action is one thing a matching rule wants done, its templates filled in.
 type Action struct {
-	Rule string
+	Rule string // its name
 	Kind ActionKind
 
 	Text        string // Send
@@ -42,8 +42,8 @@ type Action struct {
 // Evaluation is the outcome of all rules that were looked at for one event, in
 // their order.
 type Evaluation struct {
-	Verdicts []*state.RuleVerdict
-	Actions  []Action
+	Verdicts []*state.RuleVerdict // one for each rule that was looked at
+	Actions  []Action             // of the rules that matched
 }
 
 // Fate says how far a call to a plugin got.

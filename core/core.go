@@ -1,5 +1,6 @@
-// Package core is the vocabulary of the gateway: ids, error codes, and the
-// names of events. It imports nothing of this module but sdk.
+// Package core is the vocabulary of the gateway: ids, error codes, what rules
+// ask for, and how far a call got. It imports nothing of this module but the
+// stored formats.
 package core
 
 import (
@@ -45,7 +46,10 @@ func hashID(parts ...string) (id ConversationID) {
 // String returns 32 hex digits.
 func (id ConversationID) String() string { return hex.EncodeToString(id[:]) }
 
-// ParseConversationID reads what String wrote.
+// MarshalText writes what String does, so that logs and JSON show it too.
+func (id ConversationID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// ParseConversationID reads what String wrote; another text is [Invalid].
 func ParseConversationID(s string) (id ConversationID, err error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != len(id) {
@@ -69,7 +73,10 @@ func (id CommandID) String() string {
 	return fmt.Sprintf("%s.%016x.%d", id.Conversation, id.Epoch, id.N)
 }
 
-// ParseCommandID reads what String wrote.
+// MarshalText writes what String does, so that logs and JSON show it too.
+func (id CommandID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// ParseCommandID reads what String wrote; another text is [Invalid].
 func ParseCommandID(s string) (id CommandID, err error) {
 	bad := Errorf(Invalid, "%q is not a command id", s)
 	parts := strings.Split(s, ".")
@@ -108,6 +115,7 @@ type Error struct {
 	Err     error // cause, or nil; not shown to API clients
 }
 
+// Error returns the message and the cause.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Message + ": " + e.Err.Error()
@@ -115,6 +123,7 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Errorf returns an *Error with the given code and message.

@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -27,6 +29,25 @@ func TestNoCommandID(t *testing.T) {
 		if id, err := core.ParseCommandID(s); err == nil || core.CodeOf(err) != core.Invalid || id != (core.CommandID{}) {
 			t.Errorf("%q became %v, %v", s, id, err)
 		}
+	}
+}
+
+// Logs and JSON show ids as people write them, not as bytes.
+func TestIDsAsText(t *testing.T) {
+	id := core.CommandID{Conversation: core.NewConversationID("web", "ada"), Epoch: 0xab, N: 7}
+	var b strings.Builder
+	log := slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == "conversation" || a.Key == "command" {
+				return a
+			}
+			return slog.Attr{}
+		},
+	}))
+	log.Info("", "conversation", id.Conversation, "command", id)
+	want := fmt.Sprintf(`{"conversation":%q,"command":%q}`, id.Conversation, id) + "\n"
+	if b.String() != want {
+		t.Errorf("got %swant %s", b.String(), want)
 	}
 }
 

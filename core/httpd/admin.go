@@ -18,7 +18,7 @@ import (
 )
 
 // Gateway is what the admin API shows and does. Its methods are called from
-// many goroutines. An *core.Error is shown to the caller, a store's ErrNotFound
+// many goroutines. A *core.Error is shown to the caller, a store's ErrNotFound
 // is a 404.
 type Gateway interface {
 	Conversations

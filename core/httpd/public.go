@@ -19,7 +19,7 @@ import (
 )
 
 // Hooks is where webhooks and sockets go. Its methods are called from many
-// goroutines and return when ctx ends. An *core.Error is shown to the caller.
+// goroutines and return when ctx ends. A *core.Error is shown to the caller.
 type Hooks interface {
 	// Webhook hands a request to the instance's driver. It returns when the
 	// answer's events are durable. The request may be kept. An instance that

@@ -133,3 +133,31 @@ func TestADelayedReceiptDoesNotBringBackAMessage(t *testing.T) {
 		r.idle()
 	})
 }
+
+// TestAChatThatIsClosedWhileItOpens is closed at the vendor once it is known
+// there, and the next message opens another one.
+func TestAChatThatIsClosedWhileItOpens(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		open := r.opening()
+		if err := r.e.Close(t.Context(), ada(), "operator", ""); err != nil {
+			t.Fatal(err)
+		}
+		r.accept("chan", from("ada", "2", "after the close"))
+		r.answer(nil)
+		open.ok()
+		r.after(time.Minute)
+		type step struct {
+			Op   pluginv1.Op
+			Chat uint32
+			Ref  string
+		}
+		var got []step
+		for _, c := range r.all() {
+			got = append(got, step{c.Op, c.Chat.Number, c.Chat.Ref})
+		}
+		if want := []step{{pluginv1.Op_OPEN, 1, ""}, {pluginv1.Op_CLOSE, 1, "chat-1"}, {pluginv1.Op_OPEN, 2, ""}}; !slices.Equal(got, want) {
+			t.Errorf("calls = %v, want %v", got, want)
+		}
+		r.idle()
+	})
+}

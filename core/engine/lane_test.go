@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -270,4 +271,27 @@ func TestLongLanesAreReadFromTheStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestANotificationThatFailsBlocksNoOther(t *testing.T) {
+	conf := func(r *rig) {
+		r.refuse = "one"
+		r.rules = func(v *state.View) (e core.Evaluation) {
+			if v.Type == sdk.CustomerMessage {
+				e.Actions = []core.Action{{Rule: "r", Kind: core.Notify, Endpoint: "ops", Body: []byte(v.Event.Text)}}
+			}
+			return e
+		}
+	}
+	engine(t, conf, func(r *rig) {
+		r.accept("chan", from("ada", "1", "one"), from("ada", "2", "two"))
+		if got, want := r.posted(), []string{"ops two"}; !slices.Equal(got, want) {
+			t.Errorf("posted %q, want %q", got, want)
+		}
+		r.after(time.Minute)
+		if got, want := r.posted(), []string{"ops two", "ops one"}; !slices.Equal(got, want) {
+			t.Errorf("posted %q, want %q", got, want)
+		}
+		r.idle()
+	})
 }

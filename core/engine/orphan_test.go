@@ -162,8 +162,8 @@ func (r *rig) wantOrphaned(texts ...string) {
 	if n != 2*len(texts) {
 		r.Errorf("%d messages were dropped, want %d", n, 2*len(texts))
 	}
-	if len(r.posts) != len(texts) {
-		r.Errorf("ops was told %q", r.posts)
+	if len(r.posted()) != len(texts) {
+		r.Errorf("ops was told %q", r.posted())
 	}
 	r.want("chan")
 }

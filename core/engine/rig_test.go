@@ -52,6 +52,7 @@ type rig struct {
 	// onPoll answers a poll, after a while; never if that is negative.
 	onPoll func(*pluginv1.Poll) (a *pluginv1.PollAnswer, fate core.Fate, after time.Duration)
 	posts  []string // endpoints and bodies
+	refuse string   // a body that is not taken the first time
 }
 
 type ruleFunc func(*state.View) core.Evaluation
@@ -233,6 +234,10 @@ var good = &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) *pluginv1.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.refuse != "" && string(body) == r.refuse {
+		r.refuse = ""
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}
+	}
 	r.posts = append(r.posts, endpoint+" "+string(body))
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
@@ -242,6 +247,13 @@ func (r *rig) all() []*call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.calls)
+}
+
+// posted returns what endpoints got, in order.
+func (r *rig) posted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.posts)
 }
 
 // texts returns what was sent to an instance, in order; a repetition has a "!".

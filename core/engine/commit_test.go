@@ -35,8 +35,8 @@ func TestAConflictIsDecidedAgain(t *testing.T) {
 func TestADocumentThatWouldBeTooLarge(t *testing.T) {
 	engine(t, nil, func(r *rig) {
 		r.open()
-		r.disk.hook(func(op string, c *store.Commit) error {
-			if op != "commit" {
+		r.disk.hook(func(_ string, c *store.Commit) error {
+			if c == nil {
 				return nil
 			}
 			for _, d := range c.Fresh {

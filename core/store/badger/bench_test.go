@@ -59,7 +59,7 @@ func benchCommit(b *testing.B, callers int) {
 	doc, entry, out := random(1024), random(400), random(300)
 	inParallel(b, callers, func(caller int) func() error {
 		id := core.NewConversationID("bench", fmt.Sprint(caller))
-		sh := shards[shardOf(id)]
+		sh := shards[store.ShardOf(id)]
 		var n uint64
 		return func() error {
 			n++

@@ -156,7 +156,7 @@ func TestDiskFull(t *testing.T) {
 	shards, unserve := serve(t, s)
 	defer unserve()
 	c := crashConv(0)
-	sh := shards[shardOf(c)]
+	sh := shards[store.ShardOf(c)]
 	var rev store.Rev
 	fill := filepath.Join(mnt, "fill")
 	for round := range rounds {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +62,7 @@ func child(dir string) int {
 	err = s.Serve(ctx, func(ctx context.Context, sh store.Shard) error {
 		var wg sync.WaitGroup
 		for i := range childConvs {
-			if c := crashConv(i); shardOf(c) == sh.ID() {
+			if c := crashConv(i); store.ShardOf(c) == sh.ID() {
 				wg.Go(func() { write(ctx, s, sh, i) })
 			}
 		}
@@ -94,8 +93,6 @@ func killHook(spec string) func(string) {
 }
 
 func crashConv(i int) core.ConversationID { return core.NewConversationID("crash", fmt.Sprint(i)) }
-
-func shardOf(c core.ConversationID) int { return int(binary.BigEndian.Uint16(c[:]) % store.Shards) }
 
 // write appends and commits by turns and prints "a conv n" or "c conv n" once
 // each is acknowledged.
@@ -214,7 +211,7 @@ func (a *acked) verifyOpen(t *testing.T, o badger.Options) {
 	shards, unserve := serve(t, s)
 	defer unserve()
 	for i := range childConvs {
-		a.verifyConv(t, s, shards[shardOf(crashConv(i))], i)
+		a.verifyConv(t, s, shards[store.ShardOf(crashConv(i))], i)
 	}
 }
 

@@ -200,7 +200,7 @@ func TestUnknownFormat(t *testing.T) {
 	}
 	closeStore(t, s)
 	db := raw(t, dir)
-	key := string([]byte{'s', 0, byte(shardOf(c))}) + string(c[:])
+	key := string([]byte{'s', 0, byte(store.ShardOf(c))}) + string(c[:])
 	put(t, db, db.MaxVersion(), key, []byte{99, 1, 2, 3})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

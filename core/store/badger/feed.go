@@ -32,7 +32,7 @@ func (fs *feeds) push(show func(), mailed []store.Ref) {
 	defer fs.mu.Unlock()
 	show()
 	for _, r := range mailed {
-		for _, f := range fs.open[shardOf(r.Conversation)] {
+		for _, f := range fs.open[store.ShardOf(r.Conversation)] {
 			f.add(r)
 		}
 	}

@@ -86,11 +86,6 @@ var (
 	metaKey    = []byte{kindMeta, 'k', 'e', 'y'}
 )
 
-// shardOf returns the shard of a conversation.
-func shardOf(c core.ConversationID) uint16 {
-	return binary.BigEndian.Uint16(c[:]) % store.Shards
-}
-
 // hash16 returns the hash of strings that may hold any bytes.
 func hash16(parts ...string) (h [hashLen]byte) {
 	var small [128]byte
@@ -106,7 +101,7 @@ func hash16(parts ...string) (h [hashLen]byte) {
 
 // appendConv appends the beginning of all keys of one kind and conversation.
 func appendConv(b []byte, kind byte, c core.ConversationID) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, kind), shardOf(c))
+	b = binary.BigEndian.AppendUint16(append(b, kind), uint16(store.ShardOf(c)))
 	return append(b, c[:]...)
 }
 
@@ -141,7 +136,7 @@ func appendSeen(b []byte, c core.ConversationID, d *store.Dedup) []byte {
 
 func appendIndex(b []byte, updatedMS int64, c core.ConversationID) []byte {
 	b = binary.BigEndian.AppendUint64(append(b, kindIndex), orderMS(updatedMS))
-	b = binary.BigEndian.AppendUint16(b, shardOf(c))
+	b = binary.BigEndian.AppendUint16(b, uint16(store.ShardOf(c)))
 	return append(b, c[:]...)
 }
 

@@ -25,16 +25,6 @@ func (p Pos) String() string {
 	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column)
 }
 
-// Shift returns the place that is line, column (both from 1) inside a text
-// that itself begins at p.
-func (p Pos) Shift(line, column int) Pos {
-	if line > 1 {
-		return Pos{File: p.File, Line: p.Line + line - 1, Column: column}
-	}
-	p.Column += column - 1
-	return p
-}
-
 // Compare orders places by file, line and column.
 func (p Pos) Compare(q Pos) int {
 	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column))

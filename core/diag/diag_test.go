@@ -12,15 +12,11 @@ import (
 )
 
 func TestPos(t *testing.T) {
-	start := diag.Pos{File: "a.yaml", Line: 4, Column: 9}
 	tests := []struct {
 		got  diag.Pos
 		want string
 	}{
-		{start, "a.yaml:4:9"},
-		{start.Shift(1, 1), "a.yaml:4:9"},
-		{start.Shift(1, 5), "a.yaml:4:13"},
-		{start.Shift(3, 2), "a.yaml:6:2"},
+		{diag.Pos{File: "a.yaml", Line: 4, Column: 9}, "a.yaml:4:9"},
 		{diag.Pos{File: "a.yaml"}, "a.yaml"},
 	}
 	for _, tt := range tests {

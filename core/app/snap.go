@@ -30,7 +30,7 @@ func newSnap(c *config.Config, drivers []*pluginv1.Driver, set *rules.Set) (*con
 	for _, svc := range c.Services {
 		s.Services[svc.Name] = &conversation.Service{
 			Name: svc.Name, Integration: svc.Integration, Bot: svc.Bot, Channels: svc.Channels,
-			Forward: ownerOf(svc.Forward), Timezone: svc.Timezone.String(), IdleAfter: svc.IdleAfter,
+			Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), IdleAfter: svc.IdleAfter,
 			UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
 		}
 	}
@@ -118,18 +118,6 @@ func newInstance(c *config.Config, i *config.Instance, drivers []*pluginv1.Drive
 		in.Service = svc.Name
 	}
 	return in
-}
-
-func ownerOf(f config.Forward) state.Owner {
-	switch f {
-	case config.ForwardCCSP:
-		return state.Owner_OWNER_CCSP
-	case config.ForwardBot:
-		return state.Owner_OWNER_BOT
-	case config.ForwardBoth:
-		return state.Owner_OWNER_BOTH
-	}
-	return state.Owner_OWNER_NONE
 }
 
 func driverAmong(drivers []*pluginv1.Driver, i *config.Instance) *pluginv1.Driver {

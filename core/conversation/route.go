@@ -10,7 +10,7 @@ import (
 
 // route carries a customer's message to whom it belongs.
 func (t *turn) route(f *fact, to state.Owner) {
-	t.record.Route = ownerName(to)
+	t.record.Route = to.Word()
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
@@ -154,13 +154,6 @@ func (t *turn) tellAgent(text string) {
 			Text: text, Author: pluginv1.AuthorKind_AUTHOR_SYSTEM, AtMs: t.ms,
 		}})
 	}
-}
-
-func ownerName(o state.Owner) string {
-	return map[state.Owner]string{
-		state.Owner_OWNER_NONE: "none", state.Owner_OWNER_CCSP: "ccsp",
-		state.Owner_OWNER_BOT: "bot", state.Owner_OWNER_BOTH: "bot+ccsp",
-	}[o]
 }
 
 // replay makes new commands of dead ones, at their lanes' ends, in order. Texts

@@ -198,7 +198,7 @@ func (a *Admin) getConversation(ctx context.Context, r *fasthttp.RequestCtx) err
 func showConversation(id core.ConversationID, d *state.Document, open []*state.Pending) conversationBody {
 	b := conversationBody{
 		ID: id.String(), Channel: d.GetChannel(), Type: d.GetChannelType(), Service: d.GetService(),
-		Owner: owners[d.GetOwner()], Customer: showCustomer(d.GetCustomer()), Chat: showChat(d.GetChat()),
+		Owner: d.GetOwner().Word(), Customer: showCustomer(d.GetCustomer()), Chat: showChat(d.GetChat()),
 		Tags: d.GetTags(), Attributes: d.GetAttributes(), Commands: d.GetCommands(), Records: d.GetRecords(),
 		Open: []pendingBody{}, Created: utc(d.GetCreatedMs()), FromThem: utc(d.GetCustomerMs()),
 		FromAgent: utc(d.GetAgentMs()), Unanswered: utc(d.GetUnansweredMs()), NextTimer: utc(d.GetTimerMs()),
@@ -230,19 +230,9 @@ func showChat(c *state.Chat) *chatBody {
 		return nil
 	}
 	return &chatBody{
-		Number: c.GetNumber(), Integration: c.GetIntegration(), ID: c.GetRef(), State: chatStates[c.GetState()],
+		Number: c.GetNumber(), Integration: c.GetIntegration(), ID: c.GetRef(), State: c.GetState().Word(),
 		Queue: c.GetQueue(), Agent: c.GetAgent().GetName(), Status: c.GetStatus(), Reason: c.GetReason(),
 		ByAgent: c.GetAgentMessages(), ByCustomer: c.GetCustomerMessages(),
 		Opened: utc(c.GetOpenedMs()), Closed: utc(c.GetClosedMs()),
 	}
-}
-
-var owners = map[state.Owner]string{
-	state.Owner_OWNER_NONE: "none", state.Owner_OWNER_CCSP: "ccsp",
-	state.Owner_OWNER_BOT: "bot", state.Owner_OWNER_BOTH: "bot+ccsp",
-}
-
-var chatStates = map[state.ChatState]string{
-	state.ChatState_CHAT_NONE: "none", state.ChatState_CHAT_OPENING: "opening", state.ChatState_CHAT_OPEN: "open",
-	state.ChatState_CHAT_CLOSING: "closing", state.ChatState_CHAT_CLOSED: "closed",
 }

@@ -114,7 +114,7 @@ func showEvent(v *state.View) eventBody {
 	e := v.GetEvent()
 	return eventBody{
 		Type: v.GetType(), Name: e.GetEventName(), ID: v.GetId(), At: utc(v.GetAtMs()), LateBy: v.GetLateBy(),
-		Source: v.GetSource(), Instance: v.GetInstance(), Service: v.GetService(), Owner: owners[v.GetOwner()],
+		Source: v.GetSource(), Instance: v.GetInstance(), Service: v.GetService(), Owner: v.GetOwner().Word(),
 		ChatID: v.GetChat().GetRef(), Text: e.GetText(), Attachments: showAttachments(e.GetAttachments()),
 		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Status: e.GetStatus(), Reason: e.GetReason(),
 		Params: e.GetParams(), Cut: v.GetCut(),

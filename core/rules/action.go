@@ -351,14 +351,9 @@ func (l *ruleLoader) body(n ast.Node, depth int) body {
 	return bodyText{l.comp.template(sc, l.scope)}
 }
 
-var owners = map[string]state.Owner{
-	"ccsp": state.Owner_OWNER_CCSP, "bot": state.Owner_OWNER_BOT,
-	"bot+ccsp": state.Owner_OWNER_BOTH, "none": state.Owner_OWNER_NONE,
-}
-
 func (l *ruleLoader) forward(p pair) action {
 	to := l.name(p, []string{"ccsp", "bot", "bot+ccsp", "none"}, "receiver")
-	return forward(owners[to])
+	return forward(state.OwnerOf(to))
 }
 
 func (l *ruleLoader) close(p pair) action {

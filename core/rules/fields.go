@@ -109,7 +109,7 @@ var conversationFields = []field{
 	{"conversation.channel_type", types.String, false, func(e *env) any { return e.view.GetChannelType() }},
 	{"conversation.service", types.String, false, func(e *env) any { return e.view.GetService() }},
 	{"conversation.integration", types.String, false, func(e *env) any { return e.view.GetIntegration() }},
-	{"conversation.owner", types.String, false, func(e *env) any { return ownerNames[e.view.GetOwner()] }},
+	{"conversation.owner", types.String, false, func(e *env) any { return e.view.GetOwner().Word() }},
 	{"conversation.tags", types.Array(types.String), false, func(e *env) any { return texts(e.view.GetTags()) }},
 	{"conversation.attributes", attrs, false, func(e *env) any { return attributes(e.view.GetAttributes()) }},
 	{"service.name", types.String, false, func(e *env) any { return e.view.GetService() }},
@@ -131,7 +131,7 @@ var chatFields = []field{
 	{"chat.chatid", types.String, true, func(e *env) any { return text(e.view.GetChat().GetRef()) }},
 	{"chat.number", types.Int, false, func(e *env) any { return int(e.view.GetChat().GetNumber()) }},
 	{"chat.integration", types.String, true, func(e *env) any { return text(e.view.GetChat().GetIntegration()) }},
-	{"chat.state", types.String, false, func(e *env) any { return chatStates[e.view.GetChat().GetState()] }},
+	{"chat.state", types.String, false, func(e *env) any { return e.view.GetChat().GetState().Word() }},
 	{"chat.open", types.Bool, false, func(e *env) any { return e.view.GetChat().GetState() == state.ChatState_CHAT_OPEN }},
 	{"chat.queue", types.String, true, func(e *env) any { return text(e.view.GetChat().GetQueue()) }},
 	{"chat.status", types.String, true, func(e *env) any { return text(e.view.GetChat().GetStatus()) }},
@@ -144,16 +144,6 @@ var chatFields = []field{
 	{"chat.agent.id", types.String, true, func(e *env) any { return text(e.view.GetChat().GetAgent().GetId()) }},
 	{"chat.messages.agent", types.Int, false, func(e *env) any { return int(e.view.GetChat().GetAgentMessages()) }},
 	{"chat.messages.customer", types.Int, false, func(e *env) any { return int(e.view.GetChat().GetCustomerMessages()) }},
-}
-
-var ownerNames = map[state.Owner]string{
-	state.Owner_OWNER_NONE: "none", state.Owner_OWNER_CCSP: "ccsp",
-	state.Owner_OWNER_BOT: "bot", state.Owner_OWNER_BOTH: "bot+ccsp",
-}
-
-var chatStates = map[state.ChatState]string{
-	state.ChatState_CHAT_NONE: "none", state.ChatState_CHAT_OPENING: "opening", state.ChatState_CHAT_OPEN: "open",
-	state.ChatState_CHAT_CLOSING: "closing", state.ChatState_CHAT_CLOSED: "closed",
 }
 
 // events lists the fields of each event beside the common ones; "?" marks what

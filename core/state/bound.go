@@ -90,15 +90,16 @@ func (c *cutter) agent(a *pluginv1.Agent) bool {
 
 // texts reports false at the first long text when it only looks.
 func (c *cutter) texts(list ...*string) bool {
-	ok := true
 	for _, s := range list {
-		if len(*s) > MaxText {
-			if ok = false; c.cut {
-				*s = CutText(*s)
-			}
+		if len(*s) <= MaxText {
+			continue
 		}
+		if !c.cut {
+			return false
+		}
+		*s = CutText(*s)
 	}
-	return ok || c.cut
+	return true
 }
 
 // CutText returns s, cut to 4 KB at the edge of a code point if it is longer.
@@ -114,16 +115,18 @@ func CutText(s string) string {
 }
 
 func (c *cutter) list(list *[]string) bool {
-	ok := true
 	if len(*list) > MaxItems {
-		if ok = false; c.cut {
-			*list = (*list)[:MaxItems]
+		if !c.cut {
+			return false
 		}
+		*list = (*list)[:MaxItems]
 	}
 	for i := range *list {
-		ok = c.texts(&(*list)[i]) && ok
+		if !c.texts(&(*list)[i]) {
+			return false
+		}
 	}
-	return ok || c.cut
+	return true
 }
 
 // table keeps the first names in their order.

@@ -197,6 +197,9 @@ func ruleOf(r rules.Info) httpd.Rule {
 	if r.LastFired != nil {
 		out.LastMatch = *r.LastFired
 	}
+	if r.LastError != nil {
+		out.LastError = r.LastError.Message
+	}
 	if !r.Active {
 		out.Disabled = "inactive"
 	}

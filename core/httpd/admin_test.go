@@ -115,7 +115,7 @@ func (g *gateway) Plugins() []httpd.Plugin {
 func (g *gateway) Rules() httpd.RuleSet {
 	p := diag.Pos{File: "rules.d/retail.yaml", Line: 3, Column: 5}
 	return httpd.RuleSet{Hash: "9c", LoadedAt: when, TriedAt: when,
-		Rules:    []httpd.Rule{{Name: "nobody answers", On: "customer_unattended", At: p, Matched: 7, LastMatch: when}},
+		Rules:    []httpd.Rule{{Name: "nobody answers", On: "customer_unattended", At: p, Matched: 7, LastMatch: when, LastError: "rules.d/a.yaml:1:1: bad"}},
 		Problems: []*diag.Problem{{Pos: p, Summary: "unknown name prioritty", Hint: `did you mean "priority"?`}}}
 }
 

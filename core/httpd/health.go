@@ -32,7 +32,7 @@ type readyBody struct {
 // getReady answers GET /readyz.
 //
 //	200 {"ready":true}
-//	503 {"ready":false,"reasons":["plugin sms: starting"]}
+//	503 {"ready":false,"reasons":["webshop is opening"]}
 func (a *Admin) getReady(_ context.Context, r *fasthttp.RequestCtx) error {
 	reasons := a.ready()
 	code := fasthttp.StatusOK

@@ -26,7 +26,7 @@ type Instance struct {
 	Services    []string  `json:"services,omitempty"`
 	Plugin      string    `json:"plugin,omitempty"` // id
 	Provisioned bool      `json:"provisioned"`      // it stands in gateway.hcl: read-only here
-	State       string    `json:"state"`            // starting, running, draining, failed
+	State       string    `json:"state"`            // waiting, opening, open, failed
 	OK          bool      `json:"ok"`
 	Health      string    `json:"health,omitempty"` // what is wrong
 	Since       time.Time `json:"since,omitzero"`   // of State
@@ -55,7 +55,7 @@ type Plugin struct {
 	Version    string    `json:"version"`
 	Path       string    `json:"path"`
 	Drivers    []string  `json:"drivers,omitempty"`
-	State      string    `json:"state"` // staged, starting, running, draining, backoff, refused
+	State      string    `json:"state"` // starting, running, backoff, failed, standby
 	Generation uint64    `json:"generation"`
 	PID        int       `json:"pid,omitempty"`
 	Restarts   int       `json:"restarts"`

@@ -34,7 +34,8 @@ type Rule struct {
 	NotMatched uint64    `json:"not_matched"`
 	Errors     uint64    `json:"errors"`
 	LastMatch  time.Time `json:"last_match,omitzero"`
-	Disabled   string    `json:"disabled,omitempty"` // why the gateway took it out
+	LastError  string    `json:"last_error,omitempty"` // why its condition failed last
+	Disabled   string    `json:"disabled,omitempty"`   // why the gateway took it out
 }
 
 const maxProblems = 200 // shown

@@ -21,19 +21,17 @@ type counter struct {
 	lastError                   atomic.Pointer[RuleError]
 }
 
-// RuleError is a rule's last failure.
+// RuleError is the last time that the condition of a rule failed.
 type RuleError struct {
-	At      time.Time `json:"at"`
-	Message string    `json:"message"`
+	At      time.Time // of the event's decision
+	Message string    // with the place in the rule file
 }
 
 // Stats are the counts of one rule since the gateway started.
 type Stats struct {
-	Matched    uint64     `json:"matched"`
-	NotMatched uint64     `json:"not_matched"`
-	Errors     uint64     `json:"errors"`
-	LastFired  *time.Time `json:"last_fired,omitempty"`
-	LastError  *RuleError `json:"last_error,omitempty"`
+	Matched, NotMatched, Errors uint64
+	LastFired                   *time.Time // when it matched last, nil: never
+	LastError                   *RuleError // nil: none
 }
 
 // Count adds the verdicts of an event that was decided at the given time. Call
@@ -52,12 +50,6 @@ func (c *Counters) Count(at time.Time, verdicts []*state.RuleVerdict) {
 			n.lastError.Store(&RuleError{at, v.GetError()})
 		}
 	}
-}
-
-// Fail records that an action of a rule that matched could not be done, such
-// as a template that had nothing to fill in.
-func (c *Counters) Fail(at time.Time, rule, message string) {
-	c.counter(rule).lastError.Store(&RuleError{at, message})
 }
 
 func (c *Counters) counter(rule string) *counter {

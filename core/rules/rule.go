@@ -130,9 +130,9 @@ func (l *ruleLoader) events(given map[string]pair) {
 	}
 	for _, sc := range l.src.words(p.value, "event") {
 		if events[sc.text] == nil {
-			hint := diag.Suggest(sc.text, eventNames)
-			if hint = `did you mean "` + hint + `"?`; hint == `did you mean ""?` {
-				hint = "an event of a vendor's own is on: custom_event with event_name: " + sc.text
+			hint := "an event of a vendor's own is on: custom_event with event_name: " + sc.text
+			if near := diag.Suggest(sc.text, eventNames); near != "" {
+				hint = `did you mean "` + near + `"?`
 			}
 			l.src.problem(sc.pos, hint, "unknown event %q", sc.text)
 			continue

@@ -2,7 +2,7 @@
 //
 // [Load] reads a directory into a [Set], which never changes; [Watcher] keeps
 // the set of a directory current. A set is evaluated on a [state.View] that
-// [Bound] has cut to the limits.
+// [state.Bound] has cut to the limits.
 package rules
 
 import (
@@ -41,11 +41,11 @@ func (s *Set) Len() int { return len(s.rules) }
 
 // Info is one rule for people to read.
 type Info struct {
-	Name   string   `json:"name"`
-	File   string   `json:"file"`
-	Line   int      `json:"line"`
-	On     []string `json:"on"`
-	Active bool     `json:"active"`
+	Name   string
+	File   string // as in problems
+	Line   int    // from 1
+	On     []string
+	Active bool
 	Stats
 }
 
@@ -64,7 +64,7 @@ func (s *Set) Rules(c *Counters) []Info {
 // Evaluate decides all rules that can match v, in their order, and fills in
 // the actions of those that do. It has no effects, and its outcome depends on
 // the set and v alone. A rule whose condition fails has the verdict error, and
-// its place is in the text. v must have been through [Bound]. The verdicts are
+// its place is in the text. v must have been through [state.Bound]. The verdicts are
 // shared between evaluations and must not be changed.
 func (s *Set) Evaluate(v *state.View) core.Evaluation {
 	var out core.Evaluation

@@ -52,12 +52,12 @@ type Watcher struct {
 
 // Status says how the loading of the rules stands.
 type Status struct {
-	Loaded      time.Time     `json:"loaded"`       // when the live set was loaded; zero: none is
-	LastAttempt time.Time     `json:"last_attempt"` // that found something new to load
-	Hash        string        `json:"hash"`         // of the live set
-	Rules       int           `json:"rules"`        // in the live set
-	Files       []string      `json:"files"`        // of the live set
-	Problems    diag.Problems `json:"problems"`     // of the last attempt; none: it is live
+	Loaded      time.Time     // when the live set was loaded; zero: none is
+	LastAttempt time.Time     // that found something new to load
+	Hash        string        // of the live set
+	Rules       int           // in the live set
+	Files       []string      // of the live set
+	Problems    diag.Problems // of the last attempt; none: it is live
 }
 
 // NewWatcher returns a watcher that has loaded nothing yet.

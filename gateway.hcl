@@ -32,7 +32,7 @@ store "badger" {
 #   read_timeout       = "5s"                # for a whole request
 #   write_timeout      = "10s"
 #   idle_timeout       = "60s"
-#   queue              = 100000              # events waiting to be decided; over it: 503
+#   queue              = 100000              # events that are not durable yet; over it: 503
 #   instance_queue     = 20000               # the same of one instance; over it: 429
 #   memory             = "512MiB"            # soft limit of the heap
 # }
@@ -75,7 +75,7 @@ service "demo" {
   channels         = ["webshop"]
   forward          = "ccsp"                  # or bot, bot+ccsp, none
   timezone         = "Europe/Zurich"
-  # locale         = "de-CH"
+  # locale         = "de-CH"                 # of customers who have none, as rules see it
   idle_after       = "10m"                   # these timers run where the vendor has none
   unattended_after = ["1m", "15m"]
   close_after      = "2h"

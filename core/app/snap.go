@@ -30,7 +30,7 @@ func newSnap(c *config.Config, drivers []*pluginv1.Driver, set *rules.Set) (*con
 	for _, svc := range c.Services {
 		s.Services[svc.Name] = &conversation.Service{
 			Name: svc.Name, Integration: svc.Integration, Bot: svc.Bot, Channels: svc.Channels,
-			Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), IdleAfter: svc.IdleAfter,
+			Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
 			UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
 		}
 	}

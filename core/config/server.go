@@ -67,7 +67,7 @@ func readLog(b *block) Log {
 //	  read_timeout       = "5s"       # for one whole request
 //	  write_timeout      = "10s"      # for one response
 //	  idle_timeout       = "60s"      # between two requests
-//	  queue              = 100000     # accepted events that wait to be decided; over it: 503
+//	  queue              = 100000     # events that are not durable yet; over it: 503
 //	  instance_queue     = 20000      # the same of one instance; over it: 429
 //	  memory             = "512MiB"   # soft limit of the heap, unless $GOMEMLIMIT is set
 //	}

@@ -57,7 +57,7 @@ const (
 //	  forward          = "ccsp"                # bot, bot+ccsp, none; default: the
 //	                                           # integration, else the bot, else none
 //	  timezone         = "Europe/Zurich"       # of times in rules; default UTC
-//	  locale           = "de-CH"               # of customers who have none; default none
+//	  locale           = "de-CH"               # that rules see of customers who have none; default none
 //	  idle_after       = "10m"                 # chat_idle after this silence; default never
 //	  unattended_after = ["15m"]               # customer_unattended, once per value; default never
 //	  close_after      = "2h"                  # closes after this silence; default never

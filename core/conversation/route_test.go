@@ -253,3 +253,22 @@ func TestChatKeepsItsService(t *testing.T) {
 		t.Errorf("a new chat is of service %q", w.doc.Service)
 	}
 }
+
+// Rules see the service's locale of a customer who has none; the profile stays
+// as the customer gave it.
+func TestLocale(t *testing.T) {
+	for _, tt := range []struct{ own, service, want string }{
+		{"", "de-CH", "de-CH"}, {"fr", "de-CH", "fr"}, {"", "", ""},
+	} {
+		w := newWorld(t)
+		w.snap.Services["retail"].Locale = tt.service
+		got := "never asked"
+		w.snap.Rules = rules(func(v *state.View) []core.Action { got = v.GetCustomer().GetLocale(); return nil })
+		w.decide(conversation.Input{Mail: &state.Mail{Instance: "web", Source: "channel", Body: &state.Mail_Event{
+			Event: &pluginv1.Event{Type: sdk.CustomerMessage, Text: "hi", Customer: &pluginv1.Customer{Address: "ada", Locale: tt.own}},
+		}}})
+		if got != tt.want || w.doc.GetCustomer().GetLocale() != tt.own {
+			t.Errorf("%+v: rules see %q, the profile has %q", tt, got, w.doc.GetCustomer().GetLocale())
+		}
+	}
+}

@@ -32,6 +32,7 @@ type Service struct {
 	Channels    []string
 	Forward     state.Owner // who gets a customer's message if nothing else decides
 	Timezone    string      // IANA
+	Locale      string      // BCP 47: what rules see of customers who have none; "" if unknown
 
 	IdleAfter       time.Duration   // 0: no chat_idle
 	UnattendedAfter []time.Duration // ascending

@@ -16,6 +16,10 @@ func (t *turn) view(f *fact) *state.View {
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
 		Conversation: hex.EncodeToString(t.doc.Id),
 	}
+	if c := v.Customer; svc.Locale != "" && c != nil && c.Locale == "" {
+		v.Customer = c.CloneVT()
+		v.Customer.Locale = svc.Locale
+	}
 	if f.ev.AtMs != 0 {
 		v.AtMs = f.ev.AtMs
 	}

@@ -32,9 +32,9 @@ func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*st
 	if err != nil {
 		return nil, nil, err
 	}
-	doc := &state.Document{}
-	if err := doc.UnmarshalVT(b); err != nil {
-		return nil, nil, fmt.Errorf("conversation %s: %w", id, err)
+	doc, err := decode(b, &state.Document{}, "conversation "+id.String())
+	if err != nil {
+		return nil, nil, err
 	}
 	out, err := g.store.Reader().Outbox(ctx, id, mostOutbox)
 	if err != nil {
@@ -42,9 +42,9 @@ func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*st
 	}
 	var pending []*state.Pending
 	for _, o := range out {
-		p := &state.Pending{}
-		if err := p.UnmarshalVT(o.Body); err != nil {
-			return nil, nil, fmt.Errorf("command %s: %w", o.ID, err)
+		p, err := decode(o.Body, &state.Pending{}, "command "+o.ID.String())
+		if err != nil {
+			return nil, nil, err
 		}
 		pending = append(pending, p)
 	}
@@ -60,14 +60,23 @@ func (g *gateway) History(ctx context.Context, id core.ConversationID, after str
 // decoder is a stored message.
 type decoder interface{ UnmarshalVT([]byte) error }
 
+// decode reads a stored body into m and returns it. what names it in errors.
+func decode[M decoder](body []byte, m M, what string) (M, error) {
+	if err := m.UnmarshalVT(body); err != nil {
+		var none M
+		return none, fmt.Errorf("%s cannot be read: %w", what, err)
+	}
+	return m, nil
+}
+
 func decodePage[T any, M decoder](p store.Page[T], err error, body func(T) []byte, empty func() M) (store.Page[M], error) {
 	if err != nil {
 		return store.Page[M]{}, err
 	}
 	out := store.Page[M]{Next: p.Next}
 	for _, v := range p.Items {
-		m := empty()
-		if err := m.UnmarshalVT(body(v)); err != nil {
+		m, err := decode(body(v), empty(), "an item of a list")
+		if err != nil {
 			return store.Page[M]{}, err
 		}
 		out.Items = append(out.Items, m)
@@ -104,8 +113,7 @@ func (g *gateway) DeadLetter(ctx context.Context, id string) (*state.DeadLetter,
 	if err != nil {
 		return nil, err
 	}
-	l := &state.DeadLetter{}
-	return l, l.UnmarshalVT(d.Body)
+	return decode(d.Body, &state.DeadLetter{}, "dead letter "+id)
 }
 
 // ReplayDeadLetters implements httpd.Gateway.
@@ -130,8 +138,7 @@ func (g *gateway) QuarantinedItem(ctx context.Context, id string) (*state.Quaran
 	if err != nil {
 		return nil, err
 	}
-	q := &state.Quarantined{}
-	return q, q.UnmarshalVT(d.Body)
+	return decode(d.Body, &state.Quarantined{}, "quarantined "+id)
 }
 
 // ReplayQuarantined implements httpd.Gateway: a request goes to its driver

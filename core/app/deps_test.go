@@ -25,6 +25,7 @@ var arrows = []struct {
 
 	{"core/diag", "core", nil, "diag is for config and rules both"},
 	{"core/state", "core", nil, "stored formats know nothing of who uses them"},
+	{"core/config", "core/state", nil, "a file's settings know nothing of what is stored"},
 	{"core/conversation", "core/engine", nil, "Decide is pure"},
 	{"core/flow", "core/engine", nil, "flow steps are run by Decide, which is pure"},
 	{"core/rules", "core/engine", nil, "rules are asked by Decide, which is pure"},
@@ -32,11 +33,13 @@ var arrows = []struct {
 	{"core/store", "core/engine", nil, "the engine uses the store"},
 }
 
-// adapters do not know each other, and those in the middle do not know them;
-// core/app alone knows all.
+// adapters do not know each other, nor the heart, and those in the middle do
+// not know them; core/app alone knows all.
 var (
-	adapters = []string{"core/config", "core/console", "core/host", "core/httpd", "core/rules", "core/store/badger", "core/store/nats"}
-	middle   = []string{"core/conversation", "core/delivery", "core/engine", "core/flow", "core/state", "core/store/storetest"}
+	adapters = []string{"core/config", "core/console", "core/host", "core/httpd", "core/notify", "core/rules",
+		"core/store/badger", "core/store/memstore", "core/store/nats"}
+	middle = []string{"core/conversation", "core/delivery", "core/engine", "core/flow", "core/state", "core/store/storetest"}
+	heart  = []string{"core/conversation", "core/delivery", "core/engine", "core/flow"}
 )
 
 func TestArrows(t *testing.T) {
@@ -60,7 +63,7 @@ func TestForbidden(t *testing.T) {
 	for _, bad := range [][2]string{
 		{"sdk/pluginv1", "core"}, {"plugins/rtm", "core/state"}, {"examples/webchat", "core"}, {"core/httpd", "core/host"},
 		{"core/store/badger", "core/config"}, {"core/engine", "core/httpd"}, {"core/host", "core/app"}, {"core", "core/config"},
-		{"core/diag", "core"},
+		{"core/diag", "core"}, {"core/host", "core/engine"}, {"core/httpd", "core/conversation"}, {"core/engine", "core/notify"},
 	} {
 		if forbidden(bad[0], bad[1]) == "" {
 			t.Errorf("%s may depend on %s", bad[0], bad[1])
@@ -87,6 +90,9 @@ func forbidden(from, to string) string {
 	if from != "core/app" && slices.Contains(adapters, to) && from != to &&
 		slices.ContainsFunc(append(slices.Clone(adapters), middle...), func(p string) bool { return under(from, p) }) {
 		return "adapters do not know each other, nor does the middle know them; core/app wires them"
+	}
+	if slices.Contains(heart, to) && slices.ContainsFunc(adapters, func(p string) bool { return under(from, p) }) {
+		return "adapters do not know what decides; core/app wires them"
 	}
 	for _, a := range arrows {
 		exempt := slices.ContainsFunc(a.except, func(p string) bool { return under(from, p) })

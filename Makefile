@@ -48,9 +48,9 @@ generate: $(GENERATORS) ## make Go of the .proto files
 	$(TOOLS)/buf generate --template .ci/buf.gen.yaml
 
 generated: $(GENERATORS) ## check that the committed Go is what generate makes
-	@rm -rf bin/generated && mkdir -p bin/generated
-	$(TOOLS)/buf generate --template .ci/buf.gen.yaml -o bin/generated
-	@cd bin/generated && find . -name '*.pb.go' | while read -r f; do diff -q "$$f" "../../$$f" || exit 1; done
+	@rm -rf bin/.generated && mkdir -p bin/.generated # a dot: it is no package of ours
+	$(TOOLS)/buf generate --template .ci/buf.gen.yaml -o bin/.generated
+	@cd bin/.generated && find . -name '*.pb.go' | while read -r f; do diff -q "$$f" "../../$$f" || exit 1; done
 
 bench: build ## measure the gateway beside its floor; writes bin/bench.json
 	bin/examples/bench
@@ -70,7 +70,7 @@ dist: build ## make a folder in bin/dist that runs wherever it is copied
 	@echo made $(DIST)
 
 clean:      ## delete what was built, but for the tools
-	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/generated
+	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/.generated
 
 # The tools of one version each; the stamp's name ends in the version.
 install = GOBIN=$(CURDIR)/$(TOOLS) go install $(1)@$(2) && touch $(TOOLS)/.$(notdir $(1))-$(2)

@@ -121,7 +121,7 @@ func (r *request) del(key []byte) {
 	r.size += perWrite
 }
 
-// numbered, command, ... build keys in r's buffer.
+// numbered and the functions below build keys in r's buffer.
 func (r *request) numbered(kind byte, c core.ConversationID, n uint64) []byte {
 	start := len(r.buf)
 	r.buf = appendNumbered(r.buf, kind, c, n)

@@ -83,7 +83,7 @@ func (g *gateway) openStore(context.Context) error {
 	c := g.config.Store
 	s, err := badger.Open(badger.Options{
 		Dir: filepath.Join(g.config.DataDir, "store"), Key: g.key, Retention: c.Retention,
-		Watermark: c.Watermark, Ballast: c.Ballast, Log: g.log, Metrics: g.metrics,
+		Watermark: c.Watermark, Ballast: c.Ballast, Memory: g.config.Limits.Memory, Log: g.log, Metrics: g.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("store in %s: %w", g.config.DataDir, err)
@@ -127,6 +127,7 @@ func (g *gateway) openEngine(context.Context) error {
 	g.engine = engine.New(engine.Options{
 		Store: g.store, Drivers: g.host, Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
 		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
+		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory / 10 * 9,
 	})
 	return nil
 }

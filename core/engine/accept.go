@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	rtmetrics "runtime/metrics"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -59,6 +61,11 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 		done(core.Errorf(core.Unavailable, "the store is slow"))
 		return nil
 	}
+	if e.MaxHeap > 0 && e.heap.read(now) > e.MaxHeap {
+		e.m.refused.Inc()
+		done(core.Errorf(core.Unavailable, "too much waits in memory"))
+		return nil
+	}
 	if all, own := e.waiting.Add(n), i.waiting.Add(n); all > int64(e.MaxWaiting) || own > int64(e.MaxInstance) {
 		e.waiting.Add(-n)
 		i.waiting.Add(-n)
@@ -108,6 +115,25 @@ func (e *Engine) shed(accepted time.Time) {
 	if now := e.Clock.Now(); now.Sub(accepted) > maxAge {
 		e.shedUntil.Store(now.Add(shedFor).UnixMilli())
 	}
+}
+
+// heapGauge knows how many bytes were in use after the last collection.
+type heapGauge struct {
+	at   atomic.Int64 // Unix milliseconds of the reading
+	live atomic.Int64
+}
+
+// heapEvery is how old a reading may be.
+const heapEvery = 100 * time.Millisecond
+
+func (g *heapGauge) read(now time.Time) int64 {
+	old := g.at.Load()
+	if ms := now.UnixMilli(); ms-old >= heapEvery.Milliseconds() && g.at.CompareAndSwap(old, ms) {
+		s := []rtmetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		rtmetrics.Read(s)
+		g.live.Store(int64(s[0].Value.Uint64()))
+	}
+	return g.live.Load()
 }
 
 // accepting counts the events of one request that are not durable yet.

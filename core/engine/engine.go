@@ -73,7 +73,8 @@ type Options struct {
 	MaxWaiting  int           // events accepted and not yet durable, over all; 0: 20,000
 	MaxInstance int           // of one instance; 0: 5,000
 	MaxFlying   int           // calls under way at one instance; 0: 1,024
-	CacheBytes  int           // documents kept in memory, encoded size; 0: 32 MiB
+	CacheBytes  int           // of documents kept in memory; 0: 32 MiB
+	MaxHeap     int64         // bytes in use above which no events are accepted; 0: no limit
 }
 
 // Engine accepts events and carries out what follows from them. It is safe for
@@ -89,6 +90,7 @@ type Engine struct {
 	instances atomic.Pointer[map[string]*instance]
 	shards    [store.Shards]atomic.Pointer[shard]
 	waiting   atomic.Int64
+	heap      heapGauge
 	shedUntil atomic.Int64 // Unix milliseconds: nothing is accepted until then
 	failed    chan error
 	ready     chan struct{} // closed when all shards are owned

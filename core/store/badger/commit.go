@@ -12,7 +12,7 @@ import (
 
 // maxRequest is the largest single write in bytes; a group of requests is at
 // most that, and both stay under Badger's limit for a transaction.
-const maxRequest = 4 << 20
+const maxRequest = 2 << 20
 
 // checkCommit refuses what is too large, before anything is encoded.
 func checkCommit(c *store.Commit) error {

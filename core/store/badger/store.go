@@ -45,6 +45,7 @@ type Options struct {
 	Watermark int64         // less free space: nothing new is accepted; 1 GB
 	OpenFloor int64         // less free space: Open refuses; 512 MB
 	Ballast   int64         // 256 MB
+	Memory    int64         // of the whole process: tables and caches are made to fit; 512 MB
 
 	// AcceptLoss opens a store although committed groups are missing.
 	AcceptLoss bool
@@ -179,14 +180,23 @@ func (o *Options) badger() bdb.Options {
 		WithSyncWrites(!o.InMemory).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
-		WithMemTableSize(memTable).
+		WithMemTableSize(o.table()).
 		WithNumMemtables(memTables).
 		WithValueLogFileSize(16 << 20).
 		WithValueThreshold(1 << 20).
-		WithBlockCacheSize(32 << 20).
+		WithBlockCacheSize(o.table()).
 		WithCompression(options.None).
 		WithNumCompactors(2).
 		WithMetricsEnabled(false)
+}
+
+// table is the size of a table in memory, and of the cache of blocks: a
+// sixteenth of the process's memory, up to 32 MB.
+func (o *Options) table() int64 {
+	if o.Memory <= 0 {
+		return memTable
+	}
+	return min(max(o.Memory/16, memTable/2), memTable)
 }
 
 // openDir makes and locks the data directory and looks at its disk.

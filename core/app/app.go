@@ -48,6 +48,7 @@ type closer struct {
 func Open(ctx context.Context, c *config.Config, log *slog.Logger) (*App, error) {
 	a := &App{config: c, log: log, out: io.Discard, began: time.Now(), ready: func(context.Context) error { return nil }}
 	steps := []func(context.Context) error{
+		func(context.Context) error { return endpointProblems(c).Err() },
 		a.openData,
 		a.openKey,
 		a.openToken,

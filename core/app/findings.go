@@ -8,6 +8,7 @@ import (
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/core/notify"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -20,7 +21,7 @@ type findings struct {
 }
 
 // look checks what c names: the settings of instances, against the manifests
-// that plugins left when they last ran, and the rules.
+// that plugins left when they last ran, the endpoints, and the rules.
 func look(c *config.Config) findings {
 	var f findings
 	manifests, err := host.LoadManifests(c.DataDir)
@@ -34,6 +35,7 @@ func look(c *config.Config) findings {
 			f.settings(i, driverOf(manifests, i))
 		}
 	}
+	f.problems = append(f.problems, endpointProblems(c)...)
 	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
 	f.problems = append(f.problems, ps...)
 	return f
@@ -60,6 +62,21 @@ func settingsProblems(i *config.Instance, declared []string, d *pluginv1.Driver)
 			what += ": " + key
 		}
 		ps = append(ps, diag.Errorf(i.Settings.At(p.Pointer), "%s: %s", what, p.Message))
+	}
+	return ps
+}
+
+// endpointProblems returns what keeps endpoints from being used, each at its
+// block in gateway.hcl.
+func endpointProblems(c *config.Config) (ps diag.Problems) {
+	for _, e := range c.Endpoints {
+		err := notify.CheckURL(e.URL)
+		if err == nil {
+			_, err = notify.Key(e.Secret.Reveal())
+		}
+		if err != nil {
+			ps = append(ps, diag.Errorf(e.Pos, "endpoint %q: %s", e.Name, err))
+		}
 	}
 	return ps
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	lively      = time.Minute      // a chat is polled at the active rate so long after something happened
 	slowDown    = 1.5              // and then waits so much longer each time
 	paceKept    = 30 * time.Minute // after the last poll
+	maintenance = 10 * time.Minute // a chat outlives wrong answers that are not about it
 	moreIsThere = 10 * time.Millisecond
 )
 
@@ -106,7 +108,9 @@ func (c *connector) settle(ref sdk.ChatRef, at cursor, r reading, res *sdk.PollR
 }
 
 // news reads a poll's answer. Answers that make no sense are counted: the far
-// side has no word for a chat that it does not know.
+// side has no word for a chat that it does not know. But a proxy's page is none
+// either, and a chat given up too early loses what its agent writes: unless it
+// is a 404 or 410, an answer must also stay wrong for a while.
 func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
 	err := c.client.refused("getevents", a)
 	if err == nil {
@@ -122,7 +126,9 @@ func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
 	} else if passes(err) {
 		return nil, err
 	}
-	if n := c.paces.bad(ref); n >= c.cfg.Poll.MaxErrors {
+	n, wrong := c.paces.bad(ref)
+	missing := a.status == http.StatusNotFound || a.status == http.StatusGone
+	if n >= c.cfg.Poll.MaxErrors && (missing || wrong >= maintenance) {
 		c.paces.forget(ref)
 		return nil, fmt.Errorf("%w: %d bad answers in a row, the last: %w", sdk.ErrChatGone, n, err)
 	}
@@ -159,6 +165,7 @@ type pace struct {
 	happened   time.Time
 	used       time.Time
 	bad        int
+	badSince   time.Time
 	base, seen int64 // events after base up to seen were typing and the like
 }
 
@@ -213,13 +220,17 @@ func (p *paces) next(ref sdk.ChatRef, news bool) time.Duration {
 	return time.Duration(float64(v.wait) * (0.9 + 0.2*rand.Float64()))
 }
 
-// bad counts an answer that made no sense, and good forgets them.
-func (p *paces) bad(ref sdk.ChatRef) int {
+// bad counts an answer that made no sense and returns how many there were in a
+// row, and for how long. good forgets them.
+func (p *paces) bad(ref sdk.ChatRef) (int, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.at(ref)
+	if v.bad == 0 {
+		v.badSince = p.now()
+	}
 	v.bad++
-	return v.bad
+	return v.bad, p.now().Sub(v.badSince)
 }
 
 func (p *paces) good(ref sdk.ChatRef) {

@@ -131,7 +131,8 @@ func TestLostSession(t *testing.T) {
 		want    []string
 	}{
 		{"unknown chat", []string{"404", "404", "404"}, []string{"retry", "retry", "chat gone"}},
-		{"pages and halves", []string{"<html>", `{"Ev`, "400"}, []string{"retry", "retry", "chat gone"}},
+		{"pages and halves say nothing of the chat", []string{"<html>", `{"Ev`, "400", "302", "{}"}, []string{"retry", "retry", "retry", "retry", "ok"}},
+		{"a page, then no chat", []string{"<html>", "<html>", "404"}, []string{"retry", "retry", "chat gone"}},
 		{"a good one between", []string{"404", "404", "{}", "404", "404", "404"}, []string{"retry", "retry", "ok", "retry", "retry", "chat gone"}},
 		{"trouble over there does not count", []string{"500", "503", "502", "429", "401", "500"}, []string{"retry", "retry", "retry", "throttled 0s", "credentials refused", "retry"}},
 		{"and does not forgive", []string{"404", "500", "404", "500", "404"}, []string{"retry", "retry", "retry", "retry", "chat gone"}},
@@ -147,6 +148,19 @@ func TestLostSession(t *testing.T) {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPagesForLong: what answers pages for ever has no chat any more.
+func TestPagesForLong(t *testing.T) {
+	c, _ := dial(t, &script{answers: []string{"<html>", "<html>", "<html>", "<html>"}})
+	now := time.Now()
+	c.paces.now = func() time.Time { return now }
+	for i, want := range []string{"retry", "retry", "retry", "chat gone"} {
+		if _, err := c.Poll(t.Context(), chat, nil); verdict(err) != want {
+			t.Fatalf("poll %d: %v, want %s", i+1, err, want)
+		}
+		now = now.Add(maintenance / 3)
 	}
 }
 

@@ -1,0 +1,40 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/openccsp/gateway/core/config"
+)
+
+var fenced = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+
+// TestReadmeExamples: what the READMEs show can be copied into gateway.hcl.
+func TestReadmeExamples(t *testing.T) {
+	t.Setenv("CCSP_PROXY_LOGIN", "user:password")
+	t.Setenv("WEBSHOP_SECRET", "0123456789abcdef")
+	seen := 0
+	for _, pattern := range []string{"../../plugins/*/README.md", "../../examples/*/README.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range fenced.FindAllSubmatch(text, -1) {
+				seen++
+				if _, ps := config.Parse(m[1], "gateway.hcl"); len(ps) > 0 {
+					t.Errorf("%s: %v", file, ps)
+				}
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("%d examples seen, want 4 or more", seen)
+	}
+}

@@ -24,7 +24,9 @@ type WebhookReceiver interface {
 	Webhook(ctx context.Context, r *WebhookRequest) (WebhookResponse, error)
 }
 
-// WebhookRequest is one HTTP request. Body is at most the configured limit.
+// WebhookRequest is one HTTP request. Body is at most the configured limit
+// (body in the limits block of gateway.hcl, 1 MiB by default). It is the
+// driver's: nobody changes it later.
 type WebhookRequest struct {
 	Method     string
 	Path       string // below /hooks/<instance>: "" or with a leading slash
@@ -52,7 +54,9 @@ type ChatPoller interface {
 	Poll(ctx context.Context, c Chat, cursor []byte) (PollResult, error)
 }
 
-// AccountPoller is asked for the news of the whole instance.
+// AccountPoller is asked for the news of the whole instance, again and again,
+// one poll after the other. Cursor and errors are as for [ChatPoller]; its
+// events name a customer or a ref.
 type AccountPoller interface {
 	PollAccount(ctx context.Context, cursor []byte) (PollResult, error)
 }
@@ -101,8 +105,9 @@ type ChatTyper interface {
 	TypingToChat(ctx context.Context, c Chat, on bool) error
 }
 
-// Receipter tells the agent what became of a message: status is delivered,
-// read or failed. Connectors.
+// Receipter tells the agent what became of a message: messageID is the one
+// that the agent's event had, status is delivered, read or failed, and reason
+// says why it failed. Connectors.
 type Receipter interface {
 	Receipt(ctx context.Context, c Chat, messageID, status, reason string) error
 }
@@ -117,7 +122,8 @@ type Holder interface {
 	Hold(ctx context.Context, c Chat, on bool) error
 }
 
-// Reopener opens a closed chat again. Connectors.
+// Reopener opens a closed chat again, and returns its id, which may be a new
+// one. Connectors.
 type Reopener interface {
 	Reopen(ctx context.Context, c Chat) (ChatRef, error)
 }
@@ -139,7 +145,8 @@ type Caller interface {
 	Call(ctx context.Context, to Customer, m Message) (Receipt, error)
 }
 
-// TokenRegistrar binds an app's push token to a customer. Channels.
+// TokenRegistrar binds an app's push token to a customer; the same again is no
+// error. Channels.
 type TokenRegistrar interface {
 	Register(ctx context.Context, to Customer, token string) error
 }

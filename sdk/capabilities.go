@@ -8,12 +8,12 @@ type Capabilities struct {
 	ChannelType  string    // of a channel: rtm, sms, facebook, twitter, wechat, voice, push
 	Text         TextLimit // of one message that leaves the gateway through this driver
 	MediaTypes   []string  // MIME types it takes, such as "image/*"; none: no attachments
-	QuickReplies bool
+	QuickReplies bool      // it shows them as buttons
 
 	Receipts      bool // it reports message_delivered or message_read
 	ReceiptsByRef bool // its receipts name the provider's message id and no customer
 
-	TypingIn, TypingOut bool
+	TypingIn, TypingOut bool          // it reports typing; it shows it
 	TypingTTL           time.Duration // typing expires if no stop comes; 0: 4 s
 
 	// Events are those of chat_idle and customer_unattended that the vendor
@@ -26,9 +26,9 @@ type Capabilities struct {
 
 	DedupFor       time.Duration // how long the far side may repeat an event; 0: 24 h
 	Rate           float64       // messages per second for an instance, 0: no limit
-	Burst          int
+	Burst          int           // messages that may go at once within Rate; 0: 1
 	UndeliveredFor time.Duration // how long sent messages wait for Host.Undelivered; 0: not kept
-	NeedsPublicURL bool
+	NeedsPublicURL bool          // it cannot work unless public_url is configured
 }
 
 // TextUnit is what a text limit counts.
@@ -45,6 +45,6 @@ const (
 
 // TextLimit is the longest text of one message; Limit 0 means no limit.
 type TextLimit struct {
-	Limit int
-	Unit  TextUnit
+	Limit int      // in Units
+	Unit  TextUnit // what it counts
 }

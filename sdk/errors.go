@@ -38,7 +38,10 @@ type RetryError struct {
 	Throttled bool          // the far side asks the whole instance to slow down
 }
 
+// Error returns the text of the cause.
 func (e *RetryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
 func (e *RetryError) Unwrap() error { return e.Err }
 
 // Retry marks err as a failure that may pass, with nothing done outside.
@@ -53,17 +56,22 @@ func Throttled(err error, after time.Duration) error {
 // it may have had its effect.
 type AmbiguousError struct{ Err error }
 
+// Error returns the text of the cause.
 func (e *AmbiguousError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
 func (e *AmbiguousError) Unwrap() error { return e.Err }
 
 // Ambiguous marks err as a call that may have had its effect. A message is
 // sent once more, flagged; a phone call is not.
 func Ambiguous(err error) error { return &AmbiguousError{err} }
 
-// RejectedError is a final refusal with the far side's own code.
+// RejectedError is a final refusal: the far side's own code, which is counted and
+// shown, and its words. Neither may hold a secret or a text of the customer's.
 type RejectedError struct{ Code, Detail string }
 
+// Error returns "refused: ", the code and the detail.
 func (e *RejectedError) Error() string { return fmt.Sprintf("refused: %s %s", e.Code, e.Detail) }
 
-// Rejected is a final refusal.
+// Rejected returns a [RejectedError].
 func Rejected(code, detail string) error { return &RejectedError{code, detail} }

@@ -17,9 +17,11 @@ type Host interface {
 	PublicURL() string
 	// DataDir is a directory for files that may be lost.
 	DataDir() string
+	// Log goes to the gateway's log, with the names of plugin and instance.
 	Log() *slog.Logger
 	// HTTP is a client with limits and tracing for calls to the far side.
 	HTTP() *http.Client
+	// Now is the time; tests set it.
 	Now() time.Time
 
 	// State returns the instance's value under key, nil if there is none.
@@ -34,7 +36,9 @@ type Host interface {
 	// receipt, oldest first, from the one after the message id after ("": from
 	// the start), at most limit (0: 100). It needs Capabilities.UndeliveredFor.
 	Undelivered(ctx context.Context, address, after string, limit int) ([]Message, error)
-	// CustomerTyping and ChatTyping report typing. It may be dropped.
+	// CustomerTyping reports that the customer types, or has stopped. It does
+	// not block, and may be dropped.
 	CustomerTyping(address string, on bool)
+	// ChatTyping reports the same of the agent.
 	ChatTyping(ref ChatRef, on bool)
 }

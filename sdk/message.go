@@ -50,24 +50,24 @@ type Message struct {
 	Attachments  []Attachment
 	QuickReplies []QuickReply
 	Author       AuthorKind
-	Agent        Agent
-	Part, Parts  int  // from 1; Parts is 1 unless the text was split
-	Attempt      int  // from 1
-	Late         bool // an operator replayed it
-	Resent       bool // an earlier attempt ended without an answer: it may have arrived
-	URLPush      string
-	At           time.Time
-	ReplyTo      string
-	Extras       map[string]string
+	Agent        Agent             // if Author is AuthorAgent or AuthorBot
+	Part, Parts  int               // from 1; Parts is 1 unless the text was split
+	Attempt      int               // from 1
+	Late         bool              // an operator replayed it
+	Resent       bool              // an earlier attempt ended without an answer: it may have arrived
+	URLPush      string            // page that the agent wants the customer to see
+	At           time.Time         // when it was decided
+	ReplyTo      string            // id of the message it answers, "" if it answers none
+	Extras       map[string]string // for the channel's own use
 }
 
 // Attachment is a file by reference.
 type Attachment struct {
-	URL     string
+	URL     string // where it can be fetched
 	MediaID string // in the gateway's media store
-	MIME    string
-	Name    string
-	Bytes   int64
+	MIME    string // such as "image/jpeg", "" if unknown
+	Name    string // of the file
+	Bytes   int64  // size, 0 if unknown
 	Caption string
 }
 

@@ -26,9 +26,9 @@ import "context"
 
 // Plugin is what one binary offers.
 type Plugin struct {
-	ID      string // reverse DNS, such as "org.example.acme"; identifies the plugin, whatever its file is called
-	Version string // semantic version; of two versions the higher one is active
-	Drivers []Driver
+	ID      string   // reverse DNS, such as "org.example.acme"; identifies the plugin, whatever its file is called
+	Version string   // semantic version; of two versions the higher one is active
+	Drivers []Driver // channels and connectors, each with a name of its own
 
 	// Exclusive says that an old and a new process of this plugin must not
 	// receive at the same time, because it owns a port or a vendor session.
@@ -51,12 +51,15 @@ type Channel interface {
 // Connector carries chats to a contact center, or to a bot.
 type Connector interface {
 	// Open starts a chat with its first message (its first part, if it was too
-	// long) and returns the vendor's id of the chat.
+	// long) and returns the vendor's id of the chat. Errors, deadline and
+	// idempotency key are those of [Channel], here and below.
 	Open(ctx context.Context, c Chat, first Message) (ChatRef, error)
 	// Send adds a message to an open chat. [ErrChatGone] says that the vendor
 	// no longer knows the chat.
 	Send(ctx context.Context, c Chat, m Message) (Receipt, error)
-	// Close ends the chat. Closing a closed chat is not an error.
+	// Close ends the chat. Closing a closed chat is not an error. reason is a
+	// word or a person's text: timed_out, what a rule's close says, "" if
+	// nobody gave one.
 	Close(ctx context.Context, c Chat, reason string) error
 }
 

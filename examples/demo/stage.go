@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -64,7 +63,7 @@ func newStage(dir, bin string) (*stage, error) {
 	var ports [5]string
 	for i := range ports {
 		var err error
-		if ports[i], err = freeAddress(); err != nil {
+		if ports[i], err = rig.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}
@@ -82,15 +81,6 @@ func newStage(dir, bin string) (*stage, error) {
 		os.WriteFile(s.home.Path("gateway.hcl"),
 			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.page, ports[4]), 0o600),
 	)
-}
-
-// freeAddress returns an address of this machine that nobody listens at now.
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return ln.Addr().String(), ln.Close()
 }
 
 // rules returns the path of a rule file.

@@ -55,7 +55,7 @@ type Home struct {
 func NewHome(dir string, p Programs, rules map[string]string, more string) (*Home, error) {
 	h := &Home{Dir: dir}
 	for _, port := range []*string{&h.Listen, &h.Admin} {
-		addr, err := freePort()
+		addr, err := FreeAddress()
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,9 @@ func (h *Home) Path(parts ...string) string {
 // Hook returns the address of an instance's hook.
 func (h *Home) Hook(instance string) string { return "http://" + h.Listen + "/hooks/" + instance }
 
-// freePort returns an address of this machine that nobody listens at now.
-func freePort() (string, error) {
+// FreeAddress returns an address of this machine, with its port, that nobody
+// listens at now.
+func FreeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -28,9 +28,9 @@ type program struct {
 }
 
 // runAll starts programs one after the other, each once the one before it is
-// ready, and prints text, made of their ready lines, when all are. It returns when ctx ends or a program
-// does, after all have stopped, the last started first. A program that ends on
-// its own is an error.
+// ready, and prints text, made of their ready lines, when all are. It returns
+// when ctx ends or a program does, after all have stopped, the last started
+// first. A program that ends on its own is an error.
 func runAll(ctx context.Context, out io.Writer, programs []program, text func(said map[string]string) string) error {
 	w := &syncWriter{w: out}
 	said := map[string]string{}

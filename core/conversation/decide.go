@@ -34,6 +34,7 @@ const (
 	Gone               // its chat is closed: its message goes to another one
 )
 
+// String returns sent, dropped, dead or gone.
 func (e End) String() string { return [...]string{"sent", "dropped", "dead", "gone"}[e] }
 
 // Result is the end of a command.

@@ -69,8 +69,10 @@ func (i *Instance) caps() *pluginv1.Capabilities {
 // sends says whether the vendor reports the timer event itself.
 func (i *Instance) sends(event string) bool { return slices.Contains(i.caps().GetEvents(), event) }
 
-// RuleSet is what Decide asks of the rules. Evaluate is pure.
+// RuleSet is what Decide asks of the rules.
 type RuleSet interface {
+	// Evaluate decides all rules on v, which is within the limits of
+	// state.Bound. It is pure, and may be called from many goroutines.
 	Evaluate(v *state.View) core.Evaluation
 }
 

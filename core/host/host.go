@@ -46,8 +46,12 @@ type Core interface {
 	State(ctx context.Context, instance, key string) ([]byte, error)
 	// SetState returns store.ErrConflict if the value is not old.
 	SetState(ctx context.Context, instance, key string, old, new []byte) error
+	// SaveSecret replaces a secret of the instance's settings, durably.
 	SaveSecret(ctx context.Context, instance, name string, value []byte) error
+	// Undelivered returns what was sent to address and has no delivered
+	// receipt, oldest first, after the message id after, at most limit.
 	Undelivered(ctx context.Context, instance, address, after string, limit int) ([]*pluginv1.Message, error)
+	// Typing passes on that somebody is typing; it may be dropped.
 	Typing(instance string, t *pluginv1.Typing)
 	// InstanceUp says that calls of the instance reach a driver, InstanceDown
 	// that they do not. They alternate for an instance.

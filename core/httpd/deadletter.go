@@ -11,8 +11,10 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// DeadLetters are commands that were given up.
+// DeadLetters are commands that were given up. What there is not is
+// store.ErrNotFound.
 type DeadLetters interface {
+	// DeadLetters lists them, the newest first.
 	DeadLetters(ctx context.Context, after string, limit int) (store.Page[*state.DeadLetter], error)
 	DeadLetter(ctx context.Context, id string) (*state.DeadLetter, error)
 	// ReplayDeadLetters puts commands back at the ends of their lanes, in the

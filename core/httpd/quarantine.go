@@ -13,8 +13,10 @@ import (
 	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Quarantine is bad input that was kept.
+// Quarantine is bad input that was kept. What there is not is
+// store.ErrNotFound.
 type Quarantine interface {
+	// Quarantined lists it, the newest first.
 	Quarantined(ctx context.Context, after string, limit int) (store.Page[*state.Quarantined], error)
 	QuarantinedItem(ctx context.Context, id string) (*state.Quarantined, error)
 	// ReplayQuarantined gives the input to its instance again, and deletes it

@@ -19,11 +19,12 @@ import (
 	"github.com/openccsp/gateway/core"
 )
 
-// Limits on what one call may carry, in bytes.
-const (
-	MaxBody = 256 << 10 // one document, mail, command or entry
-	Shards  = 16        // fixed when a store is created
-)
+// MaxBody is the largest document, mail, command or entry, in bytes.
+const MaxBody = 256 << 10
+
+// Shards is into how many parts conversations are divided. It is fixed when a
+// store is created.
+const Shards = 16
 
 // The errors of this package. Any other error of a Store is one of these,
 // wrapped with what was being done.
@@ -58,6 +59,7 @@ var (
 // DuplicateError is ErrDuplicate with the places of the duplicates.
 type DuplicateError struct{ Fresh []int } // indexes into Commit.Fresh
 
+// Error returns the text of ErrDuplicate.
 func (e *DuplicateError) Error() string { return ErrDuplicate.Error() }
 
 // Is makes errors.Is(err, ErrDuplicate) true.
@@ -80,7 +82,7 @@ type Dedup struct {
 type Event struct {
 	Conversation core.ConversationID
 	Dedup        Dedup
-	Body         []byte
+	Body         []byte // a state.Mail
 }
 
 // Receipt says where an appended event went.
@@ -135,7 +137,7 @@ type Dead struct {
 
 // Index is what conversations are listed by.
 type Index struct {
-	UpdatedMS int64
+	UpdatedMS int64  // milliseconds since 1970
 	Status    string // open, closed, none
 	Service   string
 	Channel   string
@@ -158,16 +160,16 @@ type Commit struct {
 	Fresh        []Dedup   // of events decided here that never were in the mailbox
 	Consume      []Seq     // decided mails
 	Out          []OutItem // new commands; an existing one of that id and lane is replaced
-	OutDone      []OutRef
+	OutDone      []OutRef  // commands that have ended
 	Keep         []Kept
-	Unkeep       []core.CommandID
+	Unkeep       []core.CommandID // their receipts have come
 	Timer        TimerOp
 	History      []Entry
 	Retire       []uint64      // entries whose retention starts now
 	Retention    time.Duration // for Retire
-	Dead         []Dead
-	Quarantine   []Dead
-	Index        *Index // nil: unchanged
+	Dead         []Dead        // dead letters
+	Quarantine   []Dead        // mails that could not be decided
+	Index        *Index        // nil: unchanged
 }
 
 // Store is one engine.
@@ -210,6 +212,7 @@ type Store interface {
 	DeleteDead(ctx context.Context, id string) error
 	DeleteQuarantined(ctx context.Context, id string) error
 
+	// Reader returns what answers questions. It is good as long as the store.
 	Reader() Reader
 
 	// Export writes the whole store, or what changed since a mark if the
@@ -217,9 +220,12 @@ type Store interface {
 	Export(ctx context.Context, w io.Writer, since Mark) (Mark, error)
 	Import(ctx context.Context, r io.Reader) error
 
+	// Health says how the store is. It does not block.
 	Health() Health
 	// Failed is closed when the store is broken and the process must stop.
 	Failed() <-chan struct{}
+	// Close answers what waits and lets everything go. Later calls get
+	// ErrClosed. It may be called again.
 	Close() error
 }
 
@@ -228,15 +234,16 @@ type Mark uint64
 
 // Health is the state of a store.
 type Health struct {
-	OK        bool
-	Full      bool
-	FreeBytes uint64
-	Err       error
+	OK        bool   // it can be written to, and no stored value was found damaged
+	Full      bool   // nothing new is accepted: see ErrFull
+	FreeBytes uint64 // on its disk
+	Err       error  // why it is not OK
 }
 
 // Shard is a part of the conversations, owned by this node while ctx of
 // Serve's own lives.
 type Shard interface {
+	// ID is its number, from 0: that of ShardOf for its conversations.
 	ID() int
 	// Feed yields a ref for every mail: first all that were stored before,
 	// then new ones as they are appended, per conversation by Seq, until ctx
@@ -276,6 +283,7 @@ type Timer struct {
 // Reader answers the console and the API. It may lag behind, never ahead. A
 // cursor that is not from a page is a core.Error with code core.Invalid.
 type Reader interface {
+	// Document is Shard.Load.
 	Document(ctx context.Context, c core.ConversationID) ([]byte, Rev, error)
 	// List returns conversations, the last changed first, that match f.
 	List(ctx context.Context, f Filter, cursor string, limit int) (Page[Listed], error)
@@ -286,7 +294,8 @@ type Reader interface {
 	Kept(ctx context.Context, c core.ConversationID, after core.CommandID, limit int) ([]Kept, error)
 	// Outbox returns the commands of a conversation that have not ended.
 	Outbox(ctx context.Context, c core.ConversationID, limit int) ([]OutItem, error)
-	// Dead and Quarantined return the newest first, by id.
+	// Dead and Quarantined return the newest first, by id; DeadLetter and
+	// QuarantinedItem return one, or ErrNotFound.
 	Dead(ctx context.Context, cursor string, limit int) (Page[Dead], error)
 	DeadLetter(ctx context.Context, id string) (Dead, error)
 	Quarantined(ctx context.Context, cursor string, limit int) (Page[Dead], error)

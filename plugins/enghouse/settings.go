@@ -90,8 +90,8 @@ func (s settings) check() (config, error) {
 	return c, nil
 }
 
-// fill sets what is absent: the schema's defaults do not reach into poll, and
-// the wire wants these numbers.
+// fill sets what is empty: a text that is there and empty counts as absent,
+// and the wire wants these numbers.
 func (s *settings) fill() {
 	for _, d := range []struct {
 		to      *string

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 

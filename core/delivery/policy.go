@@ -120,7 +120,9 @@ func lost(p Policy, c *state.Command, a *state.Attempts, why string) Verdict {
 	case a.GetResent() || p.AmbiguousDead || c.Kind == state.CommandKind_CALL:
 		return Verdict{Ended: true, End: conversation.Dead, Reason: "ambiguous"}
 	}
-	return Verdict{After: ShortWait, Attempted: true, Marked: true, Ambiguous: true, Reason: why}
+	// Not marked: the second attempt gets a marker of its own when it is made. A
+	// gateway that stops before it must not take it for made.
+	return Verdict{After: ShortWait, Attempted: true, Ambiguous: true, Reason: why}
 }
 
 // Marks says whether a marker must be durable before an attempt of c: whether

@@ -32,7 +32,7 @@ func TestJudge(t *testing.T) {
 		return delivery.Verdict{Ended: true, End: conversation.Dropped, Reason: why}
 	}
 	again := delivery.Verdict{After: backoff, Attempted: true}
-	ambiguous := delivery.Verdict{After: delivery.ShortWait, Attempted: true, Marked: true, Ambiguous: true, Reason: "no answer"}
+	ambiguous := delivery.Verdict{After: delivery.ShortWait, Attempted: true, Ambiguous: true, Reason: "no answer"}
 	tests := []struct {
 		name   string
 		policy delivery.Policy
@@ -128,7 +128,7 @@ func checkVerdict(t *testing.T, v delivery.Verdict, fate core.Fate, a *state.Att
 		t.Fatalf("waits %v", v.After)
 	case !v.Ended && v.After == 0 && !v.Park && a.GetCount() > 0:
 		t.Fatalf("tried again at once, for ever: %+v", v)
-	case v.Ambiguous && (!v.Marked || a.GetResent() || fate == core.NoPlugin || fate == core.NotSent):
+	case v.Ambiguous && (v.Marked || a.GetResent() || fate == core.NoPlugin || fate == core.NotSent):
 		t.Fatalf("resent: %+v after %v", v, a)
 	case (fate == core.NoPlugin || fate == core.NotSent) && (v.Attempted || v.End == conversation.Sent && v.Ended):
 		t.Fatalf("an attempt that never was: %+v", v)

@@ -119,6 +119,23 @@ func TestAnAttemptCutOffByACrash(t *testing.T) {
 	})
 }
 
+// TestARestartBeforeTheResend: what was to be resent and was not yet is resent
+// by the next process.
+func TestARestartBeforeTheResend(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		r.open()
+		r.answer(func(c *call) { c.done(nil, core.Lost) })
+		r.agentSays("a1")
+		r.wantMarks("a1", true, false)
+		r.restart()
+		r.answer(r.checkMarked)
+		r.after(time.Second)
+		r.want("chan", "a1", "a1!")
+		r.wantDead()
+		r.idle()
+	})
+}
+
 func TestAnAnswerThatIsLost(t *testing.T) {
 	lose := func(c *call) {
 		if c.instance == "chan" && c.Message.GetText() == "a1" {

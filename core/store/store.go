@@ -82,7 +82,7 @@ type Dedup struct {
 type Event struct {
 	Conversation core.ConversationID
 	Dedup        Dedup
-	Body         []byte // a state.Mail
+	Body         []byte
 }
 
 // Receipt says where an appended event went.
@@ -98,8 +98,11 @@ type Ref struct {
 }
 
 // Lane is an ordered queue of one conversation's commands, such as "customer"
-// or "chat:3"; at most 32 bytes.
+// or "chat:3"; at most MaxLane bytes.
 type Lane string
+
+// MaxLane is the longest name of a lane, in bytes.
+const MaxLane = 32
 
 // OutItem is a command in the outbox.
 type OutItem struct {
@@ -166,7 +169,7 @@ type Commit struct {
 	Timer        TimerOp
 	History      []Entry
 	Retire       []uint64      // entries whose retention starts now
-	Retention    time.Duration // for Retire
+	Retention    time.Duration // for Retire; 0: the store's own
 	Dead         []Dead        // dead letters
 	Quarantine   []Dead        // mails that could not be decided
 	Index        *Index        // nil: unchanged

@@ -66,8 +66,8 @@ func checkBody(what string, b []byte) error {
 }
 
 func checkLane(l store.Lane) error {
-	if len(l) > maxLane {
-		return fmt.Errorf("%w: lane of %d bytes, limit %d", store.ErrTooLarge, len(l), maxLane)
+	if len(l) > store.MaxLane {
+		return fmt.Errorf("%w: lane of %d bytes, limit %d", store.ErrTooLarge, len(l), store.MaxLane)
 	}
 	return nil
 }

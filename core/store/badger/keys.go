@@ -72,7 +72,6 @@ const (
 	hashLen = 16
 	convLen = 1 + 2 + 16      // kind, shard, conversation
 	maxID   = 256             // of a dead letter or quarantined input
-	maxLane = 32              // store.Lane
 	maxSeq  = ^store.Seq(0)   // sorts last
 	maxN    = ^uint64(0)      // sorts last
 	seqLen  = 8               // at the end of a mail's key

@@ -9,9 +9,6 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// maxLane is the longest name of a lane, in bytes.
-const maxLane = 32
-
 // Commit implements store.Shard.
 func (h *shard) Commit(_ context.Context, c *store.Commit) (store.Rev, error) {
 	unlock, err := h.s.lock()
@@ -43,10 +40,10 @@ func (h *shard) Commit(_ context.Context, c *store.Commit) (store.Rev, error) {
 func tooLarge(c *store.Commit) bool {
 	over := len(c.Doc) > store.MaxBody
 	for _, o := range c.Out {
-		over = over || len(o.Body) > store.MaxBody || len(o.Lane) > maxLane
+		over = over || len(o.Body) > store.MaxBody || len(o.Lane) > store.MaxLane
 	}
 	for _, o := range c.OutDone {
-		over = over || len(o.Lane) > maxLane
+		over = over || len(o.Lane) > store.MaxLane
 	}
 	for _, k := range c.Keep {
 		over = over || len(k.Body) > store.MaxBody
@@ -113,7 +110,7 @@ func (s *Store) apply(c *store.Commit) store.Rev {
 		v.History[e.N] = h
 	}
 	for _, n := range c.Retire {
-		if e, ok := v.History[n]; ok {
+		if e, ok := v.History[n]; ok && c.Retention > 0 { // without one, ours: for ever
 			e.Until = s.now().Add(c.Retention)
 			v.History[n] = e
 		}

@@ -125,6 +125,6 @@ func (n *Notifier) Do(ctx context.Context, name, id string, body []byte) *plugin
 	took := time.Since(start)
 	n.attempts.WithLabelValues(name, strings.ToLower(r.GetOutcome().String())).Inc()
 	n.seconds.WithLabelValues(name).Observe(took.Seconds())
-	n.log.Debug("endpoint answered", "endpoint", name, "id", id, "outcome", r.GetOutcome().String(), "code", r.GetCode(), "took", took)
+	n.log.Debug("endpoint answered", "endpoint", name, "id", id, "outcome", r.GetOutcome().String(), "code", r.GetCode(), "took", took.String())
 	return r
 }

@@ -98,7 +98,7 @@ func (in *instance) listen(r *receiver, l Listener) {
 		if re, ok := errors.AsType[*RetryError](err); ok && re.After > 0 {
 			wait = re.After
 		}
-		in.host.log.Warn("listener ended", "err", err, "wait", wait)
+		in.host.log.Warn("listener ended", "err", err, "wait", wait.String())
 		in.setTrouble(err.Error())
 		if sleep(r.ctx, wait) != nil {
 			return

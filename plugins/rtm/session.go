@@ -229,7 +229,7 @@ func (s *session) undelivered(ctx context.Context, after string) ([]sdk.Message,
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		s.b.c.host.Log().Warn("undelivered messages not readable, will retry", "wait", wait, "err", err)
+		s.b.c.host.Log().Warn("undelivered messages not readable, will retry", "wait", wait.String(), "err", err)
 		pause(ctx, wait)
 	}
 }

@@ -29,7 +29,7 @@ func TestShippedRules(t *testing.T) {
 		event *state.View
 		want  []string // rules and what they do
 	}{
-		{event("customer_message", &pluginv1.Event{Text: "Hello there"}), []string{"greet tag greeted"}},
+		{event("customer_message", &pluginv1.Event{Text: "Hello there"}), []string{"note a greeting tag greeted"}},
 		{event("customer_message", &pluginv1.Event{Text: "Order 5"}), nil},
 		{event("customer_unattended", &pluginv1.Event{WaitTime: ptr(15.0)}),
 			[]string{"nobody answers send Sorry for the wait, Ada. An agent will be with you soon.", "nobody answers tag waited"}},

@@ -45,10 +45,12 @@ func (c *command) status(ctx context.Context) error {
 		Next  string
 	}
 	var plugins struct {
-		Items []struct{ ID, Version, State, Problem string }
+		Items []struct{ ID, Version, Path, State, Problem string }
 	}
+	var rules struct{ Problems []struct{} }
 	err = errors.Join(
 		ask(ctx, a, "/readyz", &ready),
+		ask(ctx, a, "/v1/rules", &rules),
 		ask(ctx, a, "/v1/conversations?status=open&limit=100", &open),
 		ask(ctx, a, "/v1/plugins", &plugins),
 	)
@@ -67,8 +69,15 @@ func (c *command) status(ctx context.Context) error {
 		more = "more than "
 	}
 	fmt.Fprintf(&b, "\n%s%s open\n", more, count(len(open.Items), "conversation"))
+	if len(rules.Problems) > 0 {
+		fmt.Fprintf(&b, "rules: %s, the last good ones stay; see gateway check\n", count(len(rules.Problems), "problem"))
+	}
 	for _, p := range plugins.Items {
-		fmt.Fprintf(&b, "plugin %s %s: %s\n", p.ID, p.Version, strings.TrimSuffix(p.State+": "+p.Problem, ": "))
+		name := p.ID + " " + p.Version
+		if p.ID == "" { // it has never run
+			name = p.Path
+		}
+		fmt.Fprintf(&b, "plugin %s: %s\n", name, strings.TrimSuffix(p.State+": "+p.Problem, ": "))
 	}
 	_, err = io.WriteString(c.out, b.String())
 	return err

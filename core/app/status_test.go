@@ -27,7 +27,8 @@ func TestStatus(t *testing.T) {
 		"/v1/version":       `{"version":"1.2.3"}`,
 		"/readyz":           `{"ready":false,"reasons":["plugin sms: starting"]}`,
 		"/v1/conversations": `{"items":[{"id":"a"},{"id":"b"}],"next":"c"}`,
-		"/v1/plugins":       `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"}]}`,
+		"/v1/plugins":       `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"},{"id":"","version":"","path":"/p/c","state":"failed","problem":"exit 2"}]}`,
+		"/v1/rules":         `{"hash":"h","rules":[],"problems":[{"summary":"bad"}]}`,
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -49,8 +50,10 @@ func TestStatus(t *testing.T) {
 	}
 	want := `gateway 1.2.3: not ready: plugin sms: starting
 more than 2 conversations open
+rules: 1 problem, the last good ones stay; see gateway check
 plugin org.a 1.0.0: running
 plugin org.b 2.0.0: backoff: exit 1
+plugin /p/c: failed: exit 2
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)

@@ -259,7 +259,7 @@ func tooLarge(f *fixture) {
 	c := conv(1)
 	id := core.CommandID{Conversation: c, Epoch: 1, N: 1}
 	most, over := make([]byte, store.MaxBody), make([]byte, store.MaxBody+1)
-	lane := store.Lane(make([]byte, 33))
+	lane := store.Lane(make([]byte, store.MaxLane+1))
 	tests := []struct {
 		name string
 		c    store.Commit
@@ -288,7 +288,7 @@ func tooLarge(f *fixture) {
 		f.Errorf("what was refused stored:\n%s", diff)
 	}
 	f.commit(store.Commit{Conversation: c, Doc: most, History: []store.Entry{{N: 1, Body: most}},
-		Out: []store.OutItem{{ID: id, Lane: lane[:32], Body: most}}, Dead: []store.Dead{{ID: "d", Body: most}}})
+		Out: []store.OutItem{{ID: id, Lane: lane[:store.MaxLane], Body: most}}, Dead: []store.Dead{{ID: "d", Body: most}}})
 	if doc, _, err := f.shard(c).Load(f.Context(), c); len(doc) != store.MaxBody || err != nil {
 		f.Errorf("Load of the largest document = %d bytes, %v", len(doc), err)
 	}

@@ -303,12 +303,9 @@ func (i *instance) report() InstanceStatus {
 // receiving says whether events from g count.
 func (i *instance) receiving(g *generation) bool { return i.active.Load() == g }
 
-// kind is the kind of the instance's driver.
+// kind is the kind of the instance's driver, unspecified if there is none.
 func (i *instance) kind() pluginv1.DriverKind {
-	if d, ok := i.h.Capabilities(i.want().Driver); ok {
-		return d.Kind
-	}
-	return pluginv1.DriverKind_DRIVER_KIND_UNSPECIFIED
+	return i.h.driver(i.want().Driver).GetKind()
 }
 
 // pin returns the generation that serves the instance, pinned; nil if none

@@ -118,13 +118,13 @@ func (h *Host) Drivers() []*pluginv1.Driver {
 	return all
 }
 
-// Capabilities returns what a driver can do. The value is shared: it must not
-// be changed.
-func (h *Host) Capabilities(driver string) (*pluginv1.Driver, bool) {
+// driver returns the driver of that name, nil if no plugin has offered it. The
+// value is shared: it must not be changed.
+func (h *Host) driver(name string) *pluginv1.Driver {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c := h.drivers[driver]; c != nil {
-		return c.driver, true
+	if c := h.drivers[name]; c != nil {
+		return c.driver
 	}
-	return nil, false
+	return nil
 }

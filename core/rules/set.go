@@ -15,7 +15,7 @@ import (
 type Set struct {
 	rules []*rule // in their order: file path, then position
 	index map[eventKey]*eventIndex
-	files []string
+	files []string // their paths as in problems, in order
 	hash  string
 
 	sources []Source
@@ -29,9 +29,6 @@ type Source struct {
 
 // Hash names the set: equal for equal files, whatever the machine.
 func (s *Set) Hash() string { return s.hash }
-
-// Files are the paths of the files that the set was made from, in order.
-func (s *Set) Files() []string { return s.files }
 
 // Sources are the files themselves, in order.
 func (s *Set) Sources() []Source { return s.sources }

@@ -120,7 +120,7 @@ func (s *source) yamlProblem(err error) {
 	case strings.Contains(message, "mapping value is not allowed"):
 		hint = `put quotes around a value that has ": " in it`
 	case strings.Contains(message, "value is not allowed in this context"):
-		hint = `put single quotes around a value that begins with a quote`
+		hint = `indent keys alike, and put single quotes around a value that begins with a quote`
 	case strings.Contains(message, "cannot start any token"):
 		hint = "indent with spaces"
 	}

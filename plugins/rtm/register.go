@@ -145,7 +145,7 @@ func (p profile) check() error {
 // describe answers what a client needs to know before it registers.
 //
 //	GET /config
-//	200 {"appId":"webshop","maxMessage":32768,"receipts":true,"typing":true,"broker":{…}}
+//	200 {"appId":"webshop","maxMessage":16384,"receipts":true,"typing":true,"broker":{…}}
 func (c *channel) describe(context.Context, *request) (reply, error) {
 	return reply{body: map[string]any{
 		"appId":      c.cfg.AppID,

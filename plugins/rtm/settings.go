@@ -19,7 +19,7 @@ type Settings struct {
 	Origins    []string `json:"origins,omitempty" jsonschema:"title=Browser origins" jsonschema_description:"Pages that may use this channel, such as https://shop.example.com; * allows all. Pages from the gateway's own host always may."`
 	TokenTTL   string   `json:"token_ttl,omitempty" jsonschema:"title=Token lifetime,default=24h" jsonschema_description:"How long an access token is valid."`
 
-	MaxMessage         int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=32768" jsonschema_description:"Bytes of the text of one message from a customer."`
+	MaxMessage         int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=16384" jsonschema_description:"Bytes of the text of one message from a customer."`
 	MessagesPerMinute  int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages from one customer."`
 	RegistersPerMinute int `json:"registers_per_minute,omitempty" jsonschema:"title=Registrations per minute,minimum=1,default=120" jsonschema_description:"Registrations from one IP address."`
 
@@ -38,7 +38,7 @@ type config struct {
 const (
 	defaultTokenTTL   = 24 * time.Hour
 	maxTokenTTL       = 366 * 24 * time.Hour
-	defaultMaxMessage = 32 << 10
+	defaultMaxMessage = 16 << 10 // bytes: words of it fit into 20 parts of 1024 for an agent's desk
 	limitMaxMessage   = 128 << 10
 	defaultPerMinute  = 120
 	minSecret         = 16 // bytes

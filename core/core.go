@@ -104,6 +104,7 @@ const (
 	NotFound     Code = "not_found"    // the named thing does not exist
 	Conflict     Code = "conflict"     // the thing exists, or changed meanwhile
 	Unavailable  Code = "unavailable"  // may succeed later, retry
+	TooMany      Code = "too_many"     // over the caller's own quota, retry more slowly
 	TooLarge     Code = "too_large"    // over a limit
 	Internal     Code = "internal"     // a bug or a broken disk; details go to the log
 )

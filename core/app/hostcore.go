@@ -68,9 +68,7 @@ func (g *gateway) Typing(instance string, t *pluginv1.Typing) { g.engine.Typing(
 func (g *gateway) InstanceUp(instance string) {
 	if g.rules != nil {
 		g.rules.SetWorld(g.world())
-		if g.publish() != nil {
-			return
-		}
+		_ = g.publish() // it logs what goes wrong, and the old snap goes on
 	}
 	g.engine.InstanceUp(instance)
 }

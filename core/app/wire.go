@@ -127,7 +127,7 @@ func (g *gateway) openEngine(context.Context) error {
 	g.engine = engine.New(engine.Options{
 		Store: g.store, Drivers: g.host, Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
 		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
-		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory / 10 * 9,
+		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory / 2,
 	})
 	return nil
 }

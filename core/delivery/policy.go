@@ -17,6 +17,7 @@ const (
 	First     = 500 * time.Millisecond // the wait after the first failure
 	Max       = 5 * time.Minute        // and the longest one
 	AuthWait  = time.Minute            // after refused credentials
+	MaxPause  = 5 * time.Second        // of an instance whose far side does not say how long
 	ShortWait = 50 * time.Millisecond  // after an attempt that never left the gateway; the shortest wait
 	LongWait  = time.Hour              // the longest that a driver may ask for
 )
@@ -38,7 +39,6 @@ type Verdict struct {
 	After     time.Duration // until the next attempt
 	Park      bool          // wait until the instance is there, however long
 	Attempted bool          // it counts as an attempt, and a write must say so
-	Marked    bool          // the attempt may have had its effect
 	Ambiguous bool          // it is such an attempt, and is resent
 	Slow      time.Duration // the whole instance is to pause so long
 	Alarm     string        // an operator must act
@@ -80,6 +80,9 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	case pluginv1.Outcome_RETRY:
 		return Verdict{After: wait, Attempted: true}
 	case pluginv1.Outcome_THROTTLED:
+		if r.GetAfterMs() == 0 {
+			wait = min(wait, MaxPause) // it stops the whole instance
+		}
 		return Verdict{After: wait, Attempted: true, Slow: wait}
 	case pluginv1.Outcome_AUTH_REFRESH:
 		if a.GetCount() > 0 {

@@ -122,13 +122,13 @@ func checkVerdict(t *testing.T, v delivery.Verdict, fate core.Fate, a *state.Att
 	t.Helper()
 	longest := delivery.Max + delivery.Max/10
 	switch {
-	case v.Ended && (v.After != 0 || v.Park || v.Attempted || v.Marked || v.End != conversation.Sent && v.Reason == ""):
+	case v.Ended && (v.After != 0 || v.Park || v.Attempted || v.End != conversation.Sent && v.Reason == ""):
 		t.Fatalf("an end that goes on: %+v", v)
 	case !v.Ended && (v.After < 0 || v.After > longest):
 		t.Fatalf("waits %v", v.After)
 	case !v.Ended && v.After == 0 && !v.Park && a.GetCount() > 0:
 		t.Fatalf("tried again at once, for ever: %+v", v)
-	case v.Ambiguous && (v.Marked || a.GetResent() || fate == core.NoPlugin || fate == core.NotSent):
+	case v.Ambiguous && (a.GetResent() || fate == core.NoPlugin || fate == core.NotSent):
 		t.Fatalf("resent: %+v after %v", v, a)
 	case (fate == core.NoPlugin || fate == core.NotSent) && (v.Attempted || v.End == conversation.Sent && v.Ended):
 		t.Fatalf("an attempt that never was: %+v", v)

@@ -70,7 +70,11 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 		e.waiting.Add(-n)
 		i.waiting.Add(-n)
 		e.m.refused.Inc()
-		done(core.Errorf(core.Unavailable, "too many events are waiting"))
+		code := core.Unavailable
+		if own > int64(e.MaxInstance) {
+			code = core.TooMany
+		}
+		done(core.Errorf(code, "too many events are waiting"))
 		return nil
 	}
 	a := &accepting{left: n, done: func(err error) {

@@ -136,19 +136,19 @@ func TestAcceptQuotas(t *testing.T) {
 	engine(t, conf, func(r *rig) {
 		r.open()
 		open := r.disk.gate("commit")
-		refused := func(instance string, ev *pluginv1.Event) {
+		refused := func(instance string, ev *pluginv1.Event, want core.Code) {
 			t.Helper()
-			if n, err := r.start(instance, ev).outcome(); n != 1 || core.CodeOf(err) != core.Unavailable {
-				t.Fatalf("Accept at %s = %d, %v, want unavailable", instance, n, err)
+			if n, err := r.start(instance, ev).outcome(); n != 1 || core.CodeOf(err) != want {
+				t.Fatalf("Accept at %s = %d, %v, want %s", instance, n, err, want)
 			}
 		}
 		var ps []*pending
 		for i := range 3 {
 			ps = append(ps, r.start("chan", from(fmt.Sprint("c", i), "1", "hi")))
 		}
-		refused("chan", from("c9", "1", "over the instance's quota"))
+		refused("chan", from("c9", "1", "over the instance's quota"), core.TooMany)
 		ps = append(ps, r.start("desk", said("chat-1", "1", "hi")))
-		refused("desk", said("chat-1", "2", "over the gateway's"))
+		refused("desk", said("chat-1", "2", "over the gateway's"), core.Unavailable)
 		r.wantMetric("gateway_events_refused_total", "", 2)
 		r.wantMetric("gateway_events_waiting", "", 4)
 		open()

@@ -176,8 +176,11 @@ func (e *Engine) letter(ctx context.Context, id string) (*state.DeadLetter, erro
 		return nil, err
 	}
 	l := &state.DeadLetter{}
-	if err := l.UnmarshalVT(d.Body); err != nil || l.Command == nil {
+	if err := l.UnmarshalVT(d.Body); err != nil {
 		return nil, fmt.Errorf("dead letter %s cannot be read: %w", id, err)
+	}
+	if l.Command == nil {
+		return nil, fmt.Errorf("dead letter %s holds no command", id)
 	}
 	return l, nil
 }

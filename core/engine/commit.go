@@ -131,7 +131,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		p.c.Dead = append(p.c.Dead, store.Dead{ID: letter.Id, Body: encode(letter)})
 		e.m.dead.WithLabelValues(reasonLabel(letter.Reason)).Inc()
 		e.Log.Warn("command is dead", "conversation", c.id, "command", letter.Command.Number,
-			"kind", letter.Command.Kind.String(), "instance", letter.Command.Instance, "reason", letter.Reason)
+			"kind", letter.Command.Kind.String(), "instance", letter.Command.Instance, "endpoint", letter.Command.Endpoint, "reason", letter.Reason)
 	}
 	for i, poison := range d.Poison {
 		c.quarantine(p, in, i, poison)

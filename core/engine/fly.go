@@ -150,7 +150,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 		inst.down(it.rises)
 	}
 	it.release()
-	if !v.Attempted {
+	if !v.Attempted && !it.att.Marked {
 		it.state = waiting
 		if v.After > 0 {
 			l.wait(v.After)
@@ -158,8 +158,14 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 		return
 	}
 	att := it.att.CloneVT()
+	att.Marked = false
+	if !v.Attempted { // it never left: that must not look like an attempt after a restart
+		att.NotBeforeMs = now.Add(v.After).UnixMilli()
+		it.att = att
+		c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
+		return
+	}
 	att.Count++
-	att.Marked = v.Marked
 	att.Resent = att.Resent || v.Ambiguous
 	att.LastError = lastError(r, fate)
 	att.NotBeforeMs = now.Add(v.After).UnixMilli()

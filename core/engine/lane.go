@@ -293,8 +293,9 @@ func (e *Engine) countOpens(p *plan) {
 }
 
 func (e *Engine) countOpen(cmd *state.Command, n int64) {
-	if i := e.instance(cmd.Instance); i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD {
-		i.opens.Add(n)
+	i := e.instance(cmd.Instance)
+	if i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && i.opens.Add(n) == 0 {
+		e.Exec.Go(e.letAllGoOn) // what waits for a ref waits for no open any more
 	}
 }
 
@@ -401,7 +402,7 @@ func (c *cell) advance(name string) func() {
 	policy, inst := c.policy(it.cmd)
 	if it.att.FirstMs != 0 && now.Sub(time.UnixMilli(it.att.FirstMs)) > policy.LaneAge {
 		reason := "expired"
-		if it.att.Marked {
+		if it.att.Marked || it.att.Resent {
 			reason = "ambiguous" // an attempt had no answer
 		}
 		c.ended(l, it, conversation.Result{End: conversation.Dead, Reason: reason})

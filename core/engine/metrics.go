@@ -36,7 +36,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 		dead:          vec("gateway_dead_letters_total", "Dead letters, by reason.", "reason"),
 		pollErrors:    vec("gateway_poll_errors_total", "Polls that failed, by instance.", "instance"),
 		duplicates:    one("gateway_events_duplicate_total", "Events that had been accepted before."),
-		refused:       one("gateway_events_refused_total", "Requests refused because too many events were waiting."),
+		refused:       one("gateway_events_refused_total", "Requests refused because too many events were waiting, memory was short, or the store slow."),
 		poison:        one("gateway_events_poison_total", "Events that could not be decided and are in quarantine."),
 		polls:         one("gateway_polls_total", "Polls of chats."),
 		typingDropped: one("gateway_typing_dropped_total", "Typing notices that were not passed on."),

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	pollEvery   = time.Second // where the driver does not say
-	pollBackoff = 30 * time.Second
+	pollEvery   = time.Second      // where the driver does not say
+	pollBackoff = 30 * time.Second // of accounts
+	pollWorst   = 8 * time.Second  // of chats: an agent may be speaking
 )
 
 // poller asks a vendor for the news of one open chat, one poll at a time.
@@ -194,7 +195,7 @@ func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
 		return
 	}
 	p.errors++
-	wait := min(pollEvery<<min(p.errors, 10), pollBackoff)
+	wait := min(pollEvery<<min(p.errors, 10), pollWorst)
 	c.schedulePoll(p, max(wait, time.Duration(r.GetAfterMs())*time.Millisecond))
 }
 

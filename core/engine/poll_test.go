@@ -119,8 +119,8 @@ func TestPollsThatFailComeLessOften(t *testing.T) {
 				r.onPoll = fail
 				r.open()
 				r.after(10 * time.Minute)
-				if n := r.polls(); n < 20 || n > 40 {
-					t.Errorf("%d polls in 10 minutes of failure, want about one each 30 s", n)
+				if n := r.polls(); n < 70 || n > 90 {
+					t.Errorf("%d polls in 10 minutes of failure, want about one each 8 s", n)
 				}
 				if n := r.metric("gateway_poll_errors_total", "desk"); int(n) != r.polls() {
 					t.Errorf("%v errors counted of %d", n, r.polls())

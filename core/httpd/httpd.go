@@ -42,6 +42,7 @@ var status = map[core.Code]int{
 	core.Conflict:     fasthttp.StatusConflict,
 	core.Unavailable:  fasthttp.StatusServiceUnavailable,
 	core.TooLarge:     fasthttp.StatusRequestEntityTooLarge,
+	core.TooMany:      fasthttp.StatusTooManyRequests,
 	core.Internal:     fasthttp.StatusInternalServerError,
 	forbidden:         fasthttp.StatusForbidden,
 	unsupported:       fasthttp.StatusUnsupportedMediaType,
@@ -83,7 +84,7 @@ func writeError(r *fasthttp.RequestCtx, e *core.Error) {
 	var body errorBody
 	body.Error.Code, body.Error.Message = e.Code, e.Message
 	r.Response.Reset()
-	if e.Code == core.Unavailable {
+	if e.Code == core.Unavailable || e.Code == core.TooMany {
 		r.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 	}
 	writeJSON(r, status[e.Code], body)

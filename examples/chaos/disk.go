@@ -146,7 +146,7 @@ func mount(ctx context.Context, dir string, args ...string) (unmount func() erro
 	}, nil
 }
 
-// Sizes of the disk whose power is cut.
+// powerDisk is the size of the disk whose power is cut.
 const powerDisk = "2G"
 
 // powerCut kills the gateway and goes on with a copy of its disk: what was in
@@ -223,7 +223,11 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 	defer func() { a.close(r) }()
 	var most rig.Memory
 	err = r.underLoad(ctx, a, func() error {
-		for a.load.acked.Load() < messages {
+		var full time.Time // since when nothing more is accepted
+		for last := int64(-1); a.load.acked.Load() < messages && (full.IsZero() || time.Since(full) < backpressure); {
+			if n := a.load.acked.Load(); n != last {
+				last, full = n, time.Now()
+			}
 			if err := a.moves(ctx, &a.load.tries, "a webhook is answered"); err != nil {
 				return err
 			}
@@ -234,10 +238,13 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 		a.far.mood.Store(calm)
 		return nil
 	})
-	r.note("cgroup of %d MB for the gateway and its plugin, heap limit 160 MiB; %d of %d messages in %d conversations waited; "+
+	r.note("cgroup of %d MB for the gateway and its plugin, heap limit 160 MiB; %d of %d messages in %d conversations waited, the rest was refused; "+
 		"gateway at most %.0f MB (anonymous %.0f)", limit>>20, a.load.acked.Load(), messages, r.conversations, most.RSS, most.Anon)
 	return err
 }
+
+// backpressure is how long the gateway must refuse everything to be full.
+const backpressure = 10 * time.Second
 
 // removeGroup removes a cgroup once its last process is gone.
 func removeGroup(group string) (err error) {

@@ -24,6 +24,7 @@ demo: build ## play one conversation through all of it and check every step
 
 check: build lint proto generated test ## all that must pass before a change lands
 	bin/examples/chaos -short
+	bin/examples/chaos -faults full,eio,slow,power,memory -dose 0.04
 
 test:       ## run all tests with the race detector
 	go test -race ./...

@@ -80,9 +80,10 @@ func servePlugin(name string) {
 			os.Exit(1)
 		}
 	case "flood":
+		stderr := os.Stderr // Serve replaces it
 		go func() {
 			for n := range 5000 {
-				fmt.Fprintln(os.Stderr, "line", n)
+				fmt.Fprintln(stderr, "line", n)
 			}
 		}()
 	case "sdk":

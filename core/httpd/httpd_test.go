@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,6 +162,13 @@ func readReply(t testing.TB, r *bufio.Reader) reply {
 func do(t testing.TB, c *http.Client, req *http.Request) reply {
 	t.Helper()
 	resp, err := c.Do(req)
+	for n := 0; n < 5 && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)); n++ {
+		// Who is refused while he still writes may miss the answer.
+		if req.Body, err = req.GetBody(); err != nil {
+			t.Fatal(err)
+		}
+		resp, err = c.Do(req)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,9 @@ func (l *link) settle(ctx context.Context) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
-	_ = l.inHand.wait(ctx)
+	if l.inHand.wait(ctx) == nil {
+		return 0 // what comes from now on is refused, which is an answer
+	}
 	return l.inHand.count()
 }
 

@@ -127,6 +127,7 @@ func (g *gateway) openEngine(context.Context) error {
 	g.engine = engine.New(engine.Options{
 		Store: g.store, Drivers: g.host, Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
 		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
+		MaxFlying:  int(min(max((c.Limits.Memory-128<<20)>>18, 64), 1024)),                               // each may bring a conversation into memory
 		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory - max(c.Limits.Memory/4, 64<<20), // the rest is for what is not live
 	})
 	return nil

@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
-
-// maxSent is how many sent messages a document remembers for their receipts.
-const maxSent = 32
 
 // result takes the end of a command into the document.
 func (t *turn) result(r *Result) {
@@ -60,57 +56,6 @@ func (t *turn) sent(r *Result) {
 	case state.CommandKind_DELIVER:
 		t.delivered(r)
 	}
-}
-
-// delivered: the customer's side took a message. Its receipt may have come
-// before this answer, or with it.
-func (t *turn) delivered(r *Result) {
-	c := r.Command
-	caps := t.snap.Instances[c.Instance].caps()
-	if caps.GetReceiptsByRef() && r.MessageID != "" {
-		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: r.MessageID, Message: true})
-	}
-	m := t.sentMessage(c.Number, "")
-	early := m != nil
-	switch {
-	case early:
-	case caps.GetReceipts() || caps.GetReceiptsByRef() || r.Delivered:
-		m = t.remember(c.Number, "sent")
-	default:
-		m = &state.SentMessage{}
-	}
-	m.MessageId, m.Agent, m.DeskId = r.MessageID, c.Agent, c.MessageId
-	switch {
-	case early:
-		t.tellReceipt(m, "")
-	case r.Delivered:
-		t.facts = append(t.facts, &fact{
-			ev:       &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: t.key(c.Number)},
-			instance: c.Instance, source: "channel",
-		})
-	case caps.GetUndeliveredForMs() > 0:
-		t.d.Keep = append(t.d.Keep, c)
-	}
-}
-
-// sentMessage finds one by our number, or else by the provider's id; nil if it
-// is not among the last ones.
-func (t *turn) sentMessage(number uint64, id string) *state.SentMessage {
-	for _, m := range slices.Backward(t.doc.Sent) {
-		if number != 0 && m.Command == number || number == 0 && m.MessageId == id {
-			return m
-		}
-	}
-	return nil
-}
-
-func (t *turn) remember(number uint64, status string) *state.SentMessage {
-	m := &state.SentMessage{Command: number, Status: status}
-	if len(t.doc.Sent) >= maxSent {
-		t.doc.Sent = slices.Delete(t.doc.Sent, 0, 1)
-	}
-	t.doc.Sent = append(t.doc.Sent, m)
-	return m
 }
 
 // opened: the vendor has the chat.
@@ -263,68 +208,4 @@ func (t *turn) rejected(r *Result) {
 		a = nil
 	}
 	t.again(r, later, 1)
-}
-
-// receipt takes in that a message to the customer was delivered, read or lost.
-func (t *turn) receipt(f *fact) proposal {
-	doc := t.doc
-	status := map[string]string{
-		sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
-	}[f.ev.Type]
-	id := f.ev.MessageId
-	if id == "" {
-		id = f.ev.Ref
-	}
-	var number uint64
-	if cmd, err := core.ParseCommandID(id); err == nil {
-		if cmd.Conversation != core.ConversationID(doc.Id) || cmd.Epoch != doc.Epoch || cmd.N > doc.Commands {
-			return t.only("unknown message")
-		}
-		number = cmd.N
-		t.d.Unkeep = append(t.d.Unkeep, number)
-	}
-	m := t.sentMessage(number, id)
-	switch {
-	case m == nil && number > t.lastSent():
-		m = t.remember(number, status) // it was faster than the answer to our call
-	case m == nil:
-		return proposal{rules: true} // one of long ago
-	case !later(m.Status, status):
-		return t.only("receipt already known")
-	default:
-		m.Status = status
-		if number == 0 {
-			t.d.Unkeep = append(t.d.Unkeep, m.Command)
-		}
-	}
-	return proposal{rules: true, extra: func() { t.tellReceipt(m, f.ev.Reason) }}
-}
-
-// lastSent is the number of the last message that the customer's side took: they
-// end in order.
-func (t *turn) lastSent() uint64 {
-	if n := len(t.doc.Sent); n > 0 {
-		return t.doc.Sent[n-1].Command
-	}
-	return 0
-}
-
-// later says whether a receipt brings news: they may come twice or disordered.
-func later(old, next string) bool {
-	rank := map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
-	return rank[next] > rank[old]
-}
-
-// tellReceipt passes a receipt on to the agent who wrote m, where the desk has
-// a place for it; a failure is told in any case.
-func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
-	switch {
-	case !m.Agent || !t.chatOpen():
-	case m.DeskId != "" && t.snap.Instances[t.doc.Chat.Integration].Can(pluginv1.AbilityReceipt):
-		t.command(t.inChat(&state.Command{
-			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
-		}))
-	case m.Status == "failed":
-		t.tellAgent(fmt.Sprintf("Your message was not delivered (%s).", reason))
-	}
 }

@@ -100,3 +100,18 @@ func (s *Snap) service(name string) *Service {
 	}
 	return &Service{Name: name}
 }
+
+// serviceOf returns the service of an integration, if exactly one has it.
+func (s *Snap) serviceOf(integration string) string {
+	found := ""
+	for name, svc := range s.Services {
+		if svc.Integration != integration && svc.Bot != integration {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = name
+	}
+	return found
+}

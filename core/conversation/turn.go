@@ -232,13 +232,4 @@ func (t *turn) emit(ev *pluginv1.Event, source string, late time.Duration) {
 
 func (t *turn) service() *Service { return t.snap.service(t.doc.Service) }
 
-// chatOpen says whether messages go to the current chat.
-func (t *turn) chatOpen() bool {
-	switch t.doc.GetChat().GetState() {
-	case state.ChatState_CHAT_OPENING, state.ChatState_CHAT_OPEN:
-		return true
-	}
-	return false
-}
-
 func chatLane(n uint32) string { return fmt.Sprintf("chat:%d", n) }

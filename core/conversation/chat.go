@@ -1,0 +1,159 @@
+package conversation
+
+import (
+	"cmp"
+
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// chatLife has the events that are about a chat and nothing else.
+var chatLife = map[string]bool{
+	sdk.ChatOpened: true, sdk.ChatQueued: true, sdk.ChatAssigned: true, sdk.ChatTransferred: true, sdk.ChatHeld: true,
+	sdk.ChatResumed: true, sdk.ChatReopened: true, sdk.ChatRejected: true, sdk.ChatIdle: true, sdk.ChatClosed: true,
+	sdk.CustomerUnattended: true, sdk.AgentJoined: true, sdk.AgentLeft: true,
+}
+
+// chatEnded is the chat's terminal event, acted on once.
+func (t *turn) chatEnded(f *fact) proposal {
+	c := t.doc.Chat
+	if !t.chatOpen() {
+		return t.only("chat already closed")
+	}
+	c.Status, c.Reason = cmp.Or(state.CutText(f.ev.Status), "closed"), state.CutText(f.ev.Reason)
+	if f.ev.Type == sdk.ChatRejected {
+		c.Status = "rejected"
+	}
+	t.endChat()
+	p := proposal{rules: true}
+	if f.tell && t.snap.Instances[c.Integration] != nil {
+		p.extra = func() {
+			t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Reason: c.Reason}))
+		}
+	}
+	return p
+}
+
+// endAnyway carries out an end of our own that could not be decided. A chat that
+// stayed open would be closed again, and fail again, for ever.
+func (t *turn) endAnyway(f *fact) {
+	own := f.instance == "" && (f.ev.GetType() == sdk.ChatClosed || f.ev.GetType() == sdk.ChatRejected)
+	if !own || !t.chatOpen() {
+		return
+	}
+	if p := t.chatEnded(f); p.extra != nil {
+		p.extra()
+	}
+}
+
+func (t *turn) endChat() {
+	doc := t.doc
+	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms
+	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
+	switch doc.Owner {
+	case state.Owner_OWNER_BOTH:
+		doc.Owner = state.Owner_OWNER_BOT
+	case state.Owner_OWNER_CCSP:
+		doc.Owner = state.Owner_OWNER_NONE
+	}
+}
+
+// chatNews takes over what any other event says of the chat.
+func (t *turn) chatNews(f *fact) proposal {
+	c, p := t.doc.Chat, proposal{rules: true}
+	if c == nil {
+		return p
+	}
+	switch f.ev.Type {
+	case sdk.ChatOpened, sdk.ChatQueued:
+		c.Queue = cmp.Or(state.CutText(f.ev.Queue), c.Queue)
+		if f.ev.Type == sdk.ChatOpened && f.instance != "" && t.doc.Channel != "" {
+			return t.only("chat already open") // the answer to our open said so
+		}
+	case sdk.ChatAssigned, sdk.AgentJoined:
+		c.Assigned = true
+		t.agent(f.ev.Agent)
+	case sdk.ChatHeld:
+		c.Held = true
+	case sdk.ChatResumed:
+		c.Held = false
+	case sdk.ChatReopened:
+		if c.State != state.ChatState_CHAT_CLOSED {
+			return t.only("chat not closed")
+		}
+		c.State, c.OpenedMs, c.ClosedMs, c.Status, c.Reason = state.ChatState_CHAT_OPEN, t.ms, 0, "", ""
+		t.doc.Owner = state.Owner_OWNER_CCSP
+	}
+	return p
+}
+
+// joined takes over a chat that nobody knew, unless the customer has one.
+func (t *turn) joined(j *state.Joined) {
+	doc := t.doc
+	doc.Channel = j.Channel
+	if doc.Customer == nil {
+		doc.Customer = &pluginv1.Customer{Address: j.Address}
+	}
+	if ch := t.snap.Instances[j.Channel]; ch != nil {
+		doc.ChannelType, doc.Service = ch.Caps.GetChannelType(), ch.Service
+	}
+	if t.chatOpen() {
+		return
+	}
+	doc.Chat = &state.Chat{
+		Number: doc.Chat.GetNumber() + 1, Integration: j.Integration, Ref: j.Ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms,
+	}
+	doc.Owner = state.Owner_OWNER_CCSP
+	t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
+}
+
+// linked gives an orphan's chat away to the conversation of its customer.
+func (t *turn) linked(m *state.Mail, conversation []byte) {
+	t.doc.Linked = conversation
+	if !t.chatOpen() {
+		return
+	}
+	t.doc.Chat.Status, t.doc.Chat.Reason = "closed", "linked"
+	t.endChat()
+	t.facts = append(t.facts, &fact{
+		ev:     &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "linked", By: "operator"},
+		source: m.Source, note: "the chat goes on in another conversation",
+	})
+}
+
+// polled turns a poll's news into facts and moves the chat's cursor.
+func (t *turn) polled(m *state.Mail, p *state.Polled) {
+	for _, ev := range p.Events {
+		t.facts = append(t.facts, &fact{ev: named(ev), instance: m.Instance, source: m.Source, chat: p.Chat})
+	}
+	c := t.doc.Chat
+	if c == nil || c.Number != p.Chat {
+		return
+	}
+	c.Cursor = p.Cursor
+	if p.Lost && t.chatOpen() {
+		t.emit(lost(), "integration", 0)
+	}
+}
+
+// lost is the end of a chat that the vendor no longer knows.
+func lost() *pluginv1.Event {
+	return &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "lost", By: "system"}
+}
+
+// chatOpen says whether messages go to the current chat.
+func (t *turn) chatOpen() bool {
+	switch t.doc.GetChat().GetState() {
+	case state.ChatState_CHAT_OPENING, state.ChatState_CHAT_OPEN:
+		return true
+	}
+	return false
+}
+
+// agent notes who speaks for the contact center.
+func (t *turn) agent(a *pluginv1.Agent) {
+	if a.GetName() != "" || a.GetId() != "" {
+		t.doc.Chat.Agent = &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
+	}
+}

@@ -41,41 +41,6 @@ type cell struct {
 	single  bool // one input a step: together they were too large
 }
 
-// input is one thing to do for a conversation.
-type input struct {
-	mail   *state.Mail
-	dedup  store.Dedup
-	fresh  bool            // mail was never stored: done is told when it is durable
-	seq    store.Seq       // of a stored mail
-	result *ended          // a command ended
-	update *update         // a command is tried again
-	done   func(err error) // nil: nobody waits
-	dup    bool
-	orphan orphanRef // of a stored mail of a chat that nobody knew
-}
-
-// ended is the end of a command of a lane.
-type ended struct {
-	lane *lane
-	item *item
-	res  conversation.Result
-}
-
-// update is a change of a command's attempts.
-type update struct {
-	lane  *lane
-	item  *item
-	state itemState // once it is durable
-}
-
-// finish tells whoever waits for the input.
-func (in *input) finish(err error) {
-	if in.done != nil {
-		in.done(err)
-		in.done = nil
-	}
-}
-
 // push queues inputs, in order, and starts a step if none is running. It
 // returns false if the cell was evicted.
 func (c *cell) push(ins ...*input) bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 )
 
@@ -207,4 +208,24 @@ func (c *cell) home(in *input) (core.ConversationID, bool, error) {
 		return id, false, nil
 	}
 	return id, err == nil, err
+}
+
+// countOpens keeps the number of opens that have not ended. It falls when the
+// ref is bound and the end is durable, not before.
+func (e *Engine) countOpens(p *plan) {
+	for _, it := range p.added {
+		e.countOpen(it.cmd, 1)
+	}
+	for _, in := range p.batch {
+		if in.result != nil {
+			e.countOpen(in.result.item.cmd, -1)
+		}
+	}
+}
+
+func (e *Engine) countOpen(cmd *state.Command, n int64) {
+	i := e.instance(cmd.Instance)
+	if i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && i.opens.Add(n) == 0 {
+		e.Exec.Go(e.letAllGoOn) // what waits for a ref waits for no open any more
+	}
 }

@@ -27,7 +27,7 @@ func (s *server) Socket(stream pluginv1.Link_SocketServer) error {
 	}
 	in := s.pin(open.Instance)
 	if in == nil {
-		return status.Errorf(codes.Unavailable, "no instance %q", open.Instance)
+		return status.Errorf(codes.FailedPrecondition, "no instance %q", open.Instance)
 	}
 	defer in.pins.drop()
 	u, ok := in.value.(SocketUpgrader)
@@ -36,7 +36,7 @@ func (s *server) Socket(stream pluginv1.Link_SocketServer) error {
 	}
 	r := in.receiving()
 	if r == nil {
-		return status.Error(codes.Unavailable, "the instance is not receiving")
+		return status.Error(codes.FailedPrecondition, "the instance is not receiving")
 	}
 	defer r.ended.add(-1)
 	return in.serveSocket(stream, u, open, r)

@@ -121,13 +121,8 @@ func (h *Host) live(ctx context.Context, name string) (*instance, *generation, e
 	if g := i.pin(); g != nil {
 		return i, g, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.t.hook)
-	defer cancel()
-	g := i.await(ctx)
-	if g == nil {
-		return nil, nil, core.Errorf(core.Unavailable, "instance %q is not up", name)
-	}
-	return i, g, nil
+	g, err := i.await(ctx, i.isOpen)
+	return i, g, err
 }
 
 func (g *generation) webhook(ctx context.Context, instance string, r *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) {

@@ -378,6 +378,33 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// TestSocketWaitsUntilTheInstanceReceives opens a WebSocket before the plugin
+// has been told to let the outside in, which takes it more than one call.
+func TestSocketWaitsUntilTheInstanceReceives(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"deaf"}, "deaf")
+	b.eventually("refusal", func() bool { return b.log.line("instance does not receive", "not yet") != "" })
+	if _, fate := b.call("i-deaf", "hello"); fate != core.Answered {
+		t.Errorf("call = %v, want callers to be let in before the outside", fate)
+	}
+	client, gateway := net.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- b.h.Socket(t.Context(), "i-deaf", &pluginv1.WebhookRequest{}, "", gateway) }()
+	if err := os.WriteFile(filepath.Join(b.data, "plugins", "deaf", "allowed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write([]byte("abc")); err != nil {
+		t.Errorf("write: %v", err)
+	}
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "ABC" {
+		t.Errorf("read %q, %v, want ABC", got, err)
+	}
+	client.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Socket = %v, want nil after the client left", err)
+	}
+}
+
 func TestInstances(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo", "picky"}, "echo", "picky", "nodriver")
 	b.h.SetInstances(t.Context(), []host.Instance{

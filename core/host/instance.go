@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -59,13 +62,14 @@ type instance struct {
 	spec   Instance
 	status InstanceStatus
 	up     chan struct{} // closed while it is open
+	hears  chan struct{} // closed while it receives from the outside, too
 
 	sockets []string // subprotocols; kept while the plugin restarts
 }
 
 func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {
 	return &instance{h: h, name: spec.Name, end: end, wake: make(chan struct{}, 1), spec: spec,
-		up: make(chan struct{}),
+		up: make(chan struct{}), hears: make(chan struct{}),
 		status: InstanceStatus{Name: spec.Name, Driver: spec.Driver, Revision: spec.Revision,
 			State: Waiting, Healthy: true, Since: time.Now()}}
 }
@@ -98,6 +102,7 @@ func (i *instance) want() Instance {
 type progress struct {
 	on       *generation // where it is open
 	revision uint64
+	receives bool        // since Activate
 	refuser  *generation // that would not take the revision refused
 	refused  uint64
 	tried    *generation // last asked to open it
@@ -140,14 +145,15 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	}
 	if have.on != nil && have.on != g {
 		i.shut(have.on)
-		have.on = nil
+		have.on, have.receives = nil, false
 	}
 	switch {
 	case g == nil:
 		i.set(spec, Waiting, i.h.missing(spec.Driver, s), nil)
 		return false
 	case have.on == g && have.revision == spec.Revision:
-		return false
+		have.receives = have.receives || i.activate(ctx, g)
+		return !have.receives
 	case have.refuser == g && have.refused == spec.Revision:
 		return false
 	}
@@ -156,7 +162,8 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	switch {
 	case ok:
 		have.on, have.revision = g, spec.Revision
-		return false
+		have.receives = i.activate(ctx, g)
+		return !have.receives
 	case state.Retry:
 		return true
 	}
@@ -181,7 +188,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 	}
 	if state.Ok {
 		i.setSubprotocols(g, spec, state)
-		i.opened(ctx, g, spec, was)
+		i.opened(g, spec, was)
 		return state, true
 	}
 	var problems []Problem
@@ -221,8 +228,8 @@ func (i *instance) setSubprotocols(g *generation, spec Instance, s *pluginv1.Ins
 	}
 }
 
-// opened lets callers in, then the outside.
-func (i *instance) opened(ctx context.Context, g *generation, spec Instance, was bool) {
+// opened lets callers in.
+func (i *instance) opened(g *generation, spec Instance, was bool) {
 	i.active.Store(g)
 	g.setServing(i.name, spec.Revision, true)
 	i.set(spec, Opened, "", nil)
@@ -230,12 +237,26 @@ func (i *instance) opened(ctx context.Context, g *generation, spec Instance, was
 		i.h.cfg.Core.InstanceUp(i.name)
 		g.log.Info("instance is open", "instance", i.name, "driver", spec.Driver)
 	}
+}
+
+// activate lets the outside in, after the callers. A plugin that does not know
+// the call receives from the start.
+func (i *instance) activate(ctx context.Context, g *generation) bool {
 	ctx, cancel := context.WithTimeout(ctx, i.h.t.describe)
 	defer cancel()
 	_, err := g.plugin.Activate(ctx, &pluginv1.ActivateRequest{Generation: g.number, Instances: []string{i.name}})
-	if err != nil {
+	if err != nil && status.Code(err) != codes.Unimplemented {
 		g.log.Warn("instance does not receive", "instance", i.name, "err", plain(err))
+		return false
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.hears: // only the settings have changed
+	default:
+		close(i.hears)
+	}
+	return true
 }
 
 // shut closes the instance on a generation where it was open.
@@ -244,9 +265,21 @@ func (i *instance) shut(g *generation) {
 		return
 	}
 	g.setServing(i.name, 0, false)
+	i.deafen()
 	i.set(i.want(), Waiting, "", nil)
 	i.h.cfg.Core.InstanceDown(i.name)
 	i.tellClosed(g)
+}
+
+// deafen has those wait who come from the outside.
+func (i *instance) deafen() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.hears:
+		i.hears = make(chan struct{})
+	default: // it was never activated
+	}
 }
 
 // tellClosed has the plugin close the instance, if the plugin goes on.
@@ -326,26 +359,34 @@ func (i *instance) pin() *generation {
 	return g
 }
 
-// await is pin, and waits for a generation until ctx ends.
-func (i *instance) await(ctx context.Context) *generation {
+// isOpen returns a channel that is closed while the instance is open.
+func (i *instance) isOpen() <-chan struct{} {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.up
+}
+
+// isReceiving returns a channel that is closed while the outside may come in.
+func (i *instance) isReceiving() <-chan struct{} {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.hears
+}
+
+// await is pin, and waits up to 4 s for the door and a generation.
+func (i *instance) await(ctx context.Context, door func() <-chan struct{}) (*generation, error) {
+	ctx, cancel := context.WithTimeout(ctx, i.h.t.hook)
+	defer cancel()
 	for {
-		i.mu.Lock()
-		up := i.up
-		i.mu.Unlock()
-		if g := i.pin(); g != nil {
-			return g
-		}
 		select {
-		case <-up:
-			// Open, but its generation has just ended: the state follows.
-			select {
-			case <-time.After(time.Millisecond):
-			case <-ctx.Done():
-				return nil
-			}
+		case <-door():
 		case <-ctx.Done():
-			return nil
+			return nil, core.Errorf(core.Unavailable, "instance %q is not up", i.name)
 		}
+		if g := i.pin(); g != nil {
+			return g, nil
+		}
+		sleep(ctx, time.Millisecond) // its generation has just ended: the door follows
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -21,7 +22,11 @@ const socketChunk = 32 << 10
 func (h *Host) Socket(ctx context.Context, instance string, req *pluginv1.WebhookRequest, subprotocol string,
 	conn io.ReadWriteCloser) error {
 	defer conn.Close() //nolint:errcheck // the tunnel is over
-	_, g, err := h.live(ctx, instance)
+	i := h.instance(instance)
+	if i == nil {
+		return core.Errorf(core.NotFound, "no instance %q", instance)
+	}
+	g, err := i.await(ctx, i.isReceiving) // callers are let in before the outside
 	if err != nil {
 		return err
 	}

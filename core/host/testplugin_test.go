@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -136,6 +137,7 @@ type testPlugin struct {
 	seq    uint64
 	seen   *os.File
 
+	receives   atomic.Bool // told to
 	onDescribe func()
 }
 
@@ -172,6 +174,12 @@ func (p *testPlugin) CloseInstance(context.Context, *pluginv1.InstanceRef) (*plu
 }
 
 func (p *testPlugin) Activate(context.Context, *pluginv1.ActivateRequest) (*pluginv1.Empty, error) {
+	if p.mode == "deaf" { // until somebody allows it
+		if _, err := os.Stat("allowed"); err != nil {
+			return nil, errors.New("not yet")
+		}
+		p.receives.Store(true)
+	}
 	return &pluginv1.Empty{}, nil
 }
 
@@ -279,6 +287,9 @@ func (p *testPlugin) Socket(s pluginv1.Link_SocketServer) error {
 	open, err := s.Recv()
 	if err != nil || open.Open == nil {
 		return err
+	}
+	if p.mode == "deaf" && !p.receives.Load() {
+		return errors.New("a socket before Activate")
 	}
 	for {
 		c, err := s.Recv()

@@ -52,7 +52,7 @@ func (c *committer) group(g *group) {
 		return
 	}
 	start := time.Now()
-	s.space.check(start)
+	s.space.check()
 	if s.space.empty() {
 		g.fail(store.ErrFull)
 		return

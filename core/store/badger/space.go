@@ -30,9 +30,7 @@ type space struct {
 	ballast   uint64
 	log       *slog.Logger
 
-	mu      sync.Mutex // guards the ballast and checked
-	checked time.Time
-
+	mu    sync.Mutex // guards the ballast
 	level atomic.Int32
 	bytes atomic.Uint64
 }
@@ -44,7 +42,7 @@ const (
 	empty
 )
 
-const checkEvery = time.Second
+const checkEvery = time.Second // without commits
 
 // full is true while nothing new may be accepted.
 func (p *space) full() bool { return p.level.Load() >= full }
@@ -52,19 +50,11 @@ func (p *space) full() bool { return p.level.Load() >= full }
 // empty is true while nothing at all may be written.
 func (p *space) empty() bool { return p.level.Load() == empty }
 
-// check looks at the disk, at most once a second while there is enough, and
-// on every call while there is not.
-func (p *space) check(now time.Time) {
-	if p.free == nil {
-		return
-	}
+// check looks at the disk. The committer calls it before every group: another
+// process fills a disk in a moment, and the call takes a microsecond.
+func (p *space) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	low := p.bytes.Load() < 2*p.watermark
-	if !low && now.Sub(p.checked) < checkEvery {
-		return
-	}
-	p.checked = now
 	p.look()
 }
 

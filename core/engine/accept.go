@@ -25,7 +25,7 @@ const dedupFor = 24 * time.Hour
 func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
 	done := make(chan error, 1)
 	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {
-		e.do(step) // on this goroutine, which would only wait for another one
+		e.Exec.Do(step) // on this goroutine, which would only wait for another one
 	}
 	select {
 	case err := <-done:

@@ -124,7 +124,7 @@ func (c *cell) step() {
 		c.rest()
 		return
 	}
-	if batch, err = c.rehome(batch); err != nil {
+	if batch, err = c.settle(batch); err != nil {
 		c.abort(batch, err)
 		return
 	}

@@ -66,7 +66,7 @@ func (c *cell) clear(p *plan, it *item) {
 		it.att = it.att.CloneVT()
 		it.att.Marked, it.att.FirstMs = true, p.now.UnixMilli()
 		if !slices.Contains(p.added, it) {
-			p.faces = append(p.faces, it)
+			p.marked = append(p.marked, it)
 		}
 	}
 	p.ready = append(p.ready, it)
@@ -77,7 +77,7 @@ func (c *cell) clear(p *plan, it *item) {
 func (c *cell) undo(p *plan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, it := range p.faces {
+	for _, it := range p.marked {
 		it.att = it.att.CloneVT()
 		it.att.Marked = false
 	}
@@ -213,7 +213,7 @@ func (c *cell) advance(name string) func() {
 	if inst != nil && it.inst == nil {
 		rises, ok := inst.take(l, now)
 		if !ok {
-			c.becomeHead(l, it, inst, now)
+			c.noteWait(l, it, inst, now)
 			return nil
 		}
 		it.inst, it.rises = inst, rises
@@ -231,9 +231,9 @@ func (c *cell) advance(name string) func() {
 	return nil
 }
 
-// becomeHead notes since when a head waits for a plugin that is not there, so
+// noteWait notes since when a head waits for a plugin that is not there, so
 // that its age counts also if it was never tried. The caller holds c.mu.
-func (c *cell) becomeHead(l *lane, it *item, inst *instance, now time.Time) {
+func (c *cell) noteWait(l *lane, it *item, inst *instance, now time.Time) {
 	if it.att.FirstMs != 0 || inst.isUp() {
 		return
 	}

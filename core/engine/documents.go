@@ -11,24 +11,26 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// documents keeps the documents that were used last.
+// documents keeps the documents that were used last, of conversations without
+// a document in their cell.
 type documents struct {
 	mu    sync.Mutex
 	limit int // bytes
 	size  int
-	lru   *simplelru.LRU[core.ConversationID, kept]
+	lru   *simplelru.LRU[core.ConversationID, cached]
 }
 
-type kept struct {
+// cached is a document as the store has it.
+type cached struct {
 	doc  *state.Document
 	rev  store.Rev
-	size int
+	size int // bytes, about
 }
 
 func newDocuments(limit int) *documents {
 	d := &documents{limit: limit}
 	// The bound is in bytes: the count never evicts.
-	d.lru, _ = simplelru.NewLRU(math.MaxInt, func(_ core.ConversationID, k kept) { d.size -= k.size })
+	d.lru, _ = simplelru.NewLRU(math.MaxInt, func(_ core.ConversationID, c cached) { d.size -= c.size })
 	return d
 }
 
@@ -36,20 +38,19 @@ func newDocuments(limit int) *documents {
 func (d *documents) take(id core.ConversationID) (*state.Document, store.Rev, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k, ok := d.lru.Peek(id)
-	if ok {
-		d.lru.Remove(id)
-	}
-	return k.doc, k.rev, ok
+	c, ok := d.lru.Peek(id)
+	d.lru.Remove(id)
+	return c.doc, c.rev, ok
 }
 
+// put keeps a document, at the cost of the ones that were not used for longest.
 func (d *documents) put(id core.ConversationID, doc *state.Document, rev store.Rev) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lru.Remove(id)
-	k := kept{doc, rev, 3*doc.SizeVT() + 512} // decoded it takes about so much
-	d.lru.Add(id, k)
-	for d.size += k.size; d.size > d.limit; {
+	c := cached{doc, rev, 3*doc.SizeVT() + 512} // decoded it takes about so much
+	d.lru.Add(id, c)
+	for d.size += c.size; d.size > d.limit; {
 		if _, _, ok := d.lru.RemoveOldest(); !ok {
 			return
 		}

@@ -9,6 +9,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,22 +24,33 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/delivery"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Drivers carries calls to the plugins. done is called exactly once, from any
-// goroutine, never before Call has returned.
+// Drivers carries calls to the plugins. Its methods may be called from any
+// goroutine and do not block. Each calls done exactly once, on another
+// goroutine than the caller's and at the latest a little after timeout: with
+// the driver's answer and core.Answered, or with nil and why there is none.
 type Drivers interface {
+	// Call asks the driver of an instance for one effect, on behalf of
+	// conversation c. call is read by both sides from now on: nobody changes it.
 	Call(instance string, c core.ConversationID, call *pluginv1.Call, timeout time.Duration,
 		done func(*pluginv1.Result, core.Fate))
+	// Poll asks the driver for news of c's chat, or, if c is zero, of the
+	// instance's account. p is read by both sides, as with Call.
 	Poll(instance string, c core.ConversationID, p *pluginv1.Poll, timeout time.Duration,
 		done func(*pluginv1.PollAnswer, core.Fate))
 }
 
-// Notifier posts to endpoints. Do blocks, within the endpoint's time-out.
+// Notifier posts to endpoints.
 type Notifier interface {
+	// Do posts body to the endpoint once and says what became of it. id is the
+	// same at every attempt: the other side may see one notification twice. It
+	// blocks, at most for the endpoint's time-out, and ends early with ctx; it
+	// may be called by many goroutines.
 	Do(ctx context.Context, endpoint, id string, body []byte) *pluginv1.Result
 }
 
@@ -108,26 +120,22 @@ func New(o Options) *Engine {
 	if o.Rand == nil {
 		o.Rand = rand.Uint64
 	}
-	def(&o.Retention, 30*24*time.Hour)
-	def(&o.CallTimeout, 30*time.Second)
-	def(&o.LaneAge, 24*time.Hour)
-	def(&o.MaxWaiting, 20_000)
-	def(&o.MaxInstance, 5_000)
-	def(&o.MaxFlying, 1_024)
-	def(&o.CacheBytes, 32<<20)
-	e := &Engine{Options: o, failed: make(chan error, 1), ready: make(chan struct{}), stopped: make(chan struct{}), started: o.Clock.Now()}
+	o.Retention = cmp.Or(o.Retention, 30*24*time.Hour)
+	o.CallTimeout = cmp.Or(o.CallTimeout, 30*time.Second)
+	o.LaneAge = cmp.Or(o.LaneAge, delivery.LaneAge)
+	o.MaxWaiting = cmp.Or(o.MaxWaiting, 20_000)
+	o.MaxInstance = cmp.Or(o.MaxInstance, 5_000)
+	o.MaxFlying = cmp.Or(o.MaxFlying, 1_024)
+	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
+	e := &Engine{
+		Options: o, started: o.Clock.Now(),
+		failed: make(chan error, 1), ready: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	e.m = newMetrics(o.Metrics, e)
 	e.snap.Store(&conversation.Snap{})
 	e.instances.Store(&map[string]*instance{})
 	return e
-}
-
-func def[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // SetSnap replaces what decisions depend on. Decisions under way go on with
@@ -170,9 +178,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		err = errors.Join(store.ErrBroken, <-served)
 	}
 	e.end()
-	if g, ok := e.Exec.(*goroutines); ok {
-		g.close()
-	}
+	e.Exec.Close()
 	close(e.stopped)
 	return err
 }
@@ -186,15 +192,15 @@ func (e *Engine) own(ctx context.Context, st store.Shard) error {
 	if err != nil {
 		return fmt.Errorf("recover shard %d: %w", st.ID(), err)
 	}
-	err = s.follow(ctx, rest)
+	err = s.follow(rest)
 	s.stop()
 	return err
 }
 
 // attach recovers a shard and begins to serve it.
 func (e *Engine) attach(ctx context.Context, st store.Shard) (*shard, *feed, error) {
-	s := newShard(e, st)
-	rest, err := s.recover(ctx)
+	s := newShard(ctx, e, st)
+	rest, err := s.recover()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,15 +5,28 @@ import (
 	"time"
 )
 
-// Executor runs the engine's work.
+// Executor runs the engine's work. Its methods may be called from any
+// goroutine, also by the work itself.
 type Executor interface {
-	Go(f func())   // run f soon
-	Then(f func()) // go on with f, which may block; the caller returns next
+	// Go runs f soon, and returns before it has.
+	Go(f func())
+	// Then goes on with f, which may block. The caller holds no lock and does
+	// nothing after it.
+	Then(f func())
+	// Do runs f before it returns.
+	Do(f func())
+	// Close returns when all that runs has ended. What is given afterwards is
+	// not run.
+	Close()
 }
 
-// Clock tells and waits.
+// Clock tells the time and waits. It may be called from any goroutine.
 type Clock interface {
+	// Now is the time. It may jump, in both directions.
 	Now() time.Time
+	// AfterFunc calls f once, on any goroutine, when d has passed; f does not
+	// block. stop may be called more than once, and does not wait for an f that
+	// has begun.
 	AfterFunc(d time.Duration, f func()) (stop func())
 }
 
@@ -24,40 +37,41 @@ type goroutines struct {
 	wg     sync.WaitGroup
 }
 
+// Go implements Executor.
 func (g *goroutines) Go(f func()) {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if !g.closed {
-		g.wg.Go(f)
+	if g.begin() {
+		go g.run(f)
 	}
 }
 
+// Then implements Executor.
 func (g *goroutines) Then(f func()) { f() }
 
-// do runs f on the caller's goroutine, and close waits for it too.
-func (g *goroutines) do(f func()) {
+// Do implements Executor.
+func (g *goroutines) Do(f func()) {
+	if g.begin() {
+		g.run(f)
+	}
+}
+
+// begin counts one more that runs, unless there are to be no more.
+func (g *goroutines) begin() bool {
 	g.mu.RLock()
+	defer g.mu.RUnlock()
 	if g.closed {
-		g.mu.RUnlock()
-		return
+		return false
 	}
 	g.wg.Add(1)
-	g.mu.RUnlock()
+	return true
+}
+
+func (g *goroutines) run(f func()) {
 	defer g.wg.Done()
 	f()
 }
 
-// do runs a step on the caller's goroutine, as work of the executor.
-func (e *Engine) do(step func()) {
-	if g, ok := e.Exec.(*goroutines); ok {
-		g.do(step)
-		return
-	}
-	step()
-}
-
-// close waits for all that runs; nothing starts any more.
-func (g *goroutines) close() {
+// Close implements Executor.
+func (g *goroutines) Close() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
@@ -67,8 +81,10 @@ func (g *goroutines) close() {
 // wallClock is the Clock of the real gateway.
 type wallClock struct{}
 
+// Now implements Clock.
 func (wallClock) Now() time.Time { return time.Now() }
 
+// AfterFunc implements Clock.
 func (wallClock) AfterFunc(d time.Duration, f func()) func() {
 	t := time.AfterFunc(d, f)
 	return func() { t.Stop() }

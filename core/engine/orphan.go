@@ -22,9 +22,9 @@ const holdFor = 10 * time.Second
 // decided. While a ref has some, its later events go behind them, also when
 // the ref is bound by then.
 type orphans struct {
-	any atomic.Int64 // refs, to spare most events the lock
-	mu  sync.Mutex
-	all map[orphanRef]*orphan
+	refs atomic.Int64 // how many have some: most events are spared the lock
+	mu   sync.Mutex
+	all  map[orphanRef]*orphan
 }
 
 type orphanRef struct{ instance, ref string }
@@ -43,7 +43,7 @@ func (o *orphans) add(k orphanRef, id core.ConversationID, n int) {
 	}
 	if o.all[k] == nil {
 		o.all[k] = &orphan{id: id}
-		o.any.Add(1)
+		o.refs.Add(1)
 	}
 	o.all[k].n += n
 }
@@ -55,13 +55,13 @@ func (o *orphans) done(k orphanRef, n int) {
 	if w := o.all[k]; w != nil {
 		if w.n -= n; w.n <= 0 {
 			delete(o.all, k)
-			o.any.Add(-1)
+			o.refs.Add(-1)
 		}
 	}
 }
 
 func (o *orphans) has(k orphanRef) (core.ConversationID, bool) {
-	if o.any.Load() == 0 {
+	if o.refs.Load() == 0 {
 		return core.ConversationID{}, false
 	}
 	o.mu.Lock()
@@ -127,10 +127,10 @@ func (c *cell) letGoOn() {
 	}
 }
 
-// rehome hands the mail of an orphan to the conversation that its chat is bound
+// settle hands the mail of an orphan to the conversation that its chat is bound
 // to by now. It returns what is to be decided here; mail that waits for its
 // ref stays in the store.
-func (c *cell) rehome(batch []*input) ([]*input, error) {
+func (c *cell) settle(batch []*input) ([]*input, error) {
 	var here []*input
 	for k, in := range batch {
 		ev := in.mail.GetEvent()
@@ -139,7 +139,7 @@ func (c *cell) rehome(batch []*input) ([]*input, error) {
 			continue
 		}
 		in.orphan = orphanRef{in.mail.Instance, ev.Ref}
-		wait, err := c.house(in)
+		wait, err := c.place(in)
 		if err != nil {
 			return batch, err
 		}
@@ -156,9 +156,9 @@ func (c *cell) rehome(batch []*input) ([]*input, error) {
 	return here, nil
 }
 
-// house brings one mail where it belongs: to another conversation, then in has
+// place brings one mail where it belongs: to another conversation, then in has
 // no mail any more, or here; or it must wait.
-func (c *cell) house(in *input) (wait bool, err error) {
+func (c *cell) place(in *input) (wait bool, err error) {
 	e := c.s.e
 	if _, ok := e.orphans.has(in.orphan); !ok {
 		e.orphans.add(in.orphan, c.id, 1) // it waited over a stop of the gateway
@@ -166,7 +166,7 @@ func (c *cell) house(in *input) (wait bool, err error) {
 	c.mu.Lock()
 	wakes := c.wakes
 	c.mu.Unlock()
-	home, ok, err := c.home(in)
+	home, ok, err := c.homeOf(in)
 	if err != nil {
 		return false, err
 	}
@@ -198,8 +198,8 @@ func (c *cell) house(in *input) (wait bool, err error) {
 	return true, nil
 }
 
-// home returns the conversation an orphan's mail belongs to by now, if any.
-func (c *cell) home(in *input) (core.ConversationID, bool, error) {
+// homeOf returns the conversation an orphan's mail belongs to by now, if any.
+func (c *cell) homeOf(in *input) (core.ConversationID, bool, error) {
 	if linked := c.doc.GetLinked(); len(linked) == len(c.id) {
 		return core.ConversationID(linked), true, nil
 	}

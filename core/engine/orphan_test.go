@@ -307,7 +307,7 @@ func TestManyOrphansAreLetGo(t *testing.T) {
 			r.accept("desk", said(fmt.Sprint("other-", i), "1", "hi"))
 		}
 		r.after(holdFor + time.Second)
-		if n := r.e.orphans.any.Load(); n != 0 {
+		if n := r.e.orphans.refs.Load(); n != 0 {
 			t.Errorf("%d refs are still waited for", n)
 		}
 		if n := r.e.active(); n != 1 {

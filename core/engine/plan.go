@@ -22,7 +22,7 @@ type plan struct {
 	added    []*item         // new commands
 	ended    map[uint64]bool // commands that end
 	ready    []*item         // heads that are cleared to go once the commit is durable
-	faces    []*item         // their lanes' heads whose attempts changed
+	marked   []*item         // heads that were there before and whose marker rides in it
 	verdicts []*state.RuleVerdict
 }
 
@@ -179,7 +179,7 @@ func (c *cell) encode(p *plan) {
 			p.c.Out = append(p.c.Out, in.update.item.out())
 		}
 	}
-	for _, it := range p.faces {
+	for _, it := range p.marked {
 		p.c.Out = append(p.c.Out, it.out())
 	}
 	switch {

@@ -15,7 +15,7 @@ import (
 type shard struct {
 	e   *Engine
 	st  store.Shard
-	ctx context.Context
+	ctx context.Context // ends when the shard is no longer owned
 
 	mu     sync.Mutex
 	cells  map[core.ConversationID]*cell
@@ -23,8 +23,8 @@ type shard struct {
 	timers timers
 }
 
-func newShard(e *Engine, st store.Shard) *shard {
-	s := &shard{e: e, st: st, ctx: e.ctx, cells: map[core.ConversationID]*cell{}}
+func newShard(ctx context.Context, e *Engine, st store.Shard) *shard {
+	s := &shard{e: e, st: st, ctx: ctx, cells: map[core.ConversationID]*cell{}}
 	s.docs = newDocuments(e.CacheBytes / store.Shards)
 	s.timers.due = map[core.ConversationID]int64{}
 	return s
@@ -32,10 +32,9 @@ func newShard(e *Engine, st store.Shard) *shard {
 
 // recover finds what a stop or a crash left: commands that have not ended,
 // timers, and mail that was not decided. It returns the rest of the feed.
-func (s *shard) recover(ctx context.Context) (f *feed, err error) {
-	s.ctx = ctx
+func (s *shard) recover() (f *feed, err error) {
 	var found []*cell
-	for ref, err := range s.st.Pending(ctx) {
+	for ref, err := range s.st.Pending(s.ctx) {
 		if err != nil {
 			return nil, err
 		}
@@ -44,19 +43,19 @@ func (s *shard) recover(ctx context.Context) (f *feed, err error) {
 		c.lane(string(ref.Lane)).more = true
 		c.mu.Unlock()
 	}
-	for t, err := range s.st.Timers(ctx) {
+	for t, err := range s.st.Timers(s.ctx) {
 		if err != nil {
 			return nil, err
 		}
 		s.timers.add(t.Conversation, t.Due.UnixMilli())
 	}
 	f = &feed{}
-	f.next, f.stop = iter.Pull2(s.st.Feed(ctx))
+	f.next, f.stop = iter.Pull2(s.st.Feed(s.ctx))
 	for {
 		ref, err, ok := f.next()
 		if err != nil || !ok {
 			f.stop()
-			return nil, errors.Join(err, ctx.Err())
+			return nil, errors.Join(err, s.ctx.Err())
 		}
 		if ref == (store.Ref{}) {
 			break
@@ -92,14 +91,14 @@ type feed struct {
 	stop func()
 }
 
-// follow takes the news of the feed until ctx ends.
-func (s *shard) follow(ctx context.Context, f *feed) error {
+// follow takes the news of the feed until the shard is no longer owned.
+func (s *shard) follow(f *feed) error {
 	defer f.stop()
 	for {
 		ref, err, ok := f.next()
 		switch {
-		case ctx.Err() != nil || !ok:
-			<-ctx.Done()
+		case s.ctx.Err() != nil || !ok:
+			<-s.ctx.Done()
 			return nil
 		case err != nil:
 			return err

@@ -106,6 +106,8 @@ type simExec struct {
 
 func (x simExec) Go(f func())   { x.s.task(x.life, f) }
 func (x simExec) Then(f func()) { x.s.task(x.life, f) }
+func (x simExec) Do(f func())   { f() }
+func (x simExec) Close()        {}
 
 // task queues work of one life.
 func (s *sim) task(life int, f func()) {

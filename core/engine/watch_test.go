@@ -33,7 +33,7 @@ func (r *rig) idle() {
 		}
 		i.mu.Unlock()
 	}
-	if n := r.e.orphans.any.Load(); n != 0 {
+	if n := r.e.orphans.refs.Load(); n != 0 {
 		r.Errorf("%d refs are waited for, want none", n)
 	}
 }

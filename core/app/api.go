@@ -51,9 +51,12 @@ func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*st
 	return doc, pending, nil
 }
 
-// History implements httpd.Gateway.
+// History implements httpd.Gateway. A conversation may have none left.
 func (g *gateway) History(ctx context.Context, id core.ConversationID, after string, limit int) (store.Page[*state.Entry], error) {
 	p, err := g.store.Reader().History(ctx, id, after, limit)
+	if err == nil && len(p.Items) == 0 {
+		_, _, err = g.store.Reader().Document(ctx, id)
+	}
 	return decodePage(p, err, func(e store.Entry) []byte { return e.Body }, func() *state.Entry { return &state.Entry{} })
 }
 

@@ -1,14 +1,82 @@
 package app
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/core/store/badger"
 )
+
+// newStore opens a store that keeps nothing.
+func newStore(t *testing.T) *badger.Store {
+	t.Helper()
+	s, err := badger.Open(badger.Options{InMemory: true, Memory: 128 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// commit makes a conversation's first commit.
+func commit(t *testing.T, s *badger.Store, c *store.Commit) {
+	t.Helper()
+	_, _ = rand.Read(c.ID[:])
+	done := errors.New("done")
+	err := s.Serve(t.Context(), func(ctx context.Context, sh store.Shard) error {
+		if sh.ID() != store.ShardOf(c.Conversation) {
+			<-ctx.Done()
+			return nil
+		}
+		if _, err := sh.Commit(ctx, c); err != nil {
+			return err
+		}
+		return done
+	})
+	if !errors.Is(err, done) {
+		t.Fatal(err)
+	}
+}
+
+func stored(t *testing.T, m interface{ MarshalVT() ([]byte, error) }) []byte {
+	t.Helper()
+	b, err := m.MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// History that is gone, and a conversation that never was, are two things.
+func TestHistoryOfNobody(t *testing.T) {
+	g := &gateway{store: newStore(t)}
+	old, bare, nobody := core.NewConversationID("webshop", "ada"), core.NewConversationID("webshop", "bob"), core.NewConversationID("webshop", "eve")
+	doc := stored(t, &state.Document{Channel: "webshop", Chat: &state.Chat{State: state.ChatState_CHAT_CLOSED}})
+	entry := stored(t, &state.Entry{Body: &state.Entry_Record{Record: &state.Record{Number: 1}}})
+	commit(t, g.store, &store.Commit{Conversation: old, Doc: doc, History: []store.Entry{{N: 1, Body: entry}}})
+	commit(t, g.store, &store.Commit{Conversation: bare, Doc: doc})
+	for _, tt := range []struct {
+		name  string
+		id    core.ConversationID
+		items int
+		err   error
+	}{{"ended", old, 1, nil}, {"without history", bare, 0, nil}, {"unknown", nobody, 0, store.ErrNotFound}} {
+		p, err := g.History(t.Context(), tt.id, "", 50)
+		if len(p.Items) != tt.items || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %d entries, %v; want %d, %v", tt.name, len(p.Items), err, tt.items, tt.err)
+		}
+	}
+}
 
 // The API shows a rule once events are decided by it, not once it is read.
 func TestRulesAreThoseInForce(t *testing.T) {

@@ -75,7 +75,10 @@ func (g *gateway) Conversation(_ context.Context, id core.ConversationID) (*stat
 	}, []*state.Pending{{Command: command, Attempts: attempts}}, g.err
 }
 
-func (g *gateway) History(_ context.Context, _ core.ConversationID, after string, limit int) (store.Page[*state.Entry], error) {
+func (g *gateway) History(_ context.Context, id core.ConversationID, after string, limit int) (store.Page[*state.Entry], error) {
+	if id != convID {
+		return store.Page[*state.Entry]{}, store.ErrNotFound
+	}
 	g.after, g.limit = after, limit
 	rec := &state.Record{Number: 9, NowMs: when.UnixMilli(), Snap: "9c", Engine: "dev", Commands: []uint64{3}, Route: "ccsp",
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
@@ -222,6 +225,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
 		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"end":"sent"`, `"route":"ccsp"`}, ""},
+		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String() + "/history", "", 404, []string{`"not_found"`}, ""},
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop","customer":"ada"}`, 200,
 			[]string{`{"id":"` + id + `"}`}, "bind {enghouse 4711 webshop ada}"},
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop"}`, 400, []string{`field \"customer\" is missing`}, ""},

@@ -18,7 +18,8 @@ type Conversations interface {
 	Conversations(ctx context.Context, f store.Filter, after string, limit int) (store.Page[store.Listed], error)
 	// Conversation returns the document and the commands that have not ended.
 	Conversation(ctx context.Context, id core.ConversationID) (*state.Document, []*state.Pending, error)
-	// History returns entries, the newest first.
+	// History returns entries, the newest first; store.ErrNotFound if there is
+	// no such conversation.
 	History(ctx context.Context, id core.ConversationID, after string, limit int) (store.Page[*state.Entry], error)
 	// BindOrphan gives the chat that nobody knew to a customer, and returns
 	// the customer's conversation. The same again is a no-op.

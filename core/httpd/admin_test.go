@@ -84,9 +84,13 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
 		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}}}
+	minutes, place := 15.0, int32(2)
+	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Event: &pluginv1.Event{
+		Status: "closed", Reason: "timed_out", ReasonCode: "7", By: "system", TimedOut: true, WaitTime: &minutes, IdleTime: &minutes,
+		Queue: "retail", Position: &place, EstWait: &minutes, Kind: "about", From: "a", To: "b", Score: &minutes, Comment: "c"}}}
 	end := &state.Ended{Command: command, Attempts: attempts, End: "sent", MessageId: "p2", AtMs: when.UnixMilli()}
 	return store.Page[*state.Entry]{Items: []*state.Entry{
-		{Body: &state.Entry_Ended{Ended: end}}, {Body: &state.Entry_Record{Record: rec}}, {Body: &state.Entry_Record{Record: &state.Record{}}}}}, g.err
+		{Body: &state.Entry_Ended{Ended: end}}, {Body: &state.Entry_Record{Record: rec}}, {Body: &state.Entry_Record{Record: timers}}, {Body: &state.Entry_Record{Record: &state.Record{}}}}}, g.err
 }
 
 func (g *gateway) BindOrphan(_ context.Context, o httpd.Orphan) (core.ConversationID, error) {
@@ -224,7 +228,12 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"end":"sent"`, `"route":"ccsp"`}, ""},
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"end":"sent"`, `"route":"ccsp"`,
+			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
+				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
+			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +
+				`"kind":"about","from":"a","to":"b","status":"closed","reason":"timed_out","reason_code":"7","by":"system","timed_out":true,` +
+				`"score":15,"comment":"c"}`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String() + "/history", "", 404, []string{`"not_found"`}, ""},
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop","customer":"ada"}`, 200,
 			[]string{`{"id":"` + id + `"}`}, "bind {enghouse 4711 webshop ada}"},

@@ -44,8 +44,21 @@ type eventBody struct {
 	Attachments []attachmentBody  `json:"attachments,omitempty"`
 	MessageID   string            `json:"message_id,omitempty"`
 	Agent       string            `json:"agent,omitempty"`
+	Queue       string            `json:"queue,omitempty"`
+	Position    *int32            `json:"position,omitempty"`
+	EstWait     *float64          `json:"est_wait,omitempty"`  // minutes, as the next two
+	WaitTime    *float64          `json:"wait_time,omitempty"` // the customer's
+	IdleTime    *float64          `json:"idle_time,omitempty"`
+	Kind        string            `json:"kind,omitempty"`
+	From        string            `json:"from,omitempty"`
+	To          string            `json:"to,omitempty"`
 	Status      string            `json:"status,omitempty"`
 	Reason      string            `json:"reason,omitempty"`
+	ReasonCode  string            `json:"reason_code,omitempty"`
+	By          string            `json:"by,omitempty"`
+	TimedOut    bool              `json:"timed_out,omitempty"`
+	Score       *float64          `json:"score,omitempty"`
+	Comment     string            `json:"comment,omitempty"`
 	Params      map[string]string `json:"params,omitempty"`
 	Cut         bool              `json:"cut,omitempty"` // something was longer than rules may see
 }
@@ -112,13 +125,18 @@ func showRecord(rec *state.Record) *recordBody {
 
 func showEvent(v *state.View) eventBody {
 	e := v.GetEvent()
-	return eventBody{
+	b := eventBody{
 		Type: v.GetType(), Name: e.GetEventName(), ID: v.GetId(), At: utc(v.GetAtMs()), LateBy: v.GetLateBy(),
 		Source: v.GetSource(), Instance: v.GetInstance(), Service: v.GetService(), Owner: v.GetOwner().Word(),
 		ChatID: v.GetChat().GetRef(), Text: e.GetText(), Attachments: showAttachments(e.GetAttachments()),
-		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Status: e.GetStatus(), Reason: e.GetReason(),
-		Params: e.GetParams(), Cut: v.GetCut(),
+		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Queue: e.GetQueue(), Kind: e.GetKind(),
+		From: e.GetFrom(), To: e.GetTo(), Status: e.GetStatus(), Reason: e.GetReason(), ReasonCode: e.GetReasonCode(),
+		By: e.GetBy(), TimedOut: e.GetTimedOut(), Comment: e.GetComment(), Params: e.GetParams(), Cut: v.GetCut(),
 	}
+	if e != nil {
+		b.Position, b.EstWait, b.WaitTime, b.IdleTime, b.Score = e.Position, e.EstWait, e.WaitTime, e.IdleTime, e.Score
+	}
+	return b
 }
 
 var verdicts = map[state.Verdict]string{

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -26,7 +25,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 		t.send(a)
 	case core.Notify:
 		t.command(&state.Command{
-			Kind: state.CommandKind_NOTIFY, Lane: t.notifyLane(), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule,
+			Kind: state.CommandKind_NOTIFY, Lane: t.ownLane("notify"), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule,
 		})
 	case core.Close:
 		if !t.closeChat(&pluginv1.Event{By: "rule", Reason: a.Reason}, "rule", 0) {
@@ -62,9 +61,6 @@ func (t *turn) tag(name, rule string) {
 		t.doc.Tags = append(t.doc.Tags, name)
 	}
 }
-
-// notifyLane is a lane of its own: notifications are unordered.
-func (t *turn) notifyLane() string { return fmt.Sprintf("notify:%d", t.doc.Commands+1) }
 
 // send writes to this customer, or asks another conversation to write to its own.
 func (t *turn) send(a *core.Action) {
@@ -116,11 +112,10 @@ func (t *turn) channelFor(a *core.Action) string {
 // append asks another conversation to write to its customer.
 func (t *turn) append(channel, address string, m *pluginv1.Message, rule string) {
 	target := core.NewConversationID(channel, address)
-	n := t.doc.Commands + 1
 	mail := &state.Mail{
 		AcceptedMs: t.ms, Source: "rule", Hops: t.hops + 1,
 		Body: &state.Mail_Outbound{Outbound: &state.OutboundRequested{
-			Id: t.key(n), Channel: channel, Address: address, Message: m, Rule: rule,
+			Id: t.key(t.doc.Commands + 1), Channel: channel, Address: address, Message: m, Rule: rule,
 		}},
 	}
 	body, err := mail.MarshalVT()
@@ -129,7 +124,7 @@ func (t *turn) append(channel, address string, m *pluginv1.Message, rule string)
 		return
 	}
 	t.command(&state.Command{
-		Kind: state.CommandKind_APPEND, Lane: fmt.Sprintf("append:%d", n), Target: target[:], Body: body, Rule: rule,
+		Kind: state.CommandKind_APPEND, Lane: t.ownLane("append"), Target: target[:], Body: body, Rule: rule,
 	})
 }
 

@@ -8,12 +8,6 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Lanes beside "chat:<n>".
-const (
-	laneCustomer = "customer"
-	laneBot      = "bot"
-)
-
 // defaultMaxParts is how many parts a text may be split into.
 const defaultMaxParts = 20
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
-	"github.com/openccsp/gateway/core/store"
 )
 
 // Input is one thing to decide: a mail, or the end of a command.
@@ -77,7 +76,7 @@ type Decision struct {
 	Unkeep   []uint64            // command numbers whose receipt came
 	Retire   []uint64            // records whose last command ended
 	Binds    []Bind              // to be durable before the commit
-	Timer    store.TimerOp
+	Timer    Timer
 	Indexed  bool // what the conversation is listed by has changed
 	Poison   []Poison
 	Verdicts []*state.RuleVerdict // of all its facts, for counting
@@ -94,6 +93,13 @@ type Entry struct {
 type Bind struct {
 	Instance, Ref string
 	Message       bool // a message, which is bound for a while; a chat is for ever
+}
+
+// Timer changes when the conversation is to be woken: the zero value leaves it
+// alone.
+type Timer struct {
+	Set bool
+	Due time.Time // zero: not any more
 }
 
 // Poison is a fact that stage 1 could not bear.

@@ -1,8 +1,6 @@
 package conversation
 
 import (
-	"strings"
-
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -68,7 +66,7 @@ func (t *turn) deliverAgent(f *fact) {
 // customer makes the commands that bring c's message to this conversation's
 // customer.
 func (t *turn) customer(c *state.Command) {
-	c.Kind, c.Lane, c.Instance = state.CommandKind_DELIVER, laneCustomer, t.doc.Channel
+	c.Kind, c.Lane, c.Instance = state.CommandKind_DELIVER, LaneCustomer, t.doc.Channel
 	if t.doc.Channel == "" || t.doc.Customer.GetAddress() == "" {
 		t.drop(c, "no_customer")
 		return
@@ -92,7 +90,7 @@ func (t *turn) toChat(c *state.Command) {
 // inChat makes c one of the current chat.
 func (t *turn) inChat(c *state.Command) *state.Command {
 	chat := t.doc.Chat
-	c.Lane, c.Instance, c.Chat = chatLane(chat.Number), chat.Integration, chat.Number
+	c.Lane, c.Instance, c.Chat = ChatLane(chat.Number), chat.Integration, chat.Number
 	return c
 }
 
@@ -170,10 +168,10 @@ func (t *turn) replay(dead []*state.Command) {
 			t.toBot(again)
 		case state.CommandKind_DELIVER:
 			t.customer(again)
+		case state.CommandKind_NOTIFY:
+			again.Lane = t.ownLane("notify")
+			t.command(again)
 		default:
-			if strings.HasPrefix(again.Lane, "notify:") {
-				again.Lane = t.notifyLane()
-			}
 			t.command(again)
 		}
 	}

@@ -3,7 +3,6 @@ package conversation
 import (
 	"time"
 
-	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -113,8 +112,8 @@ func (t *turn) arm() {
 	switch old := t.doc.TimerMs; {
 	case first != 0 && (old == 0 || first < old):
 		t.doc.TimerMs = first
-		t.d.Timer = store.TimerOp{Set: true, Due: time.UnixMilli(first)}
+		t.d.Timer = Timer{Set: true, Due: time.UnixMilli(first)}
 	case first == 0 && old == 0 && t.rang:
-		t.d.Timer = store.TimerOp{Set: true}
+		t.d.Timer = Timer{Set: true}
 	}
 }

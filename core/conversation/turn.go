@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -231,5 +230,3 @@ func (t *turn) emit(ev *pluginv1.Event, source string, late time.Duration) {
 }
 
 func (t *turn) service() *Service { return t.snap.service(t.doc.Service) }
-
-func chatLane(n uint32) string { return fmt.Sprintf("chat:%d", n) }

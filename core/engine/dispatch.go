@@ -3,7 +3,6 @@ package engine
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -245,7 +244,7 @@ func (c *cell) noteWait(l *lane, it *item, inst *instance, now time.Time) {
 
 // local is the end of a command that needs no call to know.
 func local(doc *state.Document, cmd *state.Command) *conversation.Result {
-	if !strings.HasPrefix(cmd.Lane, "chat:") {
+	if !conversation.IsChatLane(cmd.Lane) {
 		return nil
 	}
 	chat := doc.GetChat()

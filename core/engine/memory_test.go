@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 )
 
 func TestConversationsThatWaitAreNotInMemory(t *testing.T) {
@@ -36,7 +37,7 @@ func TestConversationsThatWaitAreNotInMemory(t *testing.T) {
 				t.Fatalf("conversation %s has a command and no cell", id)
 			}
 			c.mu.Lock()
-			if c.doc != nil || c.lanes["chat:1"].items != nil {
+			if c.doc != nil || c.lanes[conversation.ChatLane(1)].items != nil {
 				t.Fatalf("conversation %s waits and is in memory", id)
 			}
 			c.mu.Unlock()

@@ -113,7 +113,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 	p.verdicts = append(p.verdicts, d.Verdicts...)
 	p.binds = append(p.binds, d.Binds...)
 	if d.Timer.Set {
-		p.c.Timer = d.Timer
+		p.c.Timer = store.TimerOp(d.Timer)
 	}
 	if d.Indexed {
 		p.c.Index = indexOf(d.Doc, p.now)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -63,7 +64,7 @@ func (e *Engine) flying(id core.ConversationID) *pluginv1.Message {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.lanes["customer"]
+	l := c.lanes[conversation.LaneCustomer]
 	if l == nil || len(l.items) == 0 || l.items[0].state != flying && l.items[0].state != over {
 		return nil
 	}

@@ -31,7 +31,7 @@ var (
 		Message: &pluginv1.Message{Text: "hello", Attachments: []*pluginv1.Attachment{{Url: "https://x/", Mime: "image/png", Name: "a"}}},
 		Rule:    "nobody answers", CreatedMs: when.UnixMilli(),
 	}
-	attempts = &state.Attempts{Count: 2, NotBeforeMs: when.UnixMilli(), LastError: "connection refused"}
+	attempts = &state.Attempts{Count: 2, NotBeforeMs: when.UnixMilli(), LastError: "connection refused", Marked: true}
 )
 
 // gateway is a Gateway with one of everything; it notes what is changed.
@@ -224,11 +224,11 @@ func TestAdminAnswers(t *testing.T) {
 	}{
 		{"GET", "/v1/conversations", "", 200, []string{`"id":"` + id + `"`, `"updated":"2026-11-22T10:00:00Z"`, `"next":"n2"`}, ""},
 		{"GET", "/v1/conversations/" + id, "", 200, []string{`"owner":"bot+ccsp"`, `"state":"open"`, `"name":"Ada \u003cb\u003e"`,
-			`"id":"` + id + `.0000000000000007.3"`, `"last_error":"connection refused"`, `"flow":{"name":"survey"`}, ""},
+			`"id":"` + id + `.0000000000000007.3"`, `"under_way":true,"last_error":"connection refused"`, `"flow":{"name":"survey"`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"end":"sent"`, `"route":"ccsp"`,
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp"`,
 			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +
@@ -247,7 +247,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/plugins", "", 200, []string{`"generation":2`}, ""},
 		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`}, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
-		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`}, ""},
+		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},
 		{"GET", "/v1/dead-letters/nope", "", 404, nil, ""},
 		{"DELETE", "/v1/dead-letters/d1", "", 204, nil, "delete d1"},
 		{"POST", "/v1/dead-letters/d%2F1/replay", "", 202, []string{`{"replayed":1}`}, "replay [d/1]"},

@@ -39,7 +39,7 @@ type attachmentBody struct {
 }
 
 type attemptsBody struct {
-	Count     uint32    `json:"count"`
+	Count     uint32    `json:"count"` // not the one that ended the command
 	NotBefore time.Time `json:"not_before,omitzero"`
 	UnderWay  bool      `json:"under_way,omitempty"`
 	Resent    bool      `json:"resent,omitempty"`
@@ -87,6 +87,14 @@ func showAttachments(list []*pluginv1.Attachment) []attachmentBody {
 
 func showAttempts(a *state.Attempts) attemptsBody {
 	return attemptsBody{a.GetCount(), utc(a.GetNotBeforeMs()), a.GetMarked(), a.GetResent(), a.GetLastError()}
+}
+
+// showEnded shows the attempts of a command that has ended. Its marker says
+// only that the last attempt was made, not that one is under way.
+func showEnded(a *state.Attempts) attemptsBody {
+	b := showAttempts(a)
+	b.UnderWay = false
+	return b
 }
 
 var kinds = map[state.CommandKind]string{

@@ -37,7 +37,7 @@ func showDead(d *state.DeadLetter) deadBody {
 	var conv core.ConversationID
 	copy(conv[:], d.GetCommand().GetConversation())
 	return deadBody{
-		d.GetId(), conv.String(), showCommand(d.GetCommand()), showAttempts(d.GetAttempts()), d.GetReason(), utc(d.GetAtMs()),
+		d.GetId(), conv.String(), showCommand(d.GetCommand()), showEnded(d.GetAttempts()), d.GetReason(), utc(d.GetAtMs()),
 	}
 }
 

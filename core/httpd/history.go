@@ -101,7 +101,7 @@ func (a *Admin) listHistory(ctx context.Context, r *fasthttp.RequestCtx) error {
 func showEntry(e *state.Entry) (b entryBody) {
 	if e := e.GetEnded(); e != nil {
 		b.Ended = &endedBody{
-			showCommand(e.GetCommand()), showAttempts(e.GetAttempts()),
+			showCommand(e.GetCommand()), showEnded(e.GetAttempts()),
 			e.GetEnd(), e.GetReason(), e.GetMessageId(), utc(e.GetAtMs()),
 		}
 	}

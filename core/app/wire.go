@@ -47,8 +47,9 @@ type gateway struct {
 // liveRules are the rules by which events are decided. The watcher's set may be
 // newer for as long as it takes to keep it.
 type liveRules struct {
-	set *rules.Set
-	at  time.Time
+	set  *rules.Set
+	at   time.Time
+	snap string // hash of the snap that they are part of
 }
 
 // wire opens the store, the plugins, the rules and the engine, appends their
@@ -83,7 +84,7 @@ func (g *gateway) openStore(context.Context) error {
 	c := g.config.Store
 	s, err := badger.Open(badger.Options{
 		Dir: filepath.Join(g.config.DataDir, "store"), Key: g.key, Retention: c.Retention,
-		Watermark: c.Watermark, Ballast: c.Ballast, Memory: g.config.Limits.Memory, Log: g.log, Metrics: g.metrics,
+		Watermark: c.Watermark, Ballast: c.Ballast, Memory: g.config.Limits.Memory, Log: g.log, Metrics: g.metrics, Hook: failHook(),
 	})
 	if err != nil {
 		return fmt.Errorf("store in %s: %w", g.config.DataDir, err)
@@ -125,7 +126,7 @@ func (g *gateway) openEngine(context.Context) error {
 		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
 	})
 	g.engine = engine.New(engine.Options{
-		Store: g.store, Drivers: g.host, Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
+		Store: failStore(g.store), Drivers: failDrivers(g.host), Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
 		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
 		MaxFlying:  int(min(max((c.Limits.Memory-128<<20)>>18, 64), 1024)),                               // each may bring a conversation into memory
 		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory - max(c.Limits.Memory/4, 64<<20), // the rest is for what is not live
@@ -219,6 +220,9 @@ func (g *gateway) publish() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	set := g.rules.Set()
+	if set == nil {
+		return nil // they are being loaded
+	}
 	snap, err := newSnap(g.config, g.host.Drivers(), set)
 	if err != nil {
 		g.log.Error("the new rules are not in force", "err", err)
@@ -228,11 +232,14 @@ func (g *gateway) publish() error {
 		if err := g.keepSnap(snap, set); err != nil {
 			g.log.Warn("what decisions depend on is not kept, history of this time cannot be explained later", "err", err)
 		}
+		failpoint(failReload)
 		g.engine.SetSnap(snap)
 	}
-	if live := g.live.Load(); set != nil && (live == nil || live.set != set) {
-		g.live.Store(&liveRules{set, time.Now()})
+	at := time.Now()
+	if live := g.live.Load(); live != nil && live.set == set {
+		at = live.at
 	}
+	g.live.Store(&liveRules{set, at, snap.Hash})
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 const (
 	PointBeforeCommit = "group before commit"
 	PointBeforeAnswer = "after commit before answer"
+	PointInCompaction = "in compaction" // the keys of a new table are read, it is not written
 )
 
 // committer is the one writer of the store. Badger has no group commit of its

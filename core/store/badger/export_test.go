@@ -16,5 +16,5 @@ func Waiting(s *Store) (n int) {
 
 // BadgerError hands s an error as Badger's own log does.
 func BadgerError(s *Store, format string, args ...any) {
-	badgerLog{s.log, s.fail}.Errorf(format, args...)
+	badgerLog{s.log, s.fail, s.hook}.Errorf(format, args...)
 }

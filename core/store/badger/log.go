@@ -12,6 +12,7 @@ import (
 type badgerLog struct {
 	log    *slog.Logger
 	unsync func(error) error // told of a sync that failed
+	hook   func(point string)
 }
 
 // Errorf implements Badger's Logger. Badger says only here that its value log
@@ -26,6 +27,12 @@ func (l badgerLog) Errorf(f string, a ...any) {
 
 func (l badgerLog) Warningf(f string, a ...any) { l.log.Warn("badger", "detail", text(f, a)) }
 func (l badgerLog) Infof(f string, a ...any)    { l.log.Debug("badger", "detail", text(f, a)) }
-func (l badgerLog) Debugf(string, ...any)       {}
+
+// Debugf implements Badger's Logger.
+func (l badgerLog) Debugf(f string, _ ...any) {
+	if strings.Contains(f, "LOG Compact. Added") {
+		l.hook(PointInCompaction)
+	}
+}
 
 func text(f string, a []any) string { return strings.TrimSpace(fmt.Sprintf(f, a...)) }

@@ -54,7 +54,7 @@ type Options struct {
 	Metrics prometheus.Registerer            // nil: none
 	Clock   func() time.Time                 // time.Now; must not be behind it
 	Free    func(dir string) (uint64, error) // free bytes; the file system's
-	Hook    func(point string)               // called by the committer at its points, for tests
+	Hook    func(point string)               // called at its points, for tests
 }
 
 const (
@@ -118,7 +118,7 @@ func (s *Store) start() (err error) {
 			return err
 		}
 	}
-	if s.db, err = bdb.OpenManaged(o.badger().WithLogger(badgerLog{o.Log, s.fail})); err != nil {
+	if s.db, err = bdb.OpenManaged(o.badger().WithLogger(badgerLog{o.Log, s.fail, s.hook})); err != nil {
 		return fmt.Errorf("store %s: %w: %w", o.Dir, store.ErrBroken, err)
 	}
 	if s.metrics, err = newMetrics(o.Metrics, s.space); err != nil {
@@ -136,6 +136,7 @@ func (s *Store) start() (err error) {
 	s.running.Go(func() { s.space.watch(s.closing) })
 	if !o.InMemory {
 		s.running.Go(s.scrub)
+		s.running.Go(s.advise)
 	}
 	return nil
 }

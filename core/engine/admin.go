@@ -12,7 +12,7 @@ import (
 
 // Close ends the open chat of a conversation.
 func (e *Engine) Close(ctx context.Context, id core.ConversationID, by, reason string) error {
-	if _, _, err := e.document(ctx, id); err != nil {
+	if _, err := e.document(ctx, id); err != nil {
 		return err
 	}
 	return e.mail(ctx, id, "", &state.Mail{
@@ -49,7 +49,7 @@ func (e *Engine) Link(ctx context.Context, integration, chatID, channel, custome
 	if err != nil {
 		return id, err
 	}
-	if _, _, err := e.document(ctx, orphan); err == nil {
+	if _, err := e.document(ctx, orphan); err == nil {
 		return id, e.mail(ctx, orphan, "linked-"+id.String(), &state.Mail{
 			AcceptedMs: e.Clock.Now().UnixMilli(), Source: "api",
 			Body: &state.Mail_Linked{Linked: &state.Linked{Conversation: id[:]}},
@@ -71,17 +71,18 @@ func (e *Engine) mail(ctx context.Context, id core.ConversationID, dedup string,
 	return nil
 }
 
-func (e *Engine) document(ctx context.Context, id core.ConversationID) (*state.Document, store.Rev, error) {
-	b, rev, err := e.Store.Reader().Document(ctx, id)
+// document returns a conversation's document, or [core.NotFound].
+func (e *Engine) document(ctx context.Context, id core.ConversationID) (*state.Document, error) {
+	b, _, err := e.Store.Reader().Document(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, core.Errorf(core.NotFound, "no conversation %q", id)
+		return nil, core.Errorf(core.NotFound, "no conversation %q", id)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	doc := &state.Document{}
 	if err := doc.UnmarshalVT(b); err != nil {
-		return nil, 0, fmt.Errorf("conversation %s cannot be read: %w", id, err)
+		return nil, fmt.Errorf("conversation %s cannot be read: %w", id, err)
 	}
-	return doc, rev, nil
+	return doc, nil
 }

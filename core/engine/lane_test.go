@@ -273,16 +273,16 @@ func TestLongLanesAreReadFromTheStore(t *testing.T) {
 	}
 }
 
-func TestANotificationThatFailsBlocksNoOther(t *testing.T) {
-	conf := func(r *rig) {
-		r.refuse = "one"
-		r.rules = func(v *state.View) (e core.Evaluation) {
-			if v.Type == sdk.CustomerMessage {
-				e.Actions = []core.Action{{Rule: "r", Kind: core.Notify, Endpoint: "ops", Body: []byte(v.Event.Text)}}
-			}
-			return e
-		}
+// notifyOps is a rule that posts every message of a customer to ops.
+func notifyOps(v *state.View) (e core.Evaluation) {
+	if v.Type == sdk.CustomerMessage {
+		e.Actions = []core.Action{{Rule: "r", Kind: core.Notify, Endpoint: "ops", Body: []byte(v.Event.Text)}}
 	}
+	return e
+}
+
+func TestANotificationThatFailsBlocksNoOther(t *testing.T) {
+	conf := func(r *rig) { r.refuse, r.rules = "one", notifyOps }
 	engine(t, conf, func(r *rig) {
 		r.accept("chan", from("ada", "1", "one"), from("ada", "2", "two"))
 		if got, want := r.posted(), []string{"ops two"}; !slices.Equal(got, want) {

@@ -29,10 +29,7 @@ func TestConversationsThatWaitAreNotInMemory(t *testing.T) {
 		}
 		r.after(time.Minute)
 		for id := range want {
-			s := r.e.shard(id)
-			s.mu.Lock()
-			c := s.cells[id]
-			s.mu.Unlock()
+			c := r.e.shard(id).awake(id)
 			if c == nil {
 				t.Fatalf("conversation %s has a command and no cell", id)
 			}

@@ -131,6 +131,13 @@ func (s *shard) cell(id core.ConversationID) *cell {
 	return c
 }
 
+// awake returns the cell of a conversation, nil if it has nothing to do.
+func (s *shard) awake(id core.ConversationID) *cell {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cells[id]
+}
+
 // evict forgets a cell that has nothing to do, and keeps its document for a
 // while.
 func (s *shard) evict(c *cell) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -76,10 +77,7 @@ func (e *Engine) peek(id core.ConversationID, toChat bool) (doc *state.Document,
 	if s == nil {
 		return nil, false
 	}
-	s.mu.Lock()
-	c := s.cells[id]
-	s.mu.Unlock()
-	if c != nil {
+	if c := s.awake(id); c != nil {
 		c.mu.Lock()
 		doc, busy = c.doc, c.sending(toChat)
 		c.mu.Unlock()
@@ -87,20 +85,21 @@ func (e *Engine) peek(id core.ConversationID, toChat bool) (doc *state.Document,
 			return doc, busy
 		}
 	}
-	b, _, err := e.Store.Reader().Document(e.ctx, id)
+	doc, err := e.document(e.ctx, id)
 	if err != nil {
-		return nil, false
-	}
-	doc = &state.Document{}
-	if doc.UnmarshalVT(b) != nil {
 		return nil, false
 	}
 	return doc, busy
 }
 
+// sending says whether messages are on their way to the contact center, or to
+// the customer. The caller holds c.mu.
 func (c *cell) sending(toChat bool) bool {
+	if !toChat {
+		return c.lanes[conversation.LaneCustomer] != nil
+	}
 	for name := range c.lanes {
-		if (name == "customer") != toChat {
+		if conversation.IsChatLane(name) {
 			return true
 		}
 	}

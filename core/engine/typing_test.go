@@ -51,6 +51,11 @@ func TestTyping(t *testing.T) {
 			before: func(r *rig) { r.answer(func(*call) {}); r.agentSays("a1") }, inMemory: true,
 		},
 		{
+			name: "beside a notification that waits", from: "chan", typing: customer, to: "desk",
+			conf:   func(r *rig) { r.refuse, r.rules = "ping", notifyOps },
+			before: func(r *rig) { r.accept("chan", from("ada", "2", "ping")) }, inMemory: true,
+		},
+		{
 			name: "that the driver cannot show", from: "chan", typing: customer,
 			conf: func(r *rig) { r.snap.Instances["desk"].Abilities = nil },
 		},

@@ -56,9 +56,7 @@ func (e *Engine) flying(id core.ConversationID) *pluginv1.Message {
 	if s == nil {
 		return nil
 	}
-	s.mu.Lock()
-	c := s.cells[id]
-	s.mu.Unlock()
+	c := s.awake(id)
 	if c == nil {
 		return nil
 	}

@@ -78,7 +78,7 @@ func FuzzExpressions(f *testing.F) {
 					t.Errorf("%s: a blank text is sent", text)
 				}
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("%s: evaluated for %s", text, took)
 			}
 		}

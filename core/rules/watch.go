@@ -39,6 +39,7 @@ type Watcher struct {
 	reloads  *prometheus.CounterVec
 	ok       prometheus.Gauge
 	wake     chan struct{} // the world has changed
+	rescan   time.Duration
 
 	loading sync.Mutex // held for a whole load
 
@@ -63,7 +64,7 @@ type Status struct {
 // NewWatcher returns a watcher that has loaded nothing yet.
 func NewWatcher(c WatchConfig) *Watcher {
 	w := &Watcher{
-		config: c, world: c.World, counters: &Counters{}, wake: make(chan struct{}, 1),
+		config: c, world: c.World, counters: &Counters{}, wake: make(chan struct{}, 1), rescan: rescan,
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_rules_reload_total", Help: "Attempts to load changed rules.",
 		}, []string{"result"}),
@@ -200,7 +201,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	watched.renew()
 	_ = w.Load() // it may have changed since it was loaded; problems are in Status
 
-	tick := time.NewTicker(rescan)
+	tick := time.NewTicker(w.rescan)
 	defer tick.Stop()
 	var settle, give <-chan time.Time // quiet, and the end of patience
 	for {

@@ -18,6 +18,10 @@ import (
 	"github.com/openccsp/gateway/core/rules"
 )
 
+// patience is for what takes milliseconds on a machine that has nothing else
+// to do.
+const patience = time.Minute
+
 // watching is a watcher of rules.d that runs until the test ends.
 type watching struct {
 	*rules.Watcher
@@ -33,6 +37,7 @@ func watch(t *testing.T) *watching {
 		Dir: "rules.d", World: world, Publish: func(s *rules.Set) { w.sets <- s },
 		Log: slog.New(slog.DiscardHandler), Metrics: w.reg,
 	})
+	w.Rescan(time.Hour) // what is seen is seen at once, however slow the machine
 	if err := w.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,24 +51,21 @@ func watch(t *testing.T) *watching {
 			t.Error(err)
 		}
 	})
-	// A first change that is seen tells that the watching has begun.
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		write(t, "ready.yaml", "rules: [] # "+time.Now().String()+"\n")
-		select {
-		case <-w.sets:
-			return w
-		case <-time.After(300 * time.Millisecond):
-			if time.Now().After(deadline) {
-				t.Fatal("nothing is watched")
-			}
-		}
+	// A first change that is seen tells that the watching has begun: Run looks
+	// once when it watches.
+	write(t, "ready.yaml", "rules: []\n")
+	select {
+	case <-w.sets:
+	case <-time.After(patience):
+		t.Fatal("nothing is watched")
 	}
+	return w
 }
 
 // live waits until the rules of exactly these names are live.
 func (w *watching) live(names ...string) {
 	w.t.Helper()
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(patience)
 	var got []string
 	for {
 		select {
@@ -84,7 +86,7 @@ func (w *watching) live(names ...string) {
 // refused waits until the last attempt has a problem with the text.
 func (w *watching) refused(text string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(w.Status().Problems.Error(), text); {
+	for deadline := time.Now().Add(patience); !strings.Contains(w.Status().Problems.Error(), text); {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("problems are %v, want %q", w.Status().Problems, text)
 		}
@@ -106,12 +108,8 @@ func do(t *testing.T, err error) {
 func TestSavedFileIsLive(t *testing.T) {
 	dir(t, map[string]string{"a.yaml": tagRule("a")})
 	w := watch(t)
-	start := time.Now()
 	write(t, "a.yaml", tagRule("b"))
 	w.live("b")
-	if took := time.Since(start); took > 300*time.Millisecond {
-		t.Errorf("it took %s", took)
-	}
 	if s := w.Status(); s.Rules != 1 || s.Hash != w.Set().Hash() || len(s.Problems) > 0 || s.Loaded.IsZero() ||
 		!cmp.Equal(s.Files, []string{"rules.d/a.yaml", "rules.d/ready.yaml"}) {
 		t.Errorf("status is %+v", s)
@@ -216,7 +214,8 @@ func gauge(t *testing.T, reg *prometheus.Registry, name string) prometheus.Colle
 func TestFilesThatVanish(t *testing.T) {
 	dir(t, map[string]string{"a.yaml": tagRule("a")})
 	w := watch(t)
-	do(t, os.RemoveAll("rules.d"))
+	do(t, os.Rename("rules.d", "gone")) // at once, as they must not be seen one by one
+	do(t, os.RemoveAll("gone"))
 	w.refused("rules.d: there is no such directory")
 	if w.Set().Len() != 1 {
 		t.Error("the last good set did not stay")

@@ -37,7 +37,7 @@ func TestForbiddenAddresses(t *testing.T) {
 	if len(forbidden) < 60 {
 		t.Fatalf("only %d vectors", len(forbidden))
 	}
-	n := newNotifier(t, notify.Config{Timeout: 2 * time.Second})
+	n := newNotifier(t, notify.Config{Timeout: time.Minute})
 	for _, url := range forbidden {
 		if err := n.SetEndpoints(map[string]notify.Endpoint{"e": {URL: url}}); err != nil {
 			continue
@@ -65,7 +65,7 @@ func TestRebinding(t *testing.T) {
 		"all.test.":      {"10.0.0.1", "192.168.1.1", "127.0.0.1"},
 	}
 	resolver := fakeResolver(t, func(name string) []string { return tests[name] })
-	n := newNotifier(t, notify.Config{Resolver: resolver, Timeout: 5 * time.Second})
+	n := newNotifier(t, notify.Config{Resolver: resolver, Timeout: time.Minute})
 	for name := range tests {
 		if err := n.SetEndpoints(map[string]notify.Endpoint{"e": {URL: "http://" + name + ":8081/"}}); err != nil {
 			t.Fatal(err)

@@ -99,7 +99,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	future := time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat)
+	future := time.Now().Add(600 * time.Second).UTC().Format(http.TimeFormat)
 	tests := []struct {
 		name       string
 		status     int
@@ -119,7 +119,7 @@ func TestOutcomes(t *testing.T) {
 		{"too many", 429, "7", pluginv1.Outcome_THROTTLED, [2]uint64{7000, 7000}},
 		{"too many for long", 429, "9999999", pluginv1.Outcome_THROTTLED, [2]uint64{86400000, 86400000}},
 		{"error", 500, "", pluginv1.Outcome_RETRY, [2]uint64{}},
-		{"unavailable until", 503, future, pluginv1.Outcome_RETRY, [2]uint64{60000, 90000}},
+		{"unavailable until", 503, future, pluginv1.Outcome_RETRY, [2]uint64{300000, 600000}},
 		{"unavailable, nonsense", 503, "soon", pluginv1.Outcome_RETRY, [2]uint64{}},
 		{"unavailable, negative", 503, "-5", pluginv1.Outcome_RETRY, [2]uint64{}},
 	}
@@ -171,12 +171,17 @@ func TestNoAnswer(t *testing.T) {
 	for _, path := range []string{"hang", "cut", "endless", "headers"} {
 		endpoints[path] = notify.Endpoint{URL: srv.URL + "/" + path + "?token=s3cret", AllowPrivate: true}
 	}
-	n := newNotifier(t, notify.Config{Endpoints: endpoints, Timeout: 300 * time.Millisecond})
+	n := newNotifier(t, notify.Config{Endpoints: endpoints, Timeout: time.Minute})
+	impatient := newNotifier(t, notify.Config{Endpoints: endpoints, Timeout: 100 * time.Millisecond})
 	for name, want := range map[string]pluginv1.Outcome{
 		"hang": pluginv1.Outcome_RETRY, "cut": pluginv1.Outcome_RETRY, "refused": pluginv1.Outcome_RETRY,
 		"headers": pluginv1.Outcome_RETRY, "endless": pluginv1.Outcome_OK, "missing": pluginv1.Outcome_REJECTED,
 	} {
-		r := n.Do(t.Context(), name, "1", []byte(body))
+		by := n
+		if name == "hang" {
+			by = impatient
+		}
+		r := by.Do(t.Context(), name, "1", []byte(body))
 		if r.GetOutcome() != want || strings.Contains(r.GetDetail(), "s3cret") {
 			t.Errorf("%s: got %v, want %s", name, r, want)
 		}

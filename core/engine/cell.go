@@ -184,9 +184,9 @@ func (c *cell) take() ([]*input, error) {
 	}
 	batch = append(batch, mail...)
 	c.queue = keep
-	after := c.seq
+	after, holding := c.seq, c.holding
 	c.mu.Unlock()
-	if !backlog || c.waits() || len(batch) >= limit {
+	if !backlog || holding || len(batch) >= limit {
 		return batch, nil
 	}
 	mails, err := c.s.st.Mail(c.s.ctx, c.id, after, limit-len(batch))
@@ -242,48 +242,41 @@ func (c *cell) sleep() {
 	c.doc, c.loaded = nil, false
 }
 
-// abort gives a batch back after the store said no.
+// abort gives a batch back after the store said no: events that are not durable
+// are refused, stored mail stays in the store, the rest is tried again.
 func (c *cell) abort(batch []*input, err error) {
 	e := c.s.e
+	retry := c.s.ctx.Err() == nil
 	switch {
 	case errors.Is(err, store.ErrBroken):
 		e.fail(err)
-	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed), errors.Is(err, context.Canceled):
-	default:
+		retry = false
+	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrClosed):
+		retry = false
+	case !errors.Is(err, context.Canceled):
 		e.Log.Warn("store said no, will retry", "conversation", c.id, "err", err)
 	}
+	var keep, refused []*input
 	c.mu.Lock()
-	var keep []*input
 	for _, in := range append(batch, c.queue...) {
 		if in.fresh {
-			defer in.finish(unavailable(err))
+			refused = append(refused, in)
 		} else if in.seq == 0 {
 			keep = append(keep, in)
 		}
 	}
 	c.queue = keep
-	retry := c.s.ctx.Err() == nil && !errors.Is(err, store.ErrBroken) && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrFenced)
+	c.busy = retry && (len(keep) > 0 || c.high > c.seq)
+	again := c.busy
 	c.mu.Unlock()
-	if retry && (len(keep) > 0 || c.backlog()) {
+	for _, in := range refused {
+		in.finish(unavailable(err))
+	}
+	if again {
 		e.Clock.AfterFunc(storeRetry, func() { e.Exec.Go(c.step) })
 		return
 	}
-	c.mu.Lock()
-	c.busy = false
-	c.mu.Unlock()
 	c.s.evict(c)
-}
-
-func (c *cell) backlog() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.high > c.seq
-}
-
-func (c *cell) waits() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.holding
 }
 
 func unavailable(err error) error {

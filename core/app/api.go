@@ -192,7 +192,7 @@ func (g *gateway) Rules() httpd.RuleSet {
 	if live == nil {
 		return out
 	}
-	out.Hash, out.LoadedAt = live.set.Hash(), live.at
+	out.Hash, out.Snap, out.LoadedAt = live.set.Hash(), live.snap, live.at
 	for _, r := range live.set.Rules(g.rules.Counters()) {
 		out.Rules = append(out.Rules, ruleOf(r))
 	}

@@ -7,10 +7,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
@@ -78,6 +83,45 @@ func TestHistoryOfNobody(t *testing.T) {
 	}
 }
 
+// What a record of a decision calls its snap leads to the rules, by the hash
+// that /v1/rules has for them.
+func TestSnapOfARecord(t *testing.T) {
+	dir := t.TempDir()
+	const file = "rules:\n  - name: thanks\n    on: chat_closed\n    do:\n      - tag: served\n"
+	for _, name := range []string{"b.yaml", "a.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(file, "thanks", name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, problems := rules.Load(dir, rules.World{})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	g := &gateway{store: newStore(t)}
+	snap, err := newSnap(&config.Config{}, nil, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Snap(t.Context(), snap.Hash); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("before it is kept: %v, want %v", err, store.ErrNotFound)
+	}
+	if err := g.keepSnap(snap, set); err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.Snap(t.Context(), snap.Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := httpd.Snap{Snap: snap.Hash, Engine: core.Version, Rules: set.Hash(), Files: []httpd.RuleFile{
+		{Path: "a.yaml", Text: strings.ReplaceAll(file, "thanks", "a.yaml")}, {Path: "b.yaml", Text: strings.ReplaceAll(file, "thanks", "b.yaml")}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("snap (-want +got):\n%s", d)
+	}
+	if _, err := g.Snap(t.Context(), hashOf([]byte(want.Files[0].Text))); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a rule file's hash: %v, want %v", err, store.ErrNotFound)
+	}
+}
+
 // The API shows a rule once events are decided by it, not once it is read.
 func TestRulesAreThoseInForce(t *testing.T) {
 	dir := t.TempDir()
@@ -94,8 +138,8 @@ func TestRulesAreThoseInForce(t *testing.T) {
 		t.Errorf("before it is in force: %+v, want no rules, and that files were read", got)
 	}
 	at := time.Now()
-	g.live.Store(&liveRules{w.Set(), at})
-	if got := g.Rules(); len(got.Rules) != 1 || got.Rules[0].Name != "thanks" || got.Hash != w.Set().Hash() || !got.LoadedAt.Equal(at) {
+	g.live.Store(&liveRules{w.Set(), at, "5a"})
+	if got := g.Rules(); len(got.Rules) != 1 || got.Rules[0].Name != "thanks" || got.Hash != w.Set().Hash() || got.Snap != "5a" || !got.LoadedAt.Equal(at) {
 		t.Errorf("in force: %+v, want the rule thanks", got)
 	}
 }

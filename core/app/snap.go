@@ -16,8 +16,10 @@ import (
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/host"
+	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -74,6 +76,41 @@ func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
 		return nil, fmt.Errorf("hash of what decisions depend on: %w", err)
 	}
 	return b, nil
+}
+
+// readSnap returns a kept snap and its rule files; store.ErrNotFound if none of
+// that hash is kept.
+func (g *gateway) readSnap(ctx context.Context, hash string) (keptSnap, []rules.Source, error) {
+	var k keptSnap
+	b, err := g.store.Blob(ctx, hash)
+	if err != nil {
+		return k, nil, fmt.Errorf("snap %s: %w", hash, err)
+	}
+	if err := json.Unmarshal(b, &k); err != nil || k.Services == nil { // another kind of blob
+		return k, nil, fmt.Errorf("snap %s: %w", hash, store.ErrNotFound)
+	}
+	var files []rules.Source
+	for _, f := range k.Rules {
+		text, err := g.store.Blob(ctx, f.Hash)
+		if err != nil {
+			return k, nil, fmt.Errorf("snap %s: rule file %s: %w", hash, f.Path, err)
+		}
+		files = append(files, rules.Source{Path: f.Path, Text: string(text)})
+	}
+	return k, files, nil
+}
+
+// Snap implements httpd.Gateway.
+func (g *gateway) Snap(ctx context.Context, hash string) (httpd.Snap, error) {
+	k, files, err := g.readSnap(ctx, hash)
+	if err != nil {
+		return httpd.Snap{}, err
+	}
+	out := httpd.Snap{Snap: hash, Engine: k.Engine, Rules: rules.Hash(files)}
+	for _, f := range files {
+		out.Files = append(out.Files, httpd.RuleFile{Path: f.Path, Text: f.Text})
+	}
+	return out, nil
 }
 
 func hashOf(b []byte) string {

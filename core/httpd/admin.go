@@ -127,6 +127,7 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/services", a.listServices, false},
 		{"GET", "/v1/plugins", a.listPlugins, false},
 		{"GET", "/v1/rules", a.getRules, false},
+		{"GET", "/v1/snaps/{id}", a.getSnap, false},
 
 		{"GET", "/v1/dead-letters", a.listDeadLetters, false},
 		{"POST", "/v1/dead-letters/replay", a.replayDeadLetters, false},

@@ -80,7 +80,7 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 		return store.Page[*state.Entry]{}, store.ErrNotFound
 	}
 	g.after, g.limit = after, limit
-	rec := &state.Record{Number: 9, NowMs: when.UnixMilli(), Snap: "9c", Engine: "dev", Commands: []uint64{3}, Route: "ccsp",
+	rec := &state.Record{Number: 9, NowMs: when.UnixMilli(), Snap: "5a", Engine: "dev", Commands: []uint64{3}, Route: "ccsp",
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
 		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}}}
@@ -121,9 +121,16 @@ func (g *gateway) Plugins() []httpd.Plugin {
 
 func (g *gateway) Rules() httpd.RuleSet {
 	p := diag.Pos{File: "rules.d/retail.yaml", Line: 3, Column: 5}
-	return httpd.RuleSet{Hash: "9c", LoadedAt: when, TriedAt: when,
+	return httpd.RuleSet{Hash: "9c", Snap: "5a", LoadedAt: when, TriedAt: when,
 		Rules:    []httpd.Rule{{Name: "nobody answers", On: "customer_unattended", At: p, Matched: 7, LastMatch: when, LastError: "rules.d/a.yaml:1:1: bad"}},
 		Problems: []*diag.Problem{{Pos: p, Summary: "unknown name prioritty", Hint: `did you mean "priority"?`}}}
+}
+
+func (g *gateway) Snap(_ context.Context, hash string) (httpd.Snap, error) {
+	if hash != "5a" {
+		return httpd.Snap{}, store.ErrNotFound
+	}
+	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}}, nil
 }
 
 var dead = &state.DeadLetter{Id: "d1", Command: command, Attempts: attempts, Reason: "too old", AtMs: when.UnixMilli()}
@@ -228,7 +235,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp"`,
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
 			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +
@@ -245,7 +252,9 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
 		{"GET", "/v1/plugins", "", 200, []string{`"generation":2`}, ""},
-		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`}, ""},
+		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`}, ""},
+		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}]}`}, ""},
+		{"GET", "/v1/snaps/9c", "", 404, nil, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
 		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},
 		{"GET", "/v1/dead-letters/nope", "", 404, nil, ""},

@@ -24,7 +24,7 @@ type recordBody struct {
 	Route       string        `json:"route,omitempty"`
 	DuplicateOf string        `json:"duplicate_of,omitempty"`
 	Dead        string        `json:"dead,omitempty"` // why it could not be decided
-	Rules       string        `json:"rules,omitempty"`
+	Snap        string        `json:"snap,omitempty"` // hash of the rules and the rest it was decided with
 	Engine      string        `json:"engine,omitempty"`
 }
 
@@ -115,7 +115,7 @@ func showRecord(rec *state.Record) *recordBody {
 	b := &recordBody{
 		Number: rec.GetNumber(), Decided: utc(rec.GetNowMs()), Event: showEvent(rec.GetView()),
 		Commands: rec.GetCommands(), Route: rec.GetRoute(), DuplicateOf: rec.GetDuplicateOf(),
-		Dead: rec.GetDead(), Rules: rec.GetSnap(), Engine: rec.GetEngine(),
+		Dead: rec.GetDead(), Snap: rec.GetSnap(), Engine: rec.GetEngine(),
 	}
 	for _, v := range rec.GetVerdicts() {
 		b.Verdicts = append(b.Verdicts, verdictBody{v.GetRule(), verdicts[v.GetVerdict()], v.GetError()})

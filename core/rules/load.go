@@ -45,6 +45,15 @@ type ruleFile struct {
 	text string
 }
 
+// filesOf are the files of an earlier reading of dir.
+func filesOf(dir string, sources []Source) []ruleFile {
+	var files []ruleFile
+	for _, s := range sources {
+		files = append(files, ruleFile{name: path.Join(dir, s.Path), rel: s.Path, text: s.Text})
+	}
+	return files
+}
+
 // readTree reads the rule files under dir, sorted by path.
 func readTree(dir string) ([]ruleFile, error) {
 	fsys := os.DirFS(dir)

@@ -33,6 +33,9 @@ func (s *Set) Hash() string { return s.hash }
 // Sources are the files themselves, in order.
 func (s *Set) Sources() []Source { return s.sources }
 
+// Hash names files as Set.Hash names the set that is made of them.
+func Hash(files []Source) string { return hashFiles(filesOf("", files)) }
+
 // Len is the number of rules, the inactive ones included.
 func (s *Set) Len() int { return len(s.rules) }
 

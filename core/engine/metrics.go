@@ -13,6 +13,9 @@ type metrics struct {
 	duplicates, refused, poison, polls, typingDropped   prometheus.Counter
 }
 
+// kinds are the values of the label kind.
+const kinds = "(DELIVER, CHAT_OPEN_CMD, CHAT_SEND, CHAT_CLOSE, CHAT_RECEIPT, BOT_SEND, NOTIFY, APPEND)"
+
 // newMetrics registers the engine's metrics.
 func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 	f := promauto.With(reg)
@@ -29,14 +32,19 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 		Name: "gateway_conversations_active", Help: "Conversations with something to do in memory.",
 	}, func() float64 { return float64(e.active()) })
 	return &metrics{
-		events:        vec("gateway_events_total", "Events decided, by source.", "source"),
-		attempts:      vec("gateway_delivery_attempts_total", "Attempts at commands, by kind.", "kind"),
-		ambiguous:     vec("gateway_delivery_resent_total", "Commands repeated because an attempt ended without an answer, by kind.", "kind"),
-		ends:          vec("gateway_deliveries_total", "Commands that ended, by kind and end (sent, dropped, dead, gone).", "kind", "end"),
-		dead:          vec("gateway_dead_letters_total", "Dead letters, by reason.", "reason"),
-		pollErrors:    vec("gateway_poll_errors_total", "Polls that failed, by instance.", "instance"),
-		duplicates:    one("gateway_events_duplicate_total", "Events that had been accepted before."),
-		refused:       one("gateway_events_refused_total", "Requests refused because too many events were waiting, memory was short, or the store slow."),
+		events: vec("gateway_events_total",
+			"Events decided, by source (channel, integration, timer, api, rule, gateway, unreadable).", "source"),
+		attempts: vec("gateway_delivery_attempts_total", "Attempts at commands, by kind "+kinds+".", "kind"),
+		ambiguous: vec("gateway_delivery_resent_total",
+			"Commands repeated because an attempt ended without an answer, by kind "+kinds+".", "kind"),
+		ends: vec("gateway_deliveries_total",
+			"Commands that ended, by kind "+kinds+" and end (sent, dropped, dead, gone).", "kind", "end"),
+		dead: vec("gateway_dead_letters_total", "Dead letters, by reason (rejected, expired, ambiguous, no_instance, "+
+			"no_bot, no_integration, too_many_parts, chat_rejected, chat_gone, poison).", "reason"),
+		pollErrors: vec("gateway_poll_errors_total", "Polls of chats and accounts that failed, by instance.", "instance"),
+		duplicates: one("gateway_events_duplicate_total", "Events that had been accepted before."),
+		refused: one("gateway_events_refused_total",
+			"Requests refused because too many events were waiting, memory was short, or the store slow."),
 		poison:        one("gateway_events_poison_total", "Events that could not be decided and are in quarantine."),
 		polls:         one("gateway_polls_total", "Polls of chats."),
 		typingDropped: one("gateway_typing_dropped_total", "Typing notices that were not passed on."),

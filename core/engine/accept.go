@@ -206,12 +206,15 @@ func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID,
 		ev.Ref = ref
 		return id, true, nil
 	}
+	early := e.awaitsID(i) // before looking: what is bound meanwhile is found
 	id, err = e.Store.Resolve(e.ctx, i.name, ref)
 	switch {
 	case err == nil:
 		return id, false, nil
 	case !errors.Is(err, store.ErrNotFound):
 		return id, false, unavailable(err)
+	case conf.Channel && conf.Caps.GetReceiptsByRef() && early:
+		return id, false, core.Errorf(core.Unavailable, "the id of this %s may not be known yet", ev.Type)
 	case conf.Channel:
 		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
 	}

@@ -161,3 +161,53 @@ func TestAChatThatIsClosedWhileItOpens(t *testing.T) {
 		r.idle()
 	})
 }
+
+// TestAReceiptByTheProvidersIDThatOvertakesItsSend is sent again by the far
+// side until the id is known, and only then.
+func TestAReceiptByTheProvidersIDThatOvertakesItsSend(t *testing.T) {
+	conf := func(r *rig) {
+		keeping(r)
+		r.snap.Instances["chan"].Caps.ReceiptsByRef = true
+	}
+	engine(t, conf, func(r *rig) {
+		r.open()
+		var under *call
+		r.answer(func(c *call) { under = c })
+		read := func(id string, want core.Code) {
+			t.Helper()
+			err := r.tryAccept("chan", &pluginv1.Event{Type: sdk.MessageRead, MessageId: id})
+			if got := core.CodeOf(err); got != want {
+				t.Fatalf("the receipt of %s is answered %v, want %q", id, err, want)
+			}
+		}
+		read("m-1", core.NotFound) // nothing is on its way
+		r.agentSays("a1")
+		read("m-1", core.Unavailable)
+		under.outcome(pluginv1.Outcome_RETRY, time.Minute)
+		r.after(0)
+		read("m-1", core.NotFound) // it was not taken
+		r.after(time.Minute)
+		read("m-1", core.Unavailable)
+		free := r.disk.gate("end")
+		under.done(&pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: "m-1"}, core.Answered)
+		r.after(time.Millisecond)
+		read("m-2", core.Unavailable) // another message's, whose end might be the one in hand
+		free()
+		read("m-1", "")
+		read("m-2", core.NotFound)
+		r.undelivered("")
+		r.idle()
+	})
+}
+
+// TestAnUnknownReceiptOfAChannelWithoutRefs will never be known.
+func TestAnUnknownReceiptOfAChannelWithoutRefs(t *testing.T) {
+	engine(t, keeping, func(r *rig) {
+		r.open()
+		r.answer(func(*call) {})
+		r.agentSays("a1")
+		if err := r.tryAccept("chan", &pluginv1.Event{Type: sdk.MessageRead, MessageId: "m-1"}); core.CodeOf(err) != core.NotFound {
+			t.Errorf("Accept = %v, want not found", err)
+		}
+	})
+}

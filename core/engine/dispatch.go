@@ -92,7 +92,7 @@ func (c *cell) undo(p *plan) {
 func (c *cell) actOn(p *plan) {
 	c.mu.Lock()
 	names := p.lanes()
-	c.s.e.countOpens(p)
+	c.s.e.countRefs(p)
 	for _, it := range p.added {
 		if l := c.lane(it.cmd.Lane); l.more || len(l.items) >= maxHeads {
 			l.more = true

@@ -24,6 +24,7 @@ func (c *cell) fly(l *lane, it *item) func() {
 		it.att = it.att.CloneVT()
 		it.att.FirstMs = e.Clock.Now().UnixMilli()
 	}
+	it.awaitID(e.instance(it.cmd.Instance))
 	e.m.attempts.WithLabelValues(it.cmd.Kind.String()).Inc()
 	it.flight++
 	flight := it.flight
@@ -150,6 +151,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 		inst.down(it.rises)
 	}
 	it.release()
+	it.endAwait()
 	if !v.Attempted && !it.att.Marked {
 		it.state = waiting
 		if v.After > 0 {

@@ -18,6 +18,7 @@ type instance struct {
 	name       string
 	waiting    atomic.Int64 // events accepted and not yet durable
 	opens      atomic.Int64 // chats being opened: their refs may be on the way
+	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
 
 	mu      sync.Mutex

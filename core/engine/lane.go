@@ -37,6 +37,8 @@ type item struct {
 	inst  *instance // whose place it holds, nil: none
 	rises int       // of the instance when the place was taken
 
+	awaits *instance // that counts it among those whose provider's ids are not known yet, nil: none
+
 	flight int    // counts its calls: an answer to an earlier one is none
 	record []byte // the history record of its event, nil: only the store has it
 }
@@ -134,6 +136,23 @@ func decodeItem(body []byte) *item {
 		p.Attempts = &state.Attempts{}
 	}
 	return &item{cmd: p.Command, att: p.Attempts}
+}
+
+// awaitID counts the item, a message that is being sent, as one whose
+// provider's id is not known yet.
+func (it *item) awaitID(i *instance) {
+	if it.cmd.Kind == state.CommandKind_DELIVER && it.awaits == nil && i != nil {
+		it.awaits = i
+		i.awaited.Add(1)
+	}
+}
+
+// endAwait ends that: the id is bound, or there will be none.
+func (it *item) endAwait() {
+	if i := it.awaits; i != nil {
+		it.awaits = nil
+		i.awaited.Add(-1)
+	}
 }
 
 // release returns the item's place at its instance.

@@ -80,6 +80,11 @@ func (e *Engine) opening(instance string) bool {
 	return !e.seen() || i != nil && i.opens.Load() > 0
 }
 
+// awaitsID says whether the provider's id of a message may be on its way: the
+// end of a call that sends one is not durable, or the start has not yet seen
+// whether there is one.
+func (e *Engine) awaitsID(i *instance) bool { return !e.seen() || i.awaited.Load() > 0 }
+
 // recovered notes that a conversation found at the start has read its lanes.
 func (e *Engine) recovered(c *cell) {
 	c.mu.Lock()
@@ -210,15 +215,17 @@ func (c *cell) homeOf(in *input) (core.ConversationID, bool, error) {
 	return id, err == nil, err
 }
 
-// countOpens keeps the number of opens that have not ended. It falls when the
-// ref is bound and the end is durable, not before.
-func (e *Engine) countOpens(p *plan) {
+// countRefs keeps the number of commands that may bring a ref: opens, and
+// messages that are being sent. It falls when the ref is bound and the end is
+// durable, not before.
+func (e *Engine) countRefs(p *plan) {
 	for _, it := range p.added {
 		e.countOpen(it.cmd, 1)
 	}
 	for _, in := range p.batch {
 		if in.result != nil {
 			e.countOpen(in.result.item.cmd, -1)
+			in.result.item.endAwait()
 		}
 	}
 }

@@ -66,10 +66,8 @@ func (g *gateway) Typing(instance string, t *pluginv1.Typing) { g.engine.Typing(
 // InstanceUp implements host.Core. A plugin may have come back with other
 // capabilities.
 func (g *gateway) InstanceUp(instance string) {
-	if g.rules != nil {
-		g.rules.SetWorld(g.world())
-		_ = g.publish() // it logs what goes wrong, and the old snap goes on
-	}
+	g.rules.SetWorld(g.world())
+	_ = g.publish() // it logs what goes wrong, and the old snap goes on
 	g.engine.InstanceUp(instance)
 }
 

@@ -118,7 +118,8 @@ func hashOf(b []byte) string {
 	return hex.EncodeToString(h[:16])
 }
 
-// keepSnap keeps a snap, by its hash, for the records that will name it.
+// keepSnap keeps a snap, by its hash, for the records that will name it and for
+// the next start.
 func (g *gateway) keepSnap(s *conversation.Snap, set *rules.Set) error {
 	ctx, cancel := context.WithTimeout(context.Background(), keepSnapFor)
 	defer cancel()
@@ -127,7 +128,7 @@ func (g *gateway) keepSnap(s *conversation.Snap, set *rules.Set) error {
 		return err
 	}
 	if _, err := g.store.Blob(ctx, s.Hash); err == nil {
-		return nil // it was in force before
+		return g.keepLast(ctx, s.Hash) // it was in force before
 	}
 	for _, src := range set.Sources() {
 		hash := hashOf([]byte(src.Text))
@@ -138,7 +139,39 @@ func (g *gateway) keepSnap(s *conversation.Snap, set *rules.Set) error {
 			return fmt.Errorf("keep rule file %s: %w", src.Path, err)
 		}
 	}
-	return g.store.PutBlob(ctx, s.Hash, b)
+	if err := g.store.PutBlob(ctx, s.Hash, b); err != nil {
+		return err
+	}
+	return g.keepLast(ctx, s.Hash)
+}
+
+// The hash of the last snap in force is kept as state of an instance whose
+// name no other can have.
+const (
+	gatewayState = ".gateway"
+	lastSnap     = "snap"
+)
+
+func (g *gateway) keepLast(ctx context.Context, hash string) error {
+	old, err := g.store.State(ctx, gatewayState, lastSnap)
+	if err != nil || string(old) == hash {
+		return err
+	}
+	return g.store.SetState(ctx, gatewayState, lastSnap, old, []byte(hash))
+}
+
+// lastRules are the rule files that were in force last; store.ErrNotFound if
+// none ever were.
+func (g *gateway) lastRules(ctx context.Context) ([]rules.Source, error) {
+	hash, err := g.store.State(ctx, gatewayState, lastSnap)
+	if err != nil {
+		return nil, err
+	}
+	if hash == nil {
+		return nil, store.ErrNotFound
+	}
+	_, files, err := g.readSnap(ctx, string(hash))
+	return files, err
 }
 
 // keepSnapFor bounds the writes of one snap.

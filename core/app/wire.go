@@ -58,7 +58,7 @@ func (a *App) wire(ctx context.Context) error {
 	g := &gateway{App: a, metrics: prometheus.NewRegistry(), saved: map[string]map[string][]byte{}}
 	a.gateway = g
 	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.openPlugins, g.openRules} {
+	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.newRules, g.openPlugins, g.openRules} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -200,13 +200,33 @@ func (g *gateway) remember(instance, name string, value []byte) {
 	g.saved[instance][name] = value
 }
 
-// openRules loads the rules, now that it is known what channels there are.
-func (g *gateway) openRules(context.Context) error {
+// newRules makes what will load the rules. Plugins tell it of their channels
+// as they come.
+func (g *gateway) newRules(context.Context) error {
 	g.rules = rules.NewWatcher(rules.WatchConfig{
-		Dir: g.config.RulesDir, World: g.world(), Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { _ = g.publish() }, // it logs what goes wrong
+		Dir: g.config.RulesDir, Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { _ = g.publish() }, // it logs what goes wrong
 	})
-	if err := g.rules.Load(); err != nil {
-		return err
+	return nil
+}
+
+// openRules loads the rules, now that it is known what channels there are. If
+// something is wrong with them, those that were in force last are, as after a
+// save while the gateway runs.
+func (g *gateway) openRules(ctx context.Context) error {
+	g.rules.SetWorld(g.world())
+	problems := g.rules.Load()
+	if problems == nil {
+		return g.publish()
+	}
+	files, err := g.lastRules(ctx)
+	if err == nil {
+		err = g.rules.Restore(files)
+	}
+	if err != nil {
+		if !errors.Is(err, store.ErrNotFound) {
+			g.log.Error("the last good rules cannot be used", "err", err)
+		}
+		return problems
 	}
 	return g.publish()
 }

@@ -140,6 +140,30 @@ func (w *Watcher) Load() error {
 	return nil
 }
 
+// Restore makes an earlier set live in place of files that Load has refused.
+// Their problems stay in Status, and the next good load replaces the set. It
+// returns [diag.Problems] if the earlier files do not fit what exists now.
+func (w *Watcher) Restore(files []Source) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	w.mu.Lock()
+	world := w.world
+	w.mu.Unlock()
+	set, problems := compileFiles(filesOf(w.config.Dir, files), world)
+	if len(problems) > 0 {
+		return problems.Err()
+	}
+	w.mu.Lock()
+	st := w.status
+	w.set, w.status = set, set.status(time.Now())
+	w.status.LastAttempt, w.status.Problems = st.LastAttempt, st.Problems
+	w.mu.Unlock()
+	w.publish(set)
+	w.config.Log.Warn("the last good rules are in force, not those on disk",
+		"rules", len(set.rules), "files", len(set.files), "hash", set.hash)
+	return nil
+}
+
 // vanished returns how many files the live set had if more than one of them
 // went at once and none is left, which is rarely meant.
 func vanished(live *Set, files []ruleFile) int {
@@ -150,18 +174,26 @@ func vanished(live *Set, files []ruleFile) int {
 }
 
 func (w *Watcher) accept(set *Set, seen string) {
-	now := time.Now()
 	w.mu.Lock()
 	w.set, w.seen = set, seen
-	w.status = Status{Loaded: now, LastAttempt: now, Hash: set.hash, Rules: len(set.rules), Files: set.files}
+	w.status = set.status(time.Now())
 	w.mu.Unlock()
-	w.counters.keep(set)
 	w.reloads.WithLabelValues("ok").Inc()
 	w.ok.Set(1)
+	w.publish(set)
+	w.config.Log.Info("rules loaded", "rules", len(set.rules), "files", len(set.files), "hash", set.hash)
+}
+
+func (w *Watcher) publish(set *Set) {
+	w.counters.keep(set)
 	if w.config.Publish != nil {
 		w.config.Publish(set)
 	}
-	w.config.Log.Info("rules loaded", "rules", len(set.rules), "files", len(set.files), "hash", set.hash)
+}
+
+// status is that of a set which goes live now.
+func (s *Set) status(now time.Time) Status {
+	return Status{Loaded: now, LastAttempt: now, Hash: s.hash, Rules: len(s.rules), Files: s.files}
 }
 
 func (w *Watcher) refuse(problems diag.Problems, seen string) error {
@@ -184,6 +216,10 @@ func (w *Watcher) refuse(problems diag.Problems, seen string) error {
 			break
 		}
 		w.config.Log.Error("problem in rules", "file", p.File, "line", p.Line, "column", p.Column, "summary", p.Summary, "hint", p.Hint)
+	}
+	if live == "" {
+		w.config.Log.Error("rules not loaded", "problems", len(problems))
+		return err
 	}
 	w.config.Log.Error("rules not loaded, the last good ones stay", "problems", len(problems), "hash", live)
 	return err

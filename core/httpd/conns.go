@@ -122,7 +122,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // Bounds on what is read after the last response of a connection.
 const (
-	lingerFor   = 500 * time.Millisecond
+	lingerFor   = 2 * time.Second // a client far away or on a slow line still sends
 	lingerBytes = 256 << 10
 )
 

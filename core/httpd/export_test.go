@@ -1,6 +1,13 @@
 package httpd
 
-import "github.com/valyala/fasthttp"
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
+)
 
 // Routes lists the admin API as "METHOD path", and whether it is open.
 func Routes() map[string]bool {
@@ -23,6 +30,16 @@ func Decode(body []byte, v any) error {
 	r.Request.Header.SetContentType("application/json")
 	r.SetUserValue(bodyKey{}, body)
 	return decode(&r, v)
+}
+
+// Keepalive returns ws as a driver has it, kept alive until ctx ends.
+func Keepalive(ctx context.Context, ws *websocket.Conn, every time.Duration) (driver net.Conn, kept <-chan struct{}) {
+	c, done := newSocketConn(ws, 1<<10), make(chan struct{})
+	go func() {
+		defer close(done)
+		c.keep(ctx, every)
+	}()
+	return c, done
 }
 
 // HeadOK says whether a request's head is read and let through.

@@ -71,6 +71,10 @@ func (h *hooks) requests() []*pluginv1.WebhookRequest {
 	return append([]*pluginv1.WebhookRequest(nil), h.seen...)
 }
 
+// patience is for what takes milliseconds on a machine that has nothing else
+// to do.
+const patience = time.Minute
+
 // public is a running public listener.
 type public struct {
 	*httpd.Public
@@ -80,7 +84,8 @@ type public struct {
 	stop func() error // stops it and returns what Serve returned
 }
 
-// startPublic serves o on loopback until the test ends.
+// startPublic serves o on loopback until the test ends. Times that are not set
+// are long, because machines are busy.
 func startPublic(t testing.TB, o httpd.PublicOptions) *public {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,6 +93,11 @@ func startPublic(t testing.TB, o httpd.PublicOptions) *public {
 		t.Fatal(err)
 	}
 	p := &public{addr: ln.Addr().String(), reg: prometheus.NewRegistry(), log: &syncBuffer{}}
+	for _, d := range []*time.Duration{&o.Limits.Read, &o.Limits.Write, &o.Limits.Request} {
+		if *d == 0 {
+			*d = patience
+		}
+	}
 	o.Metrics, o.Log = p.reg, slog.New(slog.NewJSONHandler(p.log, nil))
 	p.Public = httpd.NewPublic(o)
 	p.stop = serve(t, ln, p.Serve)
@@ -110,7 +120,7 @@ func serve(t testing.TB, ln net.Listener, f func(context.Context, net.Listener) 
 }
 
 // exchange sends raw bytes and returns all that comes back until the server
-// closes, at most 10 s.
+// closes.
 func exchange(t testing.TB, addr, raw string) string {
 	t.Helper()
 	c := dial(t, addr)
@@ -128,7 +138,7 @@ func dial(t testing.TB, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
@@ -136,7 +146,7 @@ func dial(t testing.TB, addr string) net.Conn {
 func client(t testing.TB) *http.Client {
 	tr := &http.Transport{MaxIdleConnsPerHost: 300, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: tr, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // reply is an HTTP response that was read whole.
@@ -195,9 +205,9 @@ func request(t testing.TB, method, url, body string, header ...string) *http.Req
 // waitFor waits for something at the process's border.
 func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it did not happen within 10 s")
+			t.Fatalf("it did not happen within %s", patience)
 		}
 	}
 }

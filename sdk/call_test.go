@@ -87,17 +87,18 @@ func TestErrors(t *testing.T) {
 		{sdk.ErrUnsupported, "unsupported"},
 		{sdk.Retry(errors.New("busy"), time.Second), "retry 1s"},
 		{fmt.Errorf("outer: %w", sdk.Throttled(errors.New("429"), 2*time.Second)), "throttled 2s"},
-		{sdk.Ambiguous(errors.New("no answer")), "ambiguous"},
-		{sdk.Ambiguous(sdk.Retry(errors.New("both"), 0)), "ambiguous"},
+		{sdk.Ambiguous(errors.New("no answer")), "ambiguous 0s"},
+		{sdk.Ambiguous(sdk.Retry(errors.New("both"), 0)), "ambiguous 0s"},
+		{&sdk.AmbiguousError{Err: errors.New("502"), After: 5 * time.Second}, "ambiguous 5s"},
 		{sdk.Rejected("E7", "bad\xffnumber"), "rejected E7 bad\uFFFDnumber"},
 		{errors.New("something else"), "rejected error something else"},
 		{errors.New(strings.Repeat("x", 1<<20)), "rejected error " + strings.Repeat("x", 1024)},
-		{context.DeadlineExceeded, "ambiguous"},
+		{context.DeadlineExceeded, "ambiguous 0s"},
 		{sdk.Retry(context.DeadlineExceeded, 0), "retry 0s"},
 		{refusedConn, "retry 0s"},
 		{&net.DNSError{Err: "no such host"}, "retry 0s"},
-		{reset, "ambiguous"},
-		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "ambiguous"},
+		{reset, "ambiguous 0s"},
+		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "ambiguous 0s"},
 	} {
 		fails = test.err
 		_, err := g.Send(t.Context(), ada, sdk.Message{})
@@ -114,8 +115,8 @@ func kind(err error) string {
 		}
 		return "retry " + re.After.String()
 	}
-	if _, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
-		return "ambiguous"
+	if ae, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
+		return "ambiguous " + ae.After.String()
 	}
 	if re, ok := errors.AsType[*sdk.RejectedError](err); ok {
 		return "rejected " + re.Code + " " + re.Detail
@@ -150,7 +151,7 @@ func TestPanic(t *testing.T) {
 	for _, text := range []string{"panic", "exit"} {
 		for range 3 {
 			_, err := g.Send(t.Context(), ada, sdk.Message{Text: text})
-			if kind(err) != "ambiguous" || !strings.HasPrefix(err.Error(), "panic:") {
+			if kind(err) != "ambiguous 0s" || !strings.HasPrefix(err.Error(), "panic:") {
 				t.Errorf("%s: %v, want an ambiguous panic", text, err)
 			}
 		}

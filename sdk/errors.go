@@ -54,7 +54,10 @@ func Throttled(err error, after time.Duration) error {
 
 // AmbiguousError is a call whose bytes went out and whose answer did not come:
 // it may have had its effect.
-type AmbiguousError struct{ Err error }
+type AmbiguousError struct {
+	Err   error
+	After time.Duration // earliest second attempt; 0: at once
+}
 
 // Error returns the text of the cause.
 func (e *AmbiguousError) Error() string { return e.Err.Error() }
@@ -64,7 +67,7 @@ func (e *AmbiguousError) Unwrap() error { return e.Err }
 
 // Ambiguous marks err as a call that may have had its effect. A message is
 // sent once more, flagged; a phone call is not.
-func Ambiguous(err error) error { return &AmbiguousError{err} }
+func Ambiguous(err error) error { return &AmbiguousError{Err: err} }
 
 // RejectedError is a final refusal: the far side's own code, which is counted and
 // shown, and its words. Neither may hold a secret or a text of the customer's.

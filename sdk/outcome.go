@@ -42,7 +42,7 @@ func fail(r *pluginv1.Result, err error) {
 		r.Outcome, r.Code, r.Detail = pluginv1.Outcome_REJECTED, valid(rejected.Code), clip(rejected.Detail, maxDetail)
 		return
 	case errors.As(err, &ambiguous):
-		r.Outcome = pluginv1.Outcome_AMBIGUOUS
+		r.Outcome, r.AfterMs = pluginv1.Outcome_AMBIGUOUS, milliseconds(ambiguous.After)
 		return
 	case errors.As(err, &retry):
 		r.Outcome, r.AfterMs = pluginv1.Outcome_RETRY, milliseconds(retry.After)

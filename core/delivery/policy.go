@@ -102,7 +102,11 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 			return Verdict{Ended: true, End: conversation.Gone, Reason: "chat_gone"}
 		}
 	case pluginv1.Outcome_AMBIGUOUS:
-		return lost(p, c, a, r.GetDetail())
+		v := lost(p, c, a, r.GetDetail())
+		if r.GetAfterMs() != 0 && !v.Ended {
+			v.After = wait
+		}
+		return v
 	}
 	return Verdict{Ended: true, End: conversation.Dead, Reason: reason(r)}
 }

@@ -75,6 +75,8 @@ func TestJudge(t *testing.T) {
 			delivery.Verdict{Ended: true, End: conversation.Gone, Reason: "chat_gone"}},
 		{"chat gone, says a channel", none, deliver, fresh, answer(pluginv1.Outcome_CHAT_GONE), core.Answered, dead("rejected")},
 		{"ambiguous", none, deliver, fresh, &pluginv1.Result{Outcome: pluginv1.Outcome_AMBIGUOUS, Detail: "no answer"}, core.Answered, ambiguous},
+		{"ambiguous when the driver says", none, deliver, fresh, after(pluginv1.Outcome_AMBIGUOUS, 5000), core.Answered,
+			delivery.Verdict{After: 5 * time.Second, Attempted: true, Ambiguous: true}},
 		{"ambiguous again", none, deliver, resent, answer(pluginv1.Outcome_AMBIGUOUS), core.Answered, dead("ambiguous")},
 		{"ambiguous and not to be resent", delivery.Policy{AmbiguousDead: true}, deliver, fresh, answer(pluginv1.Outcome_AMBIGUOUS), core.Answered, dead("ambiguous")},
 		{"ambiguous after the lane's age", none, deliver, old, answer(pluginv1.Outcome_AMBIGUOUS), core.Answered, dead("ambiguous")},

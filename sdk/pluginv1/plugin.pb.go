@@ -271,7 +271,7 @@ const (
 	Outcome_WINDOW_CLOSED       Outcome = 6  // the reply window is closed; final
 	Outcome_RECIPIENT_GONE      Outcome = 7  // unsubscribed, blocked, invalid; final
 	Outcome_REJECTED            Outcome = 8  // content or parameter; final
-	Outcome_AMBIGUOUS           Outcome = 9  // bytes went out and no answer came
+	Outcome_AMBIGUOUS           Outcome = 9  // bytes went out and no answer came; after_ms, 0: at once
 	Outcome_UNSUPPORTED         Outcome = 10 // the driver has no such ability; final
 	Outcome_CHAT_GONE           Outcome = 11 // connector: the vendor no longer knows the chat
 )

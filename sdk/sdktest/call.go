@@ -254,7 +254,7 @@ func errorFrom(r *pluginv1.Result) error {
 	case pluginv1.Outcome_THROTTLED:
 		return sdk.Throttled(errors.New(detail), after)
 	case pluginv1.Outcome_AMBIGUOUS:
-		return sdk.Ambiguous(errors.New(detail))
+		return &sdk.AmbiguousError{Err: errors.New(detail), After: after}
 	case pluginv1.Outcome_AUTH_REFRESH:
 		return wrap(sdk.ErrAuthRefreshed)
 	case pluginv1.Outcome_AUTH_CONFIG:

@@ -24,6 +24,10 @@ const (
 	callConns    = 64      // for everything else, so that polls that hang hold nobody up
 	idleConn     = 30 * time.Second
 	maxWaitAsked = time.Hour // longest Retry-After that is believed
+
+	// resendAfter is how long a server or a proxy that may have carried out a
+	// call gets to recover before the call is made a second and last time.
+	resendAfter = 5 * time.Second
 )
 
 // client makes the calls of the chat API.
@@ -184,7 +188,8 @@ func (w *watch) lost(ctx context.Context, verb string, err error) error {
 }
 
 // refused says what a status other than 2xx means, nil for 2xx. A server error
-// counts as an answer: the server is there and did not do it.
+// is ambiguous, because it may have come after the deed or from a proxy that
+// gave up on the answer, except where its meaning is that nothing was done.
 func (c *client) refused(verb string, a answer) error {
 	if a.status >= 200 && a.status < 300 {
 		return nil
@@ -196,12 +201,29 @@ func (c *client) refused(verb string, a answer) error {
 		return sdk.Throttled(err, wait)
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusProxyAuthRequired:
 		return fmt.Errorf("%w: %w", sdk.ErrAuthConfig, err)
-	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s >= 500:
+	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, undone[s]:
 		return sdk.Retry(err, wait)
+	case s >= 500:
+		return &sdk.AmbiguousError{Err: err, After: wait}
 	case s >= 300 && s < 400:
 		return sdk.Rejected("http_"+strconv.Itoa(s), verb+": redirected; set base_url and path to the new place")
 	}
 	return sdk.Rejected("http_"+strconv.Itoa(a.status), verb)
+}
+
+// resend gives the far side time before an ambiguous call is made again.
+func resend(err error) error {
+	if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
+		a.After = max(a.After, resendAfter)
+	}
+	return err
+}
+
+// undone are the server errors that say that nothing was done (RFC 9110,
+// section 15.6; RFC 6585, section 6).
+var undone = map[int]bool{
+	http.StatusNotImplemented: true, http.StatusServiceUnavailable: true,
+	http.StatusHTTPVersionNotSupported: true, http.StatusNetworkAuthenticationRequired: true,
 }
 
 // gone reports whether the far side does not know the chat.

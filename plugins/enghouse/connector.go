@@ -96,10 +96,10 @@ func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) 
 		return "", err
 	}
 	if err := c.client.refused("joinchat", a); err != nil {
-		return "", err
+		return "", resend(err)
 	}
 	if a.err != nil || !json.Valid(a.body) {
-		return "", sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened"))
+		return "", resend(sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened")))
 	}
 	var joined struct {
 		ID loose `json:"Connection_ID"`
@@ -234,10 +234,10 @@ func (c *connector) tell(ctx context.Context, verb string, ref sdk.ChatRef, body
 		return fmt.Errorf("%w: %s: HTTP %d", sdk.ErrChatGone, verb, a.status)
 	}
 	if err := c.client.refused(verb, a); err != nil {
-		return err
+		return resend(err)
 	}
 	if a.html() {
-		return sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb))
+		return resend(sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb)))
 	}
 	return nil
 }

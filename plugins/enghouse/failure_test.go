@@ -50,6 +50,8 @@ func TestAnswers(t *testing.T) {
 	same := func(what string) outcomes {
 		return outcomes{"joinchat": what, "sendmsg": what, "leavechat": what, "fireevent": what, "getevents": what}
 	}
+	// What may have been done is not simply done again, unless that is harmless.
+	twofold := outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}
 	for _, tt := range []struct {
 		name string
 		desk *desk
@@ -76,8 +78,12 @@ func TestAnswers(t *testing.T) {
 		{"429 and nonsense", &desk{status: 429, header: http.Header{"Retry-After": {"soon"}}}, same("throttled 0s")},
 		{"503 and when", &desk{status: 503, header: http.Header{"Retry-After": {"7"}}}, same("throttled 7s")},
 		{"503", &desk{status: 503}, same("retry")},
-		{"500", &desk{status: 500, body: page}, same("retry")},
-		{"502", &desk{status: 502}, same("retry")},
+		{"501", &desk{status: 501}, same("retry")},
+		{"500", &desk{status: 500, body: page}, twofold},
+		{"500 and when", &desk{status: 500, header: http.Header{"Retry-After": {"7"}}}, twofold},
+		{"502", &desk{status: 502}, twofold},
+		{"504", &desk{status: 504}, twofold},
+		{"599", &desk{status: 599}, twofold},
 		{"redirect", &desk{status: 307, header: http.Header{"Location": {"/elsewhere"}}}, outcomes{
 			"joinchat": "rejected http_307", "sendmsg": "rejected http_307", "getevents": "retry"}},
 	} {

@@ -112,7 +112,7 @@ func (c *connector) settle(ref sdk.ChatRef, at cursor, r reading, res *sdk.PollR
 // either, and a chat given up too early loses what its agent writes: unless it
 // is a 404 or 410, an answer must also stay wrong for a while.
 func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
-	err := c.client.refused("getevents", a)
+	err := asRetry(c.client.refused("getevents", a))
 	if err == nil {
 		if a.err != nil && !errors.Is(a.err, errTooLarge) {
 			return nil, sdk.Retry(fmt.Errorf("getevents: %w", a.err), 0)
@@ -144,7 +144,7 @@ func passes(err error) bool {
 // asRetry takes the doubt out of a call that changes nothing.
 func asRetry(err error) error {
 	if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
-		return sdk.Retry(a.Err, 0)
+		return sdk.Retry(a.Err, a.After)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -151,18 +152,24 @@ func TestCustomerLeaves(t *testing.T) {
 	}
 }
 
-// TestAnswerLost: the message arrived, the answer did not; that must be said,
-// not retried here.
+// TestAnswerLost: the message arrived, the answer did not or said that it went
+// wrong; that must be said, not retried here.
 func TestAnswerLost(t *testing.T) {
-	s, l, _ := begin(t, sim.Options{})
-	if err := s.SetFault(sim.Fault{Verb: "sendmsg", Kind: "rst", Count: 1, After: true}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.c.Send(t.Context(), l.chat, sdk.Message{Text: "once"}); verdict(err) != "ambiguous" {
-		t.Errorf("%v, want ambiguous", err)
-	}
-	_, list, err := s.Messages(string(l.chat.Ref), 1)
-	if err != nil || len(list) != 1 {
-		t.Errorf("%d messages arrived (%v), want 1", len(list), err)
+	for _, kind := range []string{"rst", "500", "502", "504", "html"} {
+		s, l, _ := begin(t, sim.Options{})
+		if err := s.SetFault(sim.Fault{Verb: "sendmsg", Kind: kind, Count: 1, After: true}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.c.Send(t.Context(), l.chat, sdk.Message{Text: "once"})
+		if verdict(err) != "ambiguous" {
+			t.Errorf("%s: %v, want ambiguous", kind, err)
+		}
+		if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok && kind != "rst" && a.After != resendAfter {
+			t.Errorf("%s: again after %v, want %v", kind, a.After, resendAfter)
+		}
+		_, list, err := s.Messages(string(l.chat.Ref), 1)
+		if err != nil || len(list) != 1 {
+			t.Errorf("%s: %d messages arrived (%v), want 1", kind, len(list), err)
+		}
 	}
 }

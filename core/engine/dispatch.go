@@ -21,6 +21,7 @@ func (c *cell) planLanes(p *plan) {
 	}
 }
 
+// planLane is planLanes for one of them.
 func (c *cell) planLane(p *plan, name string) {
 	l := c.lanes[name]
 	var next *item
@@ -28,17 +29,11 @@ func (c *cell) planLane(p *plan, name string) {
 		next = l.nextAfter(p)
 	}
 	if next == nil && (l == nil || !l.more) {
-		for _, it := range p.added {
-			if it.cmd.Lane == name && !p.ended[it.cmd.Number] {
-				next = it
-				break
-			}
-		}
+		next = p.first(p.added, name)
 	}
-	if next == nil || next.state != waiting {
-		return
+	if next != nil && next.state == waiting {
+		c.clear(p, next)
 	}
-	c.clear(p, next)
 }
 
 // clear reserves what a head needs to go once the commit is durable: its place
@@ -49,21 +44,15 @@ func (c *cell) clear(p *plan, it *item) {
 		return
 	}
 	if inst != nil {
-		inst.mu.Lock()
-		ok := inst.up && inst.flying < c.s.e.MaxFlying && inst.parked.Len() == 0 && inst.rate.Take(p.now) == 0
-		if ok {
-			inst.flying++
-			it.inst, it.rises = inst, inst.rises
-		}
-		inst.mu.Unlock()
+		rises, ok := inst.tryTake(p.now)
 		if !ok {
 			return
 		}
+		it.inst, it.rises = inst, rises
 	}
 	it.state = planned
 	if delivery.Marks(policy, it.cmd) && !it.att.Marked {
-		it.att = it.att.CloneVT()
-		it.att.Marked, it.att.FirstMs = true, p.now.UnixMilli()
+		it.mark(p.now)
 		if !slices.Contains(p.added, it) {
 			p.marked = append(p.marked, it)
 		}
@@ -192,21 +181,9 @@ func (c *cell) advance(name string) func() {
 		l.wait(wait)
 		return nil
 	}
-	if res := local(c.doc, it.cmd); res != nil {
-		c.ended(l, it, *res)
-		return nil
-	}
 	policy, inst := c.policy(it.cmd)
-	if it.att.FirstMs != 0 && now.Sub(time.UnixMilli(it.att.FirstMs)) > policy.LaneAge {
-		reason := "expired"
-		if it.att.Marked || it.att.Resent {
-			reason = "ambiguous" // an attempt had no answer
-		}
-		c.ended(l, it, conversation.Result{End: conversation.Dead, Reason: reason})
-		return nil
-	}
-	if inst == nil && needsInstance(it.cmd) {
-		c.ended(l, it, conversation.Result{End: conversation.Dead, Reason: "no_instance"})
+	if res := c.foregone(it, policy, inst, now); res != nil {
+		c.ended(l, it, *res)
 		return nil
 	}
 	if inst != nil && it.inst == nil {
@@ -220,13 +197,8 @@ func (c *cell) advance(name string) func() {
 	if !delivery.Marks(policy, it.cmd) || it.att.Marked {
 		return c.fly(l, it)
 	}
-	it.state = paused
-	it.att = it.att.CloneVT()
-	it.att.Marked = true
-	if it.att.FirstMs == 0 {
-		it.att.FirstMs = now.UnixMilli()
-	}
-	c.enqueue(&input{update: &update{lane: l, item: it, state: cleared}})
+	it.mark(now)
+	c.update(l, it, cleared)
 	return nil
 }
 
@@ -236,10 +208,25 @@ func (c *cell) noteWait(l *lane, it *item, inst *instance, now time.Time) {
 	if it.att.FirstMs != 0 || inst.isUp() {
 		return
 	}
-	it.state = paused
-	it.att = it.att.CloneVT()
-	it.att.FirstMs = now.UnixMilli()
-	c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
+	it.startAge(now)
+	c.update(l, it, waiting)
+}
+
+// foregone is the end of a head that is not to be attempted, nil if it is.
+func (c *cell) foregone(it *item, policy delivery.Policy, inst *instance, now time.Time) *conversation.Result {
+	if res := local(c.doc, it.cmd); res != nil {
+		return res
+	}
+	if it.att.FirstMs != 0 && now.Sub(time.UnixMilli(it.att.FirstMs)) > policy.LaneAge {
+		if it.att.Marked || it.att.Resent { // an attempt had no answer
+			return &conversation.Result{End: conversation.Dead, Reason: "ambiguous"}
+		}
+		return &conversation.Result{End: conversation.Dead, Reason: "expired"}
+	}
+	if inst == nil && needsInstance(it.cmd) {
+		return &conversation.Result{End: conversation.Dead, Reason: "no_instance"}
+	}
+	return nil
 }
 
 // local is the end of a command that needs no call to know.

@@ -20,10 +20,7 @@ const appendFor = 8 * 24 * time.Hour
 func (c *cell) fly(l *lane, it *item) func() {
 	e := c.s.e
 	it.state = flying
-	if it.att.FirstMs == 0 {
-		it.att = it.att.CloneVT()
-		it.att.FirstMs = e.Clock.Now().UnixMilli()
-	}
+	it.startAge(e.Clock.Now())
 	it.awaitID(e.instance(it.cmd.Instance))
 	e.m.attempts.WithLabelValues(it.cmd.Kind.String()).Inc()
 	it.flight++
@@ -160,19 +157,15 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 		return
 	}
 	att := it.att.CloneVT()
-	att.Marked = false
-	if !v.Attempted { // it never left: that must not look like an attempt after a restart
-		att.NotBeforeMs = now.Add(v.After).UnixMilli()
-		it.att = att
-		c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
-		return
-	}
-	att.Count++
-	att.Resent = att.Resent || v.Ambiguous
-	att.LastError = lastError(r, fate)
+	att.Marked = false // also if it never left: that must not look like an attempt after a restart
 	att.NotBeforeMs = now.Add(v.After).UnixMilli()
+	if v.Attempted {
+		att.Count++
+		att.Resent = att.Resent || v.Ambiguous
+		att.LastError = lastError(r, fate)
+	}
 	it.att = att
-	c.enqueue(&input{update: &update{lane: l, item: it, state: waiting}})
+	c.update(l, it, waiting)
 }
 
 func lastError(r *pluginv1.Result, fate core.Fate) string {
@@ -184,11 +177,4 @@ func lastError(r *pluginv1.Result, fate core.Fate) string {
 		s += " " + r.GetCode()
 	}
 	return s[:min(len(s), 200)]
-}
-
-func (i *instance) pause(now time.Time, d time.Duration) {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	rate.Pause(now, d)
 }

@@ -15,8 +15,8 @@ type input struct {
 	result *ended          // a command ended
 	update *update         // a command is tried again
 	done   func(err error) // nil: nobody waits
-	dup    bool
-	orphan orphanRef // of a stored mail of a chat that nobody knew
+	dup    bool            // one before it in its batch has the same id
+	orphan orphanRef       // of a stored mail of a chat that nobody knew
 }
 
 // ended is the end of a command of a lane.
@@ -39,6 +39,13 @@ func (in *input) finish(err error) {
 		in.done(err)
 		in.done = nil
 	}
+}
+
+// update has the attempts of a head written, after which it is in the given
+// state. The caller holds c.mu.
+func (c *cell) update(l *lane, it *item, then itemState) {
+	it.state = paused
+	c.enqueue(&input{update: &update{lane: l, item: it, state: then}})
 }
 
 // ended hands the end of a command to the conversation. The caller holds c.mu.

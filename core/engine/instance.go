@@ -53,6 +53,18 @@ func (i *instance) configure(c *conversation.Instance) {
 	}
 }
 
+// tryTake takes a place for a call if there is one at once, the rate allows it,
+// and nobody is before us.
+func (i *instance) tryTake(now time.Time) (rises int, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.up || i.flying >= i.e.MaxFlying || i.parked.Len() > 0 || i.rate.Take(now) > 0 {
+		return 0, false
+	}
+	i.flying++
+	return i.rises, true
+}
+
 // take asks for a place for a call, and for the rate to allow it. If either is
 // missing l waits in line.
 func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
@@ -140,9 +152,22 @@ func (i *instance) next() *lane {
 	if !i.up || i.flying >= i.e.MaxFlying || i.parked.Len() == 0 {
 		return nil
 	}
+	return i.unpark()
+}
+
+// unpark takes the first lane out of the line. The caller holds i.mu.
+func (i *instance) unpark() *lane {
 	l := i.parked.Remove(i.parked.Front()).(*lane)
 	l.waits = nil
 	return l
+}
+
+// pause stops the instance's calls for d, as its far side asked.
+func (i *instance) pause(now time.Time, d time.Duration) {
+	i.mu.Lock()
+	rate := i.rate
+	i.mu.Unlock()
+	rate.Pause(now, d)
 }
 
 // down says that no live plugin serves the instance. A report that is older
@@ -162,9 +187,7 @@ func (i *instance) rise() {
 	i.rises++
 	var free []*lane
 	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.Len() > 0; n-- {
-		l := i.parked.Remove(i.parked.Front()).(*lane)
-		l.waits = nil
-		free = append(free, l)
+		free = append(free, i.unpark())
 	}
 	i.mu.Unlock()
 	for _, l := range free {

@@ -88,21 +88,11 @@ func (c *cell) policy(cmd *state.Command) (delivery.Policy, *instance) {
 // nextAfter returns the first command of the lane that the plan does not end,
 // reading on in the store if memory has none.
 func (l *lane) nextAfter(p *plan) *item {
-	for _, it := range l.items {
-		if !p.ended[it.cmd.Number] {
-			return it
-		}
-	}
-	if !l.more || len(l.items) == 0 {
-		return nil
+	if it := p.first(l.items, l.name); it != nil || !l.more || len(l.items) == 0 {
+		return it
 	}
 	l.fill(l.items[len(l.items)-1])
-	for _, it := range l.items {
-		if !p.ended[it.cmd.Number] {
-			return it
-		}
-	}
-	return nil
+	return p.first(l.items, l.name)
 }
 
 // fill reads the commands behind last from the store.
@@ -136,6 +126,21 @@ func decodeItem(body []byte) *item {
 		p.Attempts = &state.Attempts{}
 	}
 	return &item{cmd: p.Command, att: p.Attempts}
+}
+
+// startAge notes since when the item is the head of its lane, if nothing does.
+func (it *item) startAge(now time.Time) {
+	if it.att.FirstMs == 0 {
+		it.att = it.att.CloneVT()
+		it.att.FirstMs = now.UnixMilli()
+	}
+}
+
+// mark puts the marker on the item: an attempt may be under way.
+func (it *item) mark(now time.Time) {
+	it.startAge(now)
+	it.att = it.att.CloneVT()
+	it.att.Marked = true
 }
 
 // awaitID counts the item, a message that is being sent, as one whose
@@ -172,20 +177,20 @@ func (l *lane) drop(ended map[uint64]bool) {
 	if n := len(l.items); n > 0 {
 		last = l.items[n-1]
 	}
-	l.items = slices.DeleteFunc(l.items, func(it *item) bool {
-		if !ended[it.cmd.Number] {
-			return false
+	hasEnded := func(it *item) bool { return ended[it.cmd.Number] }
+	for _, it := range l.items {
+		if hasEnded(it) {
+			it.state = over
 		}
-		it.state = over
-		return true
-	})
+	}
+	l.items = slices.DeleteFunc(l.items, hasEnded)
 	for len(l.items) == 0 && l.more {
 		l.fill(last)
 		if len(l.items) == 0 {
 			break
 		}
 		last = l.items[len(l.items)-1]
-		l.items = slices.DeleteFunc(l.items, func(it *item) bool { return ended[it.cmd.Number] })
+		l.items = slices.DeleteFunc(l.items, hasEnded)
 	}
 	if len(l.items) == 0 && !l.more {
 		delete(l.c.lanes, l.name)

@@ -225,6 +225,17 @@ func head(s string) string { return s[:min(len(s), indexText)] }
 
 func reasonLabel(reason string) string { s, _, _ := strings.Cut(reason, ":"); return s }
 
+// first returns the first command of a lane among items that the plan does not
+// end, nil if there is none.
+func (p *plan) first(items []*item, lane string) *item {
+	for _, it := range items {
+		if it.cmd.Lane == lane && !p.ended[it.cmd.Number] {
+			return it
+		}
+	}
+	return nil
+}
+
 // lanes returns the names of the lanes that the plan touches, in its order.
 func (p *plan) lanes() (names []string) {
 	add := func(name string) {

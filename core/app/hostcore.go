@@ -51,7 +51,7 @@ func (g *gateway) SaveSecret(ctx context.Context, instance, name string, value [
 	g.mu.Lock()
 	g.remember(instance, name, value)
 	g.mu.Unlock()
-	g.setInstances(ctx, []*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+	g.setInstances([]*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
 	return nil
 }
 

@@ -145,7 +145,7 @@ func (g *gateway) openPlugins(ctx context.Context) error {
 			return err
 		}
 	}
-	g.setInstances(ctx, manifests)
+	g.setInstances(manifests)
 	g.onClose("plugins", func() error { // they run from here on, also if a later step of Open fails
 		if g.ran.Load() {
 			return nil
@@ -157,13 +157,13 @@ func (g *gateway) openPlugins(ctx context.Context) error {
 	if err := g.host.Open(ctx); err != nil {
 		return err
 	}
-	g.setInstances(ctx, []*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+	g.setInstances([]*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
 	return nil
 }
 
 // setInstances tells the host what to open. Which settings are secret is the
 // drivers' to say.
-func (g *gateway) setInstances(ctx context.Context, manifests []*pluginv1.Manifest) {
+func (g *gateway) setInstances(manifests []*pluginv1.Manifest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var all []host.Instance
@@ -171,7 +171,7 @@ func (g *gateway) setInstances(ctx context.Context, manifests []*pluginv1.Manife
 		d := driverOf(manifests, i)
 		all = append(all, hostInstance(g.config, i, declaredSecrets(d), g.saved[i.Name]))
 	}
-	g.host.SetInstances(ctx, all)
+	g.host.SetInstances(all)
 }
 
 // loadSaved reads the secrets that an instance's driver replaced.

@@ -191,7 +191,7 @@ func (h *Host) instance(name string) *instance { return (*h.instances.Load())[na
 // SetInstances says which instances there shall be. They are opened as soon as
 // their driver is live, again after each restart, and changed or closed as
 // later calls say. It does not wait for that.
-func (h *Host) SetInstances(_ context.Context, want []Instance) {
+func (h *Host) SetInstances(want []Instance) {
 	h.setMu.Lock()
 	defer h.setMu.Unlock()
 	if h.closed {

@@ -147,7 +147,7 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 	for _, d := range drivers {
 		want = append(want, host.Instance{Name: "i-" + d, Driver: d, Revision: 1})
 	}
-	b.h.SetInstances(t.Context(), want)
+	b.h.SetInstances(want)
 	if err := b.h.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -407,7 +407,7 @@ func TestSocketWaitsUntilTheInstanceReceives(t *testing.T) {
 
 func TestInstances(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo", "picky"}, "echo", "picky", "nodriver")
-	b.h.SetInstances(t.Context(), []host.Instance{
+	b.h.SetInstances([]host.Instance{
 		{Name: "i-echo", Driver: "echo", Revision: 2, Settings: []byte(`{"size":"big","token":"x"}`),
 			Secrets: map[string][]byte{"token": []byte("short")}},
 		{Name: "i-picky", Driver: "picky", Revision: 1},
@@ -439,7 +439,7 @@ func TestInstances(t *testing.T) {
 	if s := state("i-nodriver"); s.State != host.Waiting || !strings.Contains(s.Message, `"nodriver"`) {
 		t.Errorf("nodriver = %+v, want waiting for the driver", s)
 	}
-	b.h.SetInstances(t.Context(), nil)
+	b.h.SetInstances(nil)
 	b.eventually("removed", func() bool { _, ups := b.core.seen(); return len(ups) == 2 })
 	if _, ups := b.core.seen(); fmt.Sprint(ups) != "[+i-echo -i-echo]" {
 		t.Errorf("up and down = %v", ups)

@@ -98,7 +98,7 @@ func (f *floor) withPlugin(ctx context.Context) (err error) {
 		Metrics: prometheus.NewRegistry(), Core: f,
 	})
 	settings := fmt.Appendf(nil, `{"url":%q}`, f.far)
-	f.host.SetInstances(ctx, []host.Instance{
+	f.host.SetInstances([]host.Instance{
 		{Name: channelName, Driver: "benchchannel", Revision: 1, Settings: settings},
 		{Name: connectorName, Driver: "benchconnector", Revision: 1, Settings: settings},
 	})

@@ -1,14 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	rtmetrics "runtime/metrics"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -45,58 +45,27 @@ func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1
 // accept is Accept with a callback. It may return a step that the caller must
 // run.
 func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(error)) (step func()) {
-	i := e.instance(instance)
-	if i == nil || e.Snap().Instances[instance] == nil {
+	i, conf := e.instance(instance), e.Snap().Instances[instance]
+	if i == nil || conf == nil {
 		done(core.Errorf(core.NotFound, "no channel or integration %q", instance))
 		return nil
 	}
-	n := int64(len(events))
-	if n == 0 {
+	if len(events) == 0 {
 		done(nil)
 		return nil
 	}
-	now := e.Clock.Now()
-	if now.UnixMilli() < e.shedUntil.Load() {
+	now, n := e.Clock.Now(), int64(len(events))
+	if err := e.admit(i, n, now); err != nil {
 		e.m.refused.Inc()
-		done(core.Errorf(core.Unavailable, "the store is slow"))
+		done(err)
 		return nil
 	}
-	if e.MaxHeap > 0 && e.heap.read(now) > e.MaxHeap {
-		e.m.refused.Inc()
-		done(core.Errorf(core.Unavailable, "too much waits in memory"))
-		return nil
-	}
-	if all, own := e.waiting.Add(n), i.waiting.Add(n); all > int64(e.MaxWaiting) || own > int64(e.MaxInstance) {
-		e.waiting.Add(-n)
-		i.waiting.Add(-n)
-		e.m.refused.Inc()
-		code := core.Unavailable
-		if own > int64(e.MaxInstance) {
-			code = core.TooMany
-		}
-		done(core.Errorf(code, "too many events are waiting"))
-		return nil
-	}
-	a := &accepting{left: n, done: func(err error) {
-		e.waiting.Add(-n)
-		i.waiting.Add(-n)
+	a := &accepting{e: e, i: i, conf: conf, left: n, done: func(err error) {
+		e.discharge(i, n)
 		e.shed(now)
 		done(err)
 	}}
-	var groups []group
-	for _, ev := range events {
-		id, hold, err := e.route(i, ev)
-		if err != nil {
-			a.finish(err)
-			continue
-		}
-		in := e.input(i, ev, a)
-		if k := len(groups) - 1; k >= 0 && groups[k].id == id {
-			groups[k].ins = append(groups[k].ins, in)
-			continue
-		}
-		groups = append(groups, group{id: id, hold: hold, ins: []*input{in}})
-	}
+	groups := a.groups(events)
 	for k, g := range groups {
 		next := e.enter(g)
 		if next != nil && k < len(groups)-1 {
@@ -108,46 +77,20 @@ func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(err
 	return step
 }
 
-const (
-	maxAge  = 4 * time.Second // how long an event may take to be durable
-	shedFor = time.Second     // how long nothing is accepted after one took longer
-)
-
-// shed refuses new events for a while after one that was accepted at the given
-// time took too long: the far side is better told at once.
-func (e *Engine) shed(accepted time.Time) {
-	if now := e.Clock.Now(); now.Sub(accepted) > maxAge {
-		e.shedUntil.Store(now.Add(shedFor).UnixMilli())
-	}
-}
-
-// heapGauge knows how many bytes were in use after the last collection.
-type heapGauge struct {
-	at   atomic.Int64 // Unix milliseconds of the reading
-	live atomic.Int64
-}
-
-// heapEvery is how old a reading may be.
-const heapEvery = 100 * time.Millisecond
-
-func (g *heapGauge) read(now time.Time) int64 {
-	old := g.at.Load()
-	if ms := now.UnixMilli(); ms-old >= heapEvery.Milliseconds() && g.at.CompareAndSwap(old, ms) {
-		s := []rtmetrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		rtmetrics.Read(s)
-		g.live.Store(int64(s[0].Value.Uint64()))
-	}
-	return g.live.Load()
-}
-
-// accepting counts the events of one request that are not durable yet.
+// accepting is a request on its way. It counts the events that are not durable
+// yet.
 type accepting struct {
+	e    *Engine
+	i    *instance
+	conf *conversation.Instance // the same for all events of the request
+
 	mu   sync.Mutex
 	left int64
 	err  error
 	done func(error)
 }
 
+// finish says that one more event is durable, or why it is not.
 func (a *accepting) finish(err error) {
 	a.mu.Lock()
 	a.err = errors.Join(a.err, err)
@@ -166,48 +109,64 @@ type group struct {
 	ins  []*input
 }
 
-func (e *Engine) input(i *instance, ev *pluginv1.Event, a *accepting) *input {
-	conf := e.Snap().Instances[i.name]
+// groups puts events that follow each other in one conversation together. It
+// finishes those that have none.
+func (a *accepting) groups(events []*pluginv1.Event) (all []group) {
+	for _, ev := range events {
+		id, hold, err := a.route(ev)
+		if err != nil {
+			a.finish(err)
+			continue
+		}
+		if k := len(all) - 1; k >= 0 && all[k].id == id {
+			all[k].ins = append(all[k].ins, a.input(ev))
+			continue
+		}
+		all = append(all, group{id: id, hold: hold, ins: []*input{a.input(ev)}})
+	}
+	return all
+}
+
+func (a *accepting) input(ev *pluginv1.Event) *input {
 	source := "integration"
-	if conf.Channel {
+	if a.conf.Channel {
 		source = "channel"
 	}
 	return &input{
-		fresh: true, done: a.finish, dedup: store.Dedup{Instance: i.name, ID: ev.Id, For: e.dedupFor(i.name)},
+		fresh: true, done: a.finish, dedup: store.Dedup{Instance: a.i.name, ID: ev.Id, For: dedupOf(a.conf)},
 		mail: &state.Mail{
-			AcceptedMs: e.Clock.Now().UnixMilli(), Instance: i.name, Source: source,
+			AcceptedMs: a.e.Clock.Now().UnixMilli(), Instance: a.i.name, Source: source,
 			Body: &state.Mail_Event{Event: ev},
 		},
 	}
 }
 
-// dedupFor returns how long an instance's events are remembered.
-func (e *Engine) dedupFor(instance string) time.Duration {
-	if conf := e.Snap().Instances[instance]; conf != nil && conf.Caps.GetDedupForMs() > 0 {
+// dedupOf returns how long the events of an instance, which may be nil, are
+// remembered.
+func dedupOf(conf *conversation.Instance) time.Duration {
+	if conf != nil && conf.Caps.GetDedupForMs() > 0 {
 		return time.Duration(conf.Caps.GetDedupForMs()) * time.Millisecond
 	}
 	return dedupFor
 }
 
-// route finds the conversation of an event.
-func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
-	conf := e.Snap().Instances[i.name]
+// route finds the conversation of an event. hold: nobody knows its chat yet,
+// but may soon.
+func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
+	e, name, conf := a.e, a.i.name, a.conf
 	if address := ev.Customer.GetAddress(); address != "" && conf.Channel {
-		return core.NewConversationID(i.name, address), false, nil
+		return core.NewConversationID(name, address), false, nil
 	}
-	ref := ev.Ref
-	if ref == "" {
-		ref = ev.MessageId
-	}
+	ref := cmp.Or(ev.Ref, ev.MessageId)
 	if ref == "" {
 		return id, false, core.Errorf(core.Invalid, "event %q has neither a customer nor a ref", ev.Type)
 	}
-	if id, ok := e.orphans.has(orphanRef{i.name, ref}); ok {
+	if id, ok := e.orphans.has(orphanRef{name, ref}); ok {
 		ev.Ref = ref
 		return id, true, nil
 	}
-	early := e.awaitsID(i) // before looking: what is bound meanwhile is found
-	id, err = e.Store.Resolve(e.ctx, i.name, ref)
+	early := e.awaitsID(a.i) // before looking: what is bound meanwhile is found
+	id, err = e.Store.Resolve(e.ctx, name, ref)
 	switch {
 	case err == nil:
 		return id, false, nil
@@ -219,7 +178,7 @@ func (e *Engine) route(i *instance, ev *pluginv1.Event) (id core.ConversationID,
 		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
 	}
 	ev.Ref = ref
-	return core.OrphanID(i.name, ref), e.opening(i.name), nil
+	return core.OrphanID(name, ref), e.opening(name), nil
 }
 
 // enter brings a group into its conversation: into memory, to be durable with

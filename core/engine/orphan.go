@@ -178,7 +178,7 @@ func (c *cell) place(in *input) (wait bool, err error) {
 	if ok {
 		// The id makes a second try after a crash a duplicate, and one of the
 		// provider too.
-		d := store.Dedup{Instance: in.orphan.instance, ID: in.mail.GetEvent().GetId(), For: e.dedupFor(in.orphan.instance)}
+		d := store.Dedup{Instance: in.orphan.instance, ID: in.mail.GetEvent().GetId(), For: dedupOf(e.Snap().Instances[in.orphan.instance])}
 		if d.ID == "" {
 			d = store.Dedup{Instance: "gateway", ID: fmt.Sprintf("orphan-%s-%d", c.id, in.seq), For: appendFor}
 		}

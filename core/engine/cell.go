@@ -25,11 +25,11 @@ type cell struct {
 	id core.ConversationID
 
 	mu      sync.Mutex
-	gone    bool // evicted: look the conversation up again
-	busy    bool // a step is running, or waiting for its commit
-	doc     *state.Document
+	gone    bool            // evicted: look the conversation up again
+	busy    bool            // a step is running, or waiting for its commit
+	doc     *state.Document // nil: there is none; never changed, only replaced
 	rev     store.Rev
-	loaded  bool
+	loaded  bool // doc and rev are what the store has
 	queue   []*input
 	seq     store.Seq // the last mail consumed
 	high    store.Seq // the last mail known to be stored
@@ -212,8 +212,7 @@ func (c *cell) take() ([]*input, error) {
 // rest ends the cell's work for now.
 func (c *cell) rest() {
 	c.mu.Lock()
-	more := len(c.queue) > 0 || c.high > c.seq && !c.holding
-	if more {
+	if len(c.queue) > 0 || c.high > c.seq && !c.holding {
 		c.mu.Unlock()
 		c.s.e.Exec.Go(c.step)
 		return
@@ -266,13 +265,13 @@ func (c *cell) abort(batch []*input, err error) {
 		}
 	}
 	c.queue = keep
-	c.busy = retry && (len(keep) > 0 || c.high > c.seq)
-	again := c.busy
+	retry = retry && (len(keep) > 0 || c.high > c.seq)
+	c.busy = retry
 	c.mu.Unlock()
 	for _, in := range refused {
 		in.finish(unavailable(err))
 	}
-	if again {
+	if retry {
 		e.Clock.AfterFunc(storeRetry, func() { e.Exec.Go(c.step) })
 		return
 	}
@@ -283,7 +282,7 @@ func unavailable(err error) error {
 	return &core.Error{Code: core.Unavailable, Message: "the event could not be made durable", Err: err}
 }
 
-// newDocument makes the empty document of a conversation.
+// newDocument makes the empty document of the conversation.
 func (c *cell) newDocument() *state.Document {
 	e := c.s.e
 	return conversation.New(c.id, e.Rand(), e.Clock.Now())

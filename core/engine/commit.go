@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -11,8 +12,8 @@ import (
 
 const (
 	storeRetry = time.Second          // after the store said no
-	chatRefFor = 400 * 24 * time.Hour // how long a vendor's chat id stays bound
-	msgRefFor  = 30 * 24 * time.Hour
+	chatRefFor = 400 * 24 * time.Hour // how long a vendor's id of a chat stays bound
+	msgRefFor  = 30 * 24 * time.Hour  // and a provider's of a message
 )
 
 // commit makes a plan durable, then tells those who wait and acts on it.
@@ -62,21 +63,16 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 	e := c.s.e
 	c.mu.Lock()
 	c.doc, c.rev, c.loaded, c.single = p.doc, rev, true, false
-	for _, seq := range p.c.Consume {
-		c.seq = max(c.seq, seq)
-	}
+	c.consume(p)
 	c.mu.Unlock()
 	if p.c.Timer.Set {
 		c.s.arm(c.id, p.c.Timer.Due)
 	}
 	for _, in := range p.batch {
-		if in.mail != nil && in.result == nil {
-			e.m.events.WithLabelValues(sourceLabel(in.mail.Source)).Inc()
+		if in.mail != nil {
+			e.m.events.WithLabelValues(cmp.Or(in.mail.Source, "gateway")).Inc()
 		}
-		if in.orphan != (orphanRef{}) {
-			e.orphans.done(in.orphan, 1)
-		}
-		in.finish(nil)
+		c.done(in)
 	}
 	if e.Verdicts != nil && len(p.verdicts) > 0 {
 		e.Verdicts(p.now, p.verdicts)
@@ -84,6 +80,21 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 	c.actOn(p)
 	c.syncPoll()
 	c.rest()
+}
+
+// consume notes which stored mail the plan has decided. The caller holds c.mu.
+func (c *cell) consume(p *plan) {
+	for _, seq := range p.c.Consume {
+		c.seq = max(c.seq, seq)
+	}
+}
+
+// done tells those who wait that an input is decided and durable.
+func (c *cell) done(in *input) {
+	if in.orphan != (orphanRef{}) {
+		c.s.e.orphans.done(in.orphan, 1)
+	}
+	in.finish(nil)
 }
 
 // again decides a batch anew without its duplicates, which are acknowledged:
@@ -152,18 +163,9 @@ func (c *cell) tooLarge(p *plan) {
 	}
 	c.mu.Lock()
 	c.loaded = false
-	for _, seq := range q.c.Consume {
-		c.seq = max(c.seq, seq)
-	}
+	c.consume(q)
 	c.mu.Unlock()
-	in.finish(nil)
+	c.done(in)
 	c.actOn(q)
 	c.rest()
-}
-
-func sourceLabel(s string) string {
-	if s == "" {
-		return "gateway"
-	}
-	return s
 }

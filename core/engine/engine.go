@@ -60,11 +60,11 @@ type Options struct {
 	Store    store.Store
 	Drivers  Drivers
 	Notifier Notifier
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
-	Exec     Executor
-	Clock    Clock
-	Rand     func() uint64                              // epochs and commit ids
+	Log      *slog.Logger                               // nil: nothing is logged
+	Metrics  prometheus.Registerer                      // nil: nobody sees them
+	Exec     Executor                                   // nil: goroutines
+	Clock    Clock                                      // nil: the wall clock
+	Rand     func() uint64                              // of epochs and commit ids; nil: that of the runtime
 	Verdicts func(at time.Time, v []*state.RuleVerdict) // gets those of decided events; nil: nobody counts
 
 	Retention   time.Duration // of history, from the end of an event's commands; 0: 30 days
@@ -89,10 +89,10 @@ type Engine struct {
 	mu        sync.Mutex // of changes to instances
 	instances atomic.Pointer[map[string]*instance]
 	shards    [store.Shards]atomic.Pointer[shard]
-	waiting   atomic.Int64
+	waiting   atomic.Int64 // events accepted and not yet durable
 	heap      heapGauge
-	shedUntil atomic.Int64 // Unix milliseconds: nothing is accepted until then
-	failed    chan error
+	shedUntil atomic.Int64  // Unix milliseconds: nothing is accepted until then
+	failed    chan error    // why the store cannot be trusted
 	ready     chan struct{} // closed when all shards are owned
 	stopped   chan struct{} // closed when nothing runs any more
 	readied   sync.Once
@@ -100,7 +100,7 @@ type Engine struct {
 	orphans   orphans
 	unseen    atomic.Int64 // conversations found at the start that have not read their lanes
 	typing    atomic.Int64 // typing calls under way
-	started   time.Time
+	started   time.Time    // timers that were due before are late
 }
 
 // New returns an engine that accepts nothing before [Engine.Run].
@@ -139,7 +139,8 @@ func New(o Options) *Engine {
 }
 
 // SetSnap replaces what decisions depend on. Decisions under way go on with
-// the old one.
+// the old one. s must not change afterwards. An instance that s does not have
+// accepts no more events; what is on its way to it goes on.
 func (e *Engine) SetSnap(s *conversation.Snap) {
 	e.mu.Lock()
 	all := maps.Clone(*e.instances.Load())
@@ -159,8 +160,9 @@ func (e *Engine) SetSnap(s *conversation.Snap) {
 // Snap returns what decisions depend on now.
 func (e *Engine) Snap() *conversation.Snap { return e.snap.Load() }
 
-// Run owns the store's shards until ctx ends, then finishes what is in hand.
-// It returns an error if the store fails; the process must stop then.
+// Run owns the store's shards until ctx ends, then finishes the steps in hand;
+// calls to drivers that are under way are not waited for. It is called once. An
+// error means that the store failed, and the process must stop.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -220,6 +222,7 @@ func (e *Engine) shard(id core.ConversationID) *shard {
 	return e.shards[store.ShardOf(id)].Load()
 }
 
+// instance returns the instance of that name, nil if there never was one.
 func (e *Engine) instance(name string) *instance { return (*e.instances.Load())[name] }
 
 // Ready says whether all shards are owned and recovered.
@@ -232,7 +235,8 @@ func (e *Engine) Ready() bool {
 	return true
 }
 
-// Started is closed once all shards are owned and recovered.
+// Started returns a channel that is closed once all shards are owned and
+// recovered.
 func (e *Engine) Started() <-chan struct{} { return e.ready }
 
 // fail stops the engine: the store cannot be trusted any more.

@@ -12,10 +12,10 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// plan is a step on its way to the store.
+// plan is a step on its way to the store: what its inputs led to.
 type plan struct {
 	batch    []*input
-	doc      *state.Document
+	doc      *state.Document // after the batch; nil: there is none
 	c        *store.Commit
 	binds    []conversation.Bind
 	now      time.Time
@@ -59,7 +59,7 @@ func (c *cell) plan(batch []*input) *plan {
 		}
 	}
 	c.planLanes(p)
-	c.encode(p)
+	c.complete(p)
 	return p
 }
 
@@ -121,9 +121,11 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 	for i, letter := range d.Dead {
 		letter.Id = fmt.Sprintf("%013d-%s-%d", p.now.UnixMilli(), commandID(letter.Command), i)
 		p.c.Dead = append(p.c.Dead, store.Dead{ID: letter.Id, Body: encode(letter)})
-		e.m.dead.WithLabelValues(reasonLabel(letter.Reason)).Inc()
-		e.Log.Warn("command is dead", "conversation", c.id, "command", letter.Command.Number,
-			"kind", letter.Command.Kind.String(), "instance", letter.Command.Instance, "endpoint", letter.Command.Endpoint, "reason", letter.Reason)
+		reason, _, _ := strings.Cut(letter.Reason, ":") // not what the far side said
+		e.m.dead.WithLabelValues(reason).Inc()
+		cmd := letter.Command
+		e.Log.Warn("command is dead", "conversation", c.id, "command", cmd.Number, "kind", cmd.Kind.String(),
+			"instance", cmd.Instance, "endpoint", cmd.Endpoint, "reason", letter.Reason)
 	}
 	for i, poison := range d.Poison {
 		c.quarantine(p, in, i, poison)
@@ -165,8 +167,8 @@ func (c *cell) keep(cmd *state.Command) store.Kept {
 	return store.Kept{ID: commandID(cmd), Body: encode(cmd.Message), For: ttl}
 }
 
-// encode fills the parts of the commit that need the whole plan.
-func (c *cell) encode(p *plan) {
+// complete fills the parts of the commit that need the whole plan.
+func (c *cell) complete(p *plan) {
 	p.c.OutDone = slices.DeleteFunc(p.c.OutDone, func(r store.OutRef) bool {
 		return slices.ContainsFunc(p.added, func(it *item) bool { return it.cmd.Number == r.ID.N })
 	})
@@ -207,9 +209,9 @@ func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
 // indexOf is what a conversation is listed by.
 func indexOf(doc *state.Document, now time.Time) *store.Index {
 	i := &store.Index{UpdatedMS: now.UnixMilli(), Status: "none", Service: doc.Service, Channel: doc.Channel}
-	i.Customer = head(doc.GetCustomer().GetAddress())
+	i.Customer = clip(doc.GetCustomer().GetAddress())
 	if c := doc.Chat; c != nil {
-		i.ChatRef = head(c.Ref)
+		i.ChatRef = clip(c.Ref)
 		i.Status = "closed"
 		if c.State == state.ChatState_CHAT_OPEN || c.State == state.ChatState_CHAT_OPENING {
 			i.Status = "open"
@@ -221,9 +223,7 @@ func indexOf(doc *state.Document, now time.Time) *store.Index {
 // indexText is how long an indexed field may be, in bytes.
 const indexText = 128
 
-func head(s string) string { return s[:min(len(s), indexText)] }
-
-func reasonLabel(reason string) string { s, _, _ := strings.Cut(reason, ":"); return s }
+func clip(s string) string { return s[:min(len(s), indexText)] }
 
 // first returns the first command of a lane among items that the plan does not
 // end, nil if there is none.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
 )
 
 const (
@@ -108,7 +109,7 @@ func (s *shard) ring() {
 	if late {
 		t.mu.Lock()
 		if !t.off {
-			t.alarm = s.e.Clock.AfterFunc(lateEvery*16, func() { s.e.Exec.Go(s.ring) }) // 16 shards share the rate
+			t.alarm = s.e.Clock.AfterFunc(lateEvery*store.Shards, func() { s.e.Exec.Go(s.ring) }) // they share the rate
 		}
 		t.mu.Unlock()
 		return

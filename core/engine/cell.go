@@ -235,7 +235,7 @@ func (c *cell) sleep() {
 		}
 	}
 	for _, l := range c.lanes {
-		l.items, l.more, l.asleep = nil, true, true
+		l.items, l.more = nil, true
 	}
 	c.s.docs.put(c.id, c.doc, c.rev)
 	c.doc, c.loaded = nil, false

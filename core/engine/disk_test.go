@@ -79,6 +79,7 @@ func (r *rig) dieAt(when string) {
 	})
 }
 
+// write is an operation: a write, or the reading of a lane.
 func (d *disk) write(op string, c *store.Commit, do func() error) error {
 	d.mu.Lock()
 	dead, before := d.dead, d.before
@@ -136,6 +137,11 @@ func (d *disk) Serve(ctx context.Context, own func(context.Context, store.Shard)
 type diskShard struct {
 	store.Shard
 	d *disk
+}
+
+func (s diskShard) Lane(ctx context.Context, c core.ConversationID, lane store.Lane, after core.CommandID, limit int) (items []store.OutItem, err error) {
+	err = s.d.write("lane", nil, func() (err error) { items, err = s.Shard.Lane(ctx, c, lane, after, limit); return err })
+	return items, err
 }
 
 // Commit is the operation "end" if it ends a command, else "commit".

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/delivery"
 	"github.com/openccsp/gateway/core/state"
@@ -124,26 +123,11 @@ func (c *cell) resume(name string) {
 	}
 }
 
-// wake lets the lanes go on after the document was read: at a start their heads
-// are read from the store, and a marker without a result is an attempt whose
-// answer was lost.
+// wake lets the lanes go on after the document was read.
 func (c *cell) wake() {
 	c.mu.Lock()
 	var calls []func()
 	for _, name := range slices.Sorted(maps.Keys(c.lanes)) {
-		l := c.lanes[name]
-		if len(l.items) == 0 && l.more {
-			l.fill(nil)
-			slept := l.asleep
-			l.asleep = false
-			if len(l.items) > 0 && !slept {
-				c.s.e.countOpen(l.items[0].cmd, 1)
-			}
-			if len(l.items) > 0 && !slept && l.items[0].att.Marked {
-				l.items[0].state = flying
-				c.judge(l, l.items[0], nil, core.Lost)
-			}
-		}
 		if f := c.advance(name); f != nil {
 			calls = append(calls, f)
 		}
@@ -164,6 +148,9 @@ func (c *cell) advance(name string) func() {
 	if !c.loaded {
 		c.start() // reads what it needs, and comes here again
 		return nil
+	}
+	if len(l.items) == 0 && l.more {
+		c.refill(l)
 	}
 	if len(l.items) == 0 || c.doc == nil {
 		return nil

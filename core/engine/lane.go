@@ -23,7 +23,7 @@ type lane struct {
 	items []*item // the first ones
 	more  bool    // the store has more behind them
 
-	asleep bool // the store has all of them: they were here before
+	unread bool // a start found it in the store and has not read its head yet
 
 	waits *list.Element // its place among those who wait for the instance; guarded by instance.mu
 	stop  func()        // of the timer it waits for, nil: none
@@ -95,7 +95,24 @@ func (l *lane) nextAfter(p *plan) *item {
 	return p.first(l.items, l.name)
 }
 
-// fill reads the commands behind last from the store.
+// refill reads the first commands of a lane that memory has none of. A marker
+// that a start finds is an attempt whose answer was lost. The caller holds c.mu.
+func (c *cell) refill(l *lane) {
+	l.fill(nil)
+	if !l.unread || len(l.items) == 0 {
+		return
+	}
+	l.unread = false
+	head := l.items[0]
+	c.s.e.countOpen(head.cmd, 1)
+	if head.att.Marked {
+		head.state = flying
+		c.judge(l, head, nil, core.Lost)
+	}
+}
+
+// fill reads the commands behind last, nil for all, from the store. If it
+// cannot, the lane is resumed later. The caller holds c.mu.
 func (l *lane) fill(last *item) {
 	e := l.c.s.e
 	var after core.CommandID
@@ -105,6 +122,7 @@ func (l *lane) fill(last *item) {
 	out, err := l.c.s.st.Lane(l.c.s.ctx, l.c.id, store.Lane(l.name), after, maxHeads)
 	if err != nil {
 		e.Log.Warn("lane could not be read, will retry", "conversation", l.c.id, "lane", l.name, "err", err)
+		l.wait(storeRetry)
 		return
 	}
 	l.more = len(out) == maxHeads

@@ -119,6 +119,32 @@ func TestAnAttemptCutOffByACrash(t *testing.T) {
 	})
 }
 
+// TestAnAttemptCutOffByACrashOfALaneThatCannotBeRead: it is ambiguous also if
+// the store says no at first.
+func TestAnAttemptCutOffByACrashOfALaneThatCannotBeRead(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		r.open()
+		r.answer(func(*call) {})
+		r.agentSays("a1", "a2")
+		r.crash()
+		r.answer(nil)
+		refusals := 3
+		r.life = func(d *disk) {
+			d.hook(func(op string, _ *store.Commit) error {
+				if op == "lane" && refusals > 0 {
+					refusals--
+					return store.ErrUnavailable
+				}
+				return nil
+			}, nil)
+		}
+		r.boot()
+		r.after(time.Minute)
+		r.want("chan", "a1", "a1!", "a2")
+		r.idle()
+	})
+}
+
 // TestARestartBeforeTheResend: what was to be resent and was not yet is resent
 // by the next process.
 func TestARestartBeforeTheResend(t *testing.T) {

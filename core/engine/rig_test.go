@@ -27,7 +27,8 @@ type rig struct {
 	snap  *conversation.Snap
 	rules ruleFunc
 	mem   *memstore.Store
-	disk  *disk // of this life of the gateway
+	disk  *disk       // of this life of the gateway
+	life  func(*disk) // what befalls the disk of the next one; nil: nothing
 	e     *Engine
 	reg   *prometheus.Registry
 	logs  logs
@@ -90,6 +91,9 @@ func (r *rig) boot() {
 	r.Helper()
 	r.snap.Rules = r.rules
 	r.disk = &disk{Store: r.mem}
+	if r.life != nil {
+		r.life(r.disk)
+	}
 	r.reg = prometheus.NewRegistry()
 	opt := r.opt
 	opt.Store, opt.Drivers, opt.Notifier, opt.Metrics = r.disk, r, r, r.reg

@@ -40,7 +40,8 @@ func (s *shard) recover() (f *feed, err error) {
 		}
 		c := s.find(ref.ID.Conversation, &found)
 		c.mu.Lock()
-		c.lane(string(ref.Lane)).more = true
+		l := c.lane(string(ref.Lane))
+		l.more, l.unread = true, true
 		c.mu.Unlock()
 	}
 	for t, err := range s.st.Timers(s.ctx) {

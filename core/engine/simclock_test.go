@@ -225,7 +225,7 @@ func (d simStore) Bind(ctx context.Context, instance, ref string, c core.Convers
 	return err
 }
 
-// simShard is a shard of simStore.
+// simShard is a shard of simStore. It refuses some writes, and reads of lanes.
 type simShard struct {
 	store.Shard
 	s *sim
@@ -240,4 +240,13 @@ func (d simShard) Commit(ctx context.Context, c *store.Commit) (rev store.Rev, e
 	}
 	simStore{d.s.disk, d.s}.around(func() { rev, err = d.Shard.Commit(ctx, c) })
 	return rev, err
+}
+
+func (d simShard) Lane(
+	ctx context.Context, c core.ConversationID, lane store.Lane, after core.CommandID, limit int,
+) ([]store.OutItem, error) {
+	if d.s.chance(20) {
+		return nil, store.ErrUnavailable
+	}
+	return d.Shard.Lane(ctx, c, lane, after, limit)
 }

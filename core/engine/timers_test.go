@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -210,14 +211,19 @@ func (c *jumpyClock) jump(d time.Duration) {
 
 func (*jumpyClock) AfterFunc(d time.Duration, f func()) func() { return wallClock{}.AfterFunc(d, f) }
 
+// TestTimersWhileTheClockJumps arms timers within 100 s, and sets the clock by
+// an hour and a day, and by steps of a second. GATEWAY_CHAOS=1 gives the full dose.
 func TestTimersWhileTheClockJumps(t *testing.T) {
-	const n = 1000
+	n := 1000
+	if os.Getenv("GATEWAY_CHAOS") == "1" {
+		n = 10_000
+	}
 	clock := &jumpyClock{}
 	conf := func(r *rig) { unattended(r); r.opt.Clock = clock }
 	engine(t, conf, func(r *rig) {
 		for i := range n {
 			r.accept("chan", from(fmt.Sprint("c", i), "1", "hi"))
-			r.after(100 * time.Millisecond)
+			r.after(100 * time.Second / time.Duration(n))
 		}
 		clock.jump(-time.Hour)
 		r.after(10 * time.Minute)
@@ -230,10 +236,10 @@ func TestTimersWhileTheClockJumps(t *testing.T) {
 		clock.jump(time.Hour)
 		r.after(10 * time.Minute)
 		r.wantFires(n, 1)
-		clock.jump(time.Hour)
-		r.after(time.Hour)
-		clock.jump(-time.Hour)
-		r.after(time.Hour)
+		for _, d := range []time.Duration{time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour} {
+			clock.jump(d)
+			r.after(time.Hour)
+		}
 		r.wantFires(n, 1)
 		r.idle()
 	})

@@ -88,9 +88,11 @@ type SocketUpgrader interface {
 	ServeSocket(ctx context.Context, r *WebhookRequest, conn net.Conn) error
 }
 
-// Validator is implemented by a settings struct: a live check of settings that
-// are not saved yet, such as a call with the credentials. The error is shown
-// to the person who saves.
+// Validator is implemented by a settings struct: a live check of settings, such
+// as a call with the credentials. It changes nothing. It is made of settings
+// that are not saved yet, where the error is shown to the person who saves, and
+// of those of an open instance until they pass, where it is shown in the log
+// and the API.
 type Validator interface {
 	Validate(ctx context.Context) error
 }

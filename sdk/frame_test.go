@@ -37,7 +37,7 @@ func nothingServer(t testing.TB) *server {
 		t.Fatal(state, err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		s.close(ctx)
 		if ctx.Err() != nil {

@@ -133,7 +133,7 @@ func TestReleaseAndActivate(t *testing.T) {
 	d := new(diary)
 	s := d.server(t, true)
 	openNoted(t, s, 1, "one")
-	if _, err := s.Drain(t.Context(), &pluginv1.DrainRequest{DeadlineMs: 1000, ReleaseExclusive: true}); err != nil {
+	if _, err := s.Drain(t.Context(), &pluginv1.DrainRequest{DeadlineMs: 60_000, ReleaseExclusive: true}); err != nil {
 		t.Fatal(err)
 	}
 	d.want(t, "open one", "close one")

@@ -81,7 +81,7 @@ func TestDrainEndsSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	go io.Copy(io.Discard, conn)
-	if n := g.Drain(t.Context(), 5*time.Second); n != 0 {
+	if n := g.Drain(t.Context(), time.Minute); n != 0 {
 		t.Errorf("drain left %d", n)
 	}
 	select {

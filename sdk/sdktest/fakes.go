@@ -106,7 +106,7 @@ func (f *fakes) waiting(r *pluginv1.UndeliveredRequest) (out []*pluginv1.Message
 }
 
 // NextEvent returns the next event that a listener emitted. If none comes
-// within ten seconds the test ends.
+// within a minute the test ends.
 func (g *Gateway) NextEvent() sdk.Event {
 	g.t.Helper()
 	select {

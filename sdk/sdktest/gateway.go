@@ -32,7 +32,7 @@ import (
 )
 
 // patience limits what should be a matter of milliseconds.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // Gateway is a gateway with one plugin and one instance. Its methods are safe
 // for concurrent use. Errors of calls are those of package sdk, as the driver

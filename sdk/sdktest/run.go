@@ -189,6 +189,10 @@ func (s *suite) large(t *testing.T) {
 	ask(t, g, s.message(g, 0, "after", "hello"))
 }
 
+// late is when a call of 100 ms has not ended with its ctx, also on a machine
+// that is busy.
+const late = 8 * time.Second
+
 func (s *suite) deadline(t *testing.T) {
 	g := s.start(t)
 	f := s.message(g, 0, "hurry", "this must be fast")
@@ -196,7 +200,7 @@ func (s *suite) deadline(t *testing.T) {
 	start := time.Now()
 	_, ch := g.wire.post(f)
 	wantSane(t, f, await(t, "a call with a deadline", ch))
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > late {
 		t.Errorf("a call with 100ms took %v: it must end with ctx", d)
 	}
 }
@@ -315,7 +319,11 @@ func (s *suite) closing(t *testing.T) {
 	g := Start(t, s.Plugin, "conformance", s.Driver, s.Settings)
 	ask(t, g, s.message(g, 0, "m1", "hello"))
 	g.Stop()
-	if err := goleak.Find(before); err != nil {
+	err := goleak.Find(before)
+	for end := time.Now().Add(late); err != nil && time.Now().Before(end); {
+		err = goleak.Find(before) // it waits for a second itself
+	}
+	if err != nil {
 		t.Errorf("goroutines are left after the instance was closed: %v", err)
 	}
 	if _, err := g.wire.ask(t.Context(), s.message(g, 0, "m2", "gone")); !errors.Is(err, errStreamEnded) {

@@ -39,7 +39,7 @@ func (c *channel) Send(ctx context.Context, _ sdk.Customer, m sdk.Message) (sdk.
 	case "panics":
 		panic("at the first message")
 	case "deaf":
-		time.Sleep(2500 * time.Millisecond) // whatever ctx says
+		time.Sleep(10 * time.Second) // whatever ctx says
 	case "leaks":
 		go func() { select {} }()
 	}
@@ -79,7 +79,8 @@ func TestSuiteFindsFaults(t *testing.T) {
 		"gullible":  "Abilities",
 	} {
 		t.Run(fault, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestFaultyDriver$/^"+test+"$", "-test.timeout=30s")
+			t.Parallel()
+			cmd := exec.Command(os.Args[0], "-test.run=^TestFaultyDriver$/^"+test+"$", "-test.timeout=5m")
 			cmd.Env = append(os.Environ(), "SDKTEST_FAULT="+fault)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestFaultyDriver/"+test) {

@@ -240,13 +240,10 @@ func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
 		st := byName[i.Name]
 		in := httpd.Instance{
 			Name: i.Name, Driver: i.Driver, Plugin: owner[i.Driver], Provisioned: true, State: st.State, Since: st.Since,
-			OK: st.State == host.Opened && st.Healthy, Health: st.Message,
+			OK: st.State == host.Opened && st.Healthy, Health: whyNot(st),
 		}
 		if conf := snap.Instances[i.Name]; conf != nil {
 			in.Type = conf.Caps.GetChannelType()
-		}
-		for _, p := range st.Problems {
-			in.Health = strings.TrimSpace(in.Health + " " + p.Pointer + ": " + p.Message)
 		}
 		for _, s := range g.config.Services {
 			if s.Integration == i.Name || s.Bot == i.Name || slices.Contains(s.Channels, i.Name) {
@@ -259,6 +256,15 @@ func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
 		out = append(out, in)
 	}
 	return out
+}
+
+// whyNot says what is wrong with an instance, "" if nothing is.
+func whyNot(s host.InstanceStatus) string {
+	text := host.ProblemText(s.Problems)
+	if s.Message != "" && text != "" {
+		return s.Message + ": " + text
+	}
+	return s.Message + text
 }
 
 // Services implements httpd.Gateway.
@@ -309,7 +315,7 @@ func (g *gateway) reasons() (why []string) {
 	}
 	for _, s := range g.host.Instances() {
 		if s.State != host.Opened {
-			why = append(why, fmt.Sprintf("%s is %s", s.Name, s.State))
+			why = append(why, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", s.Name, s.State, whyNot(s)), ": "))
 		}
 	}
 	return why

@@ -3,7 +3,6 @@ package app
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
@@ -57,11 +56,7 @@ func (f *findings) settings(i *config.Instance, d *pluginv1.Driver) {
 func settingsProblems(i *config.Instance, declared []string, d *pluginv1.Driver) (ps diag.Problems) {
 	public, secrets := i.Settings.Split(declared)
 	for _, p := range host.ValidateSettings(d, public, secrets) {
-		what := fmt.Sprintf("settings of %s %q", i.Kind, i.Name)
-		if key := strings.ReplaceAll(strings.TrimPrefix(p.Pointer, "/"), "/", "."); key != "" {
-			what += ": " + key
-		}
-		ps = append(ps, diag.Errorf(i.Settings.At(p.Pointer), "%s: %s", what, p.Message))
+		ps = append(ps, diag.Errorf(i.Settings.At(p.Pointer), "settings of %s %q: %s", i.Kind, i.Name, p))
 	}
 	return ps
 }

@@ -423,9 +423,12 @@ func TestInstances(t *testing.T) {
 	}
 	b.eventually("wrong settings are refused", func() bool { return state("i-echo").State == host.Refused })
 	got := fmt.Sprint(state("i-echo").Problems)
-	want := "[{/size got string, want integer} {/token this secret does not match the driver's schema}]"
+	want := "[size: got string, want integer token: this secret does not match the driver's schema]"
 	if got != want {
 		t.Errorf("problems = %s\nwant %s", got, want)
+	}
+	if b.log.line("settings of an instance are wrong", "instance=i-echo", "size: got string, want integer; token: this") == "" {
+		t.Error("the log does not name instance and settings")
 	}
 	if strings.Contains(b.log.String(), "short") {
 		t.Error("the secret is in the log")

@@ -103,6 +103,7 @@ type progress struct {
 	on       *generation // where it is open
 	revision uint64
 	receives bool        // since Activate
+	sound    bool        // its settings passed the live check
 	refuser  *generation // that would not take the revision refused
 	refused  uint64
 	tried    *generation // last asked to open it
@@ -152,8 +153,7 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 		i.set(spec, Waiting, i.h.missing(spec.Driver, s), nil)
 		return false
 	case have.on == g && have.revision == spec.Revision:
-		have.receives = have.receives || i.activate(ctx, g)
-		return !have.receives
+		return !i.settle(ctx, have, spec)
 	case have.refuser == g && have.refused == spec.Revision:
 		return false
 	}
@@ -161,14 +161,22 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	state, ok := i.open(ctx, g, spec, have.on == g)
 	switch {
 	case ok:
-		have.on, have.revision = g, spec.Revision
-		have.receives = i.activate(ctx, g)
-		return !have.receives
+		have.sound = have.sound && have.revision == spec.Revision
+		have.on, have.revision, have.receives = g, spec.Revision, false
+		return !i.settle(ctx, have, spec)
 	case state.Retry:
 		return true
 	}
 	have.refuser, have.refused = g, spec.Revision
 	return false
+}
+
+// settle does what is left to do with an open instance: it lets the outside in
+// and has the settings checked. False asks for another try.
+func (i *instance) settle(ctx context.Context, have *progress, spec Instance) bool {
+	have.receives = have.receives || i.activate(ctx, have.on)
+	have.sound = have.sound || i.probe(ctx, have.on, spec)
+	return have.receives && have.sound
 }
 
 // open opens the instance, or changes an open one. Settings that are refused
@@ -179,7 +187,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 	}
 	if problems := checkSettings(g.mf.schemas[spec.Driver], spec.Settings, spec.Secrets); problems != nil {
 		i.set(spec, Refused, "settings do not match the driver's schema", problems)
-		g.log.Error("settings of an instance are wrong", "instance", i.name, "problems", fmt.Sprint(problems))
+		g.log.Error("settings of an instance are wrong", "instance", i.name, "problems", ProblemText(problems))
 		return &pluginv1.InstanceState{}, false
 	}
 	state, err := i.call(ctx, g, spec)
@@ -191,16 +199,13 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		i.opened(g, spec, was)
 		return state, true
 	}
-	var problems []Problem
-	for _, p := range state.Problems {
-		problems = append(problems, Problem{Pointer: p.Pointer, Message: p.Message})
-	}
+	problems := problemsOf(state.Problems)
 	if state.Retry {
 		i.set(spec, Opening, state.Message, problems)
 	} else {
 		i.set(spec, Refused, state.Message, problems)
 	}
-	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message)
+	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message, "problems", ProblemText(problems))
 	return state, false
 }
 

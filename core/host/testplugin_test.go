@@ -155,8 +155,12 @@ func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Ma
 	if p.onDescribe != nil {
 		p.onDescribe()
 	}
+	var abilities []string
+	if p.mode == "doubtful" {
+		abilities = []string{pluginv1.AbilityValidate}
+	}
 	return &pluginv1.Manifest{PluginId: p.id, Version: p.version, Drivers: []*pluginv1.Driver{{
-		Kind: pluginv1.DriverKind_CHANNEL, Name: p.driver,
+		Kind: pluginv1.DriverKind_CHANNEL, Name: p.driver, Abilities: abilities,
 		SettingsSchema: `{"type":"object","additionalProperties":false,"properties":{
 			"size":{"type":"integer"},"token":{"type":"string","minLength":8,"x-secret":true}}}`,
 	}}}, nil
@@ -167,6 +171,14 @@ func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (
 		return &pluginv1.InstanceState{Message: "wrong", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "too big"}}}, nil
 	}
 	return &pluginv1.InstanceState{Ok: true}, nil
+}
+
+func (p *testPlugin) Validate(_ context.Context, r *pluginv1.ValidateRequest) (*pluginv1.Problems, error) {
+	fmt.Fprintf(os.Stderr, "validate %s %s %d\n", r.Driver, r.Settings, len(r.Secrets["token"]))
+	if _, err := os.Stat("allowed"); err != nil { // until somebody allows it
+		return &pluginv1.Problems{Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "the far side does not know it"}}}, nil
+	}
+	return &pluginv1.Problems{}, nil
 }
 
 func (p *testPlugin) CloseInstance(context.Context, *pluginv1.InstanceRef) (*pluginv1.Empty, error) {

@@ -21,9 +21,25 @@ import (
 // mostOutbox is how many commands of one conversation the API shows.
 const mostOutbox = 200
 
-// Conversations implements httpd.Gateway.
+// Conversations implements httpd.Gateway. The index is not written for each
+// message: when the last one was is in the documents. One that cannot be read
+// is listed all the same.
 func (g *gateway) Conversations(ctx context.Context, f store.Filter, after string, limit int) (store.Page[store.Listed], error) {
-	return g.store.Reader().List(ctx, f, after, limit)
+	page, err := g.store.Reader().List(ctx, f, after, limit)
+	if err != nil {
+		return page, err
+	}
+	for i := range page.Items {
+		l := &page.Items[i]
+		b, _, err := g.store.Reader().Document(ctx, l.ID)
+		if err != nil {
+			continue
+		}
+		if doc, err := decode(b, &state.Document{}, l.ID.String()); err == nil {
+			l.Index.UpdatedMS = max(l.Index.UpdatedMS, doc.GetCustomerMs(), doc.GetAgentMs())
+		}
+	}
+	return page, nil
 }
 
 // Conversation implements httpd.Gateway.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -79,6 +80,25 @@ func TestHistoryOfNobody(t *testing.T) {
 		p, err := g.History(t.Context(), tt.id, "", 50)
 		if len(p.Items) != tt.items || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %d entries, %v; want %d, %v", tt.name, len(p.Items), err, tt.items, tt.err)
+		}
+	}
+}
+
+// A conversation is as new as its last message, although messages do not write
+// the index.
+func TestUpdatedIsTheLastMessage(t *testing.T) {
+	g := &gateway{store: newStore(t)}
+	for i, tt := range []struct{ index, customer, agent, want int64 }{
+		{1000, 0, 0, 1000}, {2000, 5000, 4000, 5000}, {3000, 4000, 6000, 6000}, {9000, 4000, 6000, 9000},
+	} {
+		id := core.NewConversationID("webshop", fmt.Sprint("c", i))
+		commit(t, g.store, &store.Commit{
+			Conversation: id, Doc: stored(t, &state.Document{CustomerMs: tt.customer, AgentMs: tt.agent}),
+			Index: &store.Index{UpdatedMS: tt.index, Status: "open", Customer: fmt.Sprint("c", i)},
+		})
+		p, err := g.Conversations(t.Context(), store.Filter{Customer: fmt.Sprint("c", i)}, "", 50)
+		if err != nil || len(p.Items) != 1 || p.Items[0].ID != id || p.Items[0].Index.UpdatedMS != tt.want {
+			t.Errorf("%+v: %+v, %v", tt, p, err)
 		}
 	}
 }

@@ -14,7 +14,9 @@ import (
 
 // Conversations reads and changes conversations.
 type Conversations interface {
-	// Conversations lists those that match f, the last changed first.
+	// Conversations lists those that match f, in the order in which they were
+	// last opened, closed or changed otherwise than by a message, the last
+	// first. UpdatedMS counts messages too.
 	Conversations(ctx context.Context, f store.Filter, after string, limit int) (store.Page[store.Listed], error)
 	// Conversation returns the document and the commands that have not ended.
 	Conversation(ctx context.Context, id core.ConversationID) (*state.Document, []*state.Pending, error)

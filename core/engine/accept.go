@@ -21,7 +21,10 @@ const dedupFor = 24 * time.Hour
 // Accept makes the events of one request durable and returns; nil means all
 // are. An error of code unavailable means that any part of them may be: the
 // far side sends them again, and they are recognized by their ids. It may
-// outlast ctx by one write of the store.
+// outlast ctx by one write of the store. Other codes are final: not found (the
+// instance, or the message of a receipt), invalid (an event without an
+// address), too many (over the instance's quota: more slowly). events are the
+// engine's afterwards.
 func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
 	done := make(chan error, 1)
 	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {
@@ -42,8 +45,8 @@ func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1
 	}
 }
 
-// accept is Accept with a callback. It may return a step that the caller must
-// run.
+// accept is Accept with a callback, which may be called before it returns. It
+// may return a step that the caller must run.
 func (e *Engine) accept(instance string, events []*pluginv1.Event, done func(error)) (step func()) {
 	i, conf := e.instance(instance), e.Snap().Instances[instance]
 	if i == nil || conf == nil {
@@ -107,6 +110,12 @@ type group struct {
 	id   core.ConversationID
 	hold bool // of a chat that nobody knows yet: they go into the store
 	ins  []*input
+}
+
+// ref is what the group's events say of their chat.
+func (g group) ref() orphanRef {
+	m := g.ins[0].mail
+	return orphanRef{m.Instance, m.GetEvent().GetRef()}
 }
 
 // groups puts events that follow each other in one conversation together. It
@@ -192,8 +201,7 @@ func (e *Engine) enter(g group) (step func()) {
 		return nil
 	}
 	if g.hold {
-		ev := g.ins[0].mail
-		e.orphans.add(orphanRef{ev.Instance, ev.GetEvent().GetRef()}, g.id, len(g.ins))
+		e.orphans.add(g.ref(), g.id, len(g.ins))
 	}
 	if g.hold || s.cell(g.id).full() {
 		e.Exec.Go(func() { e.storeGroup(s, g) })
@@ -214,8 +222,7 @@ func (e *Engine) storeGroup(s *shard, g group) {
 	}
 	stored, err := e.put(s.ctx, events...)
 	if g.hold {
-		first := g.ins[0].mail
-		e.orphans.done(orphanRef{first.Instance, first.GetEvent().GetRef()}, len(g.ins)-stored)
+		e.orphans.done(g.ref(), len(g.ins)-stored)
 	}
 	if err != nil {
 		err = unavailable(err)

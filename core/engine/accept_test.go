@@ -85,6 +85,23 @@ func TestAcceptOfDuplicates(t *testing.T) {
 	})
 }
 
+// TestARepetitionAfterDays: an id is known for as long as the driver says.
+func TestARepetitionAfterDays(t *testing.T) {
+	const day = 24 * time.Hour
+	conf := func(r *rig) { r.snap.Instances["chan"].Caps.DedupForMs = uint64((8 * day).Milliseconds()) }
+	engine(t, conf, func(r *rig) {
+		r.accept("chan", from("ada", "1", "hi"))
+		r.after(7 * day)
+		r.restart()
+		r.accept("chan", from("ada", "1", "hi"))
+		r.want("desk", "hi")
+		r.after(day + time.Minute)
+		r.accept("chan", from("ada", "1", "hi"))
+		r.want("desk", "hi", "hi")
+		r.idle()
+	})
+}
+
 func TestAcceptOfADuplicateWhoseOriginalFails(t *testing.T) {
 	engine(t, nil, func(r *rig) {
 		r.disk.hook(func(string, *store.Commit) error { return store.ErrFull }, nil)

@@ -9,6 +9,9 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
+// pollBackoff is the wait after a poll of an account that failed.
+const pollBackoff = 30 * time.Second
+
 // accountCursor is the key of the cursor among an instance's state; a driver's
 // own keys cannot begin with a dot.
 const accountCursor = ".cursor"
@@ -17,7 +20,7 @@ const accountCursor = ".cursor"
 func (e *Engine) pollAccount(ctx context.Context, name string) {
 	cursor, err := e.Store.State(ctx, name, accountCursor)
 	if err != nil {
-		e.Log.Warn("account cursor could not be read", "instance", name, "err", err)
+		e.Log.Warn("account cursor could not be read, will retry", "instance", name, "err", err)
 		e.accountLater(ctx, name, pollBackoff)
 		return
 	}
@@ -27,16 +30,15 @@ func (e *Engine) pollAccount(ctx context.Context, name string) {
 		})
 }
 
+// accountPolled takes a poll's answer. The cursor moves once what came before it
+// is durable.
 func (e *Engine) accountPolled(ctx context.Context, name string, cursor []byte, a *pluginv1.PollAnswer, fate core.Fate) {
 	if fate != core.Answered || a.GetResult().GetOutcome() != pluginv1.Outcome_OK {
 		e.m.pollErrors.WithLabelValues(name).Inc()
 		e.accountLater(ctx, name, pollBackoff)
 		return
 	}
-	wait := pollEvery
-	if a.NextMs != 0 {
-		wait = time.Duration(a.NextMs) * time.Millisecond
-	}
+	wait := nextPoll(a)
 	step := e.accept(name, a.Events, func(err error) {
 		e.Exec.Go(func() {
 			if err == nil && !bytes.Equal(a.Cursor, cursor) {
@@ -54,6 +56,8 @@ func (e *Engine) accountPolled(ctx context.Context, name string, cursor []byte, 
 	}
 }
 
+// accountLater polls the account again after wait, unless the instance no longer
+// wants it.
 func (e *Engine) accountLater(ctx context.Context, name string, wait time.Duration) {
 	e.Clock.AfterFunc(wait, func() {
 		if conf := e.Snap().Instances[name]; ctx.Err() == nil && conf.Can(pluginv1.AbilityPollAccount) {

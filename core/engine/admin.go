@@ -10,7 +10,9 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// Close ends the open chat of a conversation.
+// Close asks a conversation to end its open chat, by whom and why; without an
+// open chat nothing happens. It returns when the request is durable, with
+// [core.NotFound] if there is no such conversation.
 func (e *Engine) Close(ctx context.Context, id core.ConversationID, by, reason string) error {
 	if _, err := e.document(ctx, id); err != nil {
 		return err
@@ -22,7 +24,9 @@ func (e *Engine) Close(ctx context.Context, id core.ConversationID, by, reason s
 }
 
 // Link binds a chat that nobody knew to a customer: later events of it go to
-// the customer's conversation, and the orphan is closed.
+// the customer's conversation, whose id it returns, and the orphan is closed.
+// Errors: [core.NotFound] for an unknown integration or channel, [core.Invalid]
+// for an empty name, [core.Conflict] if the chat belongs to another customer.
 func (e *Engine) Link(ctx context.Context, integration, chatID, channel, customer string) (core.ConversationID, error) {
 	snap := e.Snap()
 	if in := snap.Instances[integration]; in == nil || in.Channel {

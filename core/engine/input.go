@@ -53,6 +53,6 @@ func (c *cell) ended(l *lane, it *item, res conversation.Result) {
 	it.state = over
 	it.release()
 	res.Command, res.Attempts = it.cmd, it.att
-	c.s.e.m.ended(it.cmd, res)
+	c.s.e.m.ends.WithLabelValues(it.cmd.Kind.String(), res.End.String()).Inc()
 	c.enqueue(&input{result: &ended{lane: l, item: it, res: res}})
 }

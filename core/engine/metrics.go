@@ -3,9 +3,6 @@ package engine
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"github.com/openccsp/gateway/core/conversation"
-	"github.com/openccsp/gateway/core/state"
 )
 
 type metrics struct {
@@ -49,10 +46,6 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 		polls:         one("gateway_polls_total", "Polls of chats."),
 		typingDropped: one("gateway_typing_dropped_total", "Typing notices that were not passed on."),
 	}
-}
-
-func (m *metrics) ended(cmd *state.Command, r conversation.Result) {
-	m.ends.WithLabelValues(cmd.Kind.String(), r.End.String()).Inc()
 }
 
 // active counts the cells in memory.

@@ -29,6 +29,7 @@ type orphans struct {
 
 type orphanRef struct{ instance, ref string }
 
+// orphan is the mailbox of a ref that is not bound.
 type orphan struct {
 	id core.ConversationID
 	n  int // events
@@ -60,6 +61,7 @@ func (o *orphans) done(k orphanRef, n int) {
 	}
 }
 
+// has returns the mailbox of a ref's events, if there are any.
 func (o *orphans) has(k orphanRef) (core.ConversationID, bool) {
 	if o.refs.Load() == 0 {
 		return core.ConversationID{}, false
@@ -230,6 +232,7 @@ func (e *Engine) countRefs(p *plan) {
 	}
 }
 
+// countOpen counts a command, by n, if it is an open.
 func (e *Engine) countOpen(cmd *state.Command, n int64) {
 	i := e.instance(cmd.Instance)
 	if i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && i.opens.Add(n) == 0 {

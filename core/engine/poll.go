@@ -13,24 +13,25 @@ import (
 )
 
 const (
-	pollEvery   = time.Second      // where the driver does not say
-	pollBackoff = 30 * time.Second // of accounts
-	pollWorst   = 8 * time.Second  // of chats: an agent may be speaking
+	pollEvery = time.Second     // where the driver does not say
+	pollWorst = 8 * time.Second // after failures: an agent may be speaking
+	pageSize  = 200             // of lists that are read whole
 )
 
 // poller asks a vendor for the news of one open chat, one poll at a time.
 type poller struct {
 	chat   uint32
 	inst   *instance
-	errors int
-	first  bool // a poll has succeeded since the start
-	off    bool
-	flying bool // a poll is under way, or what it brought is not durable yet
-	stop   func()
+	errors int      // polls that failed, one after the other
+	first  bool     // a poll has succeeded since the start
+	off    bool     // another poller has its place, or none
+	flying bool     // a poll is under way, or what it brought is not durable yet
+	stop   func()   // of the timer of the next poll
 	held   []*input // timers that wait for the first poll
 }
 
-// polls says whether the document's chat is to be polled.
+// polls returns the instance to poll for the document's chat, nil if it is not
+// polled.
 func (c *cell) polls() *instance {
 	chat := c.doc.GetChat()
 	if chat.GetState() != state.ChatState_CHAT_OPEN || chat.Ref == "" {
@@ -62,6 +63,7 @@ func (c *cell) syncPoll() {
 	}
 }
 
+// schedulePoll polls after wait. The caller holds c.mu.
 func (c *cell) schedulePoll(p *poller, wait time.Duration) {
 	p.flying = false
 	p.stop = c.s.e.Clock.AfterFunc(wait, func() { c.s.e.Exec.Go(func() { c.pollOnce(p) }) })
@@ -100,14 +102,14 @@ func (c *cell) afterPoll(in *input) bool {
 		e.Exec.Go(func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.letGo(p)
+			c.releaseHeld(p)
 		})
 	})
 	return true
 }
 
-// letGo queues the timers that waited. The caller holds c.mu.
-func (c *cell) letGo(p *poller) {
+// releaseHeld queues the timers that waited. The caller holds c.mu.
+func (c *cell) releaseHeld(p *poller) {
 	held := p.held
 	p.held = nil
 	if len(held) > 0 && !c.gone {
@@ -145,10 +147,7 @@ func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate cor
 		return
 	}
 	p.errors = 0
-	wait := pollEvery
-	if a.NextMs != 0 {
-		wait = time.Duration(a.NextMs) * time.Millisecond
-	}
+	wait := nextPoll(a)
 	if len(a.Events) == 0 && bytes.Equal(a.Cursor, cursor) {
 		c.firstPoll(p)
 		c.schedulePoll(p, wait)
@@ -170,9 +169,10 @@ func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate cor
 	c.enqueue(in)
 }
 
+// firstPoll notes that a poll has succeeded. The caller holds c.mu.
 func (c *cell) firstPoll(p *poller) {
 	p.first = true
-	c.letGo(p)
+	c.releaseHeld(p)
 }
 
 func (c *cell) pollInput(p *poller, polled *state.Polled) *input {
@@ -182,8 +182,16 @@ func (c *cell) pollInput(p *poller, polled *state.Polled) *input {
 	}}
 }
 
+// nextPoll is how long the driver wants to wait before it is asked again.
+func nextPoll(a *pluginv1.PollAnswer) time.Duration {
+	if a.NextMs == 0 {
+		return pollEvery
+	}
+	return time.Duration(a.NextMs) * time.Millisecond
+}
+
 // pollFailed waits longer after every failure. A chat that the vendor no
-// longer knows is closed.
+// longer knows is closed. The caller holds c.mu.
 func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
 	r := a.GetResult()
 	c.s.e.m.pollErrors.WithLabelValues(p.inst.name).Inc()
@@ -220,7 +228,7 @@ func (e *Engine) resumePolls() {
 
 // resumeFrom wakes the open chats of one page of the list, then of the next.
 func (e *Engine) resumeFrom(cursor string) {
-	page, err := e.Store.Reader().List(e.ctx, store.Filter{Status: "open"}, cursor, 200)
+	page, err := e.Store.Reader().List(e.ctx, store.Filter{Status: "open"}, cursor, pageSize)
 	if err != nil {
 		e.resuming.Store(false)
 		if e.ctx.Err() == nil {

@@ -14,7 +14,9 @@ import (
 )
 
 // Replay puts dead letters back, as new commands at the end of their lanes.
-// Those of one group go together, in order. It returns how many went.
+// Those of one group go together, in order. It returns how many went, also with
+// an error: [core.NotFound] if there is no such letter. What was cut off may be
+// replayed again within a day and is still done once.
 func (e *Engine) Replay(ctx context.Context, ids ...string) (int, error) {
 	n := 0
 	for len(ids) > 0 {
@@ -45,17 +47,12 @@ func (e *Engine) Replay(ctx context.Context, ids ...string) (int, error) {
 			done[l.Id] = true
 			n++
 		}
-		var left []string
-		for _, id := range ids {
-			if !done[id] {
-				left = append(left, id)
-			}
-		}
-		ids = left
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return done[id] })
 	}
 	return n, nil
 }
 
+// letter returns a dead letter, or [core.NotFound].
 func (e *Engine) letter(ctx context.Context, id string) (*state.DeadLetter, error) {
 	d, err := e.Store.Reader().DeadLetter(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -78,13 +75,12 @@ func (e *Engine) letter(ctx context.Context, id string) (*state.DeadLetter, erro
 // message or all that waited for one chat, in order, whether they were asked
 // for or not.
 func (e *Engine) groupOf(ctx context.Context, first *state.DeadLetter) ([]*state.DeadLetter, error) {
-	group := []*state.DeadLetter{first}
 	if first.Group == 0 {
-		return group, nil
+		return []*state.DeadLetter{first}, nil
 	}
-	group = nil
+	var group []*state.DeadLetter
 	for cursor := ""; ; {
-		page, err := e.Store.Reader().Dead(ctx, cursor, 200)
+		page, err := e.Store.Reader().Dead(ctx, cursor, pageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -98,11 +94,12 @@ func (e *Engine) groupOf(ctx context.Context, first *state.DeadLetter) ([]*state
 			break
 		}
 	}
-	sortLetters(group)
+	slices.SortFunc(group, func(a, b *state.DeadLetter) int { return cmp.Compare(a.Command.Number, b.Command.Number) })
 	return group, nil
 }
 
 // ReplayQuarantined decides a quarantined event again, such as after an upgrade.
+// Errors: [core.NotFound], and [core.Invalid] for what is a request to a driver.
 func (e *Engine) ReplayQuarantined(ctx context.Context, id string) error {
 	d, err := e.Store.Reader().QuarantinedItem(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -127,8 +124,4 @@ func (e *Engine) ReplayQuarantined(ctx context.Context, id string) error {
 func sameGroup(a, b *state.DeadLetter) bool {
 	return a.Command != nil && a.Group == b.Group && a.Command.Epoch == b.Command.Epoch &&
 		bytes.Equal(a.Command.Conversation, b.Command.Conversation)
-}
-
-func sortLetters(all []*state.DeadLetter) {
-	slices.SortFunc(all, func(a, b *state.DeadLetter) int { return cmp.Compare(a.Command.Number, b.Command.Number) })
 }

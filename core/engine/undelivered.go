@@ -13,8 +13,10 @@ import (
 const undeliveredMost = 100
 
 // Undelivered returns the messages sent to a customer on a channel that have no
-// delivered receipt, oldest first, after a message id. One whose call is under
-// way is the last of them.
+// delivered receipt, oldest first, after a message id ("": from the first), at
+// most limit (0: 100, which is also the most). One whose call is under way is
+// the last of them. An id that is no message's to this customer is
+// [core.Invalid].
 func (e *Engine) Undelivered(ctx context.Context, instance, address, after string, limit int) ([]*pluginv1.Message, error) {
 	id := core.NewConversationID(instance, address)
 	if limit <= 0 || limit > undeliveredMost {

@@ -44,14 +44,21 @@ func (t *turn) do(f *fact, a *core.Action) {
 	}
 }
 
-// kindOf is the kind of command that an action would have become; that of what
-// is done in the document has none.
+// kindOf is the kind of command that an action would have become; what is done
+// in the document has none.
 func kindOf(k core.ActionKind) state.CommandKind {
-	return map[core.ActionKind]state.CommandKind{
-		core.Send: state.CommandKind_DELIVER, core.Notify: state.CommandKind_NOTIFY, core.Close: state.CommandKind_CHAT_CLOSE,
-	}[k]
+	switch k {
+	case core.Send:
+		return state.CommandKind_DELIVER
+	case core.Notify:
+		return state.CommandKind_NOTIFY
+	case core.Close:
+		return state.CommandKind_CHAT_CLOSE
+	}
+	return state.CommandKind_COMMAND_UNSPECIFIED
 }
 
+// tag adds a tag to the conversation, unless it has too many.
 func (t *turn) tag(name, rule string) {
 	switch {
 	case slices.Contains(t.doc.Tags, name):
@@ -94,6 +101,8 @@ func (t *turn) send(a *core.Action) {
 	}
 }
 
+// channelFor returns the channel that an action names, by name or by type; ""
+// if the service has none of that type.
 func (t *turn) channelFor(a *core.Action) string {
 	switch {
 	case a.Channel != "":
@@ -155,6 +164,7 @@ func (t *turn) closeChat(ev *pluginv1.Event, source string, late time.Duration) 
 	return true
 }
 
+// startFlow begins a flow and does what its first steps ask for.
 func (t *turn) startFlow(a *core.Action) {
 	var step *FlowStep
 	if t.snap.Flows != nil {

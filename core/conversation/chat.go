@@ -47,6 +47,7 @@ func (t *turn) endAnyway(f *fact) {
 	}
 }
 
+// endChat notes that the current chat is closed.
 func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms

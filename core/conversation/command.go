@@ -113,19 +113,19 @@ func part(m *pluginv1.Message, text string, i, n int) *pluginv1.Message {
 func (t *turn) refuse(c *state.Command, reason string) {
 	t.number(c)
 	t.letter(c, nil, reason, c.Group)
-	t.ended(c, nil, Dead, reason, "")
+	t.recordEnd(c, nil, Dead, reason, "")
 	t.notice(c, reason)
 }
 
 // drop makes a command that ends at once, not done.
 func (t *turn) drop(c *state.Command, reason string) {
 	t.number(c)
-	t.ended(c, nil, Dropped, reason, "")
+	t.recordEnd(c, nil, Dropped, reason, "")
 	t.notice(c, reason)
 }
 
-// ended adds the end of a command to the history.
-func (t *turn) ended(c *state.Command, a *state.Attempts, end End, reason, messageID string) {
+// recordEnd adds the end of a command to the history.
+func (t *turn) recordEnd(c *state.Command, a *state.Attempts, end End, reason, messageID string) {
 	t.doc.Records++
 	t.entry(t.doc.Records, false, &state.Entry{Body: &state.Entry_Ended{Ended: &state.Ended{
 		Command: c, Attempts: a, End: end.String(), Reason: reason, MessageId: messageID, AtMs: t.ms,

@@ -16,7 +16,7 @@ import (
 	"github.com/openccsp/gateway/core/state"
 )
 
-// Input is one thing to decide: a mail, or the end of a command.
+// Input is one thing to decide: a mail, or else the end of a command.
 type Input struct {
 	Mail   *state.Mail
 	Result *Result
@@ -36,15 +36,16 @@ const (
 // String returns sent, dropped, dead or gone.
 func (e End) String() string { return [...]string{"sent", "dropped", "dead", "gone"}[e] }
 
-// Result is the end of a command.
+// Result is the end of a command: what the last attempt's answer said, or why
+// there was none.
 type Result struct {
 	Command   *state.Command
-	Attempts  *state.Attempts
+	Attempts  *state.Attempts // may be nil
 	End       End
-	Reason    string
+	Reason    string // of an end that is not Sent
 	MessageID string // the provider's, of a message that was sent
 	ChatRef   string // of a chat that was opened
-	Delivered bool
+	Delivered bool   // the answer is the delivered receipt too
 
 	// Rest are the commands that wait behind it in its lane, in order: needed
 	// where they share its fate, see [NeedsRest].
@@ -92,7 +93,7 @@ type Entry struct {
 // Bind ties a vendor's id to this conversation.
 type Bind struct {
 	Instance, Ref string
-	Message       bool // a message, which is bound for a while; a chat is for ever
+	Message       bool // a message: it is bound for a shorter while than a chat
 }
 
 // Timer changes when the conversation is to be woken: the zero value leaves it

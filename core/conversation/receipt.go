@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -55,6 +56,8 @@ func (t *turn) sentMessage(number uint64, id string) *state.SentMessage {
 	return nil
 }
 
+// remember keeps what is known of a sent message for its receipts, at the cost
+// of the oldest one.
 func (t *turn) remember(number uint64, status string) *state.SentMessage {
 	m := &state.SentMessage{Command: number, Status: status}
 	if len(t.doc.Sent) >= maxSent {
@@ -67,13 +70,8 @@ func (t *turn) remember(number uint64, status string) *state.SentMessage {
 // receipt takes in that a message to the customer was delivered, read or lost.
 func (t *turn) receipt(f *fact) proposal {
 	doc := t.doc
-	status := map[string]string{
-		sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
-	}[f.ev.Type]
-	id := f.ev.MessageId
-	if id == "" {
-		id = f.ev.Ref
-	}
+	status := receiptStatus[f.ev.Type]
+	id := cmp.Or(f.ev.MessageId, f.ev.Ref)
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil {
 		if cmd.Conversation != core.ConversationID(doc.Id) || cmd.Epoch != doc.Epoch || cmd.N > doc.Commands {
@@ -88,7 +86,7 @@ func (t *turn) receipt(f *fact) proposal {
 		m = t.remember(number, status) // it was faster than the answer to our call
 	case m == nil:
 		return proposal{rules: true} // one of long ago
-	case !later(m.Status, status):
+	case statusRank[status] <= statusRank[m.Status]:
 		return t.only("receipt already known")
 	default:
 		m.Status = status
@@ -108,11 +106,14 @@ func (t *turn) lastSent() uint64 {
 	return 0
 }
 
-// later says whether a receipt brings news: they may come twice or disordered.
-func later(old, next string) bool {
-	rank := map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
-	return rank[next] > rank[old]
+// receiptStatus is what becomes of a message by a receipt.
+var receiptStatus = map[string]string{
+	sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
 }
+
+// statusRank orders what becomes of a message: receipts may come twice or
+// disordered, and only a higher one is news.
+var statusRank = map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
 
 // tellReceipt passes a receipt on to the agent who wrote m, where the desk has
 // a place for it; a failure is told in any case.

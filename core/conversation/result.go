@@ -44,7 +44,7 @@ func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reas
 	if r != nil {
 		id = r.MessageID
 	}
-	t.ended(c, a, end, reason, id)
+	t.recordEnd(c, a, end, reason, id)
 }
 
 // sent takes in what the far side said of a command it took.
@@ -105,6 +105,8 @@ func (t *turn) bury(r *Result, end End, reason string) {
 	}
 }
 
+// giveUp ends one command that was not done, as a dead letter if it is to be
+// dead.
 func (t *turn) giveUp(c *state.Command, a *state.Attempts, end End, reason string, group uint64) {
 	if end == Dead {
 		t.letter(c, a, reason, group)

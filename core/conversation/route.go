@@ -94,6 +94,7 @@ func (t *turn) inChat(c *state.Command) *state.Command {
 	return c
 }
 
+// openChat begins the next chat, with c's message as its first one.
 func (t *turn) openChat(c *state.Command) {
 	c.Kind, c.Instance = state.CommandKind_CHAT_OPEN_CMD, t.service().Integration
 	if inst := t.snap.Instances[c.Instance]; inst == nil || inst.Removed {

@@ -57,6 +57,7 @@ func cut(text string, room int, unit pluginv1.TextUnit) int {
 	return cutRunes(text, room, unit)
 }
 
+// cutRunes is cut for a grapheme that is over the limit alone.
 func cutRunes(text string, room int, unit pluginv1.TextUnit) int {
 	end := 0
 	used := count{unit: unit}

@@ -10,6 +10,10 @@ import (
 // lateAfter is how late a timer must be to say so in event.late_by.
 const lateAfter = time.Second
 
+// FlowDue is the type of the event by which a flow learns that its time limit
+// has passed.
+const FlowDue = "flow_due"
+
 // due is one of a conversation's timers.
 type due struct {
 	ms   int64
@@ -70,6 +74,7 @@ func (t *turn) fired() {
 	}
 }
 
+// idle reports that neither side has written for a while.
 func (t *turn) idle(late time.Duration) {
 	doc := t.doc
 	doc.IdleDone = true
@@ -77,6 +82,7 @@ func (t *turn) idle(late time.Duration) {
 	t.emit(&pluginv1.Event{Type: sdk.ChatIdle, IdleTime: &minutes}, "timer", late)
 }
 
+// unattended reports that the customer waits for an answer.
 func (t *turn) unattended(late time.Duration) {
 	// The time of the value that was passed, not of the tick that noticed it,
 	// so that `wait_time == 15` holds.
@@ -93,10 +99,6 @@ func (t *turn) flowDue(late time.Duration) {
 	t.doc.Flow.DueMs = 0
 	t.emit(&pluginv1.Event{Type: FlowDue}, "timer", late)
 }
-
-// FlowDue is the type of the event by which a flow learns that its time limit
-// has passed.
-const FlowDue = "flow_due"
 
 // arm sets the conversation's timer if it must ring earlier than it is set to.
 // A timer that is set too early is left alone: when it rings nothing is due,

@@ -18,7 +18,7 @@ type turn struct {
 	d    *Decision
 	snap *Snap
 	now  time.Time
-	ms   int64
+	ms   int64 // now, in Unix milliseconds
 
 	facts   []*fact
 	at      int // number of the fact in hand
@@ -124,6 +124,7 @@ func (t *turn) fact(f *fact) {
 	t.keepRecord()
 }
 
+// probe lets a test fail the stage.
 func (t *turn) probe(f *fact) {
 	if t.snap.Probe != nil {
 		t.snap.Probe(t.stage, f.ev.Type)
@@ -207,6 +208,7 @@ func (t *turn) dead(typ string, f *fault) {
 	t.d.Poison = append(t.d.Poison, Poison{Type: typ, Stack: r.Dead})
 }
 
+// finish returns the decision.
 func (t *turn) finish() *Decision {
 	t.d.Doc = t.doc
 	t.d.Indexed = indexOf(t.doc) != t.indexed

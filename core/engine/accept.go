@@ -21,10 +21,12 @@ const dedupFor = 24 * time.Hour
 // Accept makes the events of one request durable and returns; nil means all
 // are. An error of code unavailable means that any part of them may be: the
 // far side sends them again, and they are recognized by their ids. It may
-// outlast ctx by one write of the store. Other codes are final: not found (the
-// instance, or the message of a receipt), invalid (an event without an
-// address), too many (over the instance's quota: more slowly). events are the
-// engine's afterwards.
+// outlast ctx by one write of the store.
+//
+// Too many means the same, and more slowly: the instance is over its quota. The
+// other codes are final: not found (the instance, or the message of a receipt)
+// and invalid (an event without an address). The events are the engine's
+// afterwards.
 func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1.Event) error {
 	done := make(chan error, 1)
 	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {

@@ -2,9 +2,11 @@
 .DEFAULT_GOAL := build
 .PHONY: help build run demo check test lint proto generated generate baseline bench chaos soak fuzz dist clean
 
+SHELL   := bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/openccsp/gateway/core.Version=$(VERSION)
 TOOLS   := bin/tools
+SKIPPED := bin/skipped.txt
 FOR     ?= 10m
 DIST    := bin/dist/gateway-$(VERSION)-$(shell go env GOOS)-$(shell go env GOARCH)
 
@@ -25,9 +27,11 @@ demo: build ## play one conversation through all of it and check every step
 check: build lint proto generated test ## all that must pass before a change lands
 	bin/examples/chaos -short
 	bin/examples/chaos -faults full,eio,slow,power,memory -dose 0.04
+	@cat $(SKIPPED)
 
-test:       ## run all tests with the race detector
-	go test -race ./...
+test:       ## run all tests with the race detector, and name those that were skipped
+	@mkdir -p bin
+	set -o pipefail; go test -race -v ./... | awk -v skipped=$(SKIPPED) -f .ci/tests.awk
 
 lint: $(TOOLS)/.golangci-lint-v2.15.0 ## run the linters
 	$(TOOLS)/golangci-lint run ./...
@@ -71,7 +75,7 @@ dist: build ## make a folder in bin/dist that runs wherever it is copied
 	@echo made $(DIST)
 
 clean:      ## delete what was built, but for the tools
-	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/.generated
+	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/.generated $(SKIPPED)
 
 # The tools of one version each; the stamp's name ends in the version.
 install = GOBIN=$(CURDIR)/$(TOOLS) go install $(1)@$(2) && touch $(TOOLS)/.$(notdir $(1))-$(2)

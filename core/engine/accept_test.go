@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,13 +221,7 @@ func TestASlowStoreShedsLoad(t *testing.T) {
 
 func TestAStoreThatSaysNoIsAskedAgain(t *testing.T) {
 	engine(t, nil, func(r *rig) {
-		var refusals atomic.Int32
-		r.disk.hook(func(_ string, c *store.Commit) error {
-			if c != nil && len(c.OutDone) > 0 && refusals.Add(1) <= 3 {
-				return store.ErrUnavailable
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("end", 3, store.ErrUnavailable)
 		r.accept("chan", from("ada", "1", "hi"))
 		if p := r.stored(r.all()[0].Key); p == nil {
 			t.Fatal("the command has ended, but the commit of that was refused")

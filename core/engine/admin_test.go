@@ -200,12 +200,7 @@ func TestReplayThatIsCutOffIsDoneOnce(t *testing.T) {
 		_, ids := r.dead()
 		r.answer(nil)
 		r.forget()
-		r.disk.hook(func(op string, _ *store.Commit) error {
-			if op == "delete" {
-				return store.ErrUnavailable
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("delete", always, store.ErrUnavailable)
 		if n, err := r.e.Replay(t.Context(), ids...); n != 0 || err == nil {
 			t.Fatalf("Replay = %d, %v, want an error", n, err)
 		}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,13 +15,7 @@ import (
 func TestAConflictIsDecidedAgain(t *testing.T) {
 	engine(t, nil, func(r *rig) {
 		r.open()
-		var conflicts atomic.Int32
-		r.disk.hook(func(op string, _ *store.Commit) error {
-			if op == "commit" && conflicts.Add(1) <= 3 {
-				return store.ErrConflict
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("commit", 3, store.ErrConflict)
 		r.agentSays("a1", "a2")
 		r.after(time.Minute)
 		r.want("chan", "a1", "a2")

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -42,6 +44,20 @@ func (d *disk) hook(before func(string, *store.Commit) error, after func(string,
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.before, d.after = before, after
+}
+
+// always is how often refuse refuses if it does not end.
+const always = math.MaxInt
+
+// refuse answers the next n writes of an operation with err.
+func (d *disk) refuse(op string, n int, err error) {
+	var refused atomic.Int64
+	d.hook(func(is string, _ *store.Commit) error {
+		if is == op && refused.Add(1) <= int64(n) {
+			return err
+		}
+		return nil
+	}, nil)
 }
 
 // made returns the commits so far.

@@ -128,16 +128,7 @@ func TestAnAttemptCutOffByACrashOfALaneThatCannotBeRead(t *testing.T) {
 		r.agentSays("a1", "a2")
 		r.crash()
 		r.answer(nil)
-		refusals := 3
-		r.life = func(d *disk) {
-			d.hook(func(op string, _ *store.Commit) error {
-				if op == "lane" && refusals > 0 {
-					refusals--
-					return store.ErrUnavailable
-				}
-				return nil
-			}, nil)
-		}
+		r.life = func(d *disk) { d.refuse("lane", 3, store.ErrUnavailable) }
 		r.boot()
 		r.after(time.Minute)
 		r.want("chan", "a1", "a1!", "a2")

@@ -143,12 +143,7 @@ func TestAPollThatCannotBeKeptComesAgain(t *testing.T) {
 	v := (&vendor{}).says(said("", "1", "a1"), said("", "2", "a2"))
 	engine(t, polling, func(r *rig) {
 		r.open()
-		r.disk.hook(func(op string, c *store.Commit) error {
-			if op == "commit" {
-				return store.ErrUnavailable
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("commit", always, store.ErrUnavailable)
 		r.pollWith(v.poll)
 		r.after(10 * time.Second)
 		r.want("chan")
@@ -245,12 +240,7 @@ func TestAccountPolls(t *testing.T) {
 			t.Errorf("%d writes of the cursor, want 1: polls that bring nothing write nothing", r.disk.states)
 		}
 		v.says(from("ada", "2", "more"))
-		r.disk.hook(func(op string, _ *store.Commit) error {
-			if op == "state" {
-				return store.ErrUnavailable
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("state", always, store.ErrUnavailable)
 		r.after(5 * time.Second) // the event is durable, the cursor is not
 		r.crash()
 		r.boot()
@@ -270,12 +260,7 @@ func TestAnAccountPollWhoseEventsAreRefusedKeepsItsCursor(t *testing.T) {
 	v := (&vendor{}).says(from("ada", "1", "hi"))
 	conf := func(r *rig) { r.snap.Instances["chan"].Abilities = []string{pluginv1.AbilityPollAccount} }
 	engine(t, conf, func(r *rig) {
-		r.disk.hook(func(op string, _ *store.Commit) error {
-			if op == "commit" {
-				return store.ErrFull
-			}
-			return nil
-		}, nil)
+		r.disk.refuse("commit", always, store.ErrFull)
 		r.pollWith(v.poll)
 		r.after(2 * pollBackoff)
 		if cursor, err := r.mem.State(t.Context(), "chan", accountCursor); len(cursor) != 0 || err != nil {

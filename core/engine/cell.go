@@ -278,6 +278,7 @@ func (c *cell) abort(batch []*input, err error) {
 	c.s.evict(c)
 }
 
+// unavailable is what a far side is told when the store said no.
 func unavailable(err error) error {
 	return &core.Error{Code: core.Unavailable, Message: "the event could not be made durable", Err: err}
 }
@@ -288,6 +289,7 @@ func (c *cell) newDocument() *state.Document {
 	return conversation.New(c.id, e.Rand(), e.Clock.Now())
 }
 
+// commitID returns a random id for a commit.
 func (e *Engine) commitID() (id [16]byte) {
 	binary.BigEndian.PutUint64(id[:8], e.Rand())
 	binary.BigEndian.PutUint64(id[8:], e.Rand())

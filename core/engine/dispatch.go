@@ -244,6 +244,7 @@ func local(doc *state.Document, cmd *state.Command) *conversation.Result {
 	return nil
 }
 
+// needsInstance says whether a command is a call to a driver.
 func needsInstance(cmd *state.Command) bool {
 	return cmd.Kind != state.CommandKind_NOTIFY && cmd.Kind != state.CommandKind_APPEND
 }

@@ -6,6 +6,14 @@
 // by lane. Nothing here blocks a goroutine of its own: every wait is a
 // callback, run by the [Executor], so that a test can run the whole engine on
 // one goroutine, in an order drawn from a seed.
+//
+// The words: a shard holds cells; a cell is a conversation with something to
+// do; an input is one thing to do for it; a plan is what a batch of inputs led
+// to, on its way to the store; a lane is an ordered queue of its commands, and
+// an item one of them; an instance counts the calls to a channel or an
+// integration. Locks are taken in this order: shard, cell, instance; no lock is
+// held while a driver, the notifier or a caller is called, and a cell's alone
+// while its lanes are read from the store.
 package engine
 
 import (

@@ -57,6 +57,7 @@ func (e *Engine) append(s *shard, cmd *state.Command) *pluginv1.Result {
 // words and why the chat was closed.
 const goneTries = 2
 
+// ops is what drivers are asked for commands.
 var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_DELIVER:       pluginv1.Op_SEND,
 	state.CommandKind_CHAT_OPEN_CMD: pluginv1.Op_OPEN,
@@ -94,6 +95,7 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 	return call
 }
 
+// chatOf is what a driver is told of a chat.
 func chatOf(doc *state.Document) *pluginv1.Chat {
 	return &pluginv1.Chat{
 		Conversation: core.ConversationID(doc.Id).String(), Number: doc.GetChat().GetNumber(), Ref: doc.GetChat().GetRef(),
@@ -168,6 +170,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	c.update(l, it, waiting)
 }
 
+// lastError is what an operator may read of an attempt: no body, no address.
 func lastError(r *pluginv1.Result, fate core.Fate) string {
 	if fate != core.Answered {
 		return "no answer"

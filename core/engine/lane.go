@@ -43,6 +43,7 @@ type item struct {
 	record []byte // the history record of its event, nil: only the store has it
 }
 
+// itemState is where a command stands. Only the head of a lane leaves waiting.
 type itemState int
 
 const (
@@ -54,6 +55,7 @@ const (
 	over                     // it has ended; the commit of that is in hand
 )
 
+// out is the item as the store has it.
 func (it *item) out() store.OutItem {
 	return store.OutItem{
 		ID: commandID(it.cmd), Lane: store.Lane(it.cmd.Lane),
@@ -135,6 +137,7 @@ func (l *lane) fill(last *item) {
 	}
 }
 
+// decodeItem reads what out wrote, nil if it cannot be read.
 func decodeItem(body []byte) *item {
 	p := &state.Pending{}
 	if err := p.UnmarshalVT(body); err != nil || p.Command == nil {

@@ -192,6 +192,7 @@ func (c *cell) complete(p *plan) {
 	}
 }
 
+// commandID is the id of a command.
 func commandID(c *state.Command) core.CommandID {
 	return core.CommandID{Conversation: core.ConversationID(c.Conversation), Epoch: c.Epoch, N: c.Number}
 }
@@ -223,6 +224,7 @@ func indexOf(doc *state.Document, now time.Time) *store.Index {
 // indexText is how long an indexed field may be, in bytes.
 const indexText = 128
 
+// clip cuts an indexed field.
 func clip(s string) string { return s[:min(len(s), indexText)] }
 
 // first returns the first command of a lane among items that the plan does not

@@ -17,7 +17,7 @@ type shard struct {
 	st  store.Shard
 	ctx context.Context // ends when the shard is no longer owned
 
-	mu     sync.Mutex
+	mu     sync.Mutex // of cells
 	cells  map[core.ConversationID]*cell
 	docs   *documents
 	timers timers

@@ -26,11 +26,13 @@ type timers struct {
 	off   bool
 }
 
+// dueAt is a timer that may be armed.
 type dueAt struct {
 	ms int64
 	id core.ConversationID
 }
 
+// dueHeap is a heap of timers, the earliest first.
 type dueHeap []dueAt
 
 func (h dueHeap) Len() int           { return len(h) }
@@ -44,6 +46,7 @@ func (h *dueHeap) Pop() any {
 	return x
 }
 
+// add arms a conversation's timer, in place of the one it has.
 func (t *timers) add(id core.ConversationID, ms int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,6 +78,7 @@ func (s *shard) setAlarm() {
 	t.alarm = s.e.Clock.AfterFunc(min(max(wait, time.Millisecond), alarmEvery), func() { s.e.Exec.Go(s.ring) })
 }
 
+// stopAlarm ends the alarm; none is set any more.
 func (t *timers) stopAlarm() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

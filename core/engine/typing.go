@@ -16,7 +16,7 @@ const (
 
 // Typing passes on that somebody is typing. It is ephemeral: not stored, not
 // seen by rules, and dropped when a message is on its way to the same side or
-// too many are under way.
+// too many are under way. It does not block.
 func (e *Engine) Typing(instance string, t *pluginv1.Typing) {
 	if e.typing.Add(1) > maxTyping {
 		e.dropTyping()
@@ -32,6 +32,7 @@ func (e *Engine) Typing(instance string, t *pluginv1.Typing) {
 	})
 }
 
+// dropTyping gives up one of the calls that are under way.
 func (e *Engine) dropTyping() {
 	e.typing.Add(-1)
 	e.m.typingDropped.Inc()

@@ -8,33 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/openccsp/gateway/examples/internal/rig"
 )
-
-// doses returns the number of rounds: the full dose, or a share of it.
-func (r *run) doses(full int) int { return max(1, int(float64(full)*r.dose)) }
-
-// underLoad starts a gateway, writes while f breaks things, and compares.
-func (r *run) underLoad(ctx context.Context, a *attacked, f func() error) error {
-	if err := a.start(ctx); err != nil {
-		return err
-	}
-	load, stopLoad := context.WithCancel(ctx)
-	defer stopLoad()
-	var writing sync.WaitGroup
-	writing.Go(func() { a.load.run(load, ctx) })
-	err := f()
-	stopLoad()
-	if err != nil {
-		return err
-	}
-	writing.Wait()
-	return a.finish(ctx, r)
-}
 
 // Sizes of the disk that runs full, in bytes. A store does not open with less
 // than half a gigabyte free.
@@ -47,7 +25,7 @@ const (
 // watermark new events are refused and what is there goes on; nothing crashes,
 // and when there is space again nobody has to restart anything.
 func diskFull(ctx context.Context, r *run) (err error) {
-	a, err := r.open(ctx, r.dir, fmt.Sprintf("store \"badger\" {\n  ballast = \"1MiB\"\n  watermark = \"%dMiB\"\n}\n", fullWatermark>>20))
+	a, err := r.open(r.dir, setup{more: fmt.Sprintf("store \"badger\" {\n  ballast = \"1MiB\"\n  watermark = \"%dMiB\"\n}\n", fullWatermark>>20)})
 	if err != nil {
 		return err
 	}
@@ -69,6 +47,7 @@ func diskFull(ctx context.Context, r *run) (err error) {
 		}
 		return nil
 	})
+	r.dosed = fmt.Sprintf("%d times, tmpfs of %d MB", rounds, fullDisk>>20)
 	r.note("%d times full; accepting again after %v at most", rounds, slowest.Round(time.Millisecond))
 	return err
 }
@@ -152,7 +131,7 @@ const powerDisk = "2G"
 // powerCut kills the gateway and goes on with a copy of its disk: what was in
 // the file system's cache and not synced is not in the copy.
 func powerCut(ctx context.Context, r *run) (err error) {
-	a, err := r.open(ctx, r.dir, smallBallast)
+	a, err := r.open(r.dir, setup{more: smallBallast})
 	if err != nil {
 		return err
 	}
@@ -167,6 +146,7 @@ func powerCut(ctx context.Context, r *run) (err error) {
 		return err
 	}
 	defer func() { a.close(r); err = errors.Join(err, unmount()) }()
+	a.load.onlyKills = true
 	random := rand.New(rand.NewPCG(seed, 3))
 	rounds := r.doses(30)
 	err = r.underLoad(ctx, a, func() error {
@@ -195,6 +175,7 @@ func powerCut(ctx context.Context, r *run) (err error) {
 		}
 		return nil
 	})
+	r.dosed = fmt.Sprintf("%d power cuts, 2 to 5 s of load each", rounds)
 	r.note("%d power cuts; ready again after %s", rounds, longest(a.ready))
 	return err
 }
@@ -213,7 +194,7 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 	}
 	messages := int64(r.doses(200_000))
 	r.conversations, r.rate = r.doses(50_000), 20_000
-	a, err := r.open(ctx, r.dir, smallBallast+"limits {\n  memory = \"160MiB\"\n}\n")
+	a, err := r.open(r.dir, setup{more: smallBallast + "limits {\n  memory = \"160MiB\"\n}\n"})
 	if err != nil {
 		return err
 	}
@@ -238,6 +219,7 @@ func littleMemory(ctx context.Context, r *run) (err error) {
 		a.far.mood.Store(calm)
 		return nil
 	})
+	r.dosed = fmt.Sprintf("cgroup of %d MB, %d conversations, %d messages", limit>>20, r.conversations, messages)
 	r.note("cgroup of %d MB for the gateway and its plugin, heap limit 160 MiB; %d of %d messages in %d conversations waited, the rest was refused; "+
 		"gateway at most %.0f MB (anonymous %.0f)", limit>>20, a.load.acked.Load(), messages, r.conversations, most.RSS, most.Anon)
 	return err

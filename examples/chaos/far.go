@@ -17,6 +17,8 @@ type arrival struct {
 	key    string
 	resent bool
 	order  int64 // over all arrivals
+	life   int64 // of the gateway
+	to     string
 }
 
 // far is the far side of all instances: the phones of customers and the desks
@@ -32,6 +34,7 @@ type far struct {
 	opens   map[string]string    // the key that a chat was opened with, by chat
 	refused int64                // requests that were answered and had no effect
 	cut     int64                // requests that got no answer
+	life    atomic.Int64         // of the gateway, from 1
 }
 
 // mood is how the far side treats requests: shares of all.
@@ -115,6 +118,13 @@ func (f *far) cutOff(w http.ResponseWriter, d delivery, after time.Duration) {
 	_ = c.Close()
 }
 
+// arrivals returns how many messages had their effect so far.
+func (f *far) arrivals() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.order
+}
+
 func (f *far) take(d delivery) {
 	if d.Op == "close" {
 		return
@@ -122,7 +132,7 @@ func (f *far) take(d delivery) {
 	id, _, _ := strings.Cut(d.Text, " ")
 	f.mu.Lock()
 	f.order++
-	f.took[id] = append(f.took[id], arrival{d.Key, d.Resent, f.order})
+	f.took[id] = append(f.took[id], arrival{d.Key, d.Resent, f.order, f.life.Load(), d.To})
 	if d.Op == "open" {
 		f.opens[d.Chat] = d.Key
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 // gateway is the gateway under attack. One goroutine attacks.
 type gateway struct {
 	home    *rig.Home
+	life    *atomic.Int64 // counts the starts
 	process *rig.Process
 	wrap    []string
 	env     []string
@@ -39,6 +41,7 @@ func (g *gateway) problem(format string, args ...any) {
 }
 
 func (g *gateway) start(ctx context.Context) error {
+	g.life.Add(1)
 	p, err := g.home.Start(ctx, g.wrap, g.env)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, g.home.LogTail())
@@ -63,6 +66,11 @@ func (g *gateway) restart(ctx context.Context) error {
 func (g *gateway) kill() {
 	plugins := rig.Children(g.process.PID)
 	g.process.Kill()
+	g.mindOrphans(plugins)
+}
+
+// mindOrphans looks whether the plugins of a dead gateway have ended.
+func (g *gateway) mindOrphans(plugins []rig.ID) {
 	g.orphans.Go(func() {
 		time.Sleep(orphanWithin)
 		for _, p := range plugins {
@@ -113,15 +121,14 @@ var moods = map[attack]*mood{
 	hang:     {hang: 0.02, hangFor: 3 * time.Second},
 }
 
-// attacks returns them in random order.
-func attacks(o options, random *rand.Rand) []attack {
+// counts is how often each attack is done.
+type counts map[attack]int
+
+// shuffled returns all attacks in random order.
+func (c counts) shuffled(random *rand.Rand) []attack {
 	var all []attack
-	add := func(a attack, n int) { all = append(all, slices.Repeat([]attack{a}, n)...) }
-	add(killGateway, o.kills)
-	add(killPlugin, o.pluginKills)
-	add(terminate, o.terms)
-	for _, m := range []attack{refuse, throttle, reset, hang} {
-		add(m, o.moods)
+	for _, a := range []attack{killGateway, killPlugin, terminate, refuse, throttle, reset, hang} {
+		all = append(all, slices.Repeat([]attack{a}, c[a])...)
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all

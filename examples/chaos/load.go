@@ -49,6 +49,12 @@ type load struct {
 	pace          *rate.Limiter
 	duplicates    float64 // share of messages that are posted five times
 
+	onlyKills bool // the far side is friendly and plugins live: a lane repeats at most one message after a kill
+	newcomers bool // new customers write once and wait for a timer
+	waiters   []*conversation
+
+	killer atomic.Pointer[rig.Process] // is killed at once by whoever reads a 2xx next
+
 	acked, tries, copies, repeats atomic.Int64
 	shed                          atomic.Int64 // answers 503 and 429
 	slowest                       atomic.Int64 // longest wait for an answer, ns
@@ -102,7 +108,57 @@ func (l *load) run(ctx, hard context.Context) {
 			}
 		})
 	}
+	if l.newcomers {
+		all.Go(func() { l.runNewcomers(ctx, hard) })
+	}
 	all.Wait()
+}
+
+// newcomersPerSecond is how many new customers write, once each.
+const newcomersPerSecond = 20
+
+// runNewcomers lets new customers write, to whom no agent answers. They are on
+// the side where no chat can end as ambiguous, and its timers with it.
+func (l *load) runNewcomers(ctx, hard context.Context) {
+	pace := rate.NewLimiter(newcomersPerSecond, 1)
+	for i := 0; pace.Wait(ctx) == nil; i++ {
+		c := &conversation{side: sides[1], customer: fmt.Sprintf("w%d", i)}
+		if l.until(hard, l.post(c, 0, "", 1)) {
+			l.waiters = append(l.waiters, c)
+		}
+	}
+}
+
+// firedID is the text of the message that a newcomer's timer sends.
+func firedID(c *conversation) string { return c.customer + ".fired" }
+
+// firesWithin is how long after the last newcomer all timers must have fired.
+const firesWithin = 90 * time.Second
+
+// awaitFires waits until the timers of all newcomers have fired.
+func (l *load) awaitFires(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, firesWithin)
+	defer cancel()
+	for every := time.NewTicker(100 * time.Millisecond); ; {
+		missing := 0
+		l.far.mu.Lock()
+		for _, c := range l.waiters {
+			if len(l.far.took[firedID(c)]) == 0 {
+				missing++
+			}
+		}
+		l.far.mu.Unlock()
+		if missing == 0 {
+			every.Stop()
+			return nil
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			every.Stop()
+			return fmt.Errorf("%d of %d timers have not fired within %v", missing, len(l.waiters), firesWithin)
+		}
+	}
 }
 
 // write posts the next message of one of the two until it is acknowledged.
@@ -118,22 +174,30 @@ func (l *load) write(ctx context.Context, c *conversation, random *rand.Rand) {
 	if random.Float64() < l.duplicates {
 		l.storm(ctx, c, agent, chat, n, random)
 	}
+	if !l.until(ctx, p) {
+		return
+	}
+	c.mu.Lock()
+	c.acked[agent] = n
+	if agent == 1 {
+		c.chats = append(c.chats, chat)
+	}
+	c.mu.Unlock()
+	l.acked.Add(1)
+}
+
+// until posts until it is acknowledged, or ctx ends.
+func (l *load) until(ctx context.Context, p post) bool {
 	for wait := 10 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 500*time.Millisecond) {
 		if l.try(ctx, p) {
-			c.mu.Lock()
-			c.acked[agent] = n
-			if agent == 1 {
-				c.chats = append(c.chats, chat)
-			}
-			c.mu.Unlock()
-			l.acked.Add(1)
-			return
+			return true
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
+	return false
 }
 
 // storm posts a message four times more, at the same time, and now and then an
@@ -197,5 +261,11 @@ func (l *load) try(ctx context.Context, p post) bool {
 	if resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests {
 		l.shed.Add(1)
 	}
-	return resp.StatusCode < 300
+	if resp.StatusCode >= 300 {
+		return false
+	}
+	if p := l.killer.Swap(nil); p != nil {
+		p.Kill()
+	}
+	return true
 }

@@ -36,15 +36,11 @@ func syncError(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	a, err := r.open(ctx, r.dir, smallBallast)
+	a, err := r.open(r.dir, setup{more: smallBallast})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if a.process != nil {
-			a.close(r)
-		}
-	}()
+	defer func() { a.close(r) }()
 	random := rand.New(rand.NewPCG(seed, 4))
 	rounds, slowest := r.doses(50), time.Duration(0)
 	err = r.underLoad(ctx, a, func() error {
@@ -67,6 +63,7 @@ func syncError(ctx context.Context, r *run) error {
 		}
 		return nil
 	})
+	r.dosed = fmt.Sprintf("%d sync errors, one or all from then on", rounds)
 	r.note("%d sync errors; the gateway ended %v after one at most; ready again after %s", rounds, slowest.Round(time.Millisecond), longest(a.ready))
 	return err
 }
@@ -136,18 +133,14 @@ func slowDisk(ctx context.Context, r *run) error {
 const mostSlowMB = 400
 
 func (r *run) slowBy(ctx context.Context, path string, delay time.Duration) error {
-	a, err := r.open(ctx, r.dir+delay.String(), smallBallast)
+	a, err := r.open(r.dir+delay.String(), setup{more: smallBallast})
 	if err != nil {
 		return err
 	}
 	// -D: the gateway, not strace, is the child that is killed and watched.
 	a.wrap = []string{path, "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=" + syncs,
 		"-e", fmt.Sprintf("inject=%s:delay_exit=%d", syncs, delay.Microseconds())}
-	defer func() {
-		if a.process != nil {
-			a.close(r)
-		}
-	}()
+	defer func() { a.close(r) }()
 	var most rig.Memory
 	length := time.Duration(float64(2*time.Minute) * r.dose)
 	err = r.underLoad(ctx, a, func() error {
@@ -164,6 +157,7 @@ func (r *run) slowBy(ctx context.Context, path string, delay time.Duration) erro
 	if most.RSS > mostSlowMB {
 		a.problem("the gateway took %.0f MB, want at most %d", most.RSS, mostSlowMB)
 	}
+	r.dosed = fmt.Sprintf("syncs 50 ms and 1 s slower, %v each", length)
 	r.note("syncs %v slower for %v: %d acknowledged, the slowest answer after %v, memory %.0f MB at most", delay, length,
 		a.load.acked.Load(), time.Duration(a.load.slowest.Load()).Round(time.Millisecond), most.RSS)
 	return err

@@ -10,15 +10,21 @@ import (
 
 // verdict is what the far side's log says of a run.
 type verdict struct {
-	acked, delivered, ambiguous, repeats int
-	orphaned                             int // of chats whose opening is ambiguous: nobody knows their customer
-	violations                           []string
-	more                                 int // violations beyond those listed
+	acked, delivered int
+	lost, disordered int
+	repeats          int // the same message again
+	wrong            int // of them with another key, without the flag, or more than one of a lane after a kill
+	ambiguous        int
+	orphaned         int      // of chats whose opening is ambiguous: nobody knows their customer
+	violations       []string // in words
+	more             int      // violations beyond those listed
 }
 
 const maxListed = 20
 
-func (v *verdict) violation(format string, args ...any) {
+// violation counts and describes what must not happen.
+func (v *verdict) violation(n *int, format string, args ...any) {
+	*n++
 	if len(v.violations) >= maxListed {
 		v.more++
 		return
@@ -26,11 +32,11 @@ func (v *verdict) violation(format string, args ...any) {
 	v.violations = append(v.violations, fmt.Sprintf(format, args...))
 }
 
-// verify compares what was acknowledged with what arrived.
-func (l *load) verify(ctx context.Context) (*verdict, error) {
+// verify compares what was acknowledged with what arrived, and adds to v.
+func (l *load) verify(ctx context.Context, v *verdict) error {
 	letters, err := l.home.DeadLetters(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	dead := map[string]rig.Dead{}
 	for _, d := range letters {
@@ -38,42 +44,49 @@ func (l *load) verify(ctx context.Context) (*verdict, error) {
 		dead[id] = d
 		dead[d.Command.ID] = d
 	}
-	return l.compare(dead), nil
+	l.compare(v, dead)
+	return nil
 }
 
 // compare judges by the far side's log and the dead letters, by message and by
 // key.
-func (l *load) compare(dead map[string]rig.Dead) *verdict {
-	v := &verdict{}
+func (l *load) compare(v *verdict, dead map[string]rig.Dead) {
 	l.far.mu.Lock()
 	defer l.far.mu.Unlock()
 	for _, c := range l.conversations {
 		for agent, n := range c.acked {
-			l.verifyOne(v, c, agent, n, dead)
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = messageID(c, agent, i+1)
+			}
+			l.compareLane(v, c, agent, ids, dead)
 		}
 	}
-	return v
+	for _, c := range l.waiters {
+		l.compareLane(v, c, 0, []string{messageID(c, 0, 1)}, dead)
+		l.compareLane(v, c, 0, []string{firedID(c)}, dead)
+	}
 }
 
-// verifyOne looks at one direction of a conversation: its messages 1 to n.
-func (l *load) verifyOne(v *verdict, c *conversation, agent, n int, dead map[string]rig.Dead) {
+// compareLane looks at one direction of a conversation.
+func (l *load) compareLane(v *verdict, c *conversation, agent int, ids []string, dead map[string]rig.Dead) {
 	last, lastID := int64(0), ""
-	for i := 1; i <= n; i++ {
-		id := messageID(c, agent, i)
+	repeated := map[int64]int{} // repeats by the gateway's life
+	for i, id := range ids {
 		v.acked++
 		took := l.far.took[id]
 		letter, isDead := dead[id]
 		switch {
 		case isDead && c.side.idempotent:
-			v.violation("%s: dead letter (%s), although the far side knows ids", id, letter.Reason)
+			v.violation(&v.lost, "%s: dead letter (%s), although the far side knows ids", id, letter.Reason)
 		case isDead && letter.Reason == "ambiguous":
 			v.ambiguous++
 		case isDead:
-			v.violation("%s: dead letter, reason %s", id, letter.Reason)
-		case len(took) == 0 && agent == 1 && !c.side.idempotent && dead[l.far.opens[c.chats[i-1]]].Reason == "ambiguous":
+			v.violation(&v.lost, "%s: dead letter, reason %s", id, letter.Reason)
+		case len(took) == 0 && agent == 1 && !c.side.idempotent && dead[l.far.opens[c.chats[i]]].Reason == "ambiguous":
 			v.orphaned++
 		case len(took) == 0:
-			v.violation("%s: acknowledged and lost", id)
+			v.violation(&v.lost, "%s: acknowledged and lost", id)
 		default:
 			v.delivered++
 		}
@@ -81,16 +94,19 @@ func (l *load) verifyOne(v *verdict, c *conversation, agent, n int, dead map[str
 			continue
 		}
 		if took[0].order < last {
-			v.violation("%s: first delivered before %s", id, lastID)
+			v.violation(&v.disordered, "%s: first delivered before %s", id, lastID)
 		}
 		last, lastID = took[0].order, id
 		for _, again := range took[1:] {
 			v.repeats++
-			if again.key != took[0].key {
-				v.violation("%s: delivered again with another key, %s and %s", id, took[0].key, again.key)
-			}
-			if !c.side.idempotent && !again.resent {
-				v.violation("%s: delivered again and not flagged, key %s", id, again.key)
+			repeated[again.life]++
+			switch {
+			case again.key != took[0].key:
+				v.violation(&v.wrong, "%s: delivered again with another key, %s and %s", id, took[0].key, again.key)
+			case !c.side.idempotent && !again.resent:
+				v.violation(&v.wrong, "%s: delivered again and not flagged, key %s", id, again.key)
+			case l.onlyKills && repeated[again.life] > 1:
+				v.violation(&v.wrong, "%s: the second repeat in this lane after one kill", id)
 			}
 		}
 	}

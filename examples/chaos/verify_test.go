@@ -27,6 +27,7 @@ func TestCompare(t *testing.T) {
 		{name: "an unflagged repeat", acked: 1, took: []string{"k.c.1 a", "k.c.1 a"}, want: "delivered again and not flagged"},
 		{name: "a repeat the far side drops", idempotent: true, acked: 1, took: []string{"k.c.1 a", "k.c.1 a"}},
 		{name: "a repeat under a new key", idempotent: true, acked: 1, took: []string{"k.c.1 a", "k.c.1 b r"}, want: "delivered again with another key"},
+		{name: "two repeats after one kill", acked: 2, took: []string{"k.c.1 a", "k.c.2 b", "k.c.1 a r", "k.c.2 b r"}, want: "the second repeat in this lane"},
 		{name: "ambiguous", acked: 1, dead: map[string]string{"k.c.1": "ambiguous"}},
 		{name: "ambiguous where it cannot be", idempotent: true, acked: 1, dead: map[string]string{"k.c.1": "ambiguous"}, want: "although the far side knows ids"},
 		{name: "given up", acked: 1, dead: map[string]string{"k.c.1": "expired"}, want: "dead letter, reason expired"},
@@ -43,8 +44,12 @@ func TestCompare(t *testing.T) {
 				dead[id] = rig.Dead{Reason: reason}
 			}
 			c := &conversation{customer: "k", side: side{idempotent: tt.idempotent}, acked: [2]int{tt.acked, 0}}
-			v := (&load{far: f, conversations: []*conversation{c}}).compare(dead)
+			v := &verdict{}
+			(&load{far: f, conversations: []*conversation{c}, onlyKills: true}).compare(v, dead)
+			bad := v.lost + v.disordered + v.wrong
 			switch {
+			case bad != len(v.violations):
+				t.Errorf("%d violations are counted, of %q", bad, v.violations)
 			case tt.want == "" && len(v.violations) > 0:
 				t.Errorf("violations %q, want none", v.violations)
 			case tt.want != "" && (len(v.violations) != 1 || !strings.Contains(v.violations[0], tt.want)):

@@ -63,7 +63,7 @@ func Start(ctx context.Context, argv, env []string, log, ready string) (*Process
 		p.Took = time.Since(began)
 		return p, nil
 	case <-p.done:
-		return nil, fmt.Errorf("%s ended before it was ready: %w; see %s", argv[0], p.exit(), log)
+		return nil, fmt.Errorf("%s ended before it was ready: %w; see %s", argv[0], p.Err(), log)
 	case <-timer.C:
 		err = errors.New("not ready in time")
 	case <-ctx.Done():
@@ -114,7 +114,15 @@ func (p *Process) Terminate(limit time.Duration) (time.Duration, error) {
 	}
 }
 
-func (p *Process) exit() error {
+// ErrKilled is the end of a process by SIGKILL.
+var ErrKilled = errors.New("killed")
+
+// Err says how the process ended, once Done is closed: it is never nil.
+func (p *Process) Err() error {
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+		return ErrKilled
+	}
 	if p.err == nil {
 		return errors.New("exit 0")
 	}

@@ -19,7 +19,10 @@ type Programs struct {
 	Gateway string // bin/gateway
 	Plugin  string // bin/examples/plugin
 	Floor   string // bin/examples/floor
-	Strace  string // "" if there is none
+
+	// Failpoint is bin/examples/gateway-failpoint: the gateway built with the
+	// tag failpoint, "" if it is not there.
+	Failpoint string
 }
 
 // Find looks for the programs beside this one, which is in bin/examples.
@@ -39,7 +42,15 @@ func Find() (Programs, error) {
 			return p, fmt.Errorf("%w; run make build", err)
 		}
 	}
+	if file := filepath.Join(dir, "gateway-failpoint"); exists(file) {
+		p.Failpoint = file
+	}
 	return p, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // Home is the folder of one gateway.

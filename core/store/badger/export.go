@@ -29,9 +29,10 @@ import (
 // are as stored, secrets sealed; meta keys are left out but the key check.
 const exportMagic = "OpenCCSP store\n"
 
-// Export implements store.Store. It always writes the whole store: Badger
-// forgets deletions in time, so that what changed since a mark is not known.
-// The store can be written to meanwhile.
+// Export implements store.Store. It always writes the whole store:
+// Badger forgets deletions in time, so that what changed is not known, and an
+// import would bring back commands that were sent. The store can be written to
+// meanwhile.
 func (s *Store) Export(ctx context.Context, w io.Writer, _ store.Mark) (store.Mark, error) {
 	v, err := s.view()
 	if err != nil {

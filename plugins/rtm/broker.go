@@ -38,6 +38,8 @@ type broker struct {
 	replays chan struct{}
 	wg      sync.WaitGroup // connections
 
+	patience time.Duration // with a client that does not read
+
 	mu     sync.Mutex
 	closed bool
 	tcp    string // where it listens, "" if not
@@ -48,11 +50,12 @@ type broker struct {
 
 func newBroker(c *channel) (*broker, error) {
 	b := &broker{
-		c:       c,
-		replays: make(chan struct{}, maxReplays),
-		conns:   map[*conn]struct{}{},
-		live:    map[string][]*session{},
-		recent:  newRecent(c.host.Now),
+		c:        c,
+		replays:  make(chan struct{}, maxReplays),
+		patience: writeTimeout,
+		conns:    map[*conn]struct{}{},
+		live:     map[string][]*session{},
+		recent:   newRecent(c.host.Now),
 	}
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumSessionExpiryInterval = 0
@@ -143,7 +146,7 @@ func (b *broker) serveSocket(ctx context.Context, raw net.Conn) error {
 
 // serve speaks MQTT with one client until it leaves or ctx ends.
 func (b *broker) serve(ctx context.Context, raw net.Conn) {
-	c := &conn{Conn: raw}
+	c := &conn{Conn: raw, patience: b.patience}
 	defer c.Close() //nolint:errcheck // the client may have closed it
 	if !b.admit(c) {
 		return

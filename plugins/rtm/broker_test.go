@@ -409,6 +409,7 @@ func TestWebSocket(t *testing.T) {
 // A device whose connection hangs does not keep itself from coming back.
 func TestTakeoverOfHangingConnection(t *testing.T) {
 	r := newRig(t, func(s *Settings) { s.MQTTListen = "" })
+	r.link.(*broker).patience = time.Hour
 	alice := r.user("alice")
 	var all sync.WaitGroup
 	t.Cleanup(all.Wait)
@@ -422,9 +423,8 @@ func TestTakeoverOfHangingConnection(t *testing.T) {
 	hanging.sendSubscribe("webshop/alice", 1, 1)
 	r.send("alice", text(1))
 	again := socket()
-	start := time.Now()
-	if code := again.connect(as(alice)); code != 0 || time.Since(start) > writeTimeout/2 {
-		t.Fatalf("CONNACK %d after %v", code, time.Since(start))
+	if code := again.connect(as(alice)); code != 0 {
+		t.Fatalf("CONNACK %d", code)
 	}
 	again.subscribe("webshop/alice", 1, 1)
 	if got := again.message().TID; got != "c.1.1" {

@@ -110,7 +110,7 @@ func (c *client) send(encode func(*bytes.Buffer) error) {
 	if err := encode(&b); err != nil {
 		c.t.Fatal(err)
 	}
-	c.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	c.conn.SetWriteDeadline(time.Now().Add(time.Minute))
 	if _, err := c.conn.Write(b.Bytes()); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 		c.t.Logf("write: %v", err)
 	}
@@ -119,7 +119,7 @@ func (c *client) send(encode func(*bytes.Buffer) error) {
 // read returns the next packet; an error is the end of the connection.
 func (c *client) read() (packets.Packet, error) {
 	pk := packets.Packet{ProtocolVersion: c.version}
-	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	b, err := c.r.ReadByte()
 	if err != nil {
 		return pk, err

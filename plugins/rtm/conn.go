@@ -16,13 +16,15 @@ const (
 // that a client may take to read.
 type conn struct {
 	net.Conn
+	patience time.Duration // for one packet to leave
+
 	session atomic.Pointer[session] // nil before the client has proved who it is
 	hurry   atomic.Bool             // another connection waits for the end of this one
 }
 
 // Write bounds every write, whatever deadline the broker has set.
 func (c *conn) Write(p []byte) (int, error) {
-	timeout := writeTimeout
+	timeout := c.patience
 	if c.hurry.Load() {
 		timeout = hurryTimeout
 	}

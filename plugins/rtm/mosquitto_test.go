@@ -28,7 +28,7 @@ func TestMosquittoSub(t *testing.T) {
 			alice := r.register()
 			command := func(topic string, more ...string) *exec.Cmd {
 				args := append([]string{"-h", host, "-p", port, "-V", version, "-u", alice.Broker["username"],
-					"-P", alice.AccessToken, "-i", alice.Broker["clientId"], "-q", "1", "-t", topic, "-W", "20"}, more...)
+					"-P", alice.AccessToken, "-i", alice.Broker["clientId"], "-q", "1", "-t", topic, "-W", "60"}, more...)
 				return exec.CommandContext(t.Context(), sub, args...)
 			}
 			r.send(alice.UserID, text(1)) // before anybody is there

@@ -68,7 +68,7 @@ func TestSyncErrors(t *testing.T) {
 		}
 		cmd, out, stderr := startChild(t, dir, "", "strace", "-f", "-qq", "-o", "/dev/null",
 			"-e", "trace="+call, "-e", "inject="+call+":error=EIO:when="+when)
-		stop := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+		stop := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 		total += a.read(out)
 		err := cmd.Wait()
 		stop.Stop()

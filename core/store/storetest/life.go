@@ -366,7 +366,7 @@ func broken(f *fixture) {
 	wg.Wait()
 	select {
 	case <-f.Failed():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		f.Fatal("Failed is not closed")
 	}
 	for what, err := range f.calls() {

@@ -107,7 +107,7 @@ func linearizable(f *fixture) {
 	if applied < 100 {
 		f.Errorf("only %d commits were applied, the test shows little", applied)
 	}
-	if res := porcupine.CheckOperationsTimeout(register, ops, 20*time.Second); res != porcupine.Ok {
+	if res := porcupine.CheckOperationsTimeout(register, ops, 5*time.Minute); res != porcupine.Ok {
 		f.Errorf("history of %d calls is %s", len(ops), res)
 	}
 }

@@ -189,14 +189,14 @@ func (f *fixture) wantErr(what string, err, want error) {
 // eventually polls until ok; for what only time brings.
 func (f *fixture) eventually(what string, ok func() bool) {
 	f.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			f.Fatalf("not within 10 s: %s", what)
+			f.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

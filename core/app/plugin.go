@@ -1,0 +1,12 @@
+package app
+
+import "github.com/spf13/cobra"
+
+// plugins is the command `gateway plugin`.
+func (c *command) plugins() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "plugin", Short: "Write, check and look after plugins",
+	}
+	cmd.AddCommand(c.pluginNew(), c.pluginDev())
+	return cmd
+}

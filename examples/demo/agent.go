@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var web = http.Client{Timeout: 10 * time.Second}
+var web = http.Client{Timeout: 30 * time.Second}
 
 // agent answers at the contact center, through the API that its page uses.
 type agent struct {

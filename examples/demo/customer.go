@@ -80,7 +80,7 @@ func (c *customer) connect(ctx context.Context) error {
 	return fmt.Errorf("connect over MQTT: %w", err)
 }
 
-const mqttTimeout = 5 * time.Second
+const mqttTimeout = 30 * time.Second
 
 func (c *customer) connectOnce() error {
 	o := mqtt.NewClientOptions().
@@ -167,6 +167,13 @@ func (c *customer) next(ctx context.Context, seen, n int) ([]downlink, error) {
 		return len(list) >= n
 	})
 	return list, err
+}
+
+// seesTyping says whether the agent types, for all that the customer knows.
+func (c *customer) seesTyping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.typing == "typingStart"
 }
 
 // count returns how many messages have come.

@@ -111,7 +111,7 @@ func TestMosquittoSub(t *testing.T) {
 	}
 	listen := func(topic string) ([]byte, error) {
 		return exec.CommandContext(ctx, sub, "-h", host, "-p", port, "-u", c.me.Broker.Username, "-P", c.me.AccessToken,
-			"-i", c.me.Broker.ClientID, "-q", "1", "-t", topic, "-C", "1", "-W", "20").CombinedOutput()
+			"-i", c.me.Broker.ClientID, "-q", "1", "-t", topic, "-C", "1", "-W", "60").CombinedOutput()
 	}
 	p := &play{stage: s, out: writerFunc(func([]byte) {}), began: time.Now(), customer: c}
 	said := make(chan error, 1)

@@ -22,7 +22,7 @@ import (
 )
 
 // limit bounds the whole demo. It takes about 10 s.
-const limit = time.Minute
+const limit = 10 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -13,8 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// stepLimit bounds each wait.
-const stepLimit = 10 * time.Second
+// stepLimit bounds each wait. None takes more than seconds, but machines are
+// busy at times.
+const stepLimit = time.Minute
 
 // play is the conversation, step by step.
 type play struct {
@@ -209,10 +210,12 @@ func (p *play) typing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.customer.post(ctx, "/typing", map[string]any{"on": true}, nil); err != nil {
-		return err
-	}
+	// Word of it that takes too long is dropped, so both go on typing.
 	err = until(ctx, "the agent sees the customer typing", func(ctx context.Context) (bool, error) {
+		if err := p.customer.post(ctx, "/typing", map[string]any{"on": true}, nil); err != nil {
+			return false, err
+		}
+		pause(ctx, 100*time.Millisecond)
 		c, _, err := p.agents.log(ctx)
 		return c.Typing, err
 	})
@@ -220,10 +223,18 @@ func (p *play) typing(ctx context.Context) error {
 		return err
 	}
 	p.say("the agent sees the customer typing")
-	if err := p.agents.act(ctx, "typing", map[string]any{"on": true}); err != nil {
-		return err
-	}
-	err = p.customer.await(ctx, "word that the agent is typing", func([]downlink) bool { return p.customer.typing == "typingStart" })
+	err = until(ctx, "the customer sees the agent typing", func(ctx context.Context) (bool, error) {
+		if err := p.agents.act(ctx, "typing", map[string]any{"on": true}); err != nil {
+			return false, err
+		}
+		for range 30 { // more than one poll of the contact center
+			if p.customer.seesTyping() {
+				return true, nil
+			}
+			pause(ctx, 100*time.Millisecond)
+		}
+		return false, nil
+	})
 	if err != nil {
 		return err
 	}

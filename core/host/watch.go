@@ -116,7 +116,7 @@ func (g *generation) checkHealth(ctx context.Context, sick chan<- error) {
 			return
 		case <-t.C:
 		}
-		call, cancel := context.WithTimeout(ctx, min(2*time.Second, g.h.t.health))
+		call, cancel := context.WithTimeout(ctx, min(5*time.Second, g.h.t.health))
 		r, err := g.plugin.CheckHealth(call, &pluginv1.HealthRequest{})
 		cancel()
 		if err == nil && r.Serving || status.Code(err) == codes.Unimplemented {

@@ -11,7 +11,7 @@ import (
 
 // Timing shortens the waits of a host under test. Zero leaves one as it is.
 type Timing struct {
-	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather time.Duration
+	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather, Describe time.Duration
 }
 
 // SetTiming changes the waits. Call it before Open.
@@ -22,6 +22,7 @@ func (h *Host) SetTiming(t Timing) {
 	}{
 		{&h.t.start, t.Start}, {&h.t.ping, t.Ping}, {&h.t.health, t.Health}, {&h.t.shutdown, t.Shutdown},
 		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot}, {&h.t.healthy, t.Healthy}, {&h.t.gather, t.Gather},
+		{&h.t.describe, t.Describe},
 	} {
 		if s.want > 0 {
 			*s.to = s.want

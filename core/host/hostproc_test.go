@@ -44,6 +44,7 @@ func runHostProcess(dir string) {
 		Dirs: []string{filepath.Join(dir, "plugins")}, DataDir: filepath.Join(dir, "data"), SocketDir: filepath.Join(dir, "s"),
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Core: &fakeCore{},
 	})
+	h.SetTiming(patient)
 	if err := h.Open(context.Background()); err != nil {
 		panic(err)
 	}

@@ -66,7 +66,7 @@ func servePlugin(name string) {
 		out := os.Stdout
 		p.onDescribe = func() { go afterHandshake(out) }
 	case "grandchild":
-		c := exec.Command("/bin/sleep", "20")
+		c := exec.Command("/bin/sleep", "60")
 		c.Stdout, c.Stderr = os.Stdout, os.Stderr
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it leaves the group
 		if err := c.Start(); err != nil {
@@ -83,8 +83,8 @@ func servePlugin(name string) {
 	case "flood":
 		stderr := os.Stderr // Serve replaces it
 		go func() {
-			for n := range 5000 {
-				fmt.Fprintln(stderr, "line", n)
+			for n, err := 0, error(nil); err == nil; n++ {
+				_, err = fmt.Fprintln(stderr, "line", n)
 			}
 		}()
 	case "sdk":
@@ -136,6 +136,7 @@ type testPlugin struct {
 	stream pluginv1.Link_ExchangeServer
 	seq    uint64
 	seen   *os.File
+	held   []*pluginv1.PluginFrame // answers that wait for a drain
 
 	receives   atomic.Bool // told to
 	onDescribe func()
@@ -196,6 +197,15 @@ func (p *testPlugin) Activate(context.Context, *pluginv1.ActivateRequest) (*plug
 }
 
 func (p *testPlugin) Drain(context.Context, *pluginv1.DrainRequest) (*pluginv1.DrainReport, error) {
+	p.mu.Lock()
+	held := p.held
+	p.held = nil
+	p.mu.Unlock()
+	go func() { // once the drain has been answered, or soon before
+		if len(held) > 0 {
+			p.send(&pluginv1.PluginBatch{Frames: held})
+		}
+	}()
 	return &pluginv1.DrainReport{}, nil
 }
 
@@ -287,9 +297,11 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		if _, err := p.seen.WriteString(arg + "\n"); err != nil {
 			panic(err)
 		}
-	case "slow": // slow DURATION
-		d, _ := time.ParseDuration(arg)
-		time.AfterFunc(d, func() { p.send(&pluginv1.PluginBatch{Frames: []*pluginv1.PluginFrame{answer}}) })
+	case "hold": // the answer waits for a drain
+		p.mu.Lock()
+		p.held = append(p.held, answer)
+		p.mu.Unlock()
+		fmt.Fprintln(os.Stderr, "holding")
 		return nil
 	}
 	return answer

@@ -78,7 +78,7 @@ func (p program) start(w io.Writer, argv []string) (*child, error) {
 	if p.stderr != nil {
 		c.cmd.Stderr = p.stderr
 	}
-	c.cmd.WaitDelay = time.Second // a grandchild may hold the pipe
+	c.cmd.WaitDelay = 5 * time.Second // a grandchild may hold the pipe
 	c.cmd.SysProcAttr = childAttr()
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
-	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 )
 
@@ -75,32 +74,6 @@ func (o *orphans) has(k orphanRef) (core.ConversationID, bool) {
 	return w.id, true
 }
 
-// opening says whether the ref of an unknown chat may be on its way: an open of
-// the instance has not ended, or the start has not yet seen whether one has.
-func (e *Engine) opening(instance string) bool {
-	i := e.instance(instance)
-	return !e.seen() || i != nil && i.opens.Load() > 0
-}
-
-// awaitsID says whether the provider's id of a message may be on its way: the
-// end of a call that sends one is not durable, or the start has not yet seen
-// whether there is one.
-func (e *Engine) awaitsID(i *instance) bool { return !e.seen() || i.awaited.Load() > 0 }
-
-// recovered notes that a conversation found at the start has read its lanes.
-func (e *Engine) recovered(c *cell) {
-	c.mu.Lock()
-	found := c.found
-	c.found = false
-	c.mu.Unlock()
-	if found && e.unseen.Add(-1) == 0 && e.Ready() {
-		e.letAllGoOn()
-	}
-}
-
-// seen says whether all that a start found has been read.
-func (e *Engine) seen() bool { return e.Ready() && e.unseen.Load() == 0 }
-
 // letAllGoOn has all orphans looked at again.
 func (e *Engine) letAllGoOn() {
 	e.orphans.mu.Lock()
@@ -111,15 +84,24 @@ func (e *Engine) letAllGoOn() {
 	e.orphans.mu.Unlock()
 	slices.SortFunc(ids, func(a, b core.ConversationID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range ids {
-		e.shard(id).cell(id).letGoOn()
+		e.letGoOn(id)
 	}
 }
 
 // bound tells those who wait for a ref that it is bound.
 func (e *Engine) bound(instance, ref string) {
-	id, ok := e.orphans.has(orphanRef{instance, ref})
-	if s := e.shard(id); ok && s != nil {
-		s.cell(id).letGoOn()
+	if id, ok := e.orphans.has(orphanRef{instance, ref}); ok {
+		e.letGoOn(id)
+	}
+}
+
+// letGoOn has an orphan looked at again. One with nothing to do has nothing that
+// waits: its events are on their way into the store.
+func (e *Engine) letGoOn(id core.ConversationID) {
+	if s := e.shard(id); s != nil {
+		if c := s.awake(id); c != nil {
+			c.letGoOn()
+		}
 	}
 }
 
@@ -215,27 +197,4 @@ func (c *cell) homeOf(in *input) (core.ConversationID, bool, error) {
 		return id, false, nil
 	}
 	return id, err == nil, err
-}
-
-// countRefs keeps the number of commands that may bring a ref: opens, and
-// messages that are being sent. It falls when the ref is bound and the end is
-// durable, not before.
-func (e *Engine) countRefs(p *plan) {
-	for _, it := range p.added {
-		e.countOpen(it.cmd, 1)
-	}
-	for _, in := range p.batch {
-		if in.result != nil {
-			e.countOpen(in.result.item.cmd, -1)
-			in.result.item.endAwait()
-		}
-	}
-}
-
-// countOpen counts a command, by n, if it is an open.
-func (e *Engine) countOpen(cmd *state.Command, n int64) {
-	i := e.instance(cmd.Instance)
-	if i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && i.opens.Add(n) == 0 {
-		e.Exec.Go(e.letAllGoOn) // what waits for a ref waits for no open any more
-	}
 }

@@ -315,3 +315,22 @@ func TestManyOrphansAreLetGo(t *testing.T) {
 		}
 	})
 }
+
+// TestAnOrphansDuplicateLeavesNothingBehind: it is on its way into the store
+// while all orphans are looked at again.
+func TestAnOrphansDuplicateLeavesNothingBehind(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		open := r.opening()
+		r.accept("desk", said("other", "1", "hi"))
+		r.after(holdFor + time.Second)
+		free := r.disk.gate("append")
+		p := r.start("desk", said("other", "1", "hi"))
+		open.ok()
+		r.after(time.Millisecond)
+		free()
+		if n, err := p.outcome(); n != 1 || err != nil {
+			t.Fatalf("Accept of the duplicate = %d, %v", n, err)
+		}
+		r.idle()
+	})
+}

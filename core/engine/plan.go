@@ -192,41 +192,6 @@ func (c *cell) complete(p *plan) {
 	}
 }
 
-// commandID is the id of a command.
-func commandID(c *state.Command) core.CommandID {
-	return core.CommandID{Conversation: core.ConversationID(c.Conversation), Epoch: c.Epoch, N: c.Number}
-}
-
-// encode encodes a message of ours; what is in it came through decoding or was
-// made here, so a failure is a bug.
-func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
-	b, err := m.MarshalVT()
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
-// indexOf is what a conversation is listed by.
-func indexOf(doc *state.Document, now time.Time) *store.Index {
-	i := &store.Index{UpdatedMS: now.UnixMilli(), Status: "none", Service: doc.Service, Channel: doc.Channel}
-	i.Customer = clip(doc.GetCustomer().GetAddress())
-	if c := doc.Chat; c != nil {
-		i.ChatRef = clip(c.Ref)
-		i.Status = "closed"
-		if c.State == state.ChatState_CHAT_OPEN || c.State == state.ChatState_CHAT_OPENING {
-			i.Status = "open"
-		}
-	}
-	return i
-}
-
-// indexText is how long an indexed field may be, in bytes.
-const indexText = 128
-
-// clip cuts an indexed field.
-func clip(s string) string { return s[:min(len(s), indexText)] }
-
 // first returns the first command of a lane among items that the plan does not
 // end, nil if there is none.
 func (p *plan) first(items []*item, lane string) *item {
@@ -256,4 +221,34 @@ func (p *plan) lanes() (names []string) {
 		add(it.cmd.Lane)
 	}
 	return names
+}
+
+// indexOf is what a conversation is listed by.
+func indexOf(doc *state.Document, now time.Time) *store.Index {
+	i := &store.Index{UpdatedMS: now.UnixMilli(), Status: "none", Service: doc.Service, Channel: doc.Channel}
+	i.Customer = clip(doc.GetCustomer().GetAddress())
+	if c := doc.Chat; c != nil {
+		i.ChatRef = clip(c.Ref)
+		i.Status = "closed"
+		if c.State == state.ChatState_CHAT_OPEN || c.State == state.ChatState_CHAT_OPENING {
+			i.Status = "open"
+		}
+	}
+	return i
+}
+
+// indexText is how long an indexed field may be, in bytes.
+const indexText = 128
+
+// clip cuts an indexed field.
+func clip(s string) string { return s[:min(len(s), indexText)] }
+
+// encode encodes a message of ours; what is in it came through decoding or was
+// made here, so a failure is a bug.
+func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
+	b, err := m.MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

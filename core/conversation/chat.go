@@ -15,6 +15,15 @@ var chatLife = map[string]bool{
 	sdk.CustomerUnattended: true, sdk.AgentJoined: true, sdk.AgentLeft: true,
 }
 
+// chatOpen says whether messages go to the current chat.
+func (t *turn) chatOpen() bool {
+	switch t.doc.GetChat().GetState() {
+	case state.ChatState_CHAT_OPENING, state.ChatState_CHAT_OPEN:
+		return true
+	}
+	return false
+}
+
 // chatEnded is the chat's terminal event, acted on once.
 func (t *turn) chatEnded(f *fact) proposal {
 	c := t.doc.Chat
@@ -89,6 +98,13 @@ func (t *turn) chatNews(f *fact) proposal {
 	return p
 }
 
+// agent notes who speaks for the contact center.
+func (t *turn) agent(a *pluginv1.Agent) {
+	if a.GetName() != "" || a.GetId() != "" {
+		t.doc.Chat.Agent = &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
+	}
+}
+
 // joined takes over a chat that nobody knew, unless the customer has one.
 func (t *turn) joined(j *state.Joined) {
 	doc := t.doc
@@ -141,20 +157,4 @@ func (t *turn) polled(m *state.Mail, p *state.Polled) {
 // lost is the end of a chat that the vendor no longer knows.
 func lost() *pluginv1.Event {
 	return &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "lost", By: "system"}
-}
-
-// chatOpen says whether messages go to the current chat.
-func (t *turn) chatOpen() bool {
-	switch t.doc.GetChat().GetState() {
-	case state.ChatState_CHAT_OPENING, state.ChatState_CHAT_OPEN:
-		return true
-	}
-	return false
-}
-
-// agent notes who speaks for the contact center.
-func (t *turn) agent(a *pluginv1.Agent) {
-	if a.GetName() != "" || a.GetId() != "" {
-		t.doc.Chat.Agent = &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
-	}
 }

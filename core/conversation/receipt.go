@@ -14,6 +14,15 @@ import (
 // maxSent is how many sent messages a document remembers for their receipts.
 const maxSent = 32
 
+// receiptStatus is what becomes of a message by a receipt.
+var receiptStatus = map[string]string{
+	sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
+}
+
+// statusRank orders what becomes of a message: receipts may come twice or
+// disordered, and only a higher one is news.
+var statusRank = map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
+
 // delivered: the customer's side took a message. Its receipt may have come
 // before this answer, or with it.
 func (t *turn) delivered(r *Result) {
@@ -105,15 +114,6 @@ func (t *turn) lastSent() uint64 {
 	}
 	return 0
 }
-
-// receiptStatus is what becomes of a message by a receipt.
-var receiptStatus = map[string]string{
-	sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
-}
-
-// statusRank orders what becomes of a message: receipts may come twice or
-// disordered, and only a higher one is news.
-var statusRank = map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
 
 // tellReceipt passes a receipt on to the agent who wrote m, where the desk has
 // a place for it; a failure is told in any case.

@@ -25,7 +25,7 @@ demo: build ## play one conversation through all of it and check every step
 	@exec bin/examples/demo
 
 check: build lint proto generated test failpoint ## all that must pass before a change lands
-	bin/examples/chaos -dose 0.02
+	bin/examples/chaos -dose 0.02 -patience 10
 	@cat $(SKIPPED)
 
 test:       ## run all tests with the race detector, and name those that were skipped

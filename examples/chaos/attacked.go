@@ -112,9 +112,9 @@ func (a *attacked) finish(ctx context.Context, r *run) error {
 	if err := a.load.awaitFires(ctx); err != nil {
 		a.problem("%v", err)
 	}
-	if !a.home.Settle(ctx, a.drain) {
+	if !a.home.Settle(ctx, bar(a.drain)) {
 		m, err := a.home.Metrics(ctx)
-		a.problem("lanes are not empty after %v: %v conversations, err %v", a.drain, m["gateway_conversations_active"], err)
+		a.problem("lanes are not empty after %v: %v conversations, err %v", bar(a.drain), m["gateway_conversations_active"], err)
 	}
 	if err := a.load.verify(ctx, &r.verdict); err != nil {
 		return err

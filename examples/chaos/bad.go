@@ -49,7 +49,7 @@ func badInput(ctx context.Context, r *run) error {
 	}
 	defer func() { a.close(r) }()
 	b := &bad{attacked: a, r: r, client: http.Client{
-		Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: badWriters}}}
+		Timeout: bar(15 * time.Second), Transport: &http.Transport{MaxIdleConnsPerHost: badWriters}}}
 	err = r.underLoad(ctx, a, func() error {
 		plugins := rig.Children(a.process.PID)
 		for _, attack := range []func(context.Context) error{b.malformed, b.strangeIDs, b.slowClients} {
@@ -241,7 +241,7 @@ func (b *bad) strangeIDs(ctx context.Context) error {
 	return nil
 }
 
-// arrived waits until all messages have arrived, at most 10 s.
+// arrived waits until all messages have arrived.
 func (b *bad) arrived(ctx context.Context, texts map[string]string) {
 	missing := func() (n int) {
 		b.far.mu.Lock()
@@ -253,7 +253,7 @@ func (b *bad) arrived(ctx context.Context, texts map[string]string) {
 		}
 		return n
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, bar(movesWithin))
 	defer cancel()
 	every := time.NewTicker(10 * time.Millisecond)
 	defer every.Stop()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/openccsp/gateway/examples/internal/rig"
@@ -95,7 +96,7 @@ func stops(ctx context.Context, r *run) error {
 
 // watchStop looks at a gateway that stops, until it has ended.
 func (a *attacked) watchStop() {
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: bar(time.Second)}
 	defer client.CloseIdleConnections()
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
@@ -105,8 +106,11 @@ func (a *attacked) watchStop() {
 			return
 		case <-every.C:
 		}
-		if c, err := net.DialTimeout("tcp", a.home.Listen, time.Second); err == nil {
+		c, err := net.Dial("tcp", a.home.Listen)
+		if err == nil {
 			_ = c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
 			continue
 		}
 		resp, err := client.Get("http://" + a.home.Admin + "/readyz")
@@ -140,9 +144,12 @@ var failpoints = []point{
 	{"in compaction", 1},
 }
 
-// pointWithin is how long a gateway may live without coming to its point. Then
-// it is killed, which leaves one more table to compact.
-const pointWithin = time.Second
+// A gateway that has lived so long and has acknowledged so many messages does
+// not come to its point. It is killed, which leaves one more table to compact.
+const (
+	pointWithin = time.Second
+	pointAcked  = 300
+)
 
 // newcomersRule answers those who wait, so that each timer has one effect.
 const newcomersRule = `rules:
@@ -225,12 +232,24 @@ func (a *attacked) liveTill(ctx context.Context, p point) (bool, error) {
 		}
 	}
 	plugins := rig.Children(a.process.PID)
-	select {
-	case <-a.process.Done():
-	case <-time.After(pointWithin):
-		return false, nil
-	case <-ctx.Done():
-		return false, ctx.Err()
+	acked := a.load.acked.Load()
+	every := time.NewTicker(pointWithin)
+	defer every.Stop()
+	limit := time.NewTimer(bar(movesWithin))
+	defer limit.Stop()
+	for alive := true; alive; {
+		select {
+		case <-a.process.Done():
+			alive = false
+		case <-every.C:
+			if a.load.acked.Load() > acked+pointAcked {
+				return false, nil
+			}
+		case <-limit.C:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
 	}
 	if err := a.process.Err(); !errors.Is(err, rig.ErrKilled) {
 		return false, fmt.Errorf("the gateway ended on its own: %w\n%s", err, a.home.LogTail())

@@ -86,9 +86,12 @@ func (a *attacked) fillOnce(ctx context.Context, file string, leave int64) (time
 // counter is one of a load's counters.
 type counter interface{ Load() int64 }
 
-// moves waits until a counter has moved, at most 10 s.
+// movesWithin is how long a gateway that lives may do nothing.
+const movesWithin = 10 * time.Second
+
+// moves waits until a counter has moved.
 func (a *attacked) moves(ctx context.Context, c counter, what string) error {
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(bar(movesWithin))
 	defer limit.Stop()
 	every := time.NewTicker(5 * time.Millisecond)
 	defer every.Stop()
@@ -98,7 +101,7 @@ func (a *attacked) moves(ctx context.Context, c counter, what string) error {
 		case <-a.process.Done():
 			return fmt.Errorf("the gateway ended while waiting until %s\n%s", what, a.home.LogTail())
 		case <-limit.C:
-			return fmt.Errorf("10 s passed and no %s", what)
+			return fmt.Errorf("%v passed, and not: %s", bar(movesWithin), what)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -56,8 +56,8 @@ func (g *gateway) restart(ctx context.Context) error {
 		return err
 	}
 	g.ready = append(g.ready, g.process.Took)
-	if g.process.Took > readyWithin {
-		g.problem("ready %v after a restart, want less than %v", g.process.Took.Round(time.Millisecond), readyWithin)
+	if g.process.Took > bar(readyWithin) {
+		g.problem("ready %v after a restart, want less than %v", g.process.Took.Round(time.Millisecond), bar(readyWithin))
 	}
 	return nil
 }
@@ -69,14 +69,15 @@ func (g *gateway) kill() {
 	g.mindOrphans(plugins)
 }
 
-// mindOrphans looks whether the plugins of a dead gateway have ended.
+// mindOrphans looks whether the plugins of a dead gateway end soon.
 func (g *gateway) mindOrphans(plugins []rig.ID) {
 	g.orphans.Go(func() {
-		time.Sleep(orphanWithin)
-		for _, p := range plugins {
-			if p.Alive() {
-				g.problem("plugin process %d lives %v after its gateway was killed", p.PID, orphanWithin)
+		for end := time.Now().Add(bar(orphanWithin)); slices.ContainsFunc(plugins, rig.ID.Alive); {
+			if time.Now().After(end) {
+				g.problem("plugin processes %v live %v after their gateway was killed", plugins, bar(orphanWithin))
+				return
 			}
+			time.Sleep(50 * time.Millisecond)
 		}
 	})
 }
@@ -92,10 +93,10 @@ func (g *gateway) killPlugin() {
 
 // terminate asks the gateway to stop.
 func (g *gateway) terminate() {
-	took, err := g.process.Terminate(2 * stopWithin)
+	took, err := g.process.Terminate(2 * bar(stopWithin))
 	g.stops = append(g.stops, took)
-	if err != nil || took > stopWithin {
-		g.problem("SIGTERM: stopped after %v: %v, want exit 0 within %v", took.Round(time.Millisecond), err, stopWithin)
+	if err != nil || took > bar(stopWithin) {
+		g.problem("SIGTERM: stopped after %v: %v, want exit 0 within %v", took.Round(time.Millisecond), err, bar(stopWithin))
 	}
 }
 

@@ -73,7 +73,7 @@ func newLoad(home *rig.Home, f *far, conversations int, perSecond float64) *load
 	}
 	f.opened = l.opened
 	l.client = http.Client{
-		Timeout:   15 * time.Second,
+		Timeout:   bar(15 * time.Second),
 		Transport: &http.Transport{MaxIdleConnsPerHost: writers, MaxConnsPerHost: 4 * writers},
 	}
 	return l
@@ -137,7 +137,7 @@ const firesWithin = 90 * time.Second
 
 // awaitFires waits until the timers of all newcomers have fired.
 func (l *load) awaitFires(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, firesWithin)
+	ctx, cancel := context.WithTimeout(ctx, bar(firesWithin))
 	defer cancel()
 	for every := time.NewTicker(100 * time.Millisecond); ; {
 		missing := 0
@@ -156,7 +156,7 @@ func (l *load) awaitFires(ctx context.Context) error {
 		case <-every.C:
 		case <-ctx.Done():
 			every.Stop()
-			return fmt.Errorf("%d of %d timers have not fired within %v", missing, len(l.waiters), firesWithin)
+			return fmt.Errorf("%d of %d timers have not fired within %v", missing, len(l.waiters), bar(firesWithin))
 		}
 	}
 }

@@ -3,7 +3,7 @@
 // what arrived. It exits with 1 if anything was lost, out of order, or repeated
 // without saying so.
 //
-//	chaos [-faults all] [-dose 1] [-seed 1]
+//	chaos [-faults all] [-dose 1] [-patience 1] [-seed 1]
 //	chaos -soak [-for 10m]
 //
 // Everything is on this machine's loopback and in a temporary folder, which
@@ -30,6 +30,13 @@ import (
 // seed makes a run's random moments the same again; what the operating system
 // does in between is not.
 var seed uint64
+
+// patience multiplies the bars of time, for a machine that does other things
+// at the same time. What is counted has no patience.
+var patience float64
+
+// bar is a bar of time.
+func bar(d time.Duration) time.Duration { return time.Duration(float64(d) * patience) }
 
 // The load: each message is 100 bytes.
 const (
@@ -94,6 +101,7 @@ func flags() (o options, err error) {
 	}
 	faults := flag.String("faults", "all", "which faults, with commas: "+strings.Join(known, ", "))
 	flag.Uint64Var(&seed, "seed", uint64(time.Now().UnixNano()), "seed of the random moments")
+	flag.Float64Var(&patience, "patience", 1, "how many times longer than the bar anything may take")
 	flag.Float64Var(&o.dose, "dose", 1, "share of the full doses")
 	flag.BoolVar(&o.soak, "soak", false, "the mix for as long as -for says, an attack every few seconds; looks for leaks")
 	flag.DurationVar(&o.duration, "for", 10*time.Minute, "length of a soak")

@@ -37,7 +37,7 @@ func (b *bad) slowClients(ctx context.Context) error {
 	clients := b.r.doses(2000)
 	for i := range clients {
 		all.Go(func() {
-			c, err := net.DialTimeout("tcp", b.home.Listen, 5*time.Second)
+			c, err := net.DialTimeout("tcp", b.home.Listen, bar(5*time.Second))
 			if err != nil {
 				b.problem("slow client: %v", err)
 				return
@@ -64,14 +64,14 @@ func (b *bad) slowClients(ctx context.Context) error {
 	cut := time.Duration(longest.Load())
 	b.r.note("%d slow clients: others answered within %v of p99, %v before; %.0f MB more with %d open; the last cut off after %v",
 		clients, during.Round(time.Microsecond), before.Round(time.Microsecond), grown, held, cut.Round(time.Millisecond))
-	if during > 2*before+slowSlack {
+	if during > bar(2*before+slowSlack) {
 		b.problem("p99 of others is %v beside slow clients, %v before", during, before)
 	}
 	if grown > slowMB {
 		b.problem("memory grew by %.0f MB, want at most %d", grown, slowMB)
 	}
-	if cut > slowClosed {
-		b.problem("a slow client was cut off after %v, want %v", cut, slowClosed)
+	if cut > bar(slowClosed) {
+		b.problem("a slow client was cut off after %v, want %v", cut, bar(slowClosed))
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func drip(c net.Conn, body bool) {
 	go func() { defer close(ended); _, _ = io.Copy(io.Discard, c) }()
 	every := time.NewTicker(250 * time.Millisecond)
 	defer every.Stop()
-	limit := time.NewTimer(2 * slowClosed)
+	limit := time.NewTimer(2 * bar(slowClosed))
 	defer limit.Stop()
 	for {
 		select {

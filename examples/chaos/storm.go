@@ -40,7 +40,7 @@ func storm(ctx context.Context, r *run) error {
 			a.problem("%s: its first message again was not acknowledged", c.customer)
 		}
 	}
-	if !a.home.Settle(ctx, 10*time.Second) {
+	if !a.home.Settle(ctx, bar(10*time.Second)) {
 		a.problem("the lanes are not empty")
 	}
 	if n := a.far.arrivals(); n != before || r.verdict.repeats > 0 {

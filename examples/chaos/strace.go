@@ -54,8 +54,8 @@ func syncError(ctx context.Context, r *run) error {
 				return fmt.Errorf("round %d: %w", n+1, err)
 			}
 			slowest = max(slowest, took)
-			if took > stopWithinError {
-				a.problem("round %d: ended %v after the error, want %v", n+1, took, stopWithinError)
+			if took > bar(stopWithinError) {
+				a.problem("round %d: ended %v after the error, want %v", n+1, took, bar(stopWithinError))
 			}
 			if err := a.restart(ctx); err != nil {
 				return fmt.Errorf("round %d: %w", n+1, err)
@@ -89,8 +89,8 @@ func (a *attacked) breakSync(ctx context.Context, path, out, when string) (time.
 			return 0, fmt.Errorf("%w: strace: %w: %s", errSkipped, failure, said.String())
 		}
 		<-a.process.Done()
-	case <-time.After(20 * time.Second):
-		return 0, errors.New("the gateway runs on, 20 s after its syncs began to report errors")
+	case <-time.After(bar(20 * time.Second)):
+		return 0, errors.New("the gateway runs on, although its syncs report errors")
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

@@ -79,7 +79,7 @@ func (r *run) open(dir string, s setup) (*attacked, error) {
 // close stops the gateway and takes over what was wrong with it.
 func (a *attacked) close(r *run) {
 	if a.process != nil {
-		a.process.Kill()
+		a.kill()
 	}
 	a.orphans.Wait()
 	_ = a.far.server.Close()

@@ -160,6 +160,7 @@ func powerCut(ctx context.Context, r *run) (err error) {
 				return ctx.Err()
 			}
 			a.kill()
+			a.orphans.Wait() // what runs there keeps the disk mounted
 			next := a.home.Path(fmt.Sprint("disk", n+1))
 			if out, err := exec.CommandContext(ctx, "cp", "--sparse=always", image, next).CombinedOutput(); err != nil {
 				return fmt.Errorf("copy the disk: %w: %s", err, out)

@@ -117,7 +117,7 @@ func slowDisk(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	for _, delay := range []time.Duration{50 * time.Millisecond, time.Second} {
+	for _, delay := range r.delays() {
 		if err := r.slowBy(ctx, path, delay); err != nil {
 			return fmt.Errorf("syncs %v slower: %w", delay, err)
 		}
@@ -126,6 +126,15 @@ func slowDisk(ctx context.Context, r *run) error {
 		}
 	}
 	return nil
+}
+
+// delays are how much longer a sync takes. Even a start takes long if it is a
+// second: a small dose does with less.
+func (r *run) delays() []time.Duration {
+	if r.dose < 0.1 {
+		return []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}
+	}
+	return []time.Duration{50 * time.Millisecond, time.Second}
 }
 
 // mostSlowMB is what a gateway with a slow disk may hold, in MB: twice what it
@@ -157,7 +166,7 @@ func (r *run) slowBy(ctx context.Context, path string, delay time.Duration) erro
 	if most.RSS > mostSlowMB {
 		a.problem("the gateway took %.0f MB, want at most %d", most.RSS, mostSlowMB)
 	}
-	r.dosed = fmt.Sprintf("syncs 50 ms and 1 s slower, %v each", length)
+	r.dosed = fmt.Sprintf("syncs %v slower, %v each", r.delays(), length)
 	r.note("syncs %v slower for %v: %d acknowledged, the slowest answer after %v, memory %.0f MB at most", delay, length,
 		a.load.acked.Load(), time.Duration(a.load.slowest.Load()).Round(time.Millisecond), most.RSS)
 	return err

@@ -75,6 +75,20 @@ func (s *server) Activate(ctx context.Context, r *pluginv1.ActivateRequest) (*pl
 	return &pluginv1.Empty{}, nil
 }
 
+// Deactivate implements pluginv1.PluginServer.
+func (s *server) Deactivate(ctx context.Context, r *pluginv1.ActivateRequest) (*pluginv1.Empty, error) {
+	for _, name := range r.Instances {
+		sl := s.slot(name, false)
+		if sl == nil {
+			continue // it has been closed
+		}
+		if err := sl.stopReceiving(ctx); err != nil {
+			return nil, status.Errorf(codes.DeadlineExceeded, "instance %q: its listener does not end", name)
+		}
+	}
+	return &pluginv1.Empty{}, nil
+}
+
 // Drain implements pluginv1.PluginServer.
 func (s *server) Drain(ctx context.Context, r *pluginv1.DrainRequest) (*pluginv1.DrainReport, error) {
 	d := time.Duration(r.DeadlineMs) * time.Millisecond

@@ -4786,13 +4786,15 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"AUTHOR_BOT\x10\x03\x12\x11\n" +
 	"\rAUTHOR_SYSTEM\x10\x04\x12\x0f\n" +
-	"\vAUTHOR_RULE\x10\x052\x9f\x04\n" +
+	"\vAUTHOR_RULE\x10\x052\xeb\x04\n" +
 	"\x06Plugin\x12D\n" +
 	"\bDescribe\x12\x1b.gateway.plugin.v1.HostInfo\x1a\x1b.gateway.plugin.v1.Manifest\x12K\n" +
 	"\bValidate\x12\".gateway.plugin.v1.ValidateRequest\x1a\x1b.gateway.plugin.v1.Problems\x12Q\n" +
 	"\fOpenInstance\x12\x1f.gateway.plugin.v1.InstanceSpec\x1a .gateway.plugin.v1.InstanceState\x12I\n" +
 	"\rCloseInstance\x12\x1e.gateway.plugin.v1.InstanceRef\x1a\x18.gateway.plugin.v1.Empty\x12H\n" +
-	"\bActivate\x12\".gateway.plugin.v1.ActivateRequest\x1a\x18.gateway.plugin.v1.Empty\x12H\n" +
+	"\bActivate\x12\".gateway.plugin.v1.ActivateRequest\x1a\x18.gateway.plugin.v1.Empty\x12J\n" +
+	"\n" +
+	"Deactivate\x12\".gateway.plugin.v1.ActivateRequest\x1a\x18.gateway.plugin.v1.Empty\x12H\n" +
 	"\x05Drain\x12\x1f.gateway.plugin.v1.DrainRequest\x1a\x1e.gateway.plugin.v1.DrainReport\x12P\n" +
 	"\vCheckHealth\x12 .gateway.plugin.v1.HealthRequest\x1a\x1f.gateway.plugin.v1.HealthReport2\xa2\x01\n" +
 	"\x04Link\x12L\n" +
@@ -4945,21 +4947,23 @@ var file_sdk_pluginv1_plugin_proto_depIdxs = []int32{
 	13, // 63: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
 	14, // 64: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
 	19, // 65: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
-	20, // 66: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
-	22, // 67: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
-	25, // 68: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
-	46, // 69: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
-	9,  // 70: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
-	17, // 71: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
-	15, // 72: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
-	6,  // 73: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
-	6,  // 74: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
-	21, // 75: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
-	23, // 76: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
-	26, // 77: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
-	46, // 78: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
-	70, // [70:79] is the sub-list for method output_type
-	61, // [61:70] is the sub-list for method input_type
+	19, // 66: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
+	20, // 67: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
+	22, // 68: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
+	25, // 69: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
+	46, // 70: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
+	9,  // 71: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
+	17, // 72: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
+	15, // 73: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
+	6,  // 74: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
+	6,  // 75: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
+	6,  // 76: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
+	21, // 77: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
+	23, // 78: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
+	26, // 79: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
+	46, // 80: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
+	71, // [71:81] is the sub-list for method output_type
+	61, // [61:71] is the sub-list for method input_type
 	61, // [61:61] is the sub-list for extension type_name
 	61, // [61:61] is the sub-list for extension extendee
 	0,  // [0:61] is the sub-list for field type_name

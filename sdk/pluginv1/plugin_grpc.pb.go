@@ -33,6 +33,7 @@ const (
 	Plugin_OpenInstance_FullMethodName  = "/gateway.plugin.v1.Plugin/OpenInstance"
 	Plugin_CloseInstance_FullMethodName = "/gateway.plugin.v1.Plugin/CloseInstance"
 	Plugin_Activate_FullMethodName      = "/gateway.plugin.v1.Plugin/Activate"
+	Plugin_Deactivate_FullMethodName    = "/gateway.plugin.v1.Plugin/Deactivate"
 	Plugin_Drain_FullMethodName         = "/gateway.plugin.v1.Plugin/Drain"
 	Plugin_CheckHealth_FullMethodName   = "/gateway.plugin.v1.Plugin/CheckHealth"
 )
@@ -54,8 +55,13 @@ type PluginClient interface {
 	OpenInstance(ctx context.Context, in *InstanceSpec, opts ...grpc.CallOption) (*InstanceState, error)
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(ctx context.Context, in *InstanceRef, opts ...grpc.CallOption) (*Empty, error)
-	// Activate lets the instances named in it receive from the outside.
+	// Activate lets the instances named in it receive from the outside. It is
+	// idempotent, and asked again until it succeeds.
 	Activate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*Empty, error)
+	// Deactivate undoes Activate: the instances named in it no longer receive
+	// from the outside when it answers, and what they had received has been
+	// acknowledged. They may still send. A successor may then be activated.
+	Deactivate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*Empty, error)
 	// Drain stops receiving, finishes what is in hand and answers when done.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainReport, error)
 	// CheckHealth answers at once.
@@ -120,6 +126,16 @@ func (c *pluginClient) Activate(ctx context.Context, in *ActivateRequest, opts .
 	return out, nil
 }
 
+func (c *pluginClient) Deactivate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Empty)
+	err := c.cc.Invoke(ctx, Plugin_Deactivate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainReport, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DrainReport)
@@ -157,8 +173,13 @@ type PluginServer interface {
 	OpenInstance(context.Context, *InstanceSpec) (*InstanceState, error)
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(context.Context, *InstanceRef) (*Empty, error)
-	// Activate lets the instances named in it receive from the outside.
+	// Activate lets the instances named in it receive from the outside. It is
+	// idempotent, and asked again until it succeeds.
 	Activate(context.Context, *ActivateRequest) (*Empty, error)
+	// Deactivate undoes Activate: the instances named in it no longer receive
+	// from the outside when it answers, and what they had received has been
+	// acknowledged. They may still send. A successor may then be activated.
+	Deactivate(context.Context, *ActivateRequest) (*Empty, error)
 	// Drain stops receiving, finishes what is in hand and answers when done.
 	Drain(context.Context, *DrainRequest) (*DrainReport, error)
 	// CheckHealth answers at once.
@@ -187,6 +208,9 @@ func (UnimplementedPluginServer) CloseInstance(context.Context, *InstanceRef) (*
 }
 func (UnimplementedPluginServer) Activate(context.Context, *ActivateRequest) (*Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method Activate not implemented")
+}
+func (UnimplementedPluginServer) Deactivate(context.Context, *ActivateRequest) (*Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Deactivate not implemented")
 }
 func (UnimplementedPluginServer) Drain(context.Context, *DrainRequest) (*DrainReport, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
@@ -305,6 +329,24 @@ func _Plugin_Activate_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Deactivate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ActivateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Deactivate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Deactivate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Deactivate(ctx, req.(*ActivateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DrainRequest)
 	if err := dec(in); err != nil {
@@ -367,6 +409,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Activate",
 			Handler:    _Plugin_Activate_Handler,
+		},
+		{
+			MethodName: "Deactivate",
+			Handler:    _Plugin_Deactivate_Handler,
 		},
 		{
 			MethodName: "Drain",

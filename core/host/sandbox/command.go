@@ -33,7 +33,10 @@ func Wrap(s Spec) (*Wrapped, error) {
 		return nil, errors.New("sandbox: no command")
 	}
 	w := &Wrapped{spec: s}
-	return w, w.open()
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // Command returns the command without pipes and SysProcAttr. It may be called

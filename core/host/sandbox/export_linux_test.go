@@ -42,3 +42,9 @@ func ParseStat(line string) (parent, group, threads int, err error) {
 	s, err := parseStat(line)
 	return s.parent, s.group, s.threads, err
 }
+
+// ForgetMain undoes a call of Main until the returned function is called.
+func ForgetMain() (undo func()) {
+	mainCalled.Store(false)
+	return func() { mainCalled.Store(true) }
+}

@@ -84,11 +84,7 @@ func TestGoPlugin(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v: %s", err, out)
 	}
-	sockets, err := os.MkdirTemp("", "s") // a socket's name is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(sockets) })
+	sockets := t.TempDir()
 	spec := strict(t, bin)
 	spec.SocketDir = sockets
 	spec.Env = append(spec.Env, pluginv1.MagicCookieKey+"="+pluginv1.MagicCookieValue,

@@ -18,6 +18,13 @@ import (
 	"github.com/openccsp/gateway/core/host/sandbox"
 )
 
+// What the kernel answers.
+const (
+	ok     = "ok"
+	denied = "permission denied"
+	noPerm = "operation not permitted"
+)
+
 // patience bounds what should take no time, on a machine that has none.
 const patience = 2 * time.Minute
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,10 @@ const (
 	exitCode = 126
 )
 
+// mainCalled guards against a program that would not become a shim when it is
+// started as one, but do its own work a second time, and start a third.
+var mainCalled atomic.Bool
+
 // job is what the gateway tells the shim.
 type job struct {
 	Spec
@@ -30,6 +35,9 @@ type job struct {
 }
 
 func (w *Wrapped) open() error {
+	if !mainCalled.Load() {
+		return errors.New("sandbox: this program does not call sandbox.Main")
+	}
 	text, err := json.Marshal(job{Spec: w.spec, Parent: os.Getpid()})
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
@@ -55,14 +63,13 @@ func (w *Wrapped) unrestricted() Report { return nil }
 // before anything that opens files or looks at the arguments.
 func Main() {
 	if len(os.Args) != 2 || os.Args[0] != shimName {
+		mainCalled.Store(true)
 		return
 	}
 	// Rights belong to a thread. The one that becomes the plugin takes its
 	// own along and the others end.
 	runtime.LockOSThread()
-	if err := become(os.Args[1]); err != nil {
-		tell(message{Error: err.Error()})
-	}
+	tell(message{Error: become(os.Args[1]).Error()})
 	os.Exit(exitCode)
 }
 

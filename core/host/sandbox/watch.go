@@ -36,6 +36,10 @@ type Limits struct {
 	Procs  int   // processes and threads
 }
 
+func (l Limits) exceeded(u Usage) bool {
+	return l.Memory > 0 && u.Memory > l.Memory || l.Procs > 0 && u.Procs > l.Procs
+}
+
 type group struct {
 	limits Limits
 	over   func(Usage)
@@ -100,7 +104,7 @@ func (w *Watch) look() {
 	}
 	for pid, u := range usage(w.proc, groups) {
 		g := groups[pid]
-		if !(g.limits.Memory > 0 && u.Memory > g.limits.Memory) && !(g.limits.Procs > 0 && u.Procs > g.limits.Procs) {
+		if !g.limits.exceeded(u) {
 			continue
 		}
 		w.mu.Lock()

@@ -52,7 +52,7 @@ func badInput(ctx context.Context, r *run) error {
 		Timeout: bar(15 * time.Second), Transport: &http.Transport{MaxIdleConnsPerHost: badWriters}}}
 	err = r.underLoad(ctx, a, func() error {
 		plugins := rig.Children(a.process.PID)
-		for _, attack := range []func(context.Context) error{b.malformed, b.strangeIDs, b.slowClients} {
+		for _, attack := range []func(context.Context) error{b.malformed, b.oversized, b.strangeIDs, b.slowClients} {
 			if err := attack(ctx); err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func badInput(ctx context.Context, r *run) error {
 		}
 		return nil
 	})
-	r.dosed = fmt.Sprintf("%d bodies at each of %d routes, %d ids, %d slow clients", r.doses(10_000), b.routes, r.doses(1000), r.doses(2000))
+	r.dosed = fmt.Sprintf("%d bodies at each of %d routes, %d oversized, %d ids, %d slow clients", r.doses(10_000), b.routes, 6*r.doses(1000), r.doses(1000), r.doses(2000))
 	log, logErr := os.ReadFile(a.home.Path("gateway.log"))
 	if logErr == nil && bytes.Contains(log, []byte("panic")) {
 		a.problem("the log tells of a panic, see %s", a.home.Path("gateway.log"))

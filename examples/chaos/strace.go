@@ -18,10 +18,15 @@ import (
 // into memory, so it is msync that counts most.
 const syncs = "msync,fsync,fdatasync"
 
-func strace() (string, error) {
+// strace returns the path of a strace that works here: containers forbid it.
+func strace(ctx context.Context) (string, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
 		return "", fmt.Errorf("%w: no strace", errSkipped)
+	}
+	args := []string{"-D", "-f", "-qq", "--seccomp-bpf", "-o", os.DevNull, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "true"}
+	if out, err := exec.CommandContext(ctx, path, args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: strace: %w: %s", errSkipped, err, out)
 	}
 	return path, nil
 }
@@ -32,7 +37,7 @@ const stopWithinError = time.Second
 // syncError makes syncs of a running gateway fail, one or all from then on. It
 // must stop by itself, and lose nothing.
 func syncError(ctx context.Context, r *run) error {
-	path, err := strace()
+	path, err := strace(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,7 +118,7 @@ func (a *attacked) breakSync(ctx context.Context, path, out, when string) (time.
 
 // slowDisk runs the gateway with syncs that take longer.
 func slowDisk(ctx context.Context, r *run) error {
-	path, err := strace()
+	path, err := strace(ctx)
 	if err != nil {
 		return err
 	}

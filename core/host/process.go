@@ -18,8 +18,9 @@ import (
 )
 
 // pipeGrace is how long a plugin's output is read on after its end: a
-// grandchild that left the process group may hold the pipes for ever.
-const pipeGrace = 200 * time.Millisecond
+// grandchild that left the process group may hold the pipes for ever. Without
+// one there is nothing to wait for.
+const pipeGrace = time.Second
 
 // maxHandshake is the longest handshake line, in bytes.
 const maxHandshake = 4 << 10

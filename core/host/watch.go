@@ -98,6 +98,7 @@ func (g *generation) watch(ctx context.Context, offers <-chan *generation, bette
 }
 
 func (g *generation) endError() error {
+	<-g.proc.drained // its last words say why
 	if last := g.lines.last(); last != "" {
 		return fmt.Errorf("process ended (%s): %s", g.proc.state, last)
 	}

@@ -7,6 +7,6 @@ func (c *command) plugins() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plugin", Short: "Write, check and look after plugins",
 	}
-	cmd.AddCommand(c.pluginNew(), c.pluginDev())
+	cmd.AddCommand(c.pluginNew(), c.pluginDev(), c.pluginConform())
 	return cmd
 }

@@ -76,6 +76,7 @@ func newProcess(p Plugin) *process {
 }
 
 func (p *process) serve() int {
+	signal.Ignore(syscall.SIGPIPE) // of a standard error that nobody reads
 	go p.watchStdin(os.Stdin)
 	go p.watchSignals()
 	goplugin.Serve(&goplugin.ServeConfig{

@@ -35,8 +35,17 @@ func (e *laterError) Error() string { return e.err.Error() }
 func (e *laterError) Unwrap() error { return e.err }
 
 // judge says whether what s found may run, and puts a copy of it into the
-// store. The returned file is as far as it came.
+// store. The returned file is as far as it came. Whatever the verdict, it is
+// errChanged if something else is there in the end.
 func (v *view) judge(ctx context.Context, s *sighting, st *store, rescan time.Duration) (File, error) {
+	f, err := v.judgeContent(ctx, s, st, rescan)
+	if again := v.sight(filepath.Dir(s.path), filepath.Base(s.path)); again == nil || again.print != s.print {
+		return f, errChanged
+	}
+	return f, err
+}
+
+func (v *view) judgeContent(ctx context.Context, s *sighting, st *store, rescan time.Duration) (File, error) {
 	f := File{Path: s.path, ModTime: s.modTime, Sidecar: Sidecar{Enabled: true}}
 	if s.err != nil {
 		return f, s.err
@@ -78,9 +87,6 @@ func (v *view) judge(ctx context.Context, s *sighting, st *store, rescan time.Du
 		return f, err
 	}
 	f.Digest, f.Command, f.Dir = digest, command, st.dir(digest, s.folder)
-	if again := v.sight(filepath.Dir(s.path), filepath.Base(s.path)); again == nil || again.print != s.print {
-		return f, errChanged
-	}
 	return f, nil
 }
 
@@ -130,10 +136,15 @@ func (s *sighting) sumMember(ctx context.Context, root *os.Root, m member) (stri
 	if beingWritten(f) {
 		return "", &laterError{err: errors.New("somebody has it open for writing")}
 	}
-	if !s.folder || m.rel == path.Clean(s.manifest.Command[0]) {
-		if err := inspectHere(f, info.Size()); err != nil {
-			return "", err
+	if !s.folder {
+		err = inspectHere(f, info.Size())
+	} else if m.rel == path.Clean(s.manifest.Command[0]) {
+		if err = inspectHere(f, info.Size()); err != nil {
+			err = fmt.Errorf("%s: %w", m.rel, err)
 		}
+	}
+	if err != nil {
+		return "", err
 	}
 	return hashFile(ctx, f, info.Size())
 }

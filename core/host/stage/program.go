@@ -25,7 +25,7 @@ func inspect(r io.ReaderAt, size int64, goos, goarch string) (err error) {
 		}
 	}()
 	var magic [4]byte
-	if n, err := r.ReadAt(magic[:], 0); n < 2 || err != nil && !errors.Is(err, io.EOF) {
+	if n, err := r.ReadAt(magic[:], 0); n < 4 || err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: it has %d bytes", errIncomplete, size)
 	}
 	switch {

@@ -32,7 +32,7 @@ type Stager struct {
 	looked   time.Time     // the last look
 	cost     time.Duration // of it
 	dirty    bool          // something happened since
-	swept    time.Time
+	sweepAt  time.Time
 	looks    int
 }
 
@@ -71,6 +71,7 @@ func (s *Stager) Run(ctx context.Context, publish func(Catalog)) error {
 	s.watched = newWatched(s.c.Log)
 	defer s.watched.close()
 	s.look(ctx)
+	s.sweepAt = time.Now().Add(s.c.Rescan) // what is there is known by then
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	started := false
@@ -294,10 +295,11 @@ func (s *Stager) conclude(v verdict) {
 
 // sweep clears the store now and then, while nobody copies into it.
 func (s *Stager) sweep() {
-	if s.running > 0 || time.Since(s.swept) < min(sweepEvery, s.c.KeepFor) {
+	now := time.Now()
+	if s.running > 0 || now.Before(s.sweepAt) {
 		return
 	}
-	s.swept = time.Now()
+	s.sweepAt = now.Add(min(sweepEvery, s.c.KeepFor))
 	keep := make(map[string]bool)
 	for _, digest := range s.c.Keep() {
 		keep[digest] = true
@@ -305,7 +307,7 @@ func (s *Stager) sweep() {
 	for _, e := range s.entries {
 		keep[e.file.Digest] = true
 	}
-	if err := s.store.sweep(keep, s.c.KeepFor, s.swept); err != nil {
+	if err := s.store.sweep(keep, s.c.KeepFor, now); err != nil {
 		s.c.Log.Warn("clearing the plugin store", "err", err)
 	}
 }

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 
@@ -54,5 +55,49 @@ func TestRestore(t *testing.T) {
 	write(t, "a.yaml", tagRule("mended"))
 	if err := w.Load(); err != nil || len(published) != 2 || w.Set().Rules(nil)[0].Name != "mended" || w.Status().Problems != nil {
 		t.Errorf("%v, %d sets, status %+v; want the mended file live", err, len(published), w.Status())
+	}
+}
+
+// TestChangeWorld changes what rules may name, as a save of gateway.hcl does.
+func TestChangeWorld(t *testing.T) {
+	dir(t, map[string]string{"a.yaml": "rules:\n  - {name: a, on: chat_idle, service: demo, do: [{tag: x}]}\n"})
+	var published []*rules.Set
+	w := rules.NewWatcher(rules.WatchConfig{
+		Dir: "rules.d", World: world, Publish: func(s *rules.Set) { published = append(published, s) }, Log: slog.New(slog.DiscardHandler),
+	})
+	do(t, w.Load())
+	agreed := 0
+	agree := func() error { agreed++; return nil }
+	other := rules.World{Services: []string{"other"}}
+
+	before := w.Set()
+	err := w.ChangeWorld(other, agree)
+	if err == nil || err.Error() != `rules.d/a.yaml:2:39: unknown service "demo"; known: other` || agreed != 0 || w.Set() != before || len(published) != 1 {
+		t.Errorf("%v, agreed %d times, %d sets; want the rule's problem and nothing changed", err, agreed, len(published))
+	}
+	if st := w.Status(); len(st.Problems) != 0 {
+		t.Errorf("problems %v: the rules in force have none", st.Problems)
+	}
+
+	no := errors.New("no")
+	if err := w.ChangeWorld(world, func() error { return no }); !errors.Is(err, no) || w.Set() != before {
+		t.Errorf("%v, want what agree said and the same set", err)
+	}
+
+	// Files saved together with the new world go live with it.
+	write(t, "a.yaml", "rules:\n  - {name: b, on: chat_idle, service: other, do: [{tag: x}]}\n")
+	if err := w.ChangeWorld(other, agree); err != nil || agreed != 1 || len(published) != 2 || w.Set().Rules(nil)[0].Name != "b" {
+		t.Fatalf("%v, agreed %d times, %d sets; want the rule b live", err, agreed, len(published))
+	}
+
+	// With broken files those in force are taken along, and the problems stay.
+	write(t, "a.yaml", "rules: 5\n")
+	problems := w.Load()
+	both := rules.World{Services: []string{"other", "demo"}}
+	if err := w.ChangeWorld(both, agree); err != nil || agreed != 2 || len(published) != 3 || w.Set().Rules(nil)[0].Name != "b" {
+		t.Fatalf("%v, agreed %d times, %d sets; want the rule b live again", err, agreed, len(published))
+	}
+	if got := w.Status().Problems; problems == nil || got.Error() != problems.Error() {
+		t.Errorf("problems %v, want %v", got, problems)
 	}
 }

@@ -5,21 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openccsp/gateway/core/diag"
-)
-
-const (
-	quiet   = 100 * time.Millisecond // after the last change, before the files are read
-	longest = time.Second            // that a storm of changes may put the reading off
-	rescan  = 10 * time.Second       // in case the system did not tell of a change
+	"github.com/openccsp/gateway/core/watch"
 )
 
 // WatchConfig is what a Watcher needs. Log and Dir are required.
@@ -39,7 +35,7 @@ type Watcher struct {
 	reloads  *prometheus.CounterVec
 	ok       prometheus.Gauge
 	wake     chan struct{} // the world has changed
-	rescan   time.Duration
+	rescan   time.Duration // 0: the default
 
 	loading sync.Mutex // held for a whole load
 
@@ -64,7 +60,7 @@ type Status struct {
 // NewWatcher returns a watcher that has loaded nothing yet.
 func NewWatcher(c WatchConfig) *Watcher {
 	w := &Watcher{
-		config: c, world: c.World, counters: &Counters{}, wake: make(chan struct{}, 1), rescan: rescan,
+		config: c, world: c.World, counters: &Counters{}, wake: make(chan struct{}, 1),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_rules_reload_total", Help: "Attempts to load changed rules.",
 		}, []string{"result"}),
@@ -100,6 +96,11 @@ func (w *Watcher) SetWorld(world World) {
 	w.mu.Lock()
 	w.world, w.stale = world, true
 	w.mu.Unlock()
+	w.rouse()
+}
+
+// rouse has Run load.
+func (w *Watcher) rouse() {
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake already
@@ -138,6 +139,54 @@ func (w *Watcher) Load() error {
 	}
 	w.accept(set, hash)
 	return nil
+}
+
+// ChangeWorld makes the rules live in another world, or changes nothing: those
+// on disk or, if something is wrong with them, those in force. agree is called
+// in between, when the rules are known to fit; an error of it is returned, and
+// then nothing has changed either. Rules that do not fit are [diag.Problems].
+func (w *Watcher) ChangeWorld(world World, agree func() error) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	live := w.Set()
+	set, seen, problems := w.compileIn(world, live)
+	if len(problems) > 0 {
+		return problems.Err()
+	}
+	if err := agree(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.world, w.stale = world, seen == "" // then their problems are to be told anew
+	if seen == "" {
+		st := w.status
+		w.set, w.status = set, set.status(time.Now())
+		w.status.LastAttempt, w.status.Problems = st.LastAttempt, st.Problems
+	}
+	w.mu.Unlock()
+	if seen != "" {
+		w.accept(set, seen)
+		return nil
+	}
+	w.publish(set)
+	w.rouse()
+	return nil
+}
+
+// compileIn compiles the files on disk, whose hash is seen, or else those of
+// live; seen is "" then.
+func (w *Watcher) compileIn(world World, live *Set) (set *Set, seen string, problems diag.Problems) {
+	files, err := readTree(w.config.Dir)
+	if err != nil {
+		problems = diag.Problems{unreadable(w.config.Dir, err)}
+	} else if vanished(live, files) == 0 {
+		set, problems = compileFiles(files, world)
+	}
+	if set != nil || live == nil {
+		return set, hashFiles(files), problems
+	}
+	set, problems = compileFiles(filesOf(w.config.Dir, live.sources), world)
+	return set, "", problems
 }
 
 // Restore makes an earlier set live in place of files that Load has refused.
@@ -228,84 +277,33 @@ func (w *Watcher) refuse(problems diag.Problems, seen string) error {
 // Run follows the directory until ctx ends. It returns an error only if the
 // system cannot watch files at all.
 func (w *Watcher) Run(ctx context.Context) error {
-	fsw, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", w.config.Dir, err)
-	}
-	defer func() { _ = fsw.Close() }()
-	watched := &watchedDirs{root: w.config.Dir, fsw: fsw, log: w.config.Log}
-	watched.renew()
-	_ = w.Load() // it may have changed since it was loaded; problems are in Status
-
-	tick := time.NewTicker(w.rescan)
-	defer tick.Stop()
-	var settle, give <-chan time.Time // quiet, and the end of patience
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-fsw.Events:
-			if !watched.concerns(e) {
-				continue
-			}
-			settle = time.After(quiet)
-			if give == nil {
-				give = time.After(longest)
-			}
-			continue
-		case err := <-fsw.Errors: // the queue ran over: something was missed
-			w.config.Log.Warn("watching rules", "err", err)
-			settle = time.After(quiet)
-			continue
-		case <-w.wake:
-		case <-settle:
-		case <-give:
-		case <-tick.C:
-		}
-		settle, give = nil, nil
-		watched.renew()
-		_ = w.Load() // problems are in Status
-	}
+	t := &tree{root: filepath.Clean(w.config.Dir)}
+	return watch.Run(ctx, watch.Config{
+		Name: w.config.Dir, Dirs: t.renew, Concerns: t.concerns, Wake: w.wake, Rescan: w.rescan, Log: w.config.Log,
+		Look: func() { _ = w.Load() }, // problems are in Status
+	})
 }
 
-// watchedDirs are the directories of the tree, the directories that links in it
-// lead to, and the directory that the root is in. Directories are watched and
-// not files, because editors replace files.
-type watchedDirs struct {
+// tree has the directories of the rules: those below the root, those that links
+// in it lead to, and the one that the root is in.
+type tree struct {
 	root string
-	fsw  *fsnotify.Watcher
-	log  *slog.Logger
 	dirs map[string]bool // true: what happens in it may change the rules
 }
 
-// renew watches what is there now. Directories that went stop being watched by
-// themselves.
-func (d *watchedDirs) renew() {
-	root := filepath.Clean(d.root)
-	had := d.dirs
-	d.dirs = map[string]bool{filepath.Dir(root): false}
-	d.tree(root, 0)
-	for dir := range had {
-		if _, ok := d.dirs[dir]; !ok {
-			_ = d.fsw.Remove(dir) // gone already, or not of interest any more
-		}
-	}
-	for dir := range d.dirs {
-		// Adding again finds a directory that was replaced by another one of
-		// the same name.
-		_, known := had[dir]
-		if err := d.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !known {
-			d.log.Warn("rules directory not watched, it is read every 10 s", "dir", dir, "err", err)
-		}
-	}
+// renew finds the directories that there are now.
+func (t *tree) renew() []string {
+	t.dirs = map[string]bool{filepath.Dir(t.root): false}
+	t.add(t.root, 0)
+	return slices.Collect(maps.Keys(t.dirs))
 }
 
-func (d *watchedDirs) tree(dir string, depth int) {
+func (t *tree) add(dir string, depth int) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || depth > maxTree {
 		return
 	}
-	d.dirs[dir] = true
+	t.dirs[dir] = true
 	for _, e := range entries {
 		if ignored(e.Name()) {
 			continue
@@ -313,7 +311,7 @@ func (d *watchedDirs) tree(dir string, depth int) {
 		path := filepath.Join(dir, e.Name())
 		if e.Type()&os.ModeSymlink == 0 {
 			if e.IsDir() {
-				d.tree(path, depth+1)
+				t.add(path, depth+1)
 			}
 			continue
 		}
@@ -322,18 +320,14 @@ func (d *watchedDirs) tree(dir string, depth int) {
 			continue
 		}
 		if info, err := os.Stat(target); err == nil && info.IsDir() {
-			d.tree(path, depth+1)
+			t.add(path, depth+1)
 		} else {
-			d.dirs[filepath.Dir(target)] = true
+			t.dirs[filepath.Dir(target)] = true
 		}
 	}
 }
 
-// concerns reports whether e may have changed the rules.
-func (d *watchedDirs) concerns(e fsnotify.Event) bool {
-	if e.Op == fsnotify.Chmod {
-		return false
-	}
-	name := filepath.Clean(e.Name)
-	return name == filepath.Clean(d.root) || d.dirs[name] || d.dirs[filepath.Dir(name)]
+// concerns reports whether a change of path may have changed the rules.
+func (t *tree) concerns(path string) bool {
+	return path == t.root || t.dirs[path] || t.dirs[filepath.Dir(path)]
 }

@@ -188,7 +188,9 @@ func (r *ruleset) enforce(s *Spec) (fs, tcp, scope, sockets Restriction) {
 		}
 		return Restriction{Name: name, On: true, Detail: detail}
 	}
-	fs = entry(LandlockFS, 1, fmt.Sprintf("ABI %d", r.abi))
+	// The kernel does not look at chmod, chown and utime: what the user owns
+	// can be made unreadable, for others readable, but not read or changed.
+	fs = entry(LandlockFS, 1, fmt.Sprintf("ABI %d; but for mode, owner and times of files", r.abi))
 	scope = entry(Scope, 6, "no signals, no abstract sockets to processes outside")
 	sockets = entry(UnixSockets, 9, "only in its own folders")
 	if s.Connect == nil && s.Bind == nil {

@@ -18,7 +18,7 @@ import (
 
 func TestDescriptorsAreClosed(t *testing.T) {
 	var fd int
-	if err := errors.Join(unix.Dup2(2, 77), func() (err error) { fd, err = unix.Open("/", unix.O_RDONLY, 0); return }()); err != nil {
+	if err := errors.Join(unix.Dup3(2, 77, 0), func() (err error) { fd, err = unix.Open("/", unix.O_RDONLY, 0); return }()); err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(77)

@@ -68,7 +68,12 @@ type Config struct {
 	// channels without a service.
 	Warnings diag.Problems
 
+	// Secrets are the files that file("path") names, sorted. They are known
+	// also if something is wrong with the rest.
+	Secrets []string
+
 	listenAt, adminAt diag.Pos
+	places            map[string]diag.Pos // of the outer keys and blocks
 }
 
 // ListenAt returns the place of listen, or the file if it is not written there.
@@ -129,6 +134,8 @@ func Parse(src []byte, file string) (*Config, diag.Problems) {
 	}
 	c.read(r, f.Body)
 	c.Warnings = r.warnings
+	slices.Sort(r.files)
+	c.Secrets = slices.Compact(r.files)
 	return c, r.problems
 }
 
@@ -163,6 +170,7 @@ var schema = &hcl.BodySchema{
 
 func (c *Config) read(r *reader, body hcl.Body) {
 	b := r.body(body, schema)
+	c.notePlaces(b)
 	c.Listen, c.listenAt = b.address("listen", ":8080")
 	c.PublicURL = strings.TrimRight(b.url("public_url"), "/")
 	c.Proxies = b.prefixes("trusted_proxies")

@@ -23,8 +23,12 @@ type secretMark struct{}
 // functions makes env and file callable. There are no others, and no variables.
 func (r *reader) functions() {
 	r.eval = &hcl.EvalContext{Functions: map[string]function.Function{
-		"env":  secretFunction("name", environment),
-		"file": secretFunction("path", func(p string) (string, error) { return content(r.path(p)) }),
+		"env": secretFunction("name", environment),
+		"file": secretFunction("path", func(p string) (string, error) {
+			p = r.path(p)
+			r.files = append(r.files, p)
+			return content(p)
+		}),
 	}}
 }
 

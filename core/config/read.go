@@ -28,6 +28,7 @@ type reader struct {
 	eval     *hcl.EvalContext
 	problems diag.Problems
 	warnings diag.Problems
+	files    []string // that file("path") named
 }
 
 // problem adds a problem. What follows the last semicolon of format is its hint.

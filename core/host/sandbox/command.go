@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -70,11 +71,31 @@ func (w *Wrapped) Close() {
 type message struct {
 	Report Report `json:"report,omitempty"`
 	Error  string `json:"error,omitempty"`
+	Errno  int    `json:"errno,omitempty"`
+}
+
+// StartError says why the shim could not become the plugin. errors.Is finds
+// the system's error in it, such as syscall.ENOEXEC.
+type StartError struct {
+	Text  string // noun, path and cause
+	Errno syscall.Errno
+}
+
+// Error implements error.
+func (e *StartError) Error() string { return e.Text }
+
+// Unwrap returns the system's error, nil if it was none.
+func (e *StartError) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
 }
 
 // Report waits until the shim has become the plugin and returns what is in
 // force. It must be called once, after Started. It ends with ctx. An error
-// says that the plugin does not run, and why.
+// says that the plugin does not run, and why: a *StartError, ErrNoReport, or the
+// cause of ctx's end.
 func (w *Wrapped) Report(ctx context.Context) (Report, error) {
 	if w.read == nil {
 		return w.unrestricted(), nil
@@ -106,7 +127,7 @@ func parseReport(text []byte) (Report, error) {
 		}
 	}
 	if m.Error != "" {
-		return m.Report, errors.New(m.Error)
+		return m.Report, &StartError{Text: m.Error, Errno: syscall.Errno(m.Errno)}
 	}
 	return m.Report, nil
 }

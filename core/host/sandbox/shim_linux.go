@@ -69,7 +69,9 @@ func Main() {
 	// Rights belong to a thread. The one that becomes the plugin takes its
 	// own along and the others end.
 	runtime.LockOSThread()
-	tell(message{Error: become(os.Args[1]).Error()})
+	err := become(os.Args[1])
+	errno, _ := errors.AsType[syscall.Errno](err)
+	tell(message{Error: err.Error(), Errno: int(errno)})
 	os.Exit(exitCode)
 }
 

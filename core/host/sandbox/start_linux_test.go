@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -77,26 +78,30 @@ func TestStartErrors(t *testing.T) {
 		name, want string
 		spec       sandbox.Spec
 		abi        int
+		errno      syscall.Errno
 	}{
-		{"missing program", "plugin command exec: \"" + gone + "\": stat " + gone + ": no such file or directory", run(gone), 0},
-		{"not on the path", `plugin command exec: "nix-da": executable file not found in $PATH`, run("nix-da"), 0},
-		{"no program", "exec " + noProgram + ": exec format error", run(noProgram), 0},
+		{"missing program", "plugin command exec: \"" + gone + "\": stat " + gone + ": no such file or directory", run(gone), 0, syscall.ENOENT},
+		{"not on the path", `plugin command exec: "nix-da": executable file not found in $PATH`, run("nix-da"), 0, 0},
+		{"no program", "exec " + noProgram + ": exec format error", run(noProgram), 0, syscall.ENOEXEC},
 		{"no interpreter", "exec " + noInterpreter + ": no such file or directory; if it is there, its interpreter or loader is not",
-			run(noInterpreter), 0},
+			run(noInterpreter), 0, syscall.ENOENT},
 		{"interpreter outside", "exec " + outside + ": permission denied; its interpreter may lie outside of what the plugin can read",
-			run(outside), 1},
+			run(outside), 1, syscall.EACCES},
 		{"data folder missing", "sandbox path " + gone + ": no such file or directory",
-			sandbox.Spec{Command: []string{"/bin/true"}, DataDirs: []string{gone}}, 1},
+			sandbox.Spec{Command: []string{"/bin/true"}, DataDirs: []string{gone}}, 1, syscall.ENOENT},
 		{"data folder a link", "sandbox path " + link + ": not a directory",
-			sandbox.Spec{Command: []string{"/bin/true"}, DataDirs: []string{link}}, 1},
+			sandbox.Spec{Command: []string{"/bin/true"}, DataDirs: []string{link}}, 1, syscall.ENOTDIR},
 		{"read folder missing", "sandbox path " + gone + ": no such file or directory",
-			sandbox.Spec{Command: []string{"/bin/true"}, ReadDirs: []string{gone}}, 1},
+			sandbox.Spec{Command: []string{"/bin/true"}, ReadDirs: []string{gone}}, 1, syscall.ENOENT},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			needABI(t, c.abi)
 			r := start(t, c.spec, nil)
 			if r.err == nil || r.err.Error() != c.want {
 				t.Errorf("error %v, want %s", r.err, c.want)
+			}
+			if e, ok := errors.AsType[*sandbox.StartError](r.err); !ok || c.errno != 0 && !errors.Is(e, c.errno) {
+				t.Errorf("error %#v, want one of errno %d", r.err, c.errno)
 			}
 			_ = r.cmd.Wait()
 			if code := r.cmd.ProcessState.ExitCode(); code != 126 {

@@ -54,7 +54,7 @@ const (
 	Files        = "files"        // descriptors of the gateway are closed, rlimits on files
 	Processes    = "processes"    // a ceiling on the number of processes
 	LandlockFS   = "landlock_fs"  // file system
-	LandlockTCP  = "landlock_tcp" // TCP ports
+	LandlockTCP  = "landlock_tcp" // TCP ports; UDP is free, since names need it
 	Scope        = "scope"        // no signals and no abstract sockets to processes outside
 	UnixSockets  = "unix_sockets" // no sockets in folders it may not write to
 	Memory       = "memory"       // a hard ceiling

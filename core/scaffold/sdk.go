@@ -61,6 +61,11 @@ func (p *Project) useSDK(path, version string) error {
 	if path != "" {
 		return p.useSource(path)
 	}
+	return p.useModule(version)
+}
+
+// useModule has p require the released module.
+func (p *Project) useModule(version string) error {
 	if !released.MatchString(version) {
 		return fmt.Errorf("no SDK: this gateway (%s) is no release, and its source is not on this machine; "+
 			"--sdk names a copy of it", version)

@@ -288,4 +288,3 @@ func (a *author) stop() {
 	}
 	a.gateway, a.fresh = nil, false
 }
-

@@ -101,6 +101,10 @@ func (t *turn) openChat(c *state.Command) {
 		t.refuse(c, "no_integration")
 		return
 	}
+	if ch := t.snap.Instances[t.doc.Channel]; ch != nil && ch.Removed {
+		t.refuse(c, "channel_removed")
+		return
+	}
 	texts := t.split(c)
 	if texts == nil {
 		return

@@ -186,6 +186,19 @@ func TestRemovedIntegrationFinishesItsChats(t *testing.T) {
 	w.want("chat:1 CHAT_SEND more")
 }
 
+func TestARemovedChannelOpensNoChat(t *testing.T) {
+	w := newWorld(t)
+	w.chat()
+	w.snap.Instances[w.doc.Channel].Removed = true
+	w.customer("more")
+	w.want("chat:1 CHAT_SEND more")
+	w.sent(w.pending[0])
+	w.desk(sdk.ChatClosed)
+	w.customer("again")
+	w.want()
+	w.wantEnded("CHAT_OPEN_CMD dead channel_removed")
+}
+
 func TestNoBot(t *testing.T) {
 	w := newWorld(t)
 	w.snap.Services["retail"].Bot = ""

@@ -39,6 +39,15 @@ type Service struct {
 	CloseAfter      time.Duration   // 0: chats do not time out
 }
 
+// SameTimers says whether two services, of which either may be nil, have the
+// same timers.
+func (s *Service) SameTimers(o *Service) bool {
+	if s == nil || o == nil {
+		return s == o
+	}
+	return s.IdleAfter == o.IdleAfter && s.CloseAfter == o.CloseAfter && slices.Equal(s.UnattendedAfter, o.UnattendedAfter)
+}
+
 // Instance is a channel or an integration.
 type Instance struct {
 	Name           string

@@ -11,6 +11,7 @@ import (
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -166,7 +167,11 @@ func dedupOf(conf *conversation.Instance) time.Duration {
 func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
 	e, name, conf := a.e, a.i.name, a.conf
 	if address := ev.Customer.GetAddress(); address != "" && conf.Channel {
-		return core.NewConversationID(name, address), false, nil
+		id = core.NewConversationID(name, address)
+		if !isReceipt(ev.Type) && a.leaves(id) {
+			return id, false, removing(name)
+		}
+		return id, false, nil
 	}
 	ref := cmp.Or(ev.Ref, ev.MessageId)
 	if ref == "" {
@@ -188,8 +193,17 @@ func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool
 	case conf.Channel:
 		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
 	}
+	hold = e.opening(name)
+	if conf.Removed && !hold {
+		return id, false, removing(name)
+	}
 	ev.Ref = ref
-	return core.OrphanID(name, ref), e.opening(name), nil
+	return core.OrphanID(name, ref), hold, nil
+}
+
+// isReceipt says whether an event tells what became of a message of ours.
+func isReceipt(typ string) bool {
+	return typ == sdk.MessageDelivered || typ == sdk.MessageRead || typ == sdk.MessageFailed
 }
 
 // enter brings a group into its conversation: into memory, to be durable with

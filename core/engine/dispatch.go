@@ -39,7 +39,7 @@ func (c *cell) planLane(p *plan, name string) {
 // at the instance, a token of its rate, its marker.
 func (c *cell) clear(p *plan, it *item) {
 	policy, inst := c.policy(it.cmd)
-	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil {
+	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil || inst == nil && needsInstance(it.cmd) {
 		return
 	}
 	if inst != nil {

@@ -148,9 +148,11 @@ func New(o Options) *Engine {
 
 // SetSnap replaces what decisions depend on. Decisions under way go on with
 // the old one. s must not change afterwards. An instance that s does not have
-// accepts no more events; what is on its way to it goes on.
+// accepts no more events; calls under way to it go on, what waits for it ends
+// as dead letters. Open chats follow a change of their service's timers at once.
 func (e *Engine) SetSnap(s *conversation.Snap) {
 	e.mu.Lock()
+	before := e.Snap()
 	all := maps.Clone(*e.instances.Load())
 	for name, inst := range s.Instances {
 		if old := all[name]; old == nil {
@@ -160,8 +162,18 @@ func (e *Engine) SetSnap(s *conversation.Snap) {
 		}
 	}
 	e.instances.Store(&all)
-	e.mu.Unlock()
 	e.snap.Store(s)
+	e.mu.Unlock()
+	for name, inst := range all {
+		if s.Instances[name] == nil {
+			inst.leave()
+		}
+	}
+	for name, svc := range s.Services {
+		if old := before.Services[name]; old != nil && !svc.SameTimers(old) {
+			e.Rearm(name)
+		}
+	}
 	e.resumePolls()
 }
 

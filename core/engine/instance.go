@@ -25,6 +25,7 @@ type instance struct {
 	conf    *conversation.Instance
 	policy  delivery.Policy
 	rate    *delivery.Rate
+	gone    bool // it is no more, unless it comes back
 	up      bool
 	rises   int // how often it came up
 	flying  int
@@ -47,7 +48,7 @@ func (i *instance) configure(c *conversation.Instance) {
 		(old.Caps.GetRatePerSecond() != c.Caps.GetRatePerSecond() || old.Caps.GetBurst() != c.Caps.GetBurst()) {
 		i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
 	}
-	i.conf = c
+	i.conf, i.gone = c, false
 	i.policy = delivery.Policy{
 		LaneAge: cmp.Or(c.LaneAge, i.e.LaneAge), AmbiguousDead: c.AmbiguousDead, Idempotent: c.Caps.GetIdempotentSend(),
 	}

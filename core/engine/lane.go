@@ -50,6 +50,9 @@ func (c *cell) policy(cmd *state.Command) (delivery.Policy, *instance) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.gone {
+		return delivery.Policy{LaneAge: c.s.e.LaneAge}, nil
+	}
 	return i.policy, i
 }
 

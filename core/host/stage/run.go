@@ -149,6 +149,8 @@ func (s *Stager) look(ctx context.Context) {
 		err := d.alarm
 		if err == nil {
 			err = s.lookInto(d, v, found[d], now)
+		} else {
+			s.hold(d)
 		}
 		s.alarm(d.path, err, now)
 	}
@@ -228,6 +230,16 @@ func (s *Stager) lookInto(d *directory, v *view, names []string, now time.Time) 
 		}
 	}
 	return err
+}
+
+// hold keeps what came of d: a file that was missed while d went away is not
+// gone.
+func (s *Stager) hold(d *directory) {
+	for _, e := range s.entries {
+		if e.dir == d {
+			e.gone = time.Time{}
+		}
+	}
 }
 
 // alarm raises the alarm of a directory, or ends it.

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxText     = 64 << 10 // bytes of a plugin.yaml, a sidecar, a signature
+	maxText     = 16 << 10 // bytes of a plugin.yaml, a sidecar, a signature; the YAML reader is quadratic
 	maxBrackets = 64       // open at once: the YAML reader is recursive
 	maxList     = 1000     // items
 	maxWord     = 4096     // bytes of one item
@@ -36,10 +36,13 @@ type setting struct {
 }
 
 func (d *document) problem(pos diag.Pos, hint, format string, args ...any) {
-	if len(d.problems) < 50 {
+	if !d.hopeless() {
 		d.problems = append(d.problems, &diag.Problem{Pos: pos, Summary: fmt.Sprintf(format, args...), Hint: hint})
 	}
 }
+
+// hopeless reports that more problems would help nobody.
+func (d *document) hopeless() bool { return len(d.problems) >= 50 }
 
 // read returns the settings in text. Keys that are not known, or stand there
 // twice, are problems.
@@ -55,6 +58,9 @@ func (d *document) read(text []byte, known []string) map[string]setting {
 	}
 	out := make(map[string]setting)
 	for _, v := range m.Values {
+		if d.hopeless() {
+			break
+		}
 		key := v.Key.GetToken()
 		pos := d.place(key)
 		_, scalar := v.Key.(ast.ScalarNode)

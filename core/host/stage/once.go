@@ -8,9 +8,10 @@ import (
 )
 
 // Stage judges one plugin at once, as it lies there, and copies it into the
-// store. It does not wait for a file to become quiet; c.Dirs is not used: a
-// link must lead to a place in the directory of path. The error says why it is
-// not ready; the file is as far as it came.
+// store, which must not be that of a running gateway. It does not wait for a
+// file to become quiet; c.Dirs is not used: a link must lead to a place in the
+// directory of path. The error says why it is not ready; the file is as far as
+// it came.
 func Stage(ctx context.Context, c Config, path string) (File, error) {
 	c, err := c.check()
 	if err != nil {

@@ -29,7 +29,6 @@ func (c *command) pluginNew() *cobra.Command {
 	f.StringVar(&o.ID, "id", "", "`id` of the plugin in reverse DNS (default org.example.NAME)")
 	f.StringVar(&o.Dir, "dir", "", "`folder` to write to, absent or empty (default NAME)")
 	f.StringVar(&o.SDK, "sdk", "", "source `tree` of the gateway, which a plugin in Go is built against (default where this gateway was built)")
-	_ = cmd.MarkFlagRequired("kind") // it is a flag of cmd
 	return cmd
 }
 

@@ -143,6 +143,15 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// The protocol's half of a plugin in Node is one file, here and in the example.
+func TestNodeKitIsTheExamples(t *testing.T) {
+	const here = "templates/node/gateway.mjs.tmpl"
+	example := filepath.Join(root, "examples", "plugin-node", "gateway.mjs")
+	if read(t, here) != read(t, example) {
+		t.Errorf("%s and %s differ: copy the one that was changed", here, example)
+	}
+}
+
 // modules are where the packages of npm may be that a plugin in Node needs.
 var modules = filepath.Join(root, "examples", "plugin-node", "node_modules")
 

@@ -118,3 +118,41 @@ func TestNewSettings(t *testing.T) {
 		t.Error("no settings are not an empty object")
 	}
 }
+
+// The fingerprint changes with all that is read, and with nothing else.
+func TestFingerprint(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "s")
+	const text = "channel \"sms\" \"sms\" {\n  settings {\n    token = file(\"s\")\n    other = env(\"FINGERPRINT\")\n  }\n}\n"
+	read := func(text string) string {
+		c, _ := config.Parse([]byte(text), filepath.Join(dir, "gateway.hcl"))
+		return c.Fingerprint
+	}
+	t.Setenv("FINGERPRINT", "x")
+	var seen []string
+	for _, step := range []struct {
+		name string
+		do   func() error
+		text string
+	}{
+		{"no file", func() error { return nil }, text},
+		{"a file", func() error { return os.WriteFile(secret, []byte("one"), 0o600) }, text},
+		{"another secret", func() error { return os.WriteFile(secret, []byte("two"), 0o600) }, text},
+		{"another variable", func() error { return os.Setenv("FINGERPRINT", "y") }, text},
+		{"another text", func() error { return nil }, text + "\n"},
+		{"a mistake", func() error { return nil }, text + "{"},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		got := read(step.text)
+		for _, old := range seen {
+			if got == old {
+				t.Errorf("%s: the fingerprint is an earlier one", step.name)
+			}
+		}
+		if seen = append(seen, got); read(step.text) != got {
+			t.Errorf("%s: read again, it differs", step.name)
+		}
+	}
+}

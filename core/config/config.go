@@ -4,6 +4,9 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -72,6 +75,10 @@ type Config struct {
 	// also if something is wrong with the rest.
 	Secrets []string
 
+	// Fingerprint names all that was read: the text, and what env and file gave
+	// or why they gave nothing. It is derived from secrets: do not show it.
+	Fingerprint string
+
 	listenAt, adminAt diag.Pos
 	places            map[string]diag.Pos // of the outer keys and blocks
 }
@@ -120,6 +127,7 @@ func Parse(src []byte, file string) (*Config, diag.Problems) {
 	c := &Config{File: file, Dir: filepath.Dir(file)}
 	r := &reader{dir: c.Dir, start: diag.Pos{File: file, Line: 1, Column: 1}}
 	r.functions()
+	c.Fingerprint = fingerprint(src, nil)
 	if len(src) > MaxBytes {
 		r.problems = append(r.problems, diag.Errorf(r.start, "the file has %d bytes, at most %d are read", len(src), MaxBytes))
 		return c, r.problems
@@ -136,7 +144,17 @@ func Parse(src []byte, file string) (*Config, diag.Problems) {
 	c.Warnings = r.warnings
 	slices.Sort(r.files)
 	c.Secrets = slices.Compact(r.files)
+	c.Fingerprint = fingerprint(src, r.inputs)
 	return c, r.problems
+}
+
+func fingerprint(src []byte, inputs []string) string {
+	h := sha256.New()
+	slices.Sort(inputs)
+	for _, part := range append([]string{string(src)}, inputs...) {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // checkNumbers refuses numbers such as 1e999999999, whose text would fill the

@@ -23,11 +23,17 @@ type secretMark struct{}
 // functions makes env and file callable. There are no others, and no variables.
 func (r *reader) functions() {
 	r.eval = &hcl.EvalContext{Functions: map[string]function.Function{
-		"env": secretFunction("name", environment),
+		"env": secretFunction("name", func(name string) (string, error) {
+			s, err := environment(name)
+			r.inputs = append(r.inputs, fmt.Sprintf("env %q %q %v", name, s, err))
+			return s, err
+		}),
 		"file": secretFunction("path", func(p string) (string, error) {
 			p = r.path(p)
+			s, err := content(p)
 			r.files = append(r.files, p)
-			return content(p)
+			r.inputs = append(r.inputs, fmt.Sprintf("file %q %q %v", p, s, err))
+			return s, err
 		}),
 	}}
 }

@@ -29,6 +29,7 @@ type reader struct {
 	problems diag.Problems
 	warnings diag.Problems
 	files    []string // that file("path") named
+	inputs   []string // of env and file, with what they gave
 }
 
 // problem adds a problem. What follows the last semicolon of format is its hint.

@@ -256,6 +256,33 @@ func TestAccountPolls(t *testing.T) {
 	})
 }
 
+// TestAnAccountPollLeavesBehindWhatIsRefusedForGood has an event of nobody
+// between two of customers.
+func TestAnAccountPollLeavesBehindWhatIsRefusedForGood(t *testing.T) {
+	stray := &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: "of nobody"}
+	v := (&vendor{}).says(from("ada", "1", "hi"), stray, from("bob", "1", "ho"))
+	conf := func(r *rig) {
+		r.snap.Instances["chan"].Abilities = []string{pluginv1.AbilityPollAccount}
+		r.onPoll = v.poll
+	}
+	engine(t, conf, func(r *rig) {
+		r.after(pollBackoff)
+		if got := slices.Sorted(slices.Values(r.texts("desk"))); !slices.Equal(got, []string{"hi", "ho"}) {
+			t.Errorf("desk got %q", got)
+		}
+		if cursor, err := r.mem.State(t.Context(), "chan", accountCursor); string(cursor) != "3" || err != nil {
+			t.Errorf("the cursor is %q, %v, want 3", cursor, err)
+		}
+		page, err := r.mem.Reader().Quarantined(t.Context(), "", 10)
+		if err != nil || len(page.Items) != 1 {
+			t.Fatalf("quarantine has %d items, %v, want the stray event", len(page.Items), err)
+		}
+		if err := r.e.ReplayQuarantined(t.Context(), page.Items[0].ID); core.CodeOf(err) != core.NotFound {
+			t.Errorf("ReplayQuarantined = %v, want not found: still nobody's", err)
+		}
+	})
+}
+
 func TestAnAccountPollWhoseEventsAreRefusedKeepsItsCursor(t *testing.T) {
 	v := (&vendor{}).says(from("ada", "1", "hi"))
 	conf := func(r *rig) { r.snap.Instances["chan"].Abilities = []string{pluginv1.AbilityPollAccount} }

@@ -11,6 +11,7 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // Replay puts dead letters back, as new commands at the end of their lanes.
@@ -115,7 +116,12 @@ func (e *Engine) ReplayQuarantined(ctx context.Context, id string) error {
 	if q.Mail == nil {
 		return core.Errorf(core.Invalid, "%s is a request of %s: it is replayed by its driver", id, q.Instance)
 	}
-	if err := e.mail(ctx, core.ConversationID(q.Conversation), "quarantine-"+id, q.Mail); err != nil {
+	if len(q.Conversation) == 0 { // a polled event that was refused before it had one
+		err = e.Accept(ctx, q.Instance, []*pluginv1.Event{q.Mail.GetEvent()})
+	} else {
+		err = e.mail(ctx, core.ConversationID(q.Conversation), "quarantine-"+id, q.Mail)
+	}
+	if err != nil {
 		return err
 	}
 	return e.Store.DeleteQuarantined(ctx, id)

@@ -9,6 +9,13 @@ rules_dir   = "rules.d"                      # saved rules take effect at once
 plugin_dirs = ["plugins"]                    # beside those in plugins/ next to the program
 # key_file  = "gateway.key"                  # encrypts secrets in the store; made at first start
 
+# plugins {
+#   trust     = "open"                       # all files in plugin_dirs may run. "pinned": those in the
+#                                            # lock file; "signed": those with a signature by one of keys
+#   lock_file = "plugins.lock"               # written by `gateway plugin approve`
+#   keys      = ["…"]                        # public keys, as `gateway plugin keygen` prints them
+# }
+
 admin {
   listen = "127.0.0.1:8081"                  # API, metrics; its token is in data_dir/admin.token
 }

@@ -28,6 +28,7 @@ var atStart = []struct {
 	{"rules_dir", func(c *Config) any { return &c.RulesDir }},
 	{"plugin_dirs", func(c *Config) any { return &c.PluginDirs }},
 	{"key_file", func(c *Config) any { return &c.KeyFile }},
+	{"plugins", func(c *Config) any { return &c.Plugins }},
 	{"admin", func(c *Config) any { return &c.Admin }},
 	{"log", func(c *Config) any { return &c.Log }},
 	{"limits", func(c *Config) any { return &c.Limits }},

@@ -56,9 +56,12 @@ log {
 limits {
   body = "2MiB"
 }
+plugins {
+  trust = "pinned"
+}
 `, []string{"store gateway.hcl", "listen gateway.hcl:1:1", "public_url gateway.hcl:2:1", "trusted_proxies gateway.hcl:3:1",
 			"data_dir gateway.hcl:4:1", "rules_dir gateway.hcl:5:1", "plugin_dirs gateway.hcl:6:1", "key_file gateway.hcl:7:1",
-			"log gateway.hcl:8:1", "limits gateway.hcl:11:1"}},
+			"log gateway.hcl:8:1", "limits gateway.hcl:11:1", "plugins gateway.hcl:14:1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

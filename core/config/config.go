@@ -33,6 +33,7 @@ const MaxBytes = 256 << 10
 //	plugin_dirs = ["plugins"]                # default ["plugins"]
 //	key_file    = "gateway.key"              # default "gateway.key"
 //
+//	plugins { … }                            # see Plugins
 //	admin { … }                              # see Admin
 //	log { … }                                # see Log
 //	limits { … }                             # see Limits
@@ -57,10 +58,11 @@ type Config struct {
 	PluginDirs []string
 	KeyFile    string
 
-	Admin  Admin
-	Log    Log
-	Limits Limits
-	Store  Store
+	Plugins Plugins
+	Admin   Admin
+	Log     Log
+	Limits  Limits
+	Store   Store
 
 	Integrations []*Instance // in the order of the file, like all lists here
 	Channels     []*Instance
@@ -175,6 +177,7 @@ func (r *reader) checkNumbers(src []byte, file string) bool {
 var schema = &hcl.BodySchema{
 	Attributes: optional("listen", "public_url", "trusted_proxies", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
 	Blocks: []hcl.BlockHeaderSchema{
+		{Type: "plugins"},
 		{Type: "admin"},
 		{Type: "log"},
 		{Type: "limits"},
@@ -197,6 +200,7 @@ func (c *Config) read(r *reader, body hcl.Body) {
 	c.KeyFile = r.path(b.text("key_file", "gateway.key"))
 	c.PluginDirs = c.readPluginDirs(b)
 
+	c.Plugins = readPlugins(b.one("plugins"))
 	c.readAdmin(b.one("admin"))
 	c.Log = readLog(b.one("log"))
 	c.Limits = readLimits(b.one("limits"))

@@ -10,9 +10,10 @@ import (
 
 // inner are the schemas of the blocks that occur at most once.
 var inner = map[string]*hcl.BodySchema{
-	"admin": {Attributes: optional("listen")},
-	"log":   {Attributes: optional("format", "level")},
-	"store": {Attributes: optional("retention", "watermark", "ballast")},
+	"plugins": {Attributes: optional("trust", "lock_file", "keys")},
+	"admin":   {Attributes: optional("listen")},
+	"log":     {Attributes: optional("format", "level")},
+	"store":   {Attributes: optional("retention", "watermark", "ballast")},
 	"limits": {Attributes: optional("body", "header", "connections", "connections_per_ip", "read_timeout",
 		"write_timeout", "idle_timeout", "queue", "instance_queue", "memory")},
 	"dispatch": {Attributes: optional("ambiguous", "max_parts", "lane_age")},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -277,7 +278,7 @@ func TestAnAccountPollLeavesBehindWhatIsRefusedForGood(t *testing.T) {
 		if err != nil || len(page.Items) != 1 {
 			t.Fatalf("quarantine has %d items, %v, want the stray event", len(page.Items), err)
 		}
-		if err := r.e.ReplayQuarantined(t.Context(), page.Items[0].ID); core.CodeOf(err) != core.NotFound {
+		if err := r.e.ReplayQuarantined(context.Background(), page.Items[0].ID); core.CodeOf(err) != core.NotFound {
 			t.Errorf("ReplayQuarantined = %v, want not found: still nobody's", err)
 		}
 	})

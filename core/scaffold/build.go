@@ -60,18 +60,18 @@ func (b *builder) close() error {
 // forget has the next result count as changed.
 func (b *builder) forget() { b.digest = nil }
 
-// run builds, with what the compiler says on out. It returns what was built,
-// and whether it is another than the last time.
-func (b *builder) run(ctx context.Context, out io.Writer) (built string, changed bool, err error) {
+// run builds, and returns what was built, and whether it is another than the
+// last time. The error has what the compiler said.
+func (b *builder) run(ctx context.Context) (built string, changed bool, err error) {
 	if b.out == "" {
 		return b.dir, true, nil
 	}
 	built = filepath.Join(b.out, b.name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", built, ".")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, out, out
+	cmd.Dir = b.dir
 	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
-		return "", false, fmt.Errorf("go build: %w", err)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", false, fmt.Errorf("%sgo build: %w", text, err)
 	}
 	digest, err := digestOf(built)
 	if err != nil {

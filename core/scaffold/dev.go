@@ -34,6 +34,8 @@ type Dev struct {
 	build builder
 	skip  []string // absolute
 	files *fsnotify.Watcher
+	said  string      // last of a build
+	own   os.FileInfo // of Out, if it is a file: it may be in a folder that is watched
 }
 
 // defaultQuiet is longer than an editor takes to save a file, or several.
@@ -42,6 +44,11 @@ const defaultQuiet = 100 * time.Millisecond
 // Run builds until ctx ends, and returns nil then. What does not compile is no
 // error: it is said on Out, and the next save is another try.
 func (d *Dev) Run(ctx context.Context) (err error) {
+	if f, ok := d.Out.(*os.File); ok {
+		if d.own, err = f.Stat(); err != nil {
+			return err
+		}
+	}
 	d.Out = &lineWriter{w: d.Out}
 	if d.build, err = newBuilder(d.Dir); err != nil {
 		return err
@@ -116,14 +123,16 @@ func (d *Dev) counts(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod || d.skipped(e.Name) {
 		return false
 	}
-	if e.Has(fsnotify.Create) {
-		if info, err := os.Stat(e.Name); err == nil && info.IsDir() {
-			if err := d.watch(e.Name); err != nil {
-				d.say("watching %s: %v", e.Name, err)
-			}
+	info, err := os.Stat(e.Name)
+	if err != nil {
+		return true // it has gone
+	}
+	if e.Has(fsnotify.Create) && info.IsDir() {
+		if err := d.watch(e.Name); err != nil {
+			d.say("watching %s: %v", e.Name, err)
 		}
 	}
-	return true
+	return !os.SameFile(info, d.own)
 }
 
 // watch adds dir and the folders below it.
@@ -156,23 +165,33 @@ func (d *Dev) skipped(path string) bool {
 // again builds and drops, and says how that went.
 func (d *Dev) again(ctx context.Context) {
 	began := time.Now()
-	built, changed, err := d.build.run(ctx, d.Out)
+	built, changed, err := d.build.run(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err != nil:
-		d.say("not built: %v; what runs goes on", err)
+		d.sayOnce("%v; what runs goes on", err)
 		return
 	case !changed:
-		d.say("built: nothing has changed")
+		d.sayOnce("built: nothing has changed")
 		return
 	}
 	if err := d.Drop(ctx, built); err != nil {
 		d.build.forget() // so that the next save tries again
-		d.say("built, and not dropped: %v", err)
+		d.sayOnce("built, and not dropped: %v", err)
 		return
 	}
-	d.say("built and dropped %s in %v", d.build.name, time.Since(began).Round(time.Millisecond))
+	d.sayOnce("built and dropped %s in %v", d.build.name, time.Since(began).Round(time.Millisecond))
+}
+
+// sayOnce does not repeat itself: what it says may end up in a file in a folder
+// that is watched, and make the next build.
+func (d *Dev) sayOnce(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if text != d.said {
+		d.said = text
+		d.say("%s", text)
+	}
 }
 
 func (d *Dev) say(format string, args ...any) {

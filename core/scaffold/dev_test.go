@@ -53,7 +53,11 @@ func program(t *testing.T) string {
 // dev runs d until the test ends.
 func dev(t *testing.T, d *scaffold.Dev) (said lines, stop func()) {
 	said = make(lines, 1000)
-	d.Out = said
+	if d.Out == nil {
+		d.Out = said
+	} else {
+		d.Out = io.MultiWriter(d.Out, said)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
@@ -102,30 +106,65 @@ func TestDev(t *testing.T) {
 	write(t, filepath.Join(ignored, "store"), "not a source")
 	write(t, filepath.Join(dir, "main.go"), strings.Replace(hello, "println", "printline", 1))
 	said.await(t, "undefined: printline")
-	said.await(t, "not built: go build: exit status 1; what runs goes on")
+	said.await(t, "go build: exit status 1; what runs goes on")
 
 	write(t, filepath.Join(dir, "main.go"), hello)
-	said.await(t, "nothing has changed")
+	said.await(t, "built: nothing has changed")
 
-	// A folder that is new is watched, too, and its package is built in.
+	// A folder that is new is watched, too.
 	inner := filepath.Join(dir, "inner")
 	if err := os.Mkdir(inner, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	said.await(t, "nothing has changed")
-	write(t, filepath.Join(inner, "inner.go"), "package inner\n\nconst Text = \"inner\"\n")
-	said.await(t, "nothing has changed")
-	refuse <- errors.New("disk full")
+	write(t, filepath.Join(inner, "inner.go"), "package inner\n\nconst Text = \"first\"\n")
 	write(t, filepath.Join(dir, "main.go"), "package main\n\nimport \"example.org/acme/inner\"\n\nfunc main() { println(inner.Text) }\n")
+	if got, want := <-dropped, "acme first\n"; got != want {
+		t.Errorf("dropped %q, want %q", got, want)
+	}
+	refuse <- errors.New("disk full")
+	write(t, filepath.Join(inner, "inner.go"), "package inner\n\nconst Text = \"second\"\n")
 	said.await(t, "built, and not dropped: disk full")
 	write(t, filepath.Join(dir, "README.md"), "a change that the compiler does not see")
-	if got, want := <-dropped, "acme inner\n"; got != want {
+	if got, want := <-dropped, "acme second\n"; got != want {
 		t.Errorf("dropped %q, want %q", got, want)
 	}
 	stop()
 	<-followed
 	if n := len(dropped); n > 0 {
 		t.Errorf("%d more drops, the first of %s", n, <-dropped)
+	}
+}
+
+// What is said may go to a file that is watched: it does not go round in
+// circles.
+func TestDevWritesIntoItsFolder(t *testing.T) {
+	dir := program(t)
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() { broken }\n")
+	out, err := os.Create(filepath.Join(dir, "dev.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	builds := make(chan string, 10)
+	said, stop := dev(t, &scaffold.Dev{Dir: dir, Out: out, Drop: func(_ context.Context, built string) error {
+		builds <- built
+		return nil
+	}})
+	for range 3 { // each is a change, as a line in the log is
+		if _, err := out.WriteString("a line\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said.await(t, "undefined: broken")
+	said.await(t, "what runs goes on")
+	write(t, filepath.Join(dir, "main.go"), hello)
+	<-builds
+	stop()
+	close(said)
+	for line := range said {
+		if strings.Contains(line, "broken") {
+			t.Errorf("it says again %q", line)
+		}
 	}
 }
 
@@ -145,6 +184,37 @@ func TestDevFolder(t *testing.T) {
 	write(t, filepath.Join(dir, "main.mjs"), "")
 	if got := <-dropped; got != dir {
 		t.Errorf("dropped %s, want %s", got, dir)
+	}
+}
+
+// The same for a folder that is dropped as it is, when Out is the file itself.
+func TestDevFolderHasTheLog(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "plugin.yaml"), "command: [node, main.mjs]\n")
+	out, err := os.Create(filepath.Join(dir, "dev.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	dropped := make(chan string, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	d := scaffold.Dev{Dir: dir, Out: out, Drop: func(_ context.Context, built string) error {
+		dropped <- built
+		return nil
+	}}
+	go func() { done <- d.Run(ctx) }()
+	<-dropped
+	for i := range 3 { // each drop is a line in dev.log
+		write(t, filepath.Join(dir, "main.mjs"), strings.Repeat("\n", i))
+		<-dropped
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if n := len(dropped); n > 3 { // a save may be seen in two halves
+		t.Errorf("%d more drops than saves", n)
 	}
 }
 

@@ -2,7 +2,9 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 )
@@ -22,7 +24,11 @@ func Stage(ctx context.Context, c Config, path string) (File, error) {
 		return File{}, err
 	}
 	if v.mode == Pinned {
-		if v.lock, err = LoadLock(c.Trust.LockFile); err != nil {
+		v.lock, err = LoadLock(c.Trust.LockFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			v.lock, err = &Lock{}, nil // nothing was ever approved
+		}
+		if err != nil {
 			return File{}, err
 		}
 	}

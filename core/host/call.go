@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -50,8 +51,11 @@ func (h *Host) Poll(instance string, conv core.ConversationID, p *pluginv1.Poll,
 	}
 }
 
-// tooLarge is a fate of send alone.
-const tooLarge core.Fate = -1
+// Fates of this package alone.
+const (
+	tooLarge core.Fate = -1
+	sealed   core.Fate = -2 // the generation has a successor
+)
 
 // send queues f on the instance's generation. core.Answered means that f will
 // be answered.
@@ -60,16 +64,22 @@ func (h *Host) send(instance string, conv core.ConversationID, f *openFrame, tim
 	if i == nil {
 		return core.NoPlugin
 	}
-	g := i.pin()
-	if g == nil {
-		return core.NoPlugin
-	}
-	defer g.unpin()
 	if conv != (core.ConversationID{}) {
 		f.conv = conv
 		f.frame.Conversation = f.conv[:]
 	}
-	return g.send(instance, f, timeout)
+	for {
+		g := i.pin()
+		if g == nil {
+			return core.NoPlugin
+		}
+		fate := g.send(instance, f, timeout)
+		g.unpin()
+		if fate != sealed {
+			return fate
+		}
+		runtime.Gosched() // its successor is being published
+	}
 }
 
 func (g *generation) send(instance string, f *openFrame, timeout time.Duration) core.Fate {
@@ -77,16 +87,12 @@ func (g *generation) send(instance string, f *openFrame, timeout time.Duration) 
 	f.frame.DeadlineMs = uint32(max(timeout.Milliseconds(), 1))
 	f.started = time.Now()
 	f.deadline = f.started.Add(timeout)
-	err := g.link.send(f)
-	switch {
-	case err == nil:
-		return core.Answered
-	case errors.Is(err, errFrameSize):
-		return tooLarge
-	case errors.Is(err, errLinkClosed):
-		return core.NoPlugin
+	if prev := g.prev.Load(); prev != nil && f.ordered() {
+		if held, err := prev.link.hold(f, g.link); held || err != nil {
+			return fateOf(err)
+		}
 	}
-	return core.NotSent
+	return fateOf(g.link.send(f))
 }
 
 // Webhook gives an HTTP request to the driver of an instance and returns its
@@ -95,12 +101,7 @@ func (g *generation) send(instance string, f *openFrame, timeout time.Duration) 
 // such instance), core.Unavailable (the client should try again), core.TooLarge,
 // and those of Core.Accept.
 func (h *Host) Webhook(ctx context.Context, instance string, r *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) {
-	i, g, err := h.live(ctx, instance)
-	if err != nil {
-		return nil, err
-	}
-	a, err := g.webhook(ctx, instance, r)
-	g.unpin()
+	i, a, err := h.webhook(ctx, instance, r)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +113,21 @@ func (h *Host) Webhook(ctx context.Context, instance string, r *pluginv1.Webhook
 	return a, nil
 }
 
+func (h *Host) webhook(ctx context.Context, name string, r *pluginv1.WebhookRequest) (*instance, *pluginv1.WebhookAnswer, error) {
+	for {
+		i, g, err := h.live(ctx, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		a, err := g.webhook(ctx, name, r)
+		g.unpin()
+		if !errors.Is(err, errSealed) {
+			return i, a, err
+		}
+		runtime.Gosched() // its successor is being published
+	}
+}
+
 // live returns the instance and the generation that serves it, pinned.
 func (h *Host) live(ctx context.Context, name string) (*instance, *generation, error) {
 	i := h.instance(name)
@@ -121,7 +137,7 @@ func (h *Host) live(ctx context.Context, name string) (*instance, *generation, e
 	if g := i.pin(); g != nil {
 		return i, g, nil
 	}
-	g, err := i.await(ctx, i.isOpen)
+	g, err := i.await(ctx, i.isOpen, nil)
 	return i, g, err
 }
 
@@ -140,6 +156,8 @@ func (g *generation) webhook(ctx context.Context, instance string, r *pluginv1.W
 	f.frame.Body = &f.hook
 	switch g.send(instance, f, timeout) {
 	case core.Answered:
+	case sealed:
+		return nil, errSealed
 	case tooLarge:
 		return nil, core.Errorf(core.TooLarge, "request is %s", errFrameSize)
 	default:

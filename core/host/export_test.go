@@ -11,18 +11,21 @@ import (
 
 // Timing shortens the waits of a host under test. Zero leaves one as it is.
 type Timing struct {
-	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather, Describe time.Duration
+	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather, Describe, Prepare, Drain time.Duration
+	Again, Trial, Probation, Judge, Served, Open                                                     time.Duration
 }
 
 // SetTiming changes the waits. Call it before Open.
 func (h *Host) SetTiming(t Timing) {
+	h.t.quiet, h.t.absent = 20*time.Millisecond, 100*time.Millisecond
 	for _, s := range []struct {
 		to   *time.Duration
 		want time.Duration
 	}{
 		{&h.t.start, t.Start}, {&h.t.ping, t.Ping}, {&h.t.health, t.Health}, {&h.t.shutdown, t.Shutdown},
 		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot}, {&h.t.healthy, t.Healthy}, {&h.t.gather, t.Gather},
-		{&h.t.describe, t.Describe},
+		{&h.t.describe, t.Describe}, {&h.t.prepare, t.Prepare}, {&h.t.drain, t.Drain}, {&h.t.again, t.Again}, {&h.t.trial, t.Trial},
+		{&h.t.probation, t.Probation}, {&h.t.judge, t.Judge}, {&h.t.served, t.Served}, {&h.t.open, t.Open},
 	} {
 		if s.want > 0 {
 			*s.to = s.want
@@ -42,15 +45,6 @@ func CompareVersions(a, b string) (int, error) {
 
 // CheckPeer is checkPeer.
 func CheckPeer(c *net.UnixConn, pid int) error { return checkPeer(c, pid) }
-
-// Scan lists the plugin files of dirs.
-func Scan(dirs ...string) (paths []string, err error) {
-	files, _, err := scan(dirs)
-	for _, f := range files {
-		paths = append(paths, f.path)
-	}
-	return paths, err
-}
 
 // LogPlugin logs output as if a plugin had written it to standard error.
 func LogPlugin(log *slog.Logger, output []byte) {

@@ -29,7 +29,7 @@ func TestHostileOutput(t *testing.T) {
 	}
 	for what, texts := range map[string][]string{
 		"wrong types stay raw text":   {`@level`, "stream=stderr"},
-		"a good line is structured":   {`msg="good line"`, "level=WARN", "n=7", `nested="{\"a\":1}"`, "generation=1"},
+		"a good line is structured":   {`msg="good line"`, "level=WARN", "n=7", `nested="{\"a\":1}"`, "generation="},
 		"a panic is an error":         {`msg="panic: made up"`, "level=ERROR"},
 		"and so is its stack":         {`msg="goroutine 1 [running]:"`, "level=ERROR"},
 		"standard output is a log":    {`msg="garbage after the handshake"`, "stream=stdout", "plugin="},
@@ -85,8 +85,8 @@ func TestNoProgram(t *testing.T) {
 	}
 	b := startDir(t, dir, host.Timing{}, nil)
 	p := b.plugin("text")
-	if p.State != host.Failed || !strings.Contains(p.LastError, "exec format error") {
-		t.Errorf("plugin = %s %q, want failed with exec format error", p.State, p.LastError)
+	if p.State != host.Stopped || p.File != "refused" || !strings.Contains(p.FileReason, "program") {
+		t.Errorf("plugin = %+v, want refused because it is no program", p)
 	}
 }
 
@@ -115,9 +115,7 @@ func TestHigherVersionTakesOver(t *testing.T) {
 	}
 	got := make(chan core.Fate, 1)
 	b.hold("i-echo", got)
-	if err := os.WriteFile(filepath.Join(b.data, "plugins", late, "allowed"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.allow()
 	b.eventually("higher version runs", func() bool { return b.plugin(late).State == host.Running })
 	if p := b.plugin("echo"); p.State != host.Standby || p.PID != 0 {
 		t.Errorf("lower version = %+v, want standby", p)
@@ -145,32 +143,6 @@ func TestFloodOfLogLines(t *testing.T) {
 	if n > 1000*seconds {
 		t.Errorf("%d lines were logged in less than %d s", n, seconds)
 	}
-}
-
-// TestBusyFile starts a plugin whose file is still open for writing.
-func TestBusyFile(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	f, err := os.OpenFile(filepath.Join(dir, "echo"), os.O_CREATE|os.O_WRONLY, 0o700)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(program); err != nil {
-		t.Fatal(err)
-	}
-	time.AfterFunc(100*time.Millisecond, func() { f.Close() })
-	b := startDir(t, dir, host.Timing{}, nil, "echo")
-	b.eventually("it starts", func() bool {
-		_, fate := b.call("i-echo", "hello")
-		return fate == core.Answered
-	})
 }
 
 func TestSocketFolderIsTooLong(t *testing.T) {
@@ -275,7 +247,7 @@ func TestCrashAnswersTheCaller(t *testing.T) {
 	if err != nil || a.Status != 200 {
 		t.Errorf("webhook during the restart = %v, %v, want 200", a, err)
 	}
-	if line := b.log.line("panic: asked to", "level=ERROR", "plugin=test.echo", "generation=1"); line == "" {
+	if line := b.log.line("panic: asked to", "level=ERROR", "plugin=test.echo", "generation="); line == "" {
 		t.Error("the panic is not in the log")
 	}
 	b.eventually("up, down and up again", func() bool { // it serves a moment before it says so
@@ -305,7 +277,7 @@ func TestWebhookGivesUpWithoutPlugin(t *testing.T) {
 // TestKillUnderLoad shows that each call ends once and truly: what was
 // answered has been done, what is said not to have been sent has not.
 func TestKillUnderLoad(t *testing.T) {
-	b := start(t, host.Timing{Healthy: time.Nanosecond}, []string{"echo"}, "echo")
+	b := start(t, host.Timing{Healthy: time.Nanosecond, Served: time.Nanosecond}, []string{"echo"}, "echo")
 	const callers, kills = 64, 8
 	fates := make([]map[string]core.Fate, callers)
 	stop := make(chan struct{})
@@ -326,7 +298,7 @@ func TestKillUnderLoad(t *testing.T) {
 	b.stop()
 
 	seen := map[string]int{}
-	text, err := os.ReadFile(filepath.Join(b.data, "plugins", "echo", "seen"))
+	text, err := os.ReadFile(filepath.Join(b.data, "plugins", "work", "test.echo", "seen"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +390,7 @@ func (b *bench) load(caller int, fates map[string]core.Fate, stop <-chan struct{
 }
 
 func TestCrashesLeakNothing(t *testing.T) {
-	b := start(t, host.Timing{Healthy: time.Nanosecond}, []string{"echo"}, "echo")
+	b := start(t, host.Timing{Healthy: time.Nanosecond, Served: time.Nanosecond}, []string{"echo"}, "echo")
 	crash := func() {
 		before := b.plugin("echo").Restarts
 		kill9(t, b.plugin("echo").PID)
@@ -471,7 +443,7 @@ func TestKilledHostLeavesNoPlugin(t *testing.T) {
 
 // TestKillToServing prints how long a crash is felt.
 func TestKillToServing(t *testing.T) {
-	b := start(t, host.Timing{Healthy: time.Nanosecond, Ping: time.Hour, Health: time.Hour}, []string{"echo"}, "echo")
+	b := start(t, host.Timing{Healthy: time.Nanosecond, Served: time.Nanosecond, Ping: time.Hour, Health: time.Hour}, []string{"echo"}, "echo")
 	var noticed, served []time.Duration
 	for range 10 {
 		pending := make(chan core.Fate, 1)

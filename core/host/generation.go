@@ -27,7 +27,7 @@ import (
 type generation struct {
 	h      *Host
 	number uint64
-	file   file
+	program
 	log    *slog.Logger
 	lines  *lineLog
 	proc   *process
@@ -37,7 +37,8 @@ type generation struct {
 	mf     *manifest
 	since  time.Time
 
-	slot  *slot // set by connect
+	slot  *slot                      // set by connect
+	prev  atomic.Pointer[generation] // the one before, while it still has calls
 	link  *link
 	inbox *inbox
 	calls sync.WaitGroup // of HostCall
@@ -46,30 +47,42 @@ type generation struct {
 	broke chan struct{}  // closed when the stream has broken
 	stopL context.CancelFunc
 
+	watching  sync.WaitGroup
+	unwatch   context.CancelFunc
+	down      chan error    // why it cannot go on; room for one
+	drained   chan struct{} // closed when it has stopped receiving
+	drainOnce sync.Once
+	hurried   chan struct{} // closed when its drain must not wait for instances
+	hurryOnce sync.Once
+	exclusive bool // it took over what only one can have; set before it is published
+
 	stopping  atomic.Bool
 	pins      atomic.Int64 // callers between loading the generation and queueing
 	mu        sync.Mutex
 	serving   atomic.Pointer[map[string]uint64] // open instances and their revisions
+	ready     map[string]readiness              // by instance; guarded by mu
 	brokeOnce sync.Once
 	brokeErr  error // before broke is closed
 }
 
-// startGeneration starts f and asks what it is. On error nothing is left of
-// it.
-func startGeneration(ctx context.Context, h *Host, f file, t *tail) (*generation, error) {
+// startGeneration starts p, which is probably plugin id, and asks what it is. On
+// error nothing is left of it.
+func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail) (*generation, error) {
 	g := &generation{
-		h: h, number: h.generations.Add(1), file: f, since: time.Now(),
+		h: h, number: h.generations.Add(1), program: p, since: time.Now(),
 		slots: make(chan struct{}, credits), broke: make(chan struct{}),
+		down: make(chan error, 1), drained: make(chan struct{}), hurried: make(chan struct{}),
+		ready: make(map[string]readiness),
 	}
-	name := filepath.Base(f.path)
+	name := filepath.Base(p.Path)
 	g.log = h.log.With("plugin", name, "generation", g.number)
 	g.lines = newLineLog(g.log, name, t, h.m.dropped)
 	g.serving.Store(&map[string]uint64{})
-	dir, err := h.workDir(name)
+	dir, err := h.workDir(id)
 	if err != nil {
 		return nil, err
 	}
-	g.proc = newProcess(f.path, dir, h.launcher, g.lines)
+	g.proc = newProcess(p.Command, dir, h.launcher, g.lines)
 	if err := g.handshake(ctx); err != nil {
 		g.kill()
 		return nil, err

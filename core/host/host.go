@@ -1,10 +1,18 @@
-// Package host runs the plugins: it starts every executable in the plugin
-// folders, keeps the processes alive, opens the configured instances on them
-// and exchanges frames with them.
+// Package host runs the plugins: it starts what package stage finds in the
+// plugin directories, keeps the processes alive, replaces them when their files
+// are, opens the configured instances on them and exchanges frames with them.
 //
-// A plugin id has a slot. A slot has one generation at a time, a process with
-// its data stream. Callers follow the slot's pointer and never wait for a
-// restart: while a plugin is down their calls end as core.NoPlugin.
+// A plugin id has a slot, and the slot an actor, one goroutine that brings what
+// there is nearer to what its files say. A generation is a process with its data
+// stream; one of a slot's serves, for a while beside its successor or its
+// predecessor. Callers follow the slot's pointer and never wait for a restart:
+// while a plugin is down their calls end as core.NoPlugin.
+//
+// A new version takes over when it has opened all that is open on the old one:
+// the pointer moves, a conversation that still has a call on the old one keeps
+// its next calls waiting for it (see barrier), instances stop receiving there
+// before they receive here, and what the old one has it answers. Then it proves
+// itself for a minute, or the one before comes back.
 package host
 
 import (
@@ -16,10 +24,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/openccsp/gateway/core/host/stage"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -32,6 +40,7 @@ type Config struct {
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 	Core        Core
+	Trust       stage.Trust // whose files may run; the zero value: all
 }
 
 // Core is what plugins ask of the gateway. Its methods are called from many
@@ -66,7 +75,9 @@ type Host struct {
 	m         *metrics
 	t         timing
 	launcher  *launcher
+	ledger    *ledger
 	socketDir string
+	starts    chan struct{} // of programs that nobody knows yet: a few at once
 
 	generations atomic.Uint64
 	base        context.Context // of slots and candidates
@@ -79,24 +90,15 @@ type Host struct {
 	setMu       sync.Mutex // of SetInstances
 	saveMu      sync.Mutex
 
-	mu      sync.Mutex
-	booting bool
-	found   []*generation // described while booting
-	pending map[string]*pendingFile
-	slots   map[string]*slot // by plugin id
-	drivers map[string]*claimed
-	news    chan struct{} // closed and replaced at every change of a state
-	closed  bool
-}
-
-// pendingFile is a file whose plugin is not known yet.
-type pendingFile struct {
-	file  file
-	state string
-	since time.Time
-	err   error
-	tail  *tail
-	tried bool
+	mu        sync.Mutex
+	booting   bool
+	cataloged bool // the first catalog is there
+	places    map[string]*place
+	alarms    []stage.Alarm
+	slots     map[string]*slot // by plugin id
+	drivers   map[string]*claimed
+	news      chan struct{} // closed and replaced at every change of a state
+	closed    bool
 }
 
 // claimed is a driver and the slot that serves it.
@@ -109,7 +111,7 @@ type claimed struct {
 func New(cfg Config) *Host {
 	h := &Host{
 		cfg: cfg, log: cfg.Log, m: newMetrics(cfg.Metrics), t: defaultTiming,
-		pending: make(map[string]*pendingFile), slots: make(map[string]*slot),
+		places: make(map[string]*place), slots: make(map[string]*slot), booting: true, starts: make(chan struct{}, 4),
 		drivers: make(map[string]*claimed), news: make(chan struct{}),
 	}
 	h.instances.Store(&map[string]*instance{})
@@ -131,12 +133,12 @@ func (h *Host) Run(ctx context.Context) error {
 	h.instStop()
 	h.instWG.Wait()
 	h.mu.Lock()
-	found := h.found // if boot never came
-	h.found = nil
-	h.mu.Unlock()
-	for _, g := range found {
-		g.kill()
+	for _, s := range h.slots { // those of a boot that never came
+		for _, g := range s.warm {
+			g.kill()
+		}
 	}
+	h.mu.Unlock()
 	if h.launcher != nil {
 		h.launcher.close()
 	}
@@ -159,7 +161,7 @@ func (h *Host) claimLocked(s *slot, m *manifest) (clashes []string) {
 		}
 	}
 	for _, d := range m.Drivers {
-		if c := h.drivers[d.Name]; c != nil && c.slot != s {
+		if c := h.drivers[d.Name]; c != nil && c.slot != s && !c.slot.gone() {
 			clashes = append(clashes, d.Name)
 			continue
 		}
@@ -167,6 +169,19 @@ func (h *Host) claimLocked(s *slot, m *manifest) (clashes []string) {
 	}
 	return clashes
 }
+
+// reclaim has the slots look again whether they can have the drivers that
+// another one had.
+func (h *Host) reclaim() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.slots {
+		s.stir()
+	}
+}
+
+// strict says that not all files may run.
+func (h *Host) strict() bool { return h.cfg.Trust.Mode != "" && h.cfg.Trust.Mode != stage.Open }
 
 // owner returns the slot that serves a driver, nil if none does.
 func (h *Host) owner(driver string) *slot {
@@ -215,6 +230,11 @@ func (h *Host) SetInstances(want []Instance) {
 		if next[name] == nil {
 			i.end()
 		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.slots {
+		s.reconfigured()
 	}
 }
 

@@ -192,14 +192,33 @@ func (b *bench) metric(name, plugin string) float64 {
 	return 0
 }
 
-// drop puts this test binary into the plugin folder under name.
+// drop puts a plugin into the plugin folder, all of it at once.
 func (b *bench) drop(name string) {
 	b.t.Helper()
+	dropPlugin(b.t, b.dir, name, name, b.data)
+}
+
+// dropPlugin makes a plugin file that runs this test binary as one.
+func dropPlugin(t testing.TB, dir, file, name, data string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(b.dir, name)); err != nil {
+	tmp := filepath.Join(dir, ".new")
+	text := fmt.Sprintf("#!/bin/sh\nexec '%s' '%s' '%s'\n", self, name, data)
+	if err := os.WriteFile(tmp, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(tmp, filepath.Join(dir, file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// allow lets a plugin do what it waits for.
+func (b *bench) allow() {
+	b.t.Helper()
+	if err := os.WriteFile(filepath.Join(b.data, "allowed"), nil, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -389,9 +408,7 @@ func TestSocketWaitsUntilTheInstanceReceives(t *testing.T) {
 	client, gateway := net.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- b.h.Socket(t.Context(), "i-deaf", &pluginv1.WebhookRequest{}, "", gateway) }()
-	if err := os.WriteFile(filepath.Join(b.data, "plugins", "deaf", "allowed"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.allow()
 	if _, err := client.Write([]byte("abc")); err != nil {
 		t.Errorf("write: %v", err)
 	}

@@ -25,9 +25,7 @@ func hostProcess(t *testing.T, dir string) *exec.Cmd {
 	if err := os.MkdirAll(filepath.Join(dir, "plugins"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "plugins", "echo")); err != nil {
-		t.Fatal(err)
-	}
+	dropPlugin(t, filepath.Join(dir, "plugins"), "echo", "echo", dir)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), "HOST_TEST_DIR="+dir)
 	cmd.Stderr = os.Stderr

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"sync"
 
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -26,6 +27,8 @@ type inbox struct {
 
 	mu     sync.Mutex
 	last   map[string]*task // by key, while it is not done
+	of     map[string]int   // tasks by instance
+	quiet  chan struct{}    // closed and replaced when an instance has none left
 	ready  []*task
 	busy   int
 	idle   int
@@ -35,7 +38,8 @@ type inbox struct {
 }
 
 func newInbox(accept func(*pluginv1.PluginFrame) error, finish func(*pluginv1.PluginFrame, error)) *inbox {
-	b := &inbox{accept: accept, finish: finish, last: make(map[string]*task)}
+	b := &inbox{accept: accept, finish: finish, last: make(map[string]*task),
+		of: make(map[string]int), quiet: make(chan struct{})}
 	b.wake = sync.NewCond(&b.mu)
 	return b
 }
@@ -50,6 +54,7 @@ func (b *inbox) add(f *pluginv1.PluginFrame) bool {
 		return false
 	}
 	b.busy++
+	b.of[f.Instance]++
 	for _, k := range t.keys {
 		prev := b.last[k]
 		if prev == t {
@@ -105,6 +110,13 @@ func (b *inbox) work() {
 // done releases those who waited for t. The caller holds mu.
 func (b *inbox) done(t *task, err error) {
 	b.busy--
+	if name := t.frame.Instance; b.of[name] > 1 {
+		b.of[name]--
+	} else {
+		delete(b.of, name)
+		close(b.quiet)
+		b.quiet = make(chan struct{})
+	}
 	for _, k := range t.keys {
 		if b.last[k] == t {
 			delete(b.last, k)
@@ -116,6 +128,23 @@ func (b *inbox) done(t *task, err error) {
 		}
 		if next.before--; next.before == 0 {
 			b.start(next)
+		}
+	}
+}
+
+// await returns when no frame of the instance is on its way, or ctx ends.
+func (b *inbox) await(ctx context.Context, instance string) {
+	for {
+		b.mu.Lock()
+		n, quiet := b.of[instance], b.quiet
+		b.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-quiet:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

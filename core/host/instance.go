@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -56,6 +57,7 @@ type instance struct {
 	wake chan struct{} // the configuration or a generation has changed
 
 	slot   atomic.Pointer[slot]       // that owns the driver
+	on     atomic.Pointer[generation] // where it is open for callers
 	active atomic.Pointer[generation] // that may send events
 
 	mu     sync.Mutex
@@ -107,6 +109,10 @@ type progress struct {
 	refuser  *generation // that would not take the revision refused
 	refused  uint64
 	tried    *generation // last asked to open it
+
+	ready    *generation // a successor where it is open, too
+	prepared uint64      // the revision there
+	state    *pluginv1.InstanceState
 }
 
 // run keeps the instance open until ctx ends, then closes it.
@@ -131,6 +137,9 @@ func (i *instance) run(ctx context.Context) {
 	if have.on == nil && have.tried != nil {
 		i.tellClosed(have.tried) // it may have been opened after all
 	}
+	if have.ready != nil && have.ready != have.on {
+		i.tellClosed(have.ready)
+	}
 	i.shut(have.on)
 }
 
@@ -140,35 +149,47 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	spec := i.want()
 	s := i.h.owner(spec.Driver)
 	i.slot.Store(s)
-	var g *generation
+	var g, next *generation
 	if s != nil {
+		next = s.next.Load() // before gen: it becomes that
 		g = s.gen.Load()
 	}
-	if have.on != nil && have.on != g {
-		i.shut(have.on)
-		have.on, have.receives = nil, false
+	if next == g {
+		next = nil
+	}
+	i.follow(ctx, have, g)
+	if have.ready != g && have.ready != next {
+		have.ready = nil // it came to nothing
+	}
+	if next != nil {
+		retry = i.prepare(ctx, have, next, spec)
 	}
 	switch {
 	case g == nil:
 		i.set(spec, Waiting, i.h.missing(spec.Driver, s), nil)
-		return false
+		return retry
 	case have.on == g && have.revision == spec.Revision:
-		return !i.settle(ctx, have, spec)
+		return !i.settle(ctx, have, spec) || retry
 	case have.refuser == g && have.refused == spec.Revision:
-		return false
+		return retry
+	case have.on == nil && have.ready == g && have.prepared == spec.Revision:
+		return !i.enter(ctx, have, spec) || retry
 	}
 	have.tried = g
-	state, ok := i.open(ctx, g, spec, have.on == g)
+	was := have.on == g
+	state, ok := i.open(ctx, g, spec, was)
 	switch {
 	case ok:
 		have.sound = have.sound && have.revision == spec.Revision
 		have.on, have.revision, have.receives = g, spec.Revision, false
-		return !i.settle(ctx, have, spec)
+		i.on.Store(g)
+		i.opened(g, spec, was)
+		return !i.settle(ctx, have, spec) || retry
 	case state.Retry:
 		return true
 	}
 	have.refuser, have.refused = g, spec.Revision
-	return false
+	return retry
 }
 
 // settle does what is left to do with an open instance: it lets the outside in
@@ -196,7 +217,6 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 	}
 	if state.Ok {
 		i.setSubprotocols(g, spec, state)
-		i.opened(g, spec, was)
 		return state, true
 	}
 	problems := problemsOf(state.Problems)
@@ -270,6 +290,7 @@ func (i *instance) shut(g *generation) {
 		return
 	}
 	g.setServing(i.name, 0, false)
+	i.on.Store(nil)
 	i.deafen()
 	i.set(i.want(), Waiting, "", nil)
 	i.h.cfg.Core.InstanceDown(i.name)
@@ -378,8 +399,8 @@ func (i *instance) isReceiving() <-chan struct{} {
 	return i.hears
 }
 
-// await is pin, and waits up to 4 s for the door and a generation.
-func (i *instance) await(ctx context.Context, door func() <-chan struct{}) (*generation, error) {
+// await is pin, and waits up to 4 s for the door and a generation that is fit.
+func (i *instance) await(ctx context.Context, door func() <-chan struct{}, fit func(*generation) bool) (*generation, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.h.t.hook)
 	defer cancel()
 	for {
@@ -388,8 +409,10 @@ func (i *instance) await(ctx context.Context, door func() <-chan struct{}) (*gen
 		case <-ctx.Done():
 			return nil, core.Errorf(core.Unavailable, "instance %q is not up", i.name)
 		}
-		if g := i.pin(); g != nil {
+		if g := i.pin(); g != nil && (fit == nil || fit(g)) {
 			return g, nil
+		} else if g != nil {
+			g.unpin()
 		}
 		sleep(ctx, time.Millisecond) // its generation has just ended: the door follows
 	}
@@ -404,9 +427,10 @@ func (h *Host) instanceDir(name string) (string, error) {
 	return dir, nil
 }
 
-// workDir makes the folder that a plugin runs in.
+// workDir makes the folder that a plugin runs in. That of a program nobody
+// knows yet is for all of them.
 func (h *Host) workDir(plugin string) (string, error) {
-	dir := filepath.Join(h.cfg.DataDir, "plugins", plugin)
+	dir := filepath.Join(h.cfg.DataDir, "plugins", "work", cmp.Or(plugin, "unknown"))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("data folder of plugin %s: %w", plugin, err)
 	}

@@ -56,7 +56,7 @@ func eachLine(r io.Reader, do func(line []byte, cut bool)) {
 type lineLog struct {
 	log     atomic.Pointer[slog.Logger]
 	plugin  atomic.Pointer[string] // its id, or the name of its file until that is known
-	tail    *tail
+	tail    atomic.Pointer[tail]
 	dropped *prometheus.CounterVec
 
 	mu      sync.Mutex
@@ -68,7 +68,8 @@ type lineLog struct {
 }
 
 func newLineLog(log *slog.Logger, plugin string, t *tail, dropped *prometheus.CounterVec) *lineLog {
-	l := &lineLog{tail: t, dropped: dropped}
+	l := &lineLog{dropped: dropped}
+	l.tail.Store(t)
 	l.become(log, plugin)
 	return l
 }
@@ -77,6 +78,17 @@ func newLineLog(log *slog.Logger, plugin string, t *tail, dropped *prometheus.Co
 func (l *lineLog) become(log *slog.Logger, plugin string) {
 	l.log.Store(log)
 	l.plugin.Store(&plugin)
+}
+
+// into has the lines kept in t, those so far, too.
+func (l *lineLog) into(t *tail) {
+	old := l.tail.Swap(t)
+	if old == t {
+		return
+	}
+	for _, line := range old.all() {
+		t.add(line)
+	}
 }
 
 func (l *lineLog) started(pid int) { l.log.Store(l.log.Load().With("pid", pid)) }
@@ -164,7 +176,7 @@ func (l *lineLog) raw(level slog.Level, line []byte, cut bool, attrs ...slog.Att
 }
 
 func (l *lineLog) emit(level slog.Level, text string, attrs []slog.Attr) {
-	l.tail.add(text)
+	l.tail.Load().add(text)
 	h := l.log.Load().Handler()
 	ctx := context.Background()
 	if !h.Enabled(ctx, level) {

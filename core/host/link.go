@@ -113,7 +113,10 @@ type link struct {
 	ping    uint64
 	pong    uint64
 	open    map[uint64]*openFrame
-	bytes   int // of open
+	bytes   int      // of open
+	barrier *barrier // since seal
+	calls   int      // that have ended
+	wrong   int      // of them, by the driver's fault or nobody knows whose
 }
 
 func newLink(s batchStream, maxOpen int, grace time.Duration, log *slog.Logger, m *linkMetrics,
@@ -132,8 +135,11 @@ func (l *link) send(f *openFrame) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	switch {
+	case l.closed:
 		return errLinkClosed
+	case l.barrier != nil:
+		return errSealed
 	}
 	if len(l.open) >= l.max || l.bytes+f.size > maxOpenBytes {
 		return errLinkFull
@@ -330,6 +336,7 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 			// A frame that was not written cannot have an answer.
 			if f = l.open[p.ReplyTo]; f != nil && f.written {
 				l.forget(p.ReplyTo, f)
+				l.count(f, p)
 			} else {
 				f = nil
 			}
@@ -339,22 +346,46 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 	return ended
 }
 
+// tally returns how many calls have ended, and how many of them went wrong.
+func (l *link) tally() (calls, wrong int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls, l.wrong
+}
+
+// count takes the end of a call into account: p is its answer, or nil. The caller
+// holds mu.
+func (l *link) count(f *openFrame, p *pluginv1.PluginFrame) {
+	if f.onResult == nil || !f.written {
+		return
+	}
+	l.calls++
+	switch p.GetResult().GetOutcome() {
+	case pluginv1.Outcome_OK, pluginv1.Outcome_THROTTLED, pluginv1.Outcome_WINDOW_CLOSED,
+		pluginv1.Outcome_RECIPIENT_GONE, pluginv1.Outcome_CHAT_GONE:
+	default:
+		l.wrong++
+	}
+}
+
 // forget takes f out of what is open. The caller holds mu, and answers f.
 func (l *link) forget(seq uint64, f *openFrame) {
 	f.done = true
 	l.bytes -= f.size
 	delete(l.open, seq)
+	l.passed(f)
 }
 
 // expire gives up the frames whose deadline has passed.
 func (l *link) expire(now time.Time) {
-	var late []*openFrame
 	l.mu.Lock()
+	late := l.expireHeld(now)
 	for seq, f := range l.open {
 		if now.Before(f.deadline.Add(l.grace)) {
 			continue
 		}
 		l.forget(seq, f)
+		l.count(f, nil)
 		late = append(late, f)
 		if f.written {
 			l.addControl(&pluginv1.HostFrame{Instance: f.frame.Instance,

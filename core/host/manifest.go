@@ -31,6 +31,8 @@ type manifest struct {
 	drivers map[string]*pluginv1.Driver
 }
 
+func (m *manifest) exclusive() bool { return m.Handover == pluginv1.Handover_EXCLUSIVE }
+
 func checkManifest(m *pluginv1.Manifest) (*manifest, error) {
 	if len(m.PluginId) > 128 || !pluginIDForm.MatchString(m.PluginId) {
 		return nil, fmt.Errorf("plugin id %q is not a name such as \"org.example.acme\"", clip(m.PluginId, 128))

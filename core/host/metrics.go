@@ -14,6 +14,11 @@ type metrics struct {
 	late     *prometheus.CounterVec
 	lost     *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
+	swaps    *prometheus.CounterVec
+	gap      *prometheus.HistogramVec
+	rejected *prometheus.CounterVec
+	crashes  *prometheus.CounterVec
+	held     *prometheus.GaugeVec
 }
 
 // newMetrics registers the metrics of plugins with reg.
@@ -42,6 +47,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lost: counter("gateway_plugin_unanswered_total",
 			"Calls without an answer, by fate (lost: handed over, not_sent: never written).", "fate"),
 		dropped: counter("gateway_plugin_log_lines_dropped_total", "Log lines over the plugin's limit."),
+		swaps: counter("gateway_plugin_swaps_total",
+			"Replacements by another version, by result (parallel, exclusive: how it took over, refused: it did not).", "result"),
+		gap: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_plugin_swap_gap_seconds", Help: "Time in a replacement while nobody served the plugin's callers.",
+			Buckets: []float64{.00001, .0001, .001, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, plugin),
+		rejected: counter("gateway_plugin_rejected_total", "Plugin files that did not pass, or did not prove themselves."),
+		crashes:  counter("gateway_plugin_crashes_total", "Ends and failed starts that nobody asked for."),
+		held: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_plugin_quarantined", Help: "1 while the plugin is in quarantine, else 0.",
+		}, plugin),
 	}
 }
 

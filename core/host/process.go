@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,7 @@ const maxHandshake = 4 << 10
 // read here. go-plugin itself would panic on a hostile log line, miss a crash
 // while a grandchild holds a pipe, and wait for ever for a stopped process.
 type process struct {
-	path     string
+	argv     []string
 	dir      string // working folder and TMPDIR
 	env      []string
 	launcher *launcher
@@ -45,6 +46,7 @@ type process struct {
 	drained chan struct{} // closed when its output has been read, too
 	state   *os.ProcessState
 
+	ours  atomic.Bool // we have sent it a signal
 	mu    sync.Mutex
 	gone  bool // reaped: the pid may be somebody else's
 	first string
@@ -52,9 +54,9 @@ type process struct {
 
 var _ runner.Runner = (*process)(nil)
 
-func newProcess(path, dir string, l *launcher, lines *lineLog) *process {
+func newProcess(argv []string, dir string, l *launcher, lines *lineLog) *process {
 	return &process{
-		path: path, dir: dir, launcher: l, lines: lines,
+		argv: argv, dir: dir, launcher: l, lines: lines,
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }
@@ -86,7 +88,7 @@ func (p *process) Start(context.Context) error {
 
 func (p *process) command(ends *pipes) *exec.Cmd {
 	return &exec.Cmd{
-		Path: p.path, Args: []string{p.path}, Env: p.env, Dir: p.dir,
+		Path: p.argv[0], Args: p.argv, Env: p.env, Dir: p.dir,
 		Stdin: ends.childStdin, Stdout: ends.childStdout, Stderr: ends.childStderr,
 		SysProcAttr: childAttr(),
 	}
@@ -132,11 +134,31 @@ func (p *process) pumpStdout(r io.Reader, handshake *io.PipeWriter) {
 	_ = handshake.Close()
 }
 
+// killed says that somebody ended the process with a signal, as operators and
+// the kernel do.
+func (p *process) killed() bool {
+	select {
+	case <-p.exited:
+	default:
+		return false
+	}
+	w, ok := p.state.Sys().(syscall.WaitStatus)
+	if !ok || !w.Signaled() {
+		return false
+	}
+	switch w.Signal() {
+	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
+		return !p.ours.Load()
+	}
+	return false
+}
+
 // signal sends sig to the plugin's process group, unless it has ended.
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pid != 0 && !p.gone {
+		p.ours.Store(true)
 		_ = syscall.Kill(-p.pid, sig)
 	}
 }
@@ -184,7 +206,7 @@ func (p *process) Stdout() io.ReadCloser { return p.handshake }
 func (p *process) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name implements runner.Runner.
-func (p *process) Name() string { return p.path }
+func (p *process) Name() string { return p.argv[0] }
 
 // ID implements runner.Runner. It is never empty, or go-plugin would leave the
 // socket folder of a process that did not start.

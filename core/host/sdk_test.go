@@ -81,7 +81,7 @@ func (c *sdkChannel) ServeSocket(_ context.Context, _ *sdk.WebhookRequest, conn 
 
 func startSDK(t testing.TB) *bench {
 	t.Helper()
-	b := start(t, host.Timing{Healthy: time.Nanosecond, Stop: time.Hour}, []string{"sdk"})
+	b := start(t, host.Timing{Healthy: time.Nanosecond, Served: time.Nanosecond, Stop: time.Hour}, []string{"sdk"})
 	b.h.SetInstances([]host.Instance{{Name: "i-sdk", Driver: "sdk", Revision: 1,
 		Secrets: map[string][]byte{"token": []byte("hunter2")}}})
 	b.eventually("instance is open", func() bool { return b.h.Instances()[0].State == host.Opened })

@@ -26,7 +26,7 @@ func (h *Host) Socket(ctx context.Context, instance string, req *pluginv1.Webhoo
 	if i == nil {
 		return core.Errorf(core.NotFound, "no instance %q", instance)
 	}
-	g, err := i.await(ctx, i.isReceiving) // callers are let in before the outside
+	g, err := i.await(ctx, i.isReceiving, i.receiving) // callers are let in before the outside
 	if err != nil {
 		return err
 	}

@@ -15,37 +15,58 @@ import (
 )
 
 // drain has the plugin finish what it has, and waits for the answers, until
-// ctx ends.
-func (g *generation) drain(ctx context.Context, left time.Duration) {
-	_, err := g.plugin.Drain(ctx, &pluginv1.DrainRequest{DeadlineMs: uint32(max(left.Milliseconds(), 1))})
+// ctx ends. release has it give up what only one process can have. Nothing
+// more is sent to the plugin.
+func (g *generation) drain(ctx context.Context, left time.Duration, release bool) error {
+	defer g.drainOnce.Do(func() { close(g.drained) })
+	g.link.seal()
+	flush, cancel := context.WithTimeout(ctx, min(left/2, g.h.t.describe))
+	g.link.flush(flush) // or the plugin would refuse what it gets after the drain
+	cancel()
+	_, err := g.plugin.Drain(ctx, &pluginv1.DrainRequest{
+		DeadlineMs: uint32(max(left.Milliseconds(), 1)), ReleaseExclusive: release})
+	g.drainOnce.Do(func() { close(g.drained) })
 	if err != nil && status.Code(err) != codes.Unimplemented {
 		g.log.Warn("plugin did not drain", "err", plain(err))
-		return
+		return plain(err)
 	}
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for g.pins.Load() > 0 || g.link.unanswered() > 0 {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case <-g.proc.exited:
-			return
+			return errors.New("plugin ended")
 		}
 	}
+	return nil
+}
+
+// hurry has the generation drained without waiting for instances to move.
+func (g *generation) hurry() {
+	g.hurryOnce.Do(func() { close(g.hurried) })
+	g.h.changed()
+}
+
+// patience is how long a drain may take, of at most limit.
+func (g *generation) patience(limit time.Duration) time.Duration {
+	if own := time.Duration(g.mf.DrainTimeoutMs) * time.Millisecond; own > 0 {
+		return min(limit, own)
+	}
+	return limit
 }
 
 // quit drains the generation and stops it, in ctx's time.
 func (g *generation) quit(ctx context.Context) {
-	left := g.h.t.stop
+	left := g.h.t.drain
 	if d, ok := ctx.Deadline(); ok {
 		left = time.Until(d) - g.h.t.shutdown - g.h.t.term
 	}
-	if own := time.Duration(g.mf.DrainTimeoutMs) * time.Millisecond; own > 0 {
-		left = min(left, own)
-	}
+	left = g.patience(left)
 	drain, cancel := context.WithTimeout(ctx, left)
-	g.drain(drain, left)
+	_ = g.drain(drain, left, false) // it has been logged, and what is open is lost now
 	cancel()
 	g.stop(ctx)
 }
@@ -94,9 +115,12 @@ func (g *generation) kill() {
 // disconnect ends the stream. What the plugin had already sent is still read:
 // an answer in the socket is an answer.
 func (g *generation) disconnect() {
+	g.drainOnce.Do(func() { close(g.drained) })
 	if g.link == nil {
 		return
 	}
+	g.unwatch()
+	g.watching.Wait()
 	select {
 	case <-g.broke:
 	case <-time.After(pipeGrace):

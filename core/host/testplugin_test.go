@@ -24,12 +24,12 @@ import (
 )
 
 // TestMain makes the test binary a plugin if it is started as one. What the
-// plugin does follows from the name of its file: "mode", or
-// "mode_version_id".
+// plugin does follows from its first argument: "mode", or "mode_version_id". The
+// second is a folder that it shares with the test.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(pluginv1.MagicCookieKey) != "":
-		servePlugin(filepath.Base(os.Args[0]))
+		servePlugin(os.Args[1])
 	case os.Getenv("HOST_TEST_DIR") != "":
 		runHostProcess(os.Getenv("HOST_TEST_DIR"))
 	default:
@@ -77,7 +77,7 @@ func servePlugin(name string) {
 		p.driver = "echo"
 	case "late": // it starts once somebody allows it
 		p.driver = "echo"
-		if _, err := os.Stat("allowed"); err != nil {
+		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil {
 			os.Exit(1)
 		}
 	case "flood":
@@ -176,7 +176,7 @@ func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (
 
 func (p *testPlugin) Validate(_ context.Context, r *pluginv1.ValidateRequest) (*pluginv1.Problems, error) {
 	fmt.Fprintf(os.Stderr, "validate %s %s %d\n", r.Driver, r.Settings, len(r.Secrets["token"]))
-	if _, err := os.Stat("allowed"); err != nil { // until somebody allows it
+	if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil { // until somebody allows it
 		return &pluginv1.Problems{Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "the far side does not know it"}}}, nil
 	}
 	return &pluginv1.Problems{}, nil
@@ -188,7 +188,7 @@ func (p *testPlugin) CloseInstance(context.Context, *pluginv1.InstanceRef) (*plu
 
 func (p *testPlugin) Activate(context.Context, *pluginv1.ActivateRequest) (*pluginv1.Empty, error) {
 	if p.mode == "deaf" { // until somebody allows it
-		if _, err := os.Stat("allowed"); err != nil {
+		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil {
 			return nil, errors.New("not yet")
 		}
 		p.receives.Store(true)

@@ -18,6 +18,16 @@ type timing struct {
 	boot     time.Duration // of Open
 	gather   time.Duration // plugins that start later do not hold up the others
 	hook     time.Duration // a webhook waits for a live plugin
+	prepare  time.Duration // until all instances are open on a successor
+	drain    time.Duration // of a generation that has a successor, or no file any more
+
+	again     time.Duration // after a successor that could not take over yet; doubled each time
+	trial     time.Duration // the first quarantine; doubled each time
+	probation time.Duration
+	judge     time.Duration // how often a version on probation is looked at
+	served    time.Duration // who kills a process that served so long is no plugin
+
+	quiet, absent time.Duration // of stage; 0: its defaults
 }
 
 var defaultTiming = timing{
@@ -26,4 +36,6 @@ var defaultTiming = timing{
 	sweep: 50 * time.Millisecond, grace: 250 * time.Millisecond,
 	shutdown: 2 * time.Second, term: time.Second, stop: 10 * time.Second,
 	healthy: time.Minute, boot: 10 * time.Second, gather: 2 * time.Second, hook: 4 * time.Second,
+	prepare: 45 * time.Second, drain: 30 * time.Second,
+	again: time.Minute, trial: time.Minute, probation: time.Minute, judge: time.Second, served: time.Second,
 }

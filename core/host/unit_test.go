@@ -90,24 +90,6 @@ func TestSchemaLoadsNothing(t *testing.T) {
 	}
 }
 
-func TestScan(t *testing.T) {
-	dir := t.TempDir()
-	for name, mode := range map[string]os.FileMode{"a": 0o755, "b.sig": 0o755, "c~": 0o755, ".d": 0o755,
-		"e-go-tmp-umask": 0o755, "not-executable": 0o644, "z": 0o700} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(dir, "source"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	got, err := host.Scan(dir, dir, filepath.Join(dir, "missing"))
-	want := []string{filepath.Join(dir, "a"), filepath.Join(dir, "z")}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("Scan: %v (-want +got):\n%s", err, diff)
-	}
-}
-
 func TestCheckPeer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)

@@ -41,6 +41,14 @@ func (g *generation) connect(ctx context.Context, s *slot) error {
 	// to read the answers that did arrive.
 	g.links.Go(func() { _ = g.link.write(own) })
 	g.links.Go(func() { g.breakLink(g.link.read()) })
+	watch, end := context.WithCancel(context.Background())
+	g.unwatch = end
+	g.watching.Go(func() {
+		if err := g.watch(watch); err != nil {
+			g.down <- err
+			g.h.changed()
+		}
+	})
 	return nil
 }
 
@@ -55,10 +63,9 @@ func (g *generation) breakLink(err error) {
 	})
 }
 
-// watch returns why the generation cannot go on: it ended, its stream broke, it
-// does not answer, or one of the offers is better (errReplaced). It returns
-// nil when ctx ends.
-func (g *generation) watch(ctx context.Context, offers <-chan *generation, better func(*generation) bool) error {
+// watch returns why the generation cannot go on: it ended, its stream broke, or
+// it does not answer. It returns nil when ctx ends.
+func (g *generation) watch(ctx context.Context) error {
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -77,16 +84,9 @@ func (g *generation) watch(ctx context.Context, offers <-chan *generation, bette
 		case <-g.proc.exited:
 			return g.endError()
 		case <-g.broke:
-			if g.proc.awaitFor(pipeGrace) { // usually it died
-				return g.endError()
-			}
-			return fmt.Errorf("stream broke: %w", g.brokeErr)
+			return g.deathError() // usually it died
 		case err := <-sick:
 			return err
-		case o := <-offers:
-			if better(o) {
-				return errReplaced
-			}
 		case now := <-sweep.C:
 			g.link.expire(now)
 		case <-ping.C:

@@ -206,7 +206,7 @@ func (a *actor) succeed(t *attempt) {
 				return
 			}
 		} else {
-			a.publish(t.g)
+			a.publish(t.g, nil)
 		}
 	} else {
 		a.handOver(t)

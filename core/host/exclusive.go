@@ -42,7 +42,7 @@ func (a *actor) takeOver(t *attempt) error {
 		a.takeBack(t, old)
 		return err
 	}
-	a.publish(t.g)
+	a.publish(t.g, nil)
 	a.swapped(t, old, time.Since(begin))
 	a.dismiss(old)
 	return nil

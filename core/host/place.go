@@ -148,7 +148,7 @@ func (h *Host) enterLocked(s *slot) {
 func (h *Host) identify(ctx context.Context, p *place, prog program) {
 	wait := newRestartWait()
 	id := h.guess(p, prog)
-	for {
+	for n := 1; ; n++ {
 		g, err := h.introduce(ctx, p, prog, id)
 		if err == nil && g.mf.PluginId != id {
 			// Its folder is another plugin's, or nobody's: once more in its own.
@@ -163,9 +163,17 @@ func (h *Host) identify(ctx context.Context, p *place, prog program) {
 		if ctx.Err() != nil {
 			return
 		}
-		final := isFinal(err)
-		h.missed(p, prog, err, final)
-		if final || !sleep(ctx, wait.next()) {
+		state, d := Backoff, time.Duration(0)
+		switch {
+		case isFinal(err):
+			state = Failed
+		case n < crashLimits[0].n:
+			d = wait.next()
+		default:
+			state, d = Quarantined, min(h.t.trial<<min(n-crashLimits[0].n, 10), 30*time.Minute)
+		}
+		h.missed(p, prog, err, state)
+		if state == Failed || !sleep(ctx, d) {
 			return
 		}
 	}
@@ -196,18 +204,14 @@ func (h *Host) guess(p *place, prog program) string {
 }
 
 // missed records that a file did not start.
-func (h *Host) missed(p *place, prog program, err error, final bool) {
-	h.log.Error("plugin does not start", "path", prog.Path, "err", err, "final", final)
+func (h *Host) missed(p *place, prog program, err error, state string) {
+	h.log.Error("plugin does not start", "path", prog.Path, "err", err, "state", state)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if p.digest != prog.Digest {
-		return
+	if p.digest == prog.Digest {
+		p.err, p.tried, p.since, p.state = err, true, time.Now(), state
+		h.changedLocked()
 	}
-	p.err, p.tried, p.since, p.state = err, true, time.Now(), Backoff
-	if final {
-		p.state = Failed
-	}
-	h.changedLocked()
 }
 
 // adopt gives a described process to its slot.

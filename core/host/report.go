@@ -114,10 +114,10 @@ func (s *slot) report(places map[string]place) []Plugin {
 				continue
 			}
 			p := s.entry(o, now)
-			if n == 0 && places[path].slot == s {
+			if o.Digest == places[path].digest {
 				p.lies(places[path].file)
 			}
-			if o.Digest == active && !seen {
+			if o.Digest == active && !seen { // the same content may lie at two paths
 				seen = true
 				s.fill(&p, g, now)
 				p.Drivers, p.Instances = drivers, instances

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +19,9 @@ import (
 )
 
 // sdkPlugin is a plugin made with the SDK.
-func sdkPlugin() {
-	sdk.Main(sdk.Plugin{ID: "test.sdk", Version: "1.0.0", Drivers: []sdk.Driver{
+func sdkPlugin(p *testPlugin) {
+	os.Args = append(os.Args[:1:1], os.Args[2:]...)
+	sdk.Main(sdk.Plugin{ID: "test.sdk", Version: p.version, Exclusive: p.mode == "xsdk", Drivers: []sdk.Driver{
 		sdk.NewChannel("sdk", sdk.Capabilities{ChannelType: "sms"}, openSDK),
 	}})
 }
@@ -57,6 +60,15 @@ func (c *sdkChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.Webh
 }
 
 func (c *sdkChannel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	if _, err := os.Stat(filepath.Join(os.Args[1], "port")); err == nil { // what only one process can have
+		l, err := net.Listen("unix", filepath.Join(os.Args[1], "port", "s"))
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+	}
+	c.diary("begin")
+	defer c.diary("end")
 	for n := 0; ; n++ {
 		select {
 		case text := <-c.sends:
@@ -69,6 +81,16 @@ func (c *sdkChannel) Listen(ctx context.Context, emit func(context.Context, ...s
 			return nil
 		}
 	}
+}
+
+// diary notes when which process listens.
+func (c *sdkChannel) diary(what string) {
+	f, err := os.OpenFile(filepath.Join(os.Args[1], "diary"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fmt.Fprintln(f, what, os.Getpid())
 }
 
 func (c *sdkChannel) Subprotocols() []string { return []string{"mqtt"} }

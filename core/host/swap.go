@@ -230,11 +230,7 @@ func (g *generation) wellTwice(ctx context.Context) error {
 func (a *actor) handOver(t *attempt) {
 	old := a.cur
 	t.g.prev.Store(old)
-	begin := time.Now()
-	old.link.seal() // from here on callers come again, until they find the new one
-	a.publish(t.g)
-	gap := time.Since(begin)
-	a.h.stirInstances()
+	gap := a.publish(t.g, old)
 	a.dismiss(old)
 	a.swapped(t, old, gap)
 }
@@ -270,19 +266,25 @@ func (a *actor) noteSwap(t *attempt, old *generation, err error) {
 	a.swaps = append(a.swaps, s)
 }
 
-// publish lets callers and instances find g.
-func (a *actor) publish(g *generation) {
+// publish lets callers and instances find g, instead of old if that is not nil.
+// It returns how long they found neither.
+func (a *actor) publish(g, old *generation) (gap time.Duration) {
 	clashes := a.h.claim(a.slot, g.mf)
-	if old := a.old; old != nil && g.prev.Load() == nil {
-		g.prev.Store(old.g) // it replaces one that crashed while its own predecessor had calls
+	if f := a.old; f != nil && g.prev.Load() == nil {
+		g.prev.Store(f.g) // it replaces one that crashed while its own predecessor had calls
 	}
+	begin := time.Now()
+	if old != nil {
+		old.link.seal() // from here on callers come again, until they find the new one
+	}
+	a.gen.Store(g)
+	gap = time.Since(begin)
+	a.next.CompareAndSwap(g, nil)
 	a.mu.Lock()
 	a.starts++
 	again := a.starts > 1
 	a.clashes, a.pid, a.number, a.digest = clashes, g.proc.pid, g.number, g.Digest
 	a.mu.Unlock()
-	a.gen.Store(g)
-	a.next.CompareAndSwap(g, nil)
 	a.cur, a.up = g, time.Now()
 	a.note(Running, nil)
 	a.h.m.up.WithLabelValues(a.id).Set(1)
@@ -296,6 +298,7 @@ func (a *actor) publish(g *generation) {
 	a.manifest.Store(g.mf)
 	a.h.saveManifests()
 	a.h.stirInstances()
+	return gap
 }
 
 // farewell is a generation that serves nobody new, while it answers what it

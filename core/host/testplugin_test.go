@@ -87,8 +87,13 @@ func servePlugin(name string) {
 				_, err = fmt.Fprintln(stderr, "line", n)
 			}
 		}()
-	case "sdk":
-		sdkPlugin()
+	case "xecho", "xdeaf", "dull", "faulty", "schema":
+		p.driver = "echo"
+	case "sdk", "xsdk":
+		sdkPlugin(p)
+	case "config":
+		fmt.Fprintln(os.Stderr, "token is missing")
+		os.Exit(78)
 	}
 	var err error
 	if p.seen, err = os.OpenFile("seen", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
@@ -160,15 +165,22 @@ func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Ma
 	if p.mode == "doubtful" {
 		abilities = []string{pluginv1.AbilityValidate}
 	}
-	return &pluginv1.Manifest{PluginId: p.id, Version: p.version, Drivers: []*pluginv1.Driver{{
+	m := &pluginv1.Manifest{PluginId: p.id, Version: p.version, Drivers: []*pluginv1.Driver{{
 		Kind: pluginv1.DriverKind_CHANNEL, Name: p.driver, Abilities: abilities,
 		SettingsSchema: `{"type":"object","additionalProperties":false,"properties":{
 			"size":{"type":"integer"},"token":{"type":"string","minLength":8,"x-secret":true}}}`,
-	}}}, nil
+	}}}
+	switch p.mode {
+	case "xecho", "xdeaf":
+		m.Handover = pluginv1.Handover_EXCLUSIVE
+	case "schema", "dull", "nodriver":
+		m.StateSchema = 7
+	}
+	return m, nil
 }
 
 func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (*pluginv1.InstanceState, error) {
-	if p.mode == "picky" {
+	if p.mode == "picky" || p.mode == "dull" {
 		return &pluginv1.InstanceState{Message: "wrong", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "too big"}}}, nil
 	}
 	return &pluginv1.InstanceState{Ok: true}, nil
@@ -187,7 +199,7 @@ func (p *testPlugin) CloseInstance(context.Context, *pluginv1.InstanceRef) (*plu
 }
 
 func (p *testPlugin) Activate(context.Context, *pluginv1.ActivateRequest) (*pluginv1.Empty, error) {
-	if p.mode == "deaf" { // until somebody allows it
+	if p.mode == "deaf" || p.mode == "xdeaf" { // until somebody allows it
 		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil {
 			return nil, errors.New("not yet")
 		}
@@ -269,7 +281,10 @@ func (p *testPlugin) handle(f *pluginv1.HostFrame) *pluginv1.PluginFrame {
 
 // call does what the text of the message says.
 func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.PluginFrame {
-	r := &pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: c.Message.GetId()}
+	r := &pluginv1.Result{Outcome: pluginv1.Outcome_OK, MessageId: c.Message.GetId(), Code: p.version}
+	if p.mode == "faulty" {
+		r.Outcome = pluginv1.Outcome_REJECTED
+	}
 	answer := &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Result{Result: r}}
 	verb, arg, _ := strings.Cut(c.Message.GetText(), " ")
 	switch verb {
@@ -297,6 +312,18 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		if _, err := p.seen.WriteString(arg + "\n"); err != nil {
 			panic(err)
 		}
+	case "park": // until somebody allows it
+		go func() {
+			for {
+				if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err == nil {
+					_ = p.send(&pluginv1.PluginBatch{Frames: []*pluginv1.PluginFrame{answer}})
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		fmt.Fprintln(os.Stderr, "parking")
+		return nil
 	case "hold": // the answer waits for a drain
 		p.mu.Lock()
 		p.held = append(p.held, answer)

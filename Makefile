@@ -40,20 +40,22 @@ lint: $(TOOLS)/.golangci-lint-v2.15.0 ## run the linters
 # a git reference, so that it is there in a shallow clone. A release renews it
 # with `make baseline` in the commit that raises the version.
 proto: $(TOOLS)/.buf-v1.75.0 ## check that no released plugin is broken by a change of its protocol
-	$(TOOLS)/buf breaking --against .ci/plugin.binpb --path sdk/pluginv1
+	$(TOOLS)/buf breaking --config .ci/buf.yaml --against .ci/plugin.binpb --path sdk/pluginv1
 
 baseline: $(TOOLS)/.buf-v1.75.0 ## make today's plugin protocol the released one
-	$(TOOLS)/buf build --path sdk/pluginv1 -o .ci/plugin.binpb
+	$(TOOLS)/buf build --config .ci/buf.yaml --path sdk/pluginv1 -o .ci/plugin.binpb
 
 GENERATORS := $(addprefix $(TOOLS)/.,buf-v1.75.0 protoc-gen-go-v1.36.12 protoc-gen-go-grpc-v1.6.2 \
 	protoc-gen-go-vtproto-v0.6.1-0.20240319094008-0393e58bdf10)
 
-generate: $(GENERATORS) ## make Go of the .proto files
-	$(TOOLS)/buf generate --template .ci/buf.gen.yaml
+generate: $(GENERATORS) ## make Go of the .proto files, and the copies that examples have
+	$(TOOLS)/buf generate --config .ci/buf.yaml --template .ci/buf.gen.yaml
+	cp sdk/pluginv1/plugin.proto examples/plugin-node/plugin.proto
+	cp core/scaffold/templates/node/gateway.mjs.tmpl examples/plugin-node/gateway.mjs
 
 generated: $(GENERATORS) ## check that the committed Go is what generate makes
 	@rm -rf bin/.generated && mkdir -p bin/.generated # a dot: it is no package of ours
-	$(TOOLS)/buf generate --template .ci/buf.gen.yaml -o bin/.generated
+	$(TOOLS)/buf generate --config .ci/buf.yaml --template .ci/buf.gen.yaml -o bin/.generated
 	@cd bin/.generated && find . -name '*.pb.go' | while read -r f; do diff -q "$$f" "../../$$f" || exit 1; done
 
 bench: build ## measure the gateway beside its floor; writes bin/bench.json

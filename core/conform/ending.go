@@ -25,6 +25,7 @@ var drainCases = []oneCase{
 	{"drain/deadline", "Drain gives up at its deadline and says how much is unanswered", (*trial).drainDeadline},
 	{"drain/after", "a drained plugin answers calls with RETRY; Activate undoes it", (*trial).drainAfter},
 	{"drain/silent", "a drained plugin receives nothing", (*trial).drainSilent},
+	{"drain/deactivate", "Deactivate stops receiving and not sending, and Activate undoes it", (*trial).drainDeactivate},
 }
 
 func (t *trial) drainOpen() error {
@@ -121,35 +122,22 @@ func (t *trial) drainSilent() error {
 			return err
 		}
 	}
-	s, err := t.openManual()
+	var s *session
+	var out *outside
+	var err error
+	if t.needEvents() == nil {
+		s, out, err = t.emitting()
+	} else {
+		s, err = t.opened()
+	}
 	if err != nil {
 		return err
-	}
-	s.link.grant(8)
-	var out *outside
-	if t.needEvents() == nil {
-		if out, err = t.dial(true); err != nil {
-			return err
-		}
-		if err := out.provoke(1); err != nil {
-			return err
-		}
-		f, err := s.nextEvents()
-		if err != nil {
-			return err
-		}
-		s.link.ack(f, &pluginv1.Ack{Ok: true})
 	}
 	if _, err := s.drain(drainTime, false); err != nil {
 		return err
 	}
-	s.link.setActive(false) // from now on events are a breach
 	if out != nil {
-		_ = out.provoke(3) // the connection may be closed
-		if late, err := t.dial(false); err == nil {
-			_ = late.provoke(1)
-		}
-		s.silent(quiet)
+		t.staysSilent(s, out)
 	}
 	if !t.has(pluginv1.AbilityWebhook) {
 		return nil
@@ -163,6 +151,75 @@ func (t *trial) drainSilent() error {
 		return fmt.Errorf("a webhook after the drain had the status %d, want 503", a.GetWebhook().GetStatus())
 	}
 	return nil
+}
+
+func (t *trial) drainDeactivate() error {
+	if err := t.needEvents(); err != nil {
+		return err
+	}
+	s, out, err := t.emitting()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.patience()
+	defer cancel()
+	_, err = s.plugin.Deactivate(ctx, &pluginv1.ActivateRequest{Generation: 1, Instances: []string{instance}})
+	if status.Code(err) == codes.Unimplemented {
+		return notApplicable("it does not serve Deactivate; only a drain makes it stop receiving")
+	}
+	if err != nil {
+		return fmt.Errorf("Deactivate: %w%s", plain(err), s.died())
+	}
+	t.staysSilent(s, out)
+	if err := s.answersAs("meanwhile", 0); err != nil {
+		return fmt.Errorf("after Deactivate: %w", err)
+	}
+	if err := s.activate(); err != nil {
+		return err
+	}
+	if out, err = t.dial(true); err == nil {
+		err = out.provoke(1)
+	}
+	if err != nil {
+		return fmt.Errorf("after Activate undid it: %w", err)
+	}
+	if _, err = s.nextEvents(); err != nil {
+		return fmt.Errorf("after Activate undid it: %w", err)
+	}
+	return nil
+}
+
+// emitting opens an instance that has emitted an event, with who provoked it.
+func (t *trial) emitting() (*session, *outside, error) {
+	s, err := t.openManual()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.link.grant(8)
+	out, err := t.dial(true)
+	if err == nil {
+		err = out.provoke(1)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := s.nextEvents()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.link.ack(f, &pluginv1.Ack{Ok: true})
+	return s, out, nil
+}
+
+// staysSilent provokes events that must not come now; the link writes down
+// those that do.
+func (t *trial) staysSilent(s *session, out *outside) {
+	s.link.setActive(false)
+	_ = out.provoke(3) // the connection may be closed
+	if late, err := t.dial(false); err == nil {
+		_ = late.provoke(1)
+	}
+	s.silent(quiet)
 }
 
 var handoverCases = []oneCase{
@@ -482,4 +539,3 @@ func (t *trial) endShutdown() error {
 	}
 	return nil
 }
-

@@ -32,11 +32,11 @@ type process struct {
 	env     []string
 	deaf    bool // nobody reads its standard error
 
-	cmd       *exec.Cmd
-	stdin     *os.File // its end tells the plugin that the gateway is gone
-	first     chan struct{} // closed when the first line is there, or none will be
-	exited    chan struct{} // closed when the process has ended
-	drained   chan struct{} // closed when its output has been read, too
+	cmd     *exec.Cmd
+	stdin   *os.File      // its end tells the plugin that the gateway is gone
+	first   chan struct{} // closed when the first line is there, or none will be
+	exited  chan struct{} // closed when the process has ended
+	drained chan struct{} // closed when its output has been read, too
 
 	socketDir, address string // of the socket
 

@@ -297,4 +297,3 @@ func (p *process) size() int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
-

@@ -1,0 +1,146 @@
+package conform_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core/conform"
+)
+
+const root = "../.."
+
+// TestFirstParty: every plugin in plugins/ conforms, as the program it is.
+func TestFirstParty(t *testing.T) {
+	bin := t.TempDir()
+	command(t, root, nil, "go", "build", "-trimpath", "-o", bin+"/", "./plugins/...")
+	dirs, err := filepath.Glob(filepath.Join(root, "plugins", "*", "main.go"))
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("plugins: %v %v", dirs, err)
+	}
+	for _, main := range dirs {
+		dir := filepath.Dir(main)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			setup, err := conform.LoadSetup(filepath.Join(dir, "conform.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			target, _, err := conform.Find(filepath.Join(bin, filepath.Base(dir)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			conforms(t, target, setup)
+		})
+	}
+}
+
+// TestNode: so does a plugin in another language, from its folder. Its own
+// tests pass, too.
+func TestNode(t *testing.T) {
+	dir := nodePlugin(t)
+	command(t, dir, nil, "npm", "test")
+	target, setup, err := conform.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := conforms(t, target, setup)
+	// The channel emits events, and owns a port: these cases must not be among
+	// those that do not apply.
+	for _, c := range r.Cases {
+		needed := []string{"flow/credits", "flow/refused-event", "flow/not-active", "drain/silent", "drain/deactivate", "handover/exclusive"}
+		if slices.Contains(needed, c.Name) && c.Verdict != conform.Pass {
+			t.Errorf("%s: %s %s", c.Name, c.Verdict, c.Detail)
+		}
+	}
+}
+
+// TestNodeCopies: what the plugin in Node has of other folders is the same as
+// there. `make generate` copies it.
+func TestNodeCopies(t *testing.T) {
+	for own, theirs := range map[string]string{
+		"plugin.proto": "sdk/pluginv1/plugin.proto",
+		"gateway.mjs":  "core/scaffold/templates/node/gateway.mjs.tmpl",
+	} {
+		a, errA := os.ReadFile(filepath.Join(root, "examples/plugin-node", own))
+		b, errB := os.ReadFile(filepath.Join(root, theirs))
+		if err := errors.Join(errA, errB); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("examples/plugin-node/%s differs from %s; run `make generate`", own, theirs)
+		}
+	}
+}
+
+// conforms runs all cases. A busy machine breaks no rule, so it is patient.
+func conforms(t *testing.T, target conform.Target, setup conform.Setup) conform.Report {
+	t.Helper()
+	r, err := conform.Run(t.Context(), conform.Options{Target: target, Setup: setup,
+		Patience: time.Minute, StopWithin: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table bytes.Buffer
+	if err := r.WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", &table)
+	if r.Count(conform.Fail) > 0 || r.Count(conform.Pass) < 30 {
+		t.Errorf("it does not conform: %s", r.Summary())
+	}
+	return r
+}
+
+// unreachable is what npm says of a registry that it cannot reach.
+var unreachable = regexp.MustCompile(`\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT|E5\d\d|E429)\b`)
+
+// nodePlugin copies the plugin in Node and installs what it needs.
+func nodePlugin(t *testing.T) string {
+	t.Helper()
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed: the plugin in Node cannot run", program)
+		}
+	}
+	dir := t.TempDir()
+	files, err := filepath.Glob(filepath.Join(root, "examples/plugin-node", "*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, dir, unreachable, "npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
+	return dir
+}
+
+// command runs a program in dir. If it fails and its output matches, the test
+// is skipped.
+func command(t *testing.T, dir string, skip *regexp.Regexp, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+	case skip != nil && skip.Match(out):
+		t.Skipf("%s %s: the registry cannot be reached:\n%s", name, args[0], out)
+	default:
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}

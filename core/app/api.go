@@ -233,12 +233,24 @@ func ruleOf(r rules.Info) httpd.Rule {
 }
 
 // Integrations implements httpd.Gateway.
-func (g *gateway) Integrations() []httpd.Instance { return g.instances(g.config.Integrations) }
+func (g *gateway) Integrations() []httpd.Instance {
+	return g.instances(g.now().Integrations, config.Integration)
+}
 
 // Channels implements httpd.Gateway.
-func (g *gateway) Channels() []httpd.Instance { return g.instances(g.config.Channels) }
+func (g *gateway) Channels() []httpd.Instance {
+	return g.instances(g.now().Channels, config.Channel)
+}
 
-func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
+// instances shows those of gateway.hcl, and those of the kind that leave.
+func (g *gateway) instances(list []*config.Instance, kind config.Kind) (out []httpd.Instance) {
+	now := g.now()
+	list = slices.Clone(list)
+	for _, k := range now.leaving {
+		if k.Kind == kind {
+			list = append(list, k.Instance)
+		}
+	}
 	byName := map[string]host.InstanceStatus{}
 	for _, s := range g.host.Instances() {
 		byName[s.Name] = s
@@ -261,10 +273,13 @@ func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
 		if conf := snap.Instances[i.Name]; conf != nil {
 			in.Type = conf.Caps.GetChannelType()
 		}
-		for _, s := range g.config.Services {
-			if s.Integration == i.Name || s.Bot == i.Name || slices.Contains(s.Channels, i.Name) {
+		for _, s := range now.Services {
+			if names(s, i.Name) {
 				in.Services = append(in.Services, s.Name)
 			}
+		}
+		if k := now.leaves(i.Name); k != nil {
+			in.Provisioned, in.Draining = false, g.draining(k)
 		}
 		if g.config.PublicURL != "" {
 			in.HookURL = g.config.PublicURL + "/hooks/" + i.Name
@@ -272,6 +287,15 @@ func (g *gateway) instances(list []*config.Instance) (out []httpd.Instance) {
 		out = append(out, in)
 	}
 	return out
+}
+
+// draining says what an instance that leaves still has.
+func (g *gateway) draining(k *known) *httpd.Draining {
+	d := &httpd.Draining{Since: k.left, Forced: !k.forced.IsZero()}
+	if left, ok := g.remains.of(k.Name); ok {
+		d.Counted, d.Chats, d.Commands = true, left.Chats, left.Commands
+	}
+	return d
 }
 
 // whyNot says what is wrong with an instance, "" if nothing is.
@@ -285,7 +309,7 @@ func whyNot(s host.InstanceStatus) string {
 
 // Services implements httpd.Gateway.
 func (g *gateway) Services() (out []httpd.Service) {
-	for _, s := range g.config.Services {
+	for _, s := range g.now().Services {
 		svc := httpd.Service{
 			Name: s.Name, Integration: s.Integration, Bot: s.Bot, Channels: s.Channels, Forward: string(s.Forward),
 			Timezone: s.Timezone.String(), Provisioned: true, OK: true,
@@ -300,17 +324,6 @@ func (g *gateway) Services() (out []httpd.Service) {
 			svc.CloseAfter = s.CloseAfter.String()
 		}
 		out = append(out, svc)
-	}
-	return out
-}
-
-// Plugins implements httpd.Gateway.
-func (g *gateway) Plugins() (out []httpd.Plugin) {
-	for _, p := range g.host.Plugins() {
-		out = append(out, httpd.Plugin{
-			ID: p.ID, Version: p.Version, Path: p.Path, Drivers: p.Drivers, State: p.State, Generation: p.Generation,
-			PID: p.PID, Restarts: p.Restarts, Problem: p.LastError, Started: p.Since,
-		})
 	}
 	return out
 }
@@ -330,7 +343,7 @@ func (g *gateway) reasons() (why []string) {
 		why = append(why, "the hooks are closed")
 	}
 	for _, s := range g.host.Instances() {
-		if s.State != host.Opened {
+		if s.State != host.Opened && g.now().leaves(s.Name) == nil {
 			why = append(why, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", s.Name, s.State, whyNot(s)), ": "))
 		}
 	}

@@ -96,6 +96,7 @@ func (c *command) root() *cobra.Command {
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return c.version() },
 		},
+		c.instances(),
 		c.plugins(),
 	)
 	return root

@@ -51,7 +51,7 @@ func (g *gateway) SaveSecret(ctx context.Context, instance, name string, value [
 	g.mu.Lock()
 	g.remember(instance, name, value)
 	g.mu.Unlock()
-	g.setInstances([]*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+	g.setInstances(g.manifests())
 	return nil
 }
 
@@ -66,7 +66,9 @@ func (g *gateway) Typing(instance string, t *pluginv1.Typing) { g.engine.Typing(
 // InstanceUp implements host.Core. A plugin may have come back with other
 // capabilities.
 func (g *gateway) InstanceUp(instance string) {
+	g.worlds.Lock()
 	g.rules.SetWorld(g.world())
+	g.worlds.Unlock()
 	_ = g.publish() // it logs what goes wrong, and the old snap goes on
 	g.engine.InstanceUp(instance)
 }

@@ -18,25 +18,17 @@ import (
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
-	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // newSnap puts together what decisions depend on. Drivers that no plugin offers
 // now or has offered before have no capabilities.
-func newSnap(c *config.Config, drivers []*pluginv1.Driver, set *rules.Set) (*conversation.Snap, error) {
+func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set) (*conversation.Snap, error) {
 	s := &conversation.Snap{
-		Engine: core.Version, Services: map[string]*conversation.Service{}, Instances: map[string]*conversation.Instance{},
+		Engine: core.Version, Services: c.services(), Instances: map[string]*conversation.Instance{},
 	}
-	for _, svc := range c.Services {
-		s.Services[svc.Name] = &conversation.Service{
-			Name: svc.Name, Integration: svc.Integration, Bot: svc.Bot, Channels: svc.Channels,
-			Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
-			UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
-		}
-	}
-	for _, i := range c.Instances() {
+	for _, i := range c.instances() {
 		s.Instances[i.Name] = newInstance(c, i, drivers)
 	}
 	if set != nil {
@@ -177,15 +169,16 @@ func (g *gateway) lastRules(ctx context.Context) ([]rules.Source, error) {
 // keepSnapFor bounds the writes of one snap.
 const keepSnapFor = 10 * time.Second
 
-func newInstance(c *config.Config, i *config.Instance, drivers []*pluginv1.Driver) *conversation.Instance {
+func newInstance(c *setup, i *config.Instance, drivers []*pluginv1.Driver) *conversation.Instance {
 	d := driverAmong(drivers, i)
 	in := &conversation.Instance{
 		Name: i.Name, Channel: i.Kind == config.Channel, MessageRouting: i.MessageRouting,
 		Caps: d.GetCapabilities(), Abilities: d.GetAbilities(), MaxParts: i.Dispatch.MaxParts,
 		AmbiguousDead: i.Dispatch.Ambiguous == config.Dead, LaneAge: i.Dispatch.LaneAge,
+		Removed: c.leaves(i.Name) != nil,
 	}
-	if svc := c.ServiceOf(i.Name); in.Channel && svc != nil {
-		in.Service = svc.Name
+	if in.Channel {
+		in.Service = c.serviceName(i.Name)
 	}
 	return in
 }

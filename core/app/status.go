@@ -9,33 +9,62 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/diag"
 )
 
 // maxAnswer is how many bytes of an answer the command line reads.
 const maxAnswer = 4 << 20
 
+// running is the gateway that runs with the configuration's data_dir.
+type running struct {
+	ctx     context.Context // of what it is asked
+	client  *http.Client
+	version string
+}
+
+// running finds the running gateway. A configuration with mistakes in it will
+// do, as long as it says where data_dir is: the gateway runs with an older one.
+func (c *command) running(ctx context.Context) (*running, func(), error) {
+	src, err := os.ReadFile(c.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = c.load()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, problems := config.Parse(src, c.file)
+	if cfg.DataDir == "" {
+		return nil, nil, problems.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	a := adminClient(cfg.DataDir)
+	done := func() { a.CloseIdleConnections(); cancel() }
+	var version struct{ Version string }
+	if err := ask(ctx, a, "/v1/version", &version); err != nil {
+		done()
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("no gateway is running with data_dir %s", cfg.DataDir)
+		}
+		return nil, nil, errors.Join(problems.Err(), &runError{err})
+	}
+	return &running{ctx, a, version.Version}, done, nil
+}
+
 // status prints what the running gateway says of itself. It reaches it through
 // data_dir/admin.sock, where the user's id is the credential.
 func (c *command) status(ctx context.Context) error {
-	cfg, err := c.load()
+	run, done, err := c.running(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	a := adminClient(cfg.DataDir)
-	defer a.CloseIdleConnections()
-
-	var version struct{ Version string }
-	if err := ask(ctx, a, "/v1/version", &version); err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return &runError{fmt.Errorf("no gateway is running with data_dir %s", cfg.DataDir)}
-		}
-		return &runError{err}
-	}
+	defer done()
+	ctx, a := run.ctx, run.client
 	var ready struct {
 		Ready   bool
 		Reasons []string
@@ -48,9 +77,19 @@ func (c *command) status(ctx context.Context) error {
 		Items []struct{ ID, Version, Path, State, Problem string }
 	}
 	var rules struct{ Problems []struct{} }
-	err = errors.Join(
+	var conf struct {
+		File          string
+		Problems      diag.Problems
+		RestartNeeded []struct {
+			Setting string
+			At      diag.Pos
+		} `json:"restart_needed"`
+	}
+	instances, err := askInstances(ctx, a)
+	err = errors.Join(err,
 		ask(ctx, a, "/readyz", &ready),
 		ask(ctx, a, "/v1/rules", &rules),
+		ask(ctx, a, "/v1/config", &conf),
 		ask(ctx, a, "/v1/conversations?status=open&limit=100", &open),
 		ask(ctx, a, "/v1/plugins", &plugins),
 	)
@@ -59,18 +98,32 @@ func (c *command) status(ctx context.Context) error {
 	}
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "gateway %s: ready", version.Version)
+	fmt.Fprintf(&b, "gateway %s: ready", run.version)
 	if !ready.Ready {
 		b.Reset()
-		fmt.Fprintf(&b, "gateway %s: not ready: %s", version.Version, strings.Join(ready.Reasons, ", "))
+		fmt.Fprintf(&b, "gateway %s: not ready: %s", run.version, strings.Join(ready.Reasons, ", "))
 	}
 	more := ""
 	if open.Next != "" {
 		more = "more than "
 	}
 	fmt.Fprintf(&b, "\n%s%s open\n", more, count(len(open.Items), "conversation"))
+	if len(conf.Problems) > 0 {
+		fmt.Fprintf(&b, "%s: %s, the configuration before stays\n", conf.File, count(len(conf.Problems), "problem"))
+		for line := range strings.Lines(conf.Problems.Error()) {
+			b.WriteString("  " + strings.TrimSpace(line) + "\n")
+		}
+	}
+	for _, r := range conf.RestartNeeded {
+		fmt.Fprintf(&b, "%s: %s: restart needed\n", r.At, r.Setting)
+	}
 	if len(rules.Problems) > 0 {
 		fmt.Fprintf(&b, "rules: %s, the last good ones stay; see gateway check\n", count(len(rules.Problems), "problem"))
+	}
+	for _, i := range instances {
+		if i.Draining != nil {
+			fmt.Fprintf(&b, "%s %s: %s\n", i.kind, i.Name, i.drains())
+		}
 	}
 	for _, p := range plugins.Items {
 		name := p.ID + " " + p.Version

@@ -28,7 +28,12 @@ func TestStatus(t *testing.T) {
 		"/readyz":           `{"ready":false,"reasons":["plugin sms: starting"]}`,
 		"/v1/conversations": `{"items":[{"id":"a"},{"id":"b"}],"next":"c"}`,
 		"/v1/plugins":       `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"},{"id":"","version":"","path":"/p/c","state":"failed","problem":"exit 2"}]}`,
-		"/v1/rules":         `{"hash":"h","rules":[],"problems":[{"summary":"bad"}]}`,
+		"/v1/channels":      `{"items":[{"name":"webshop","driver":"rtm","state":"open","draining":{"counted":true,"chats":1,"commands":2}}]}`,
+		"/v1/integrations": `{"items":[{"name":"desk","driver":"enghouse","state":"open"},
+			{"name":"old","driver":"enghouse","state":"open","draining":{"counted":false,"forced":true}}]}`,
+		"/v1/config": `{"file":"gateway.hcl","problems":[{"file":"gateway.hcl","line":3,"column":1,"summary":"bad","hint":"mend it"}],
+			"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":1,"column":1}}]}`,
+		"/v1/rules": `{"hash":"h","rules":[],"problems":[{"summary":"bad"}]}`,
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -50,7 +55,12 @@ func TestStatus(t *testing.T) {
 	}
 	want := `gateway 1.2.3: not ready: plugin sms: starting
 more than 2 conversations open
+gateway.hcl: 1 problem, the configuration before stays
+  gateway.hcl:3:1: bad; mend it
+gateway.hcl:1:1: listen: restart needed
 rules: 1 problem, the last good ones stay; see gateway check
+channel webshop: removed: 1 open chat and 2 waiting commands left
+integration old: removed by force: what it still has is being counted
 plugin org.a 1.0.0: running
 plugin org.b 2.0.0: backoff: exit 1
 plugin /p/c: failed: exit 2

@@ -38,6 +38,15 @@ type gateway struct {
 	door    *httpd.Public
 	ran     atomic.Bool // the plugins' part has run: it has stopped them
 
+	current   atomic.Pointer[setup] // what gateway.hcl sets up, as it is in force; config has what only a start reads
+	following *following            // of gateway.hcl
+	remains   remains               // of instances that leave
+	drains    chan struct{}         // an instance leaves
+	rearm     []string              // services whose timers changed while the gateway was stopped
+	applying  sync.Mutex            // of changes of current, before the other locks
+	kept      map[string][]byte     // instances as they are kept; guarded by applying
+	worlds    sync.Mutex            // of what rules may name, and when
+
 	mu    sync.Mutex                   // of what follows, and of changes to the engine's snap
 	saved map[string]map[string][]byte // secrets that drivers replaced, by instance
 
@@ -55,10 +64,14 @@ type liveRules struct {
 // wire opens the store, the plugins, the rules and the engine, appends their
 // parts in the order of start, and sets a.ready.
 func (a *App) wire(ctx context.Context) error {
-	g := &gateway{App: a, metrics: prometheus.NewRegistry(), saved: map[string]map[string][]byte{}}
+	g := &gateway{
+		App: a, metrics: prometheus.NewRegistry(), saved: map[string]map[string][]byte{},
+		kept: map[string][]byte{}, drains: make(chan struct{}, 1),
+	}
 	a.gateway = g
-	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.newRules, g.openPlugins, g.openRules} {
+	g.following = newFollowing(a.config, g.metrics)
+	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newLeavingGauge(g))
+	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.openSetup, g.newRules, g.openPlugins, g.openRules} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -68,6 +81,8 @@ func (a *App) wire(ctx context.Context) error {
 		part{"engine", g.engine.Run},
 		part{"rules", g.rules.Run},
 		part{"plugins", func(ctx context.Context) error { g.ran.Store(true); return g.host.Run(ctx) }},
+		part{"removed instances", g.drain},
+		part{"configuration", g.follow},
 	)
 	a.ready = func(ctx context.Context) error {
 		select {
@@ -109,12 +124,8 @@ func (g *gateway) watchStore(ctx context.Context) error {
 
 func (g *gateway) openEngine(context.Context) error {
 	c := g.config
-	endpoints := map[string]notify.Endpoint{}
-	for _, e := range c.Endpoints {
-		endpoints[e.Name] = notify.Endpoint{URL: e.URL, Secret: e.Secret.Reveal(), AllowPrivate: e.AllowPrivate}
-	}
 	var err error
-	if g.notify, err = notify.New(notify.Config{Endpoints: endpoints, Log: g.log, Metrics: g.metrics}); err != nil {
+	if g.notify, err = notify.New(notify.Config{Endpoints: endpointsOf(c), Log: g.log, Metrics: g.metrics}); err != nil {
 		return err
 	}
 	exe, err := os.Executable()
@@ -134,16 +145,60 @@ func (g *gateway) openEngine(context.Context) error {
 	return nil
 }
 
+// openSetup finds out what is in force: gateway.hcl, and what it no longer has
+// and was in force when the gateway last ran.
+func (g *gateway) openSetup(ctx context.Context) error {
+	all, err := g.loadKnown(ctx)
+	if err != nil {
+		return err
+	}
+	problems, err := g.moved(ctx, all, g.config)
+	if err := errors.Join(err, problems.Err()); err != nil {
+		return err
+	}
+	s := succeed(all, g.config, time.Now())
+	if err := g.keepKnown(ctx, s); err != nil {
+		return err
+	}
+	for _, k := range s.leaving {
+		g.log.Info("removed instance finishes what it has", "instance", k.Name, "driver", k.Driver, "left", k.left)
+	}
+	g.current.Store(s)
+	for _, i := range s.instances() {
+		if err := g.loadSaved(ctx, i.Name); err != nil {
+			return err
+		}
+	}
+	g.renewSecrets(ctx, all, g.config)
+	g.rearm, err = g.changedTimers(ctx, s)
+	return err
+}
+
+// changedTimers returns the services that had other timers when the gateway last
+// ran.
+func (g *gateway) changedTimers(ctx context.Context, s *setup) (changed []string, err error) {
+	hash, err := g.store.State(ctx, gatewayState, lastSnap)
+	if err != nil || hash == nil {
+		return nil, err
+	}
+	k, _, err := g.readSnap(ctx, string(hash))
+	if err != nil {
+		g.log.Warn("what was in force last is not known", "err", err)
+		return nil, nil
+	}
+	for name, svc := range s.services() {
+		if old := k.Services[name]; old != nil && !svc.SameTimers(old) {
+			changed = append(changed, name)
+		}
+	}
+	return changed, nil
+}
+
 // openPlugins starts the plugins and opens the configured instances on them.
 func (g *gateway) openPlugins(ctx context.Context) error {
 	manifests, err := host.LoadManifests(g.config.DataDir)
 	if err != nil {
 		g.log.Warn("manifests of the last run are not readable", "err", err)
-	}
-	for _, i := range g.config.Instances() {
-		if err := g.loadSaved(ctx, i.Name); err != nil {
-			return err
-		}
 	}
 	g.setInstances(manifests)
 	g.onClose("plugins", func() error { // they run from here on, also if a later step of Open fails
@@ -157,7 +212,7 @@ func (g *gateway) openPlugins(ctx context.Context) error {
 	if err := g.host.Open(ctx); err != nil {
 		return err
 	}
-	g.setInstances([]*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
+	g.setInstances(g.manifests())
 	return nil
 }
 
@@ -167,7 +222,7 @@ func (g *gateway) setInstances(manifests []*pluginv1.Manifest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var all []host.Instance
-	for _, i := range g.config.Instances() {
+	for _, i := range g.now().instances() {
 		d := driverOf(manifests, i)
 		all = append(all, hostInstance(g.config, i, declaredSecrets(d), g.saved[i.Name]))
 	}
@@ -204,7 +259,10 @@ func (g *gateway) remember(instance, name string, value []byte) {
 // as they come.
 func (g *gateway) newRules(context.Context) error {
 	g.rules = rules.NewWatcher(rules.WatchConfig{
-		Dir: g.config.RulesDir, Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) { _ = g.publish() }, // it logs what goes wrong
+		Dir: g.config.RulesDir, Log: g.log, Metrics: g.metrics, Publish: func(*rules.Set) {
+			_ = g.publish() // it logs what goes wrong
+			g.following.stir()
+		},
 	})
 	return nil
 }
@@ -231,9 +289,7 @@ func (g *gateway) openRules(ctx context.Context) error {
 	return g.publish()
 }
 
-func (g *gateway) world() rules.World {
-	return rulesWorld(g.config, []*pluginv1.Manifest{{Drivers: g.host.Drivers()}})
-}
+func (g *gateway) world() rules.World { return rulesWorld(g.now().Config, g.manifests()) }
 
 // publish gives the engine what decisions depend on now.
 func (g *gateway) publish() error {
@@ -243,9 +299,9 @@ func (g *gateway) publish() error {
 	if set == nil {
 		return nil // they are being loaded
 	}
-	snap, err := newSnap(g.config, g.host.Drivers(), set)
+	snap, err := newSnap(g.now(), g.host.Drivers(), set)
 	if err != nil {
-		g.log.Error("the new rules are not in force", "err", err)
+		g.log.Error("the new rules and configuration are not in force", "err", err)
 		return err
 	}
 	if snap.Hash != g.engine.Snap().Hash {

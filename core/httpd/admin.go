@@ -22,6 +22,7 @@ import (
 // is a 404.
 type Gateway interface {
 	Conversations
+	Configuration
 	Instances
 	Rules
 	DeadLetters
@@ -122,8 +123,11 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/conversations/{id}/history", a.listHistory, false},
 		{"POST", "/v1/conversations/{id}/close", a.closeConversation, false},
 
+		{"GET", "/v1/config", a.getConfig, false},
 		{"GET", "/v1/integrations", a.listIntegrations, false},
+		{"DELETE", "/v1/integrations/{id}", a.deleteIntegration, false},
 		{"GET", "/v1/channels", a.listChannels, false},
+		{"DELETE", "/v1/channels/{id}", a.deleteChannel, false},
 		{"GET", "/v1/services", a.listServices, false},
 		{"GET", "/v1/plugins", a.listPlugins, false},
 		{"GET", "/v1/rules", a.getRules, false},

@@ -101,8 +101,22 @@ func (g *gateway) CloseConversation(_ context.Context, id core.ConversationID, r
 	return g.note("close %s %s", id, reason)
 }
 
+func (g *gateway) Config() httpd.Config {
+	at := diag.Pos{File: "gateway.hcl", Line: 3, Column: 12}
+	return httpd.Config{File: "gateway.hcl", AppliedAt: when, TriedAt: when, Restart: []httpd.Change{{Setting: "listen", At: at}},
+		Problems: []*diag.Problem{{Pos: at, Summary: "bad"}}, Warnings: []*diag.Problem{{Pos: at, Summary: "hm"}}}
+}
+
+func (g *gateway) RemoveInstance(_ context.Context, kind, name string) error {
+	if name == "webshop" {
+		return core.Errorf(core.Conflict, "%s %q stands in gateway.hcl", kind, name)
+	}
+	return g.note("remove %s %s", kind, name)
+}
+
 func (g *gateway) Integrations() []httpd.Instance {
-	return []httpd.Instance{{Name: "enghouse", Driver: "enghouse", Plugin: "org.openccsp.enghouse", Provisioned: true, State: "running", OK: true, Since: when}}
+	return []httpd.Instance{{Name: "enghouse", Driver: "enghouse", Plugin: "org.openccsp.enghouse", Provisioned: true, State: "running", OK: true, Since: when},
+		{Name: "old", Driver: "enghouse", State: "open", OK: true, Draining: &httpd.Draining{Since: when, Counted: true, Chats: 2, Commands: 1, Forced: true}}}
 }
 
 func (g *gateway) Channels() []httpd.Instance {
@@ -248,7 +262,12 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"by phone"}`, 202, []string{"{}"}, "close " + id + " by phone"},
 		{"POST", "/v1/conversations/" + id + "/close", "", 202, []string{"{}"}, "close " + id + " "},
 		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
-		{"GET", "/v1/integrations", "", 200, []string{`"provisioned":true`, `"state":"running"`}, ""},
+		{"GET", "/v1/config", "", 200, []string{`"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":3,"column":12}}]`, `"summary":"bad"`}, ""},
+		{"DELETE", "/v1/channels/webshop", "", 409, []string{`channel \"webshop\" stands in gateway.hcl`}, ""},
+		{"DELETE", "/v1/channels/old", "", 202, []string{"{}"}, "remove channel old"},
+		{"DELETE", "/v1/integrations/old", "", 202, []string{"{}"}, "remove integration old"},
+		{"GET", "/v1/integrations", "", 200, []string{`"provisioned":true`, `"state":"running"`,
+			`"draining":{"since":"2026-11-22T10:00:00Z","counted":true,"chats":2,"commands":1,"forced":true}`}, ""},
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
 		{"GET", "/v1/plugins", "", 200, []string{`"generation":2`}, ""},

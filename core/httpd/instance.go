@@ -31,6 +31,7 @@ type Instance struct {
 	Health      string    `json:"health,omitempty"` // what is wrong
 	Since       time.Time `json:"since,omitzero"`   // of State
 	HookURL     string    `json:"hook_url,omitempty"`
+	Draining    *Draining `json:"draining,omitempty"` // it was taken out of gateway.hcl
 }
 
 // Service maps channels to an integration.

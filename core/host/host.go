@@ -87,7 +87,8 @@ type Host struct {
 	wg          sync.WaitGroup // slots, candidates
 	instances   atomic.Pointer[map[string]*instance]
 	instWG      sync.WaitGroup
-	setMu       sync.Mutex // of SetInstances
+	setMu       sync.Mutex                 // of SetInstances
+	ending      map[string]<-chan struct{} // instances that are being closed, by name; guarded by setMu
 	saveMu      sync.Mutex
 
 	mu        sync.Mutex
@@ -112,7 +113,7 @@ func New(cfg Config) *Host {
 	h := &Host{
 		cfg: cfg, log: cfg.Log, m: newMetrics(cfg.Metrics), t: defaultTiming,
 		places: make(map[string]*place), slots: make(map[string]*slot), booting: true, starts: make(chan struct{}, 4),
-		drivers: make(map[string]*claimed), news: make(chan struct{}),
+		drivers: make(map[string]*claimed), ending: make(map[string]<-chan struct{}), news: make(chan struct{}),
 	}
 	h.instances.Store(&map[string]*instance{})
 	h.base, h.stop = context.WithCancel(context.Background())
@@ -216,10 +217,8 @@ func (h *Host) SetInstances(want []Instance) {
 	next := make(map[string]*instance, len(want))
 	for _, spec := range want {
 		i := old[spec.Name]
-		if i == nil {
-			ctx, end := context.WithCancel(h.instBase)
-			i = newInstance(h, spec, end)
-			h.instWG.Go(func() { i.run(ctx) })
+		if i == nil || i.want().Driver != spec.Driver {
+			i = h.begin(spec, i)
 		} else {
 			i.configure(spec)
 		}
@@ -228,7 +227,7 @@ func (h *Host) SetInstances(want []Instance) {
 	h.instances.Store(&next)
 	for name, i := range old {
 		if next[name] == nil {
-			i.end()
+			h.endInstance(i)
 		}
 	}
 	h.mu.Lock()
@@ -236,6 +235,39 @@ func (h *Host) SetInstances(want []Instance) {
 	for _, s := range h.slots {
 		s.reconfigured()
 	}
+}
+
+// begin makes an instance, in place of the one that it replaces, if any. It
+// does nothing before the last one of its name is closed. The caller holds
+// setMu.
+func (h *Host) begin(spec Instance, instead *instance) *instance {
+	if instead != nil {
+		h.endInstance(instead)
+	}
+	before := h.ending[spec.Name]
+	ctx, end := context.WithCancel(h.instBase)
+	i := newInstance(h, spec, end)
+	h.instWG.Go(func() {
+		defer close(i.done)
+		if before != nil {
+			<-before
+		}
+		i.run(ctx)
+	})
+	return i
+}
+
+// endInstance has an instance closed. The caller holds setMu.
+func (h *Host) endInstance(i *instance) {
+	i.end()
+	for name, done := range h.ending {
+		select {
+		case <-done:
+			delete(h.ending, name)
+		default:
+		}
+	}
+	h.ending[i.name] = i.done
 }
 
 func (h *Host) stirInstances() {

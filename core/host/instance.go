@@ -55,6 +55,7 @@ type instance struct {
 	name string
 	end  context.CancelFunc
 	wake chan struct{} // the configuration or a generation has changed
+	done chan struct{} // closed when it is closed
 
 	slot   atomic.Pointer[slot]       // that owns the driver
 	on     atomic.Pointer[generation] // where it is open for callers
@@ -70,7 +71,7 @@ type instance struct {
 }
 
 func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {
-	return &instance{h: h, name: spec.Name, end: end, wake: make(chan struct{}, 1), spec: spec,
+	return &instance{h: h, name: spec.Name, end: end, wake: make(chan struct{}, 1), done: make(chan struct{}), spec: spec,
 		up: make(chan struct{}), hears: make(chan struct{}),
 		status: InstanceStatus{Name: spec.Name, Driver: spec.Driver, Revision: spec.Revision,
 			State: Waiting, Healthy: true, Since: time.Now()}}

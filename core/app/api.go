@@ -274,7 +274,7 @@ func (g *gateway) instances(list []*config.Instance, kind config.Kind) (out []ht
 			in.Type = conf.Caps.GetChannelType()
 		}
 		for _, s := range now.Services {
-			if names(s, i.Name) {
+			if mentions(s, i.Name) {
 				in.Services = append(in.Services, s.Name)
 			}
 		}

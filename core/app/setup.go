@@ -49,7 +49,7 @@ func (s *setup) known() (all []*known) {
 	for _, i := range s.Instances() {
 		k := &known{Instance: i}
 		for _, svc := range s.Services {
-			if names(svc, i.Name) {
+			if mentions(svc, i.Name) {
 				k.services = append(k.services, serviceOf(svc))
 			}
 		}
@@ -83,8 +83,8 @@ func (s *setup) without(gone ...*known) *setup {
 	return &next
 }
 
-// names says whether a service names an instance.
-func names(s *config.Service, instance string) bool {
+// mentions says whether a service names an instance.
+func mentions(s *config.Service, instance string) bool {
 	return s.Integration == instance || s.Bot == instance || slices.Contains(s.Channels, instance)
 }
 

@@ -256,7 +256,7 @@ func (a *actor) lost(err error) {
 	a.cur = nil
 	served := time.Since(a.up)
 	if served >= a.h.t.healthy {
-		a.wait.reset()
+		a.recovered()
 	}
 	a.gen.Store(nil)
 	a.h.m.up.WithLabelValues(a.id).Set(0)
@@ -273,6 +273,14 @@ func (a *actor) lost(err error) {
 	a.crashed(o, err)
 }
 
+// recovered forgets crashes' consequences: the plugin has run well for a while.
+func (a *actor) recovered() {
+	a.wait.reset()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.past.Level, a.past.Until = 0, time.Time{}
+}
+
 // remove stops the current process: nothing may run any more.
 func (a *actor) remove() {
 	g := a.cur
@@ -282,9 +290,9 @@ func (a *actor) remove() {
 	g.link.seal()
 	a.h.m.up.WithLabelValues(a.id).Set(0)
 	a.h.stirInstances()
-	g.log.Info("plugin is stopped: none of its files may run")
 	a.dismiss(g)
 	a.note(Stopped, nil)
+	g.log.Info("plugin is to stop, none of its files may run")
 	a.h.reclaim()
 }
 

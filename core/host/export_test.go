@@ -49,7 +49,7 @@ func CheckPeer(c *net.UnixConn, pid int) error { return checkPeer(c, pid) }
 // LogPlugin logs output as if a plugin had written it to standard error.
 func LogPlugin(log *slog.Logger, output []byte) {
 	dropped := newMetrics(prometheus.NewRegistry()).dropped
-	l := newLineLog(log, "fuzz", &tail{}, dropped)
+	l := newLineLog(log, "fuzz", 1, &tail{}, dropped)
 	eachLine(bytes.NewReader(output), l.stderr)
 	l.ended()
 }

@@ -76,7 +76,7 @@ func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail
 	}
 	name := filepath.Base(p.Path)
 	g.log = h.log.With("plugin", name, "generation", g.number)
-	g.lines = newLineLog(g.log, name, t, h.m.dropped)
+	g.lines = newLineLog(g.log, name, g.number, t, h.m.dropped)
 	g.serving.Store(&map[string]uint64{})
 	dir, err := h.workDir(id)
 	if err != nil {

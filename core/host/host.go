@@ -215,12 +215,14 @@ func (h *Host) SetInstances(want []Instance) {
 	}
 	old := *h.instances.Load()
 	next := make(map[string]*instance, len(want))
+	changed := false
 	for _, spec := range want {
 		i := old[spec.Name]
 		if i == nil || i.want().Driver != spec.Driver {
 			i = h.begin(spec, i)
-		} else {
-			i.configure(spec)
+			changed = true
+		} else if i.configure(spec) {
+			changed = true
 		}
 		next[spec.Name] = i
 	}
@@ -232,8 +234,8 @@ func (h *Host) SetInstances(want []Instance) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, s := range h.slots {
-		s.reconfigured()
+	if changed && !h.booting {
+		h.reconfiguredLocked()
 	}
 }
 

@@ -129,7 +129,13 @@ func start(t testing.TB, timing host.Timing, plugins []string, drivers ...string
 // startDir is start with a plugin folder.
 func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, drivers ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: dir, data: t.TempDir(),
+	return startIn(t, dir, t.TempDir(), timing, plugins, drivers...)
+}
+
+// startIn is startDir with a data folder.
+func startIn(t testing.TB, dir, data string, timing host.Timing, plugins []string, drivers ...string) *bench {
+	t.Helper()
+	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: dir, data: data,
 		reg: prometheus.NewRegistry()}
 	sock, err := os.MkdirTemp("", "gwt") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {

@@ -85,14 +85,17 @@ func (i *instance) stir() {
 	}
 }
 
-func (i *instance) configure(spec Instance) {
+// configure takes over what the instance should be, and reports whether that is
+// news.
+func (i *instance) configure(spec Instance) (changed bool) {
 	i.mu.Lock()
-	changed := i.spec.Revision != spec.Revision || i.spec.Driver != spec.Driver
+	changed = i.spec.Revision != spec.Revision || i.spec.Driver != spec.Driver
 	i.spec = spec
 	i.mu.Unlock()
 	if changed {
 		i.stir()
 	}
+	return changed
 }
 
 func (i *instance) want() Instance {

@@ -24,8 +24,7 @@ const (
 	maxLines      = 1000     // per second and plugin; the others are counted
 	maxAttrs      = 32       // of one line
 	maxAttr       = 4 << 10  // bytes of one value
-	maxTailLines  = 100
-	maxTailLine   = 512 // bytes
+	maxLastLine   = 512      // bytes of what says why it ended
 	panicPrefix   = "panic: "
 	fatalPrefix   = "fatal error: "
 	reservedAttrs = " time level msg source plugin pid generation "
@@ -58,6 +57,8 @@ type lineLog struct {
 	plugin  atomic.Pointer[string] // its id, or the name of its file until that is known
 	tail    atomic.Pointer[tail]
 	dropped *prometheus.CounterVec
+	number  uint64 // of the generation
+	pid     atomic.Int64
 
 	mu      sync.Mutex
 	panicky bool   // a stack trace is being written
@@ -67,8 +68,8 @@ type lineLog struct {
 	skipped int
 }
 
-func newLineLog(log *slog.Logger, plugin string, t *tail, dropped *prometheus.CounterVec) *lineLog {
-	l := &lineLog{dropped: dropped}
+func newLineLog(log *slog.Logger, plugin string, number uint64, t *tail, dropped *prometheus.CounterVec) *lineLog {
+	l := &lineLog{dropped: dropped, number: number}
 	l.tail.Store(t)
 	l.become(log, plugin)
 	return l
@@ -86,12 +87,15 @@ func (l *lineLog) into(t *tail) {
 	if old == t {
 		return
 	}
-	for _, line := range old.all() {
+	for _, line := range old.last(maxTailLines) {
 		t.add(line)
 	}
 }
 
-func (l *lineLog) started(pid int) { l.log.Store(l.log.Load().With("pid", pid)) }
+func (l *lineLog) started(pid int) {
+	l.pid.Store(int64(pid))
+	l.log.Store(l.log.Load().With("pid", pid))
+}
 
 // ended reports what was dropped in the last second.
 func (l *lineLog) ended() {
@@ -158,7 +162,7 @@ func (l *lineLog) rawLevel(line []byte) slog.Level {
 	defer l.mu.Unlock()
 	begins := bytes.HasPrefix(line, []byte(panicPrefix)) || bytes.HasPrefix(line, []byte(fatalPrefix))
 	if begins || !l.panicky {
-		l.recent = clip(string(line), maxTailLine)
+		l.recent = clip(string(line), maxLastLine)
 	}
 	l.panicky = l.panicky || begins
 	if l.panicky {
@@ -176,7 +180,7 @@ func (l *lineLog) raw(level slog.Level, line []byte, cut bool, attrs ...slog.Att
 }
 
 func (l *lineLog) emit(level slog.Level, text string, attrs []slog.Attr) {
-	l.tail.Load().add(text)
+	l.tail.Load().add(LogLine{At: time.Now(), Level: level, Text: text, Generation: l.number, PID: int(l.pid.Load())})
 	h := l.log.Load().Handler()
 	ctx := context.Background()
 	if !h.Enabled(ctx, level) {
@@ -290,25 +294,4 @@ func (w *lineWriter) flush() {
 		w.do(line, w.cut)
 	}
 	w.buf, w.cut = w.buf[:0], false
-}
-
-// tail keeps the last lines of a plugin, over its restarts.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (t *tail) add(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.lines) == maxTailLines {
-		t.lines = slices.Delete(t.lines, 0, 1)
-	}
-	t.lines = append(t.lines, clip(line, maxTailLine))
-}
-
-func (t *tail) all() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.lines)
 }

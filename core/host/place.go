@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -66,9 +67,29 @@ func (h *Host) takeLocked(f stage.File) {
 		h.placeLocked(p, &offer{program: programOf(f), mf: mf}, nil)
 		return
 	}
+	h.askLocked(p)
+}
+
+// askLocked has a program started until it has said what it is.
+func (h *Host) askLocked(p *place) {
+	p.stopAsking()
 	ctx, cancel := context.WithCancel(h.base)
 	p.ask, p.tried, p.state, p.since, p.err = cancel, false, Starting, time.Now(), nil
-	h.wg.Go(func() { h.identify(ctx, p, programOf(f)) })
+	prog := programOf(p.file)
+	h.wg.Go(func() { h.identify(ctx, p, prog) })
+}
+
+// reconfiguredLocked gives those another chance that found their configuration
+// wrong.
+func (h *Host) reconfiguredLocked() {
+	for _, s := range h.slots {
+		s.reconfigured()
+	}
+	for _, p := range h.places {
+		if errors.Is(p.err, errConfiguration) {
+			h.askLocked(p)
+		}
+	}
 }
 
 // dropLocked takes a path out that is no more.
@@ -110,7 +131,7 @@ func (h *Host) placeLocked(p *place, o *offer, g *generation) {
 		h.recallLocked(s, o)
 	}
 	p.slot, p.ask, p.tried, p.err = s, nil, true, nil
-	s.offer(o, g)
+	s.offer(o, g, !h.booting)
 	h.wg.Go(func() { h.keep(s) })
 	if !h.booting {
 		h.enterLocked(s)
@@ -165,7 +186,7 @@ func (h *Host) identify(ctx context.Context, p *place, prog program) {
 		}
 		state, d := Backoff, time.Duration(0)
 		switch {
-		case isFinal(err):
+		case isFinal(err), errors.Is(err, errConfiguration):
 			state = Failed
 		case n < crashLimits[0].n:
 			d = wait.next()

@@ -36,7 +36,7 @@ func (a *actor) beginProbation(t *attempt, from *generation) {
 		return // the same again, after a crash
 	}
 	a.probation, a.trial = nil, time.Time{}
-	back := a.shelf.best(func(other *offer) bool { return other.Digest != o.Digest && a.fit(other) })
+	back := a.other(o.Digest)
 	if a.past.Good == o.Digest {
 		return
 	}
@@ -93,7 +93,7 @@ func (a *actor) goBack(err error) bool {
 	}
 	a.mu.Lock()
 	o := a.shelf.find(p.digest)
-	back := a.shelf.best(func(other *offer) bool { return other.Digest != p.digest && a.fit(other) })
+	back := a.other(p.digest)
 	a.mu.Unlock()
 	if o == nil || back == nil {
 		return false
@@ -111,6 +111,13 @@ func (a *actor) goBack(err error) bool {
 // crashed takes an end, or a failed start, that nobody asked for: the plugin is
 // started again soon, later, or only by other means.
 func (a *actor) crashed(o *offer, err error) {
+	if errors.Is(err, errConfiguration) {
+		a.mu.Lock()
+		a.idle = err
+		a.mu.Unlock()
+		a.note(Failed, err)
+		return
+	}
 	now := time.Now()
 	a.h.m.crashes.WithLabelValues(a.id).Inc()
 	a.mu.Lock()
@@ -120,17 +127,18 @@ func (a *actor) crashed(o *offer, err error) {
 	a.mu.Unlock()
 	defer a.h.keep(a.slot)
 	switch {
-	case errors.Is(err, errConfiguration):
-		a.mu.Lock()
-		a.idle = err
-		a.mu.Unlock()
-		a.note(Failed, err)
 	case a.failsProbation(o, err):
 		a.note(Backoff, err)
 		a.notBefore = time.Time{}
 	case many != nil || trial:
 		if many == nil {
-			many = errors.New("it crashed again")
+			many = errors.New("it crashed again after a quarantine")
+		}
+		if a.yields(o) {
+			a.reject(o, fmt.Errorf("%w, the last one: %w", many, err))
+			a.note(Backoff, err)
+			a.notBefore = time.Time{}
+			return
 		}
 		a.mu.Lock()
 		d := a.past.quarantine(now, a.h.t.trial)
@@ -158,10 +166,24 @@ func (a *actor) failsProbation(o *offer, err error) bool {
 	return a.goBack(err)
 }
 
+// yields says that a program which never proved itself has another one beside it
+// that may run.
+func (a *actor) yields(o *offer) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.past.Good != o.Digest && a.other(o.Digest) != nil
+}
+
+// other returns the best offer but digest, nil if there is none. The caller holds
+// a.mu.
+func (a *actor) other(digest string) *offer {
+	return a.shelf.best(func(o *offer) bool { return o.Digest != digest && a.fit(o) })
+}
+
 // unusable takes a program that would end the same way at every start.
 func (a *actor) unusable(o *offer, err error) {
 	a.mu.Lock()
-	alone := a.shelf.best(func(other *offer) bool { return other.Digest != o.Digest && a.fit(other) }) == nil
+	alone := a.other(o.Digest) == nil
 	if alone {
 		a.idle = err // its state says more than that nothing may run
 	}
@@ -175,7 +197,7 @@ func (a *actor) unusable(o *offer, err error) {
 
 var (
 	// errConfiguration is the end of a plugin with exit code 78.
-	errConfiguration = errors.New("its configuration is wrong")
+	errConfiguration = errors.New("it says that its configuration is wrong")
 	// errUnhealthy is of a plugin that says it is not well.
 	errUnhealthy = errors.New("unhealthy")
 )

@@ -23,6 +23,10 @@ import (
 // one there is nothing to wait for.
 const pipeGrace = time.Second
 
+// exitConfiguration is the exit code of a plugin that cannot run as it is
+// configured: EX_CONFIG of sysexits.h.
+const exitConfiguration = 78
+
 // maxHandshake is the longest handshake line, in bytes.
 const maxHandshake = 4 << 10
 
@@ -250,11 +254,20 @@ func (p *process) startError(err error) error {
 	default:
 		return err
 	}
-	<-p.drained
-	if last := p.lines.last(); last != "" {
-		return fmt.Errorf("ended before the handshake (%s): %s", p.state, last)
+	return p.endError("ended before the handshake")
+}
+
+// endError says why the process, which has ended, did so.
+func (p *process) endError(what string) error {
+	<-p.drained // its last words say why
+	last := p.lines.last()
+	if last != "" {
+		last = ": " + last
 	}
-	return fmt.Errorf("ended before the handshake (%s)", p.state)
+	if p.state.ExitCode() == exitConfiguration {
+		return fmt.Errorf("%s (%s)%s: %w", what, p.state, last, errConfiguration)
+	}
+	return fmt.Errorf("%s (%s)%s", what, p.state, last)
 }
 
 func clip(s string, n int) string {

@@ -81,16 +81,6 @@ func (sh *shelf) best(fit func(*offer) bool) *offer {
 	return slices.MinFunc(all, compareOffers)
 }
 
-// current returns what lies at the paths, best first.
-func (sh *shelf) current() []*offer {
-	var all []*offer
-	for _, list := range sh.paths {
-		all = append(all, list[0])
-	}
-	slices.SortFunc(all, compareOffers)
-	return all
-}
-
 // find returns the offer of that content, nil if there is none.
 func (sh *shelf) find(digest string) *offer {
 	for _, list := range sh.paths {

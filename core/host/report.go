@@ -64,7 +64,7 @@ func (h *Host) Plugins() []Plugin {
 		if slices.ContainsFunc(all, func(r Plugin) bool { return r.Path == path && r.File != "" }) {
 			continue
 		}
-		r := Plugin{Path: path, State: p.state, Since: p.since, LastError: text(p.err), Digest: p.digest, Log: p.tail.all()}
+		r := Plugin{Path: path, State: p.state, Since: p.since, LastError: text(p.err), Digest: p.digest, Log: p.tail.texts()}
 		if p.digest == "" {
 			r.State, r.Since, r.LastError = Stopped, p.file.Since, p.file.Reason
 		}
@@ -150,7 +150,7 @@ func (s *slot) entry(o *offer, now time.Time) Plugin {
 // fill adds what is of the whole slot. The caller holds s.mu.
 func (s *slot) fill(p *Plugin, g *generation, now time.Time) {
 	p.State, p.Since, p.PID, p.Generation = s.state, s.since, s.pid, s.number
-	p.Restarts, p.LastError, p.Log = max(s.starts-1, 0), text(s.err), s.log.all()
+	p.Restarts, p.LastError, p.Log = max(s.starts-1, 0), text(s.err), s.log.texts()
 	p.Clashes, p.Swaps = slices.Clone(s.clashes), slices.Clone(s.swaps)
 	p.Crashes, p.Operator, p.Probation = s.past.recent(now, crashMemory), s.past.Operator, s.trial
 	if now.Before(s.past.Until) {

@@ -71,10 +71,14 @@ func (s *slot) stir() {
 }
 
 // offer puts a program on the shelf; g, if not nil, is a described process of
-// it, which is the slot's from now on.
-func (s *slot) offer(o *offer, g *generation) {
+// it, which is the slot's from now on. lifts says that another program than the
+// one that crashed ends a quarantine.
+func (s *slot) offer(o *offer, g *generation, lifts bool) {
 	s.mu.Lock()
-	s.shelf.put(o, func(old *offer) bool { return s.past.rejected(old, s.h.cfg.HostVersion) == nil })
+	s.shelf.put(o, s.fit)
+	if n := len(s.past.Crashes); lifts && n > 0 && s.past.Crashes[n-1].Digest != o.Digest && s.shelf.best(s.fit) == o {
+		s.past.Until, s.past.Level = time.Time{}, 0
+	}
 	if g != nil {
 		s.warm[o.Digest] = g
 		g.lines.into(s.log)
@@ -96,12 +100,10 @@ func (s *slot) withdraw(path string) {
 // with them may be right now.
 func (s *slot) reconfigured() {
 	s.mu.Lock()
-	idle := s.idle != nil
 	s.idle = nil
+	s.past.Until, s.past.Level = time.Time{}, 0
 	s.mu.Unlock()
-	if idle {
-		s.stir()
-	}
+	s.stir()
 }
 
 // gone says that the slot has neither files nor a process.

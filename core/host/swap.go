@@ -288,6 +288,7 @@ func (a *actor) publish(g, old *generation) (gap time.Duration) {
 	a.cur, a.up = g, time.Now()
 	a.note(Running, nil)
 	a.h.m.up.WithLabelValues(a.id).Set(1)
+	a.h.m.held.WithLabelValues(a.id).Set(0)
 	if again {
 		a.h.m.restarts.WithLabelValues(a.id).Inc()
 	}

@@ -87,7 +87,7 @@ func servePlugin(name string) {
 				_, err = fmt.Fprintln(stderr, "line", n)
 			}
 		}()
-	case "xecho", "xdeaf", "dull", "faulty", "schema":
+	case "xecho", "xdeaf", "dull", "faulty", "schema", "unwell":
 		p.driver = "echo"
 	case "sdk", "xsdk":
 		sdkPlugin(p)
@@ -222,7 +222,7 @@ func (p *testPlugin) Drain(context.Context, *pluginv1.DrainRequest) (*pluginv1.D
 }
 
 func (p *testPlugin) CheckHealth(context.Context, *pluginv1.HealthRequest) (*pluginv1.HealthReport, error) {
-	return &pluginv1.HealthReport{Serving: p.mode != "sick"}, nil
+	return &pluginv1.HealthReport{Serving: p.mode != "sick" && p.mode != "unwell"}, nil
 }
 
 func (p *testPlugin) Exchange(s pluginv1.Link_ExchangeServer) error {

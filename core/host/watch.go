@@ -97,13 +97,7 @@ func (g *generation) watch(ctx context.Context) error {
 	}
 }
 
-func (g *generation) endError() error {
-	<-g.proc.drained // its last words say why
-	if last := g.lines.last(); last != "" {
-		return fmt.Errorf("process ended (%s): %s", g.proc.state, last)
-	}
-	return fmt.Errorf("process ended (%s)", g.proc.state)
-}
+func (g *generation) endError() error { return g.proc.endError("process ended") }
 
 // checkHealth asks for the plugin's health until ctx ends, and tells sick when
 // it has been bad too often.
@@ -128,7 +122,7 @@ func (g *generation) checkHealth(ctx context.Context, sick chan<- error) {
 			continue
 		}
 		if missed++; missed >= maxMissed {
-			sick <- fmt.Errorf("unhealthy: %d health checks failed", maxMissed)
+			sick <- fmt.Errorf("%w: %d health checks failed", errUnhealthy, maxMissed)
 			return
 		}
 	}

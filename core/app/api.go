@@ -328,17 +328,6 @@ func (g *gateway) Services() (out []httpd.Service) {
 	return out
 }
 
-// Plugins implements httpd.Gateway.
-func (g *gateway) Plugins() (out []httpd.Plugin) {
-	for _, p := range g.host.Plugins() {
-		out = append(out, httpd.Plugin{
-			ID: p.ID, Version: p.Version, Path: p.Path, Drivers: p.Drivers, State: p.State, Generation: p.Generation,
-			PID: p.PID, Restarts: p.Restarts, Problem: p.LastError, Started: p.Since,
-		})
-	}
-	return out
-}
-
 // reasons says why the gateway is not ready.
 func (g *gateway) reasons() (why []string) {
 	if !g.engine.Ready() {

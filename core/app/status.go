@@ -73,9 +73,7 @@ func (c *command) status(ctx context.Context) error {
 		Items []struct{}
 		Next  string
 	}
-	var plugins struct {
-		Items []struct{ ID, Version, Path, State, Problem string }
-	}
+	var plugins pluginList
 	var rules struct{ Problems []struct{} }
 	var conf struct {
 		File          string
@@ -125,13 +123,7 @@ func (c *command) status(ctx context.Context) error {
 			fmt.Fprintf(&b, "%s %s: %s\n", i.kind, i.Name, i.drains())
 		}
 	}
-	for _, p := range plugins.Items {
-		name := p.ID + " " + p.Version
-		if p.ID == "" { // it has never run
-			name = p.Path
-		}
-		fmt.Fprintf(&b, "plugin %s: %s\n", name, strings.TrimSuffix(p.State+": "+p.Problem, ": "))
-	}
+	plugins.status(&b)
 	_, err = io.WriteString(c.out, b.String())
 	return err
 }

@@ -128,14 +128,15 @@ func (g *gateway) openEngine(context.Context) error {
 	if g.notify, err = notify.New(notify.Config{Endpoints: endpointsOf(c), Log: g.log, Metrics: g.metrics}); err != nil {
 		return err
 	}
-	exe, err := os.Executable()
+	dirs, err := pluginDirs(c)
 	if err != nil {
 		return err
 	}
 	g.host = host.New(host.Config{
-		Dirs:    append([]string{filepath.Join(filepath.Dir(exe), "plugins")}, c.PluginDirs...),
+		Dirs: dirs, Trust: trustOf(c.Plugins),
 		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
 	})
+	g.metrics.MustRegister(newPluginMetrics(g))
 	g.engine = engine.New(engine.Options{
 		Store: failStore(g.store), Drivers: failDrivers(g.host), Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
 		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,

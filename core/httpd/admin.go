@@ -24,6 +24,7 @@ type Gateway interface {
 	Conversations
 	Configuration
 	Instances
+	Plugins
 	Rules
 	DeadLetters
 	Quarantine
@@ -52,6 +53,7 @@ type Admin struct {
 	log      *slog.Logger
 	metrics  *metrics
 	id       string
+	beat     time.Duration // see stream
 }
 
 // NewAdmin returns an Admin that does not serve yet.
@@ -68,6 +70,7 @@ func NewAdmin(o AdminOptions) *Admin {
 		log:      o.Log,
 		metrics:  newMetrics(o.Metrics, "admin"),
 		id:       newIDPrefix(),
+		beat:     streamBeat,
 	}
 }
 
@@ -85,13 +88,14 @@ func (a *Admin) ServeSocket(ctx context.Context, ln net.Listener) error {
 
 func (a *Admin) serve(ctx context.Context, ln net.Listener, guard func(*fasthttp.RequestCtx) error) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	streams := newSockets(ctx, maxStreams)
 	s := server{
-		Server: newServer(a.log, a.metrics, a.limits, a.handler(base, guard)),
+		Server: newServer(a.log, a.metrics, a.limits, a.handler(base, streams, guard)),
 		ln:     newListener(ln, a.limits.ConnsPerAddr, nil, a.metrics.refused),
 		log:    a.log,
 		drain:  a.limits.Drain,
 		cut:    cut,
-		settle: func() {},
+		settle: func() { streams.wait(a.limits.Drain / 4) },
 	}
 	return s.run(ctx)
 }
@@ -129,7 +133,16 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/channels", a.listChannels, false},
 		{"DELETE", "/v1/channels/{id}", a.deleteChannel, false},
 		{"GET", "/v1/services", a.listServices, false},
+
 		{"GET", "/v1/plugins", a.listPlugins, false},
+		{"GET", "/v1/plugins/{id}", a.getPlugin, false},
+		{"GET", "/v1/plugins/{id}/logs", a.getPluginLogs, false},
+		{"POST", "/v1/plugins/{id}/rollback", a.rollbackPlugin, false},
+		{"POST", "/v1/plugins/{id}/quarantine", a.quarantinePlugin, false},
+		{"POST", "/v1/plugins/{id}/release", a.releasePlugin, false},
+		{"POST", "/v1/plugins/approve", a.approvePlugin, false},
+		{"POST", "/v1/plugins/attach", a.attachPlugin, false},
+
 		{"GET", "/v1/rules", a.getRules, false},
 		{"GET", "/v1/snaps/{id}", a.getSnap, false},
 
@@ -147,7 +160,7 @@ func (a *Admin) routes() []route {
 }
 
 // handler returns the API behind guard.
-func (a *Admin) handler(base context.Context, guard func(*fasthttp.RequestCtx) error) fasthttp.RequestHandler {
+func (a *Admin) handler(base context.Context, streams *sockets, guard func(*fasthttp.RequestCtx) error) fasthttp.RequestHandler {
 	rt := router.New()
 	rt.RedirectTrailingSlash, rt.RedirectFixedPath, rt.HandleOPTIONS = false, false, false
 	rt.NotFound = a.wrap(base, func(context.Context, *fasthttp.RequestCtx) error {
@@ -173,6 +186,7 @@ func (a *Admin) handler(base context.Context, guard func(*fasthttp.RequestCtx) e
 			linger(r)
 			return
 		}
+		r.SetUserValue(streamsKey{}, streams)
 		rt.Handler(r)
 	}
 }

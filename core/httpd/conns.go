@@ -105,12 +105,13 @@ func (l *listener) closeAll() {
 // conn is a connection of a listener.
 type conn struct {
 	net.Conn
-	l      *listener
-	addr   netip.Addr   // of the peer; not valid for a unix socket
-	net    netip.Prefix // what it counts for; not valid if it is exempt
-	linger atomic.Bool
-	closed atomic.Bool
-	eof    bool // the client has closed its side; for the one goroutine that reads
+	l       *listener
+	addr    netip.Addr   // of the peer; not valid for a unix socket
+	net     netip.Prefix // what it counts for; not valid if it is exempt
+	linger  atomic.Bool
+	patient atomic.Bool // its response is a stream, of which only each piece must leave in time
+	closed  atomic.Bool
+	eof     bool // the client has closed its side; for the one goroutine that reads
 }
 
 // Read implements net.Conn.
@@ -118,6 +119,17 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.eof = c.eof || errors.Is(err, io.EOF)
 	return n, err
+}
+
+// streamWrite is for a piece of a stream to leave.
+const streamWrite = 10 * time.Second
+
+// Write implements net.Conn.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.patient.Load() {
+		_ = c.SetWriteDeadline(time.Now().Add(streamWrite)) // else Write says what is wrong
+	}
+	return c.Conn.Write(b)
 }
 
 // Bounds on what is read after the last response of a connection.

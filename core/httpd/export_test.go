@@ -18,6 +18,9 @@ func Routes() map[string]bool {
 	return list
 }
 
+// SetBeat has streams show every so often that they live.
+func (a *Admin) SetBeat(every time.Duration) { a.beat = every }
+
 // OpenAPI is the embedded description.
 func OpenAPI() []byte { return openAPI }
 

@@ -9,13 +9,12 @@ import (
 	"github.com/openccsp/gateway/core/store"
 )
 
-// Instances are what gateway.hcl sets up and the plugins that run it. Settings
+// Instances are what gateway.hcl sets up. Settings
 // are not among it, so that no secret can be.
 type Instances interface {
 	Integrations() []Instance
 	Channels() []Instance
 	Services() []Service
-	Plugins() []Plugin
 }
 
 // Instance is a channel or an integration.
@@ -50,20 +49,6 @@ type Service struct {
 	Health          string   `json:"health,omitempty"`
 }
 
-// Plugin is a plugin binary and its process.
-type Plugin struct {
-	ID         string    `json:"id"`
-	Version    string    `json:"version"`
-	Path       string    `json:"path"`
-	Drivers    []string  `json:"drivers,omitempty"`
-	State      string    `json:"state"` // starting, running, backoff, failed, standby
-	Generation uint64    `json:"generation"`
-	PID        int       `json:"pid,omitempty"`
-	Restarts   int       `json:"restarts"`
-	Problem    string    `json:"problem,omitempty"`
-	Started    time.Time `json:"started,omitzero"`
-}
-
 // listIntegrations answers GET /v1/integrations.
 //
 //	200 {"items":[{"name":"enghouse","driver":"enghouse","provisioned":true,"state":"running","ok":true}]}
@@ -79,11 +64,6 @@ func (a *Admin) listChannels(_ context.Context, r *fasthttp.RequestCtx) error {
 // listServices answers GET /v1/services.
 func (a *Admin) listServices(_ context.Context, r *fasthttp.RequestCtx) error {
 	return writeAll(r, a.gateway.Services())
-}
-
-// listPlugins answers GET /v1/plugins.
-func (a *Admin) listPlugins(_ context.Context, r *fasthttp.RequestCtx) error {
-	return writeAll(r, a.gateway.Plugins())
 }
 
 // writeAll writes a list that configuration bounds, in one piece.

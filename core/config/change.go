@@ -57,7 +57,7 @@ func (c *Config) Hold(running *Config) (changes []Change) {
 // NewSettings returns settings that were kept: a JSON object, and which of its
 // keys are hidden. They have no place in a file.
 func NewSettings(object json.RawMessage, hidden []string) Settings {
-	return Settings{Secret: NewSecret(string(cmp.Or(string(object), "{}"))), Hidden: hidden}
+	return Settings{Secret: NewSecret(cmp.Or(string(object), "{}")), Hidden: hidden}
 }
 
 // notePlaces notes where each setting of the file stands.

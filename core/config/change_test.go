@@ -141,7 +141,7 @@ func TestFingerprint(t *testing.T) {
 		{"no file", func() error { return nil }, text},
 		{"a file", func() error { return os.WriteFile(secret, []byte("one"), 0o600) }, text},
 		{"another secret", func() error { return os.WriteFile(secret, []byte("two"), 0o600) }, text},
-		{"another variable", func() error { return os.Setenv("FINGERPRINT", "y") }, text},
+		{"another variable", func() error { t.Setenv("FINGERPRINT", "y"); return nil }, text},
 		{"another text", func() error { return nil }, text + "\n"},
 		{"a mistake", func() error { return nil }, text + "{"},
 	} {

@@ -154,7 +154,7 @@ func fingerprint(src []byte, inputs []string) string {
 	h := sha256.New()
 	slices.Sort(inputs)
 	for _, part := range append([]string{string(src)}, inputs...) {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes all
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -149,7 +149,7 @@ func (b *bench) clean() {
 // an instance opens, and whether a send reaches the vendor.
 func (b *bench) probe() {
 	t := b.newTrial()
-	defer t.end()
+	defer func() { _ = t.end() }() // the cases find what is broken
 	s, err := t.start()
 	if err != nil {
 		b.blocked = fmt.Errorf("the process does not get as far as that: %w", err)

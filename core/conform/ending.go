@@ -44,7 +44,7 @@ func (t *trial) drainOpen() error {
 	go func() {
 		n, err := s.drain(drainTime, false)
 		if err == nil && n > 0 {
-			err = fmt.Errorf("Drain left %d frames unanswered, and its deadline had not come", n)
+			err = fmt.Errorf("the drain left %d frames unanswered, and its deadline had not come", n)
 		}
 		drained <- err
 	}()
@@ -53,7 +53,7 @@ func (t *trial) drainOpen() error {
 		defer timer.Stop()
 		select {
 		case err := <-drained:
-			return errors.Join(errors.New("Drain returned while calls were open"), err)
+			return errors.Join(errors.New("the drain returned while calls were open"), err)
 		case <-timer.C:
 		}
 		t.vendor.release()
@@ -82,7 +82,7 @@ func (t *trial) drainDeadline() error {
 		return err
 	}
 	if n != 3 {
-		err = fmt.Errorf("Drain says that %d frames are unanswered, and 3 are", n)
+		err = fmt.Errorf("the drain says that %d frames are unanswered, and 3 are", n)
 	}
 	t.vendor.release()
 	return errors.Join(err, s.awaitAll(all))
@@ -111,7 +111,7 @@ func (t *trial) drainAfter() error {
 		return errors.Join(err, fmt.Errorf("after Activate undid the drain: %w", wrong))
 	}
 	if t.reaches && t.vendor.seen() == before {
-		err = errors.Join(err, errors.New("Activate did not undo the drain: a send does not reach the vendor"))
+		err = errors.Join(err, errors.New("it is not undone by Activate: a send does not reach the vendor"))
 	}
 	return err
 }
@@ -168,7 +168,7 @@ func (t *trial) drainDeactivate() error {
 		return notApplicable("it does not serve Deactivate; only a drain makes it stop receiving")
 	}
 	if err != nil {
-		return fmt.Errorf("Deactivate: %w%s", plain(err), s.died())
+		return fmt.Errorf("call of Deactivate: %w%s", plain(err), s.died())
 	}
 	t.staysSilent(s, out)
 	if err := s.answersAs("meanwhile", 0); err != nil {
@@ -259,7 +259,7 @@ func (t *trial) handoverExclusive() error {
 	if n, err := one.drain(drainTime, true); err != nil {
 		return err
 	} else if n > 0 {
-		return fmt.Errorf("Drain left %d frames unanswered, and none were open", n)
+		return fmt.Errorf("the drain left %d frames unanswered, and none were open", n)
 	}
 	if err := two.takesOver(); err != nil {
 		return err

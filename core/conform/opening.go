@@ -88,7 +88,7 @@ func (s *session) validates(w wrong) error {
 	_, err := s.plugin.Validate(ctx, &pluginv1.ValidateRequest{
 		Driver: s.t.driver.Name, Settings: w.settings, Secrets: w.secrets})
 	if err != nil && status.Code(err) != codes.Unimplemented {
-		return fmt.Errorf("Validate of %s: %w%s", w.what, plain(err), s.died())
+		return fmt.Errorf("call of Validate with %s: %w%s", w.what, plain(err), s.died())
 	}
 	return nil
 }

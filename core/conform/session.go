@@ -85,7 +85,7 @@ func within(d time.Duration, f func() error, stop func()) error {
 		return err
 	case <-t.C:
 		stop()
-		<-done
+		<-done //nolint:errcheck // it came too late
 		return fmt.Errorf("nothing within %s", d)
 	}
 }
@@ -114,6 +114,7 @@ func (s *session) config() *goplugin.ClientConfig {
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", s.proc.address)
 			}),
+			grpc.WithInitialWindowSize(1 << 16), // and no more: it soon fills while nobody reads
 			grpc.WithDefaultCallOptions(grpc.ForceCodecV2(pluginv1.Codec{}),
 				grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		},
@@ -172,7 +173,7 @@ func (s *session) activate() error {
 	s.link.setActive(true)
 	_, err := s.plugin.Activate(ctx, &pluginv1.ActivateRequest{Generation: 1, Instances: []string{instance}})
 	if err != nil && status.Code(err) != codes.Unimplemented {
-		return fmt.Errorf("Activate: %w%s", plain(err), s.died())
+		return fmt.Errorf("call of Activate: %w%s", plain(err), s.died())
 	}
 	return nil
 }
@@ -194,7 +195,7 @@ func (s *session) drain(deadline time.Duration, release bool) (uint32, error) {
 	r, err := s.plugin.Drain(ctx, &pluginv1.DrainRequest{
 		DeadlineMs: uint32(deadline.Milliseconds()), ReleaseExclusive: release})
 	if err != nil {
-		return 0, fmt.Errorf("Drain: %w%s", plain(err), s.died())
+		return 0, fmt.Errorf("call of Drain: %w%s", plain(err), s.died())
 	}
 	return r.Unanswered, nil
 }

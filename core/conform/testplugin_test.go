@@ -472,6 +472,8 @@ func (p *plugin) call(ctx context.Context, f *pluginv1.HostFrame, c *pluginv1.Ca
 	}()
 }
 
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
 func (p *plugin) effect(ctx context.Context, url string, c *pluginv1.Call) pluginv1.Outcome {
 	switch {
 	case c.Op == pluginv1.Op_SEND:
@@ -492,7 +494,7 @@ func (p *plugin) effect(ctx context.Context, url string, c *pluginv1.Call) plugi
 	if err != nil {
 		return pluginv1.Outcome_REJECTED
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return pluginv1.Outcome_AMBIGUOUS
 	}

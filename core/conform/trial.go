@@ -18,8 +18,9 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// instance is the name of the instance under test.
-const instance = "conform"
+// instance is the name of the instance under test. It is long so that answers,
+// which repeat it, are large enough to fill the stream while nobody reads.
+const instance = "conform-with-a-name-as-long-as-gateway-hcl-lets-people-make-it1"
 
 // longCall is the deadline of calls that are to stay open for a while.
 const longCall = 60 * time.Second

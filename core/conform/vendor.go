@@ -131,3 +131,25 @@ func (v *vendor) await(ctx context.Context, n int, d time.Duration) bool {
 		}
 	}
 }
+
+// hear waits until n requests have come in all, or none for d.
+func (v *vendor) hear(ctx context.Context, n int, d time.Duration) {
+	for {
+		v.mu.Lock()
+		enough, news := v.count >= n, v.news
+		v.mu.Unlock()
+		if enough {
+			return
+		}
+		t := time.NewTimer(d)
+		select {
+		case <-news:
+			t.Stop()
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -192,7 +193,7 @@ func (a *actor) conclude(err error) {
 	case isFinal(err):
 		a.unusable(t.offer, err)
 	default:
-		a.crashed(t.offer, err)
+		a.crashed(t.offer, err, time.Now())
 	}
 }
 
@@ -262,15 +263,40 @@ func (a *actor) lost(err error) {
 	a.h.m.up.WithLabelValues(a.id).Set(0)
 	a.h.stirInstances()
 	g.log.Error("plugin ended", "err", err)
+	var blamed []time.Time
+	at := time.Now()
+	if g.proc.byItself() {
+		g.link.onCrash(func(frames []*openFrame) { blamed = a.suspects.crashed(frames, at) })
+	}
 	g.kill()
-	o := &offer{program: g.program, mf: g.mf}
-	if g.proc.killed() && served >= a.h.t.served {
-		a.wait.reset() // somebody killed it: that says nothing of the plugin
-		a.note(Backoff, err)
-		a.notBefore = time.Now().Add(a.wait.next())
+	switch {
+	case blamed != nil:
+		a.forgive(blamed)
+	case g.proc.killed() && served >= a.h.t.served: // that says nothing of the plugin
+	default:
+		a.crashed(&offer{program: g.program, mf: g.mf}, err, at)
 		return
 	}
-	a.crashed(o, err)
+	a.wait.reset()
+	a.note(Backoff, err)
+	a.notBefore = time.Now().Add(a.wait.next())
+}
+
+// forgive takes crashes back that a call is to blame for, and not the plugin.
+func (a *actor) forgive(crashes []time.Time) {
+	a.mu.Lock()
+	had := len(a.past.Crashes)
+	a.past.Crashes = slices.DeleteFunc(a.past.Crashes, func(c crash) bool {
+		return slices.ContainsFunc(crashes, c.At.Equal)
+	})
+	forgiven := had - len(a.past.Crashes)
+	a.mu.Unlock()
+	if a.probation != nil {
+		a.probation.crashes = max(a.probation.crashes-forgiven, 0)
+	}
+	a.h.keep(a.slot)
+	a.h.m.poison.WithLabelValues(a.id).Inc()
+	a.h.log.Error("a call has ended the plugin twice, it is not given to it again", "plugin", a.id)
 }
 
 // recovered forgets crashes' consequences: the plugin has run well for a while.

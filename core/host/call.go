@@ -29,9 +29,11 @@ func (h *Host) Call(instance string, conv core.ConversationID, c *pluginv1.Call,
 	switch fate {
 	case core.Answered:
 	case tooLarge:
-		go done(tooLargeResult(), core.Answered)
+		go f.onResult(tooLargeResult(), core.Answered)
+	case poisoned:
+		go done(poisonResult(), core.Answered)
 	default:
-		go done(nil, fate)
+		go f.onResult(nil, fate)
 	}
 }
 
@@ -55,6 +57,7 @@ func (h *Host) Poll(instance string, conv core.ConversationID, p *pluginv1.Poll,
 const (
 	tooLarge core.Fate = -1
 	sealed   core.Fate = -2 // the generation has a successor
+	poisoned core.Fate = -3 // the plugin must not have it again
 )
 
 // send queues f on the instance's generation. core.Answered means that f will
@@ -67,6 +70,11 @@ func (h *Host) send(instance string, conv core.ConversationID, f *openFrame, tim
 	if conv != (core.ConversationID{}) {
 		f.conv = conv
 		f.frame.Conversation = f.conv[:]
+	}
+	if s := i.slot.Load(); s != nil {
+		if fate, stop := s.suspected(f); stop {
+			return fate
+		}
 	}
 	for {
 		g := i.pin()
@@ -119,7 +127,7 @@ func (h *Host) webhook(ctx context.Context, name string, r *pluginv1.WebhookRequ
 		if err != nil {
 			return nil, nil, err
 		}
-		a, err := g.webhook(ctx, name, r)
+		a, err := g.slot.webhook(ctx, g, name, r)
 		g.unpin()
 		if !errors.Is(err, errSealed) {
 			return i, a, err
@@ -139,6 +147,31 @@ func (h *Host) live(ctx context.Context, name string) (*instance, *generation, e
 	}
 	g, err := i.await(ctx, i.isOpen, nil)
 	return i, g, err
+}
+
+// webhook has g answer, unless a request like this one is poison to the plugin.
+func (s *slot) webhook(ctx context.Context, g *generation, instance string, r *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) {
+	key := ""
+	if s.suspects.n.Load() > 0 {
+		key = hookKey(instance, r)
+	}
+	switch s.suspects.ask(key) {
+	case wait:
+		return nil, core.Errorf(core.Unavailable, "plugin of instance %q is busy with what may have ended it", instance)
+	case poison:
+		return poisonAnswer(), nil
+	case alone:
+		fate := core.Lost
+		defer func() { s.suspects.let(key, fate) }()
+		a, err := g.webhook(ctx, instance, r)
+		if err == nil {
+			fate = core.Answered
+		} else if s.suspects.poisonous(key) {
+			return poisonAnswer(), nil
+		}
+		return a, err
+	}
+	return g.webhook(ctx, instance, r)
 }
 
 func (g *generation) webhook(ctx context.Context, instance string, r *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,10 +96,12 @@ type batchStream interface {
 type link struct {
 	stream batchStream
 	max    int
+	stuck  time.Duration // a call that is open so long may say that its instance is
 	grace  time.Duration // added to a frame's deadline before it is given up
 	log    *slog.Logger
 	m      *linkMetrics
 	notice func(*pluginv1.PluginFrame) // frames that answer nothing; must not block
+	blame  func([]*openFrame)          // what was in hand at a crash, before it is answered; may be nil
 
 	wake chan struct{} // the writer sleeps on it
 
@@ -115,8 +118,9 @@ type link struct {
 	open    map[uint64]*openFrame
 	bytes   int      // of open
 	barrier *barrier // since seal
-	calls   int      // that have ended
-	wrong   int      // of them, by the driver's fault or nobody knows whose
+	late    lateness
+	calls   int // that have ended
+	wrong   int // of them, by the driver's fault or nobody knows whose
 }
 
 func newLink(s batchStream, maxOpen int, grace time.Duration, log *slog.Logger, m *linkMetrics,
@@ -333,6 +337,9 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 	for _, p := range batch.Frames {
 		var f *openFrame
 		if p.ReplyTo != 0 {
+			if len(l.late.calls) > 0 {
+				l.late.answered(p.ReplyTo, p.Instance, time.Now())
+			}
 			// A frame that was not written cannot have an answer.
 			if f = l.open[p.ReplyTo]; f != nil && f.written {
 				l.forget(p.ReplyTo, f)
@@ -387,6 +394,9 @@ func (l *link) expire(now time.Time) {
 		l.forget(seq, f)
 		l.count(f, nil)
 		late = append(late, f)
+		if f.written && f.onResult != nil {
+			l.late.add(seq, f, l.stuck)
+		}
 		if f.written {
 			l.addControl(&pluginv1.HostFrame{Instance: f.frame.Instance,
 				Body: &pluginv1.HostFrame_Cancel{Cancel: &pluginv1.Cancel{Seq: seq}}})
@@ -399,6 +409,13 @@ func (l *link) expire(now time.Time) {
 	l.giveUp(late)
 }
 
+// onCrash sets who is told what was in hand when the process ended.
+func (l *link) onCrash(blame func([]*openFrame)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.blame = blame
+}
+
 // close answers everything that is open, and refuses what comes.
 func (l *link) close() {
 	l.mu.Lock()
@@ -409,7 +426,11 @@ func (l *link) close() {
 		left = append(left, f)
 	}
 	l.queue, l.head, l.control = nil, 0, nil
+	blame := l.blame
 	l.mu.Unlock()
+	if blame != nil {
+		blame(slices.DeleteFunc(slices.Clone(left), func(f *openFrame) bool { return !f.written }))
+	}
 	l.giveUp(left)
 }
 

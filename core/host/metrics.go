@@ -19,6 +19,7 @@ type metrics struct {
 	rejected *prometheus.CounterVec
 	crashes  *prometheus.CounterVec
 	held     *prometheus.GaugeVec
+	poison   *prometheus.CounterVec
 }
 
 // newMetrics registers the metrics of plugins with reg.
@@ -54,6 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.00001, .0001, .001, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, plugin),
 		rejected: counter("gateway_plugin_rejected_total", "Plugin files that did not pass, or did not prove themselves."),
+		poison:   counter("gateway_plugin_poison_total", "Calls and webhooks that ended the plugin twice."),
 		crashes:  counter("gateway_plugin_crashes_total", "Ends and failed starts that nobody asked for."),
 		held: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gateway_plugin_quarantined", Help: "1 while the plugin is in quarantine, else 0.",

@@ -110,7 +110,7 @@ func (a *actor) goBack(err error) bool {
 
 // crashed takes an end, or a failed start, that nobody asked for: the plugin is
 // started again soon, later, or only by other means.
-func (a *actor) crashed(o *offer, err error) {
+func (a *actor) crashed(o *offer, err error, now time.Time) {
 	if errors.Is(err, errConfiguration) {
 		a.mu.Lock()
 		a.idle = err
@@ -118,7 +118,6 @@ func (a *actor) crashed(o *offer, err error) {
 		a.note(Failed, err)
 		return
 	}
-	now := time.Now()
 	a.h.m.crashes.WithLabelValues(a.id).Inc()
 	a.mu.Lock()
 	a.past.addCrash(crash{At: now, Digest: o.Digest, Reason: clip(err.Error(), 256)})

@@ -157,6 +157,16 @@ func (p *process) killed() bool {
 	return false
 }
 
+// byItself says that the process ended, and nobody had told it to.
+func (p *process) byItself() bool {
+	select {
+	case <-p.exited:
+		return !p.ours.Load() && !p.killed()
+	default:
+		return false
+	}
+}
+
 // signal sends sig to the plugin's process group, unless it has ended.
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()

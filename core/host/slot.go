@@ -38,6 +38,7 @@ type slot struct {
 	manifest atomic.Pointer[manifest]   // of the last generation
 	wake     chan struct{}              // the actor is to look again
 	log      *tail
+	suspects suspects
 
 	mu       sync.Mutex
 	shelf    shelf

@@ -282,9 +282,12 @@ func (a *actor) publish(g, old *generation) (gap time.Duration) {
 	a.next.CompareAndSwap(g, nil)
 	a.mu.Lock()
 	a.starts++
-	again := a.starts > 1
+	again, other := a.starts > 1, a.digest != g.Digest
 	a.clashes, a.pid, a.number, a.digest = clashes, g.proc.pid, g.number, g.Digest
 	a.mu.Unlock()
+	if other {
+		a.suspects.clear()
+	}
 	a.cur, a.up = g, time.Now()
 	a.note(Running, nil)
 	a.h.m.up.WithLabelValues(a.id).Set(1)

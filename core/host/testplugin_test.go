@@ -263,6 +263,9 @@ func (p *testPlugin) handle(f *pluginv1.HostFrame) *pluginv1.PluginFrame {
 	case *pluginv1.HostFrame_Call:
 		return p.call(f, body.Call)
 	case *pluginv1.HostFrame_Webhook:
+		if string(body.Webhook.Body) == "crash" {
+			panic("asked to by a webhook")
+		}
 		return &pluginv1.PluginFrame{ReplyTo: f.Seq, Instance: f.Instance, Body: &pluginv1.PluginFrame_Webhook{
 			Webhook: &pluginv1.WebhookAnswer{Status: 200, Body: body.Webhook.Body, Events: []*pluginv1.Event{
 				{Type: "customer_message", Customer: &pluginv1.Customer{Address: "c1"}, Text: string(body.Webhook.Body)}}}}}

@@ -27,6 +27,8 @@ type timing struct {
 	judge     time.Duration // how often a version on probation is looked at
 	served    time.Duration // who kills a process that served so long is no plugin
 
+	stuck time.Duration // see link.stuck
+
 	quiet, absent time.Duration // of stage; 0: its defaults
 }
 
@@ -37,5 +39,5 @@ var defaultTiming = timing{
 	shutdown: 2 * time.Second, term: time.Second, stop: 10 * time.Second,
 	healthy: time.Minute, boot: 10 * time.Second, gather: 2 * time.Second, hook: 4 * time.Second,
 	prepare: 45 * time.Second, drain: 30 * time.Second,
-	again: time.Minute, trial: time.Minute, probation: time.Minute, judge: time.Second, served: time.Second,
+	again: time.Minute, trial: time.Minute, probation: time.Minute, judge: time.Second, served: time.Second, stuck: 10 * time.Second,
 }

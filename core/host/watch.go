@@ -37,6 +37,7 @@ func (g *generation) connect(ctx context.Context, s *slot) error {
 	}
 	g.inbox = newInbox(g.accept, g.accepted)
 	g.link = newLink(stream, limit, g.h.t.grace, g.log, g.h.m.link(g.mf.PluginId), g.notice)
+	g.link.stuck = g.h.t.stuck
 	// A broken stream ends both, but only the reader may say so: it has first
 	// to read the answers that did arrive.
 	g.links.Go(func() { _ = g.link.write(own) })
@@ -89,6 +90,9 @@ func (g *generation) watch(ctx context.Context) error {
 			return err
 		case now := <-sweep.C:
 			g.link.expire(now)
+			if err := g.wedged(now); err != nil {
+				return err
+			}
 		case <-ping.C:
 			if g.link.sendPing() >= maxMissed {
 				return fmt.Errorf("wedged: no pong to %d pings", maxMissed)

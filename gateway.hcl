@@ -1,6 +1,10 @@
 # The gateway's configuration. Relative paths are relative to the folder of
 # this file. Any value may be env("NAME") or file("path"); write secrets so.
 # `gateway check` reads this file and says what is wrong with it.
+#
+# Saving it, or a file("path") in it, applies integrations, channels, services
+# and endpoints at once, all or nothing; `gateway status` says what is wrong
+# and what needs a restart. What is taken out finishes its open chats first.
 
 listen      = "127.0.0.1:8080"               # hooks: what platforms and customers call
 # public_url = "https://gw.example.com"      # how they reach it; drivers that need it say so

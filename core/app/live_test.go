@@ -15,6 +15,7 @@ import (
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/engine"
+	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/badger"
@@ -205,6 +206,45 @@ func TestSavedSecretsUntilSetAnew(t *testing.T) {
 	g.renewSecrets(ctx, succeed(nil, same, time.Now()).known(), rotated)
 	if got := used(rotated); got != "second" {
 		t.Errorf("after a rotation: %q, want the operator's", got)
+	}
+}
+
+// Timers that were changed while the gateway was stopped are found at the start.
+func TestTimersChangedWhileStopped(t *testing.T) {
+	t.Setenv("SHOP_SECRET", "s3cret")
+	g := newGateway(t, slog.New(slog.DiscardHandler))
+	set, ps := rules.Load(t.TempDir(), rules.World{})
+	if ps != nil {
+		t.Fatal(ps)
+	}
+	now := func(from, to string) *setup {
+		return succeed(nil, parsed(t, strings.Replace(shopHCL, from, to, 1)), time.Now())
+	}
+	changed := func(s *setup) string {
+		t.Helper()
+		names, err := g.changedTimers(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := changed(now("", "")); got != "" {
+		t.Errorf("at the first start: %q", got)
+	}
+	snap, err := newSnap(now("", ""), nil, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.keepSnap(snap, set); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ from, to, want string }{
+		{"", "", ""}, {"Europe/Zurich", "UTC", ""}, {`"2h"`, `"1h"`, "retail"}, {`["15m"]`, `["15m", "20m"]`, "retail"},
+		{`close_after`, "idle_after", "retail"},
+	} {
+		if got := changed(now(tt.from, tt.to)); got != tt.want {
+			t.Errorf("%s to %s: %q, want %q", tt.from, tt.to, got, tt.want)
+		}
 	}
 }
 

@@ -39,8 +39,9 @@ func (c *command) running(ctx context.Context) (*running, func(), error) {
 		return nil, nil, err
 	}
 	cfg, problems := config.Parse(src, c.file)
-	if cfg.DataDir == "" {
-		return nil, nil, problems.Err()
+	if cfg.DataDir == "" { // the file cannot be read at all
+		defaults, _ := config.Parse(nil, c.file)
+		cfg.DataDir = defaults.DataDir
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	a := adminClient(cfg.DataDir)

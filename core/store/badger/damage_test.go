@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	bdb "github.com/dgraph-io/badger/v4"
 
@@ -252,6 +254,51 @@ func TestDamagedTable(t *testing.T) {
 			t.Errorf("log has no error:\n%s", log.String())
 		}
 		closeStore(t, s)
+	}
+}
+
+// TestTableThatIsDeleted cuts a table off while it is checked, as compaction
+// does with one that it deletes: the check ends, and the process lives.
+func TestTableThatIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, badger.Options{Dir: dir})
+	for i := range 300 {
+		if err := s.WriteRaw(t.Context(), fmt.Append(nil, i), random(30_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeStore(t, s)
+	tables, err := filepath.Glob(filepath.Join(dir, "db", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("tables = %v, %v", tables, err)
+	}
+	b, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := badger.CheckTable(tables[0]); err != nil {
+		t.Fatalf("a good table: %v", err)
+	}
+	faults := 0
+	for i := range 40 {
+		if err := os.WriteFile(tables[0], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checked := make(chan error)
+		go func() { checked <- badger.CheckTable(tables[0]) }()
+		time.Sleep(time.Duration(i) * 50 * time.Microsecond) // somewhere in the check
+		if err := os.Truncate(tables[0], 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-checked; err != nil {
+			faults++
+		}
+	}
+	if faults == 0 {
+		t.Error("no check was cut off, the test shows nothing")
+	}
+	if err := badger.CheckTable(filepath.Join(dir, "db", "000999.sst")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a table that is not there: %v", err)
 	}
 }
 

@@ -14,6 +14,9 @@ func Waiting(s *Store) (n int) {
 	return n
 }
 
+// CheckTable is what the scrubber does with one table.
+func CheckTable(path string) error { return checkTable(path) }
+
 // BadgerError hands s an error as Badger's own log does.
 func BadgerError(s *Store, format string, args ...any) {
 	badgerLog{s.log, s.fail, s.hook}.Errorf(format, args...)

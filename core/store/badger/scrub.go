@@ -3,11 +3,13 @@ package badger
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"time"
 
+	bdb "github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/ristretto/v2/z"
 )
@@ -46,27 +48,32 @@ func (s *Store) scrubAll() {
 			return
 		default:
 		}
-		if err := checkTable(table.NewFilename(t.ID, dir)); err != nil {
+		if err := checkTable(table.NewFilename(t.ID, dir)); err != nil && s.hasTable(t.ID) {
 			_ = s.noted(fmt.Errorf("%w table: %w; restore a backup", errDamaged, err))
 		}
 	}
 }
 
-// checkTable reads one table through a mapping of its own. One that compaction
-// has deleted meanwhile is fine.
+// hasTable says whether a table is in use. Compaction deletes those that are
+// not, also while they are read here.
+func (s *Store) hasTable(id uint64) bool {
+	return slices.ContainsFunc(s.db.Tables(), func(t bdb.TableInfo) bool { return t.ID == id })
+}
+
+// checkTable reads one table through a mapping of its own. Badger's check may
+// trip over what it finds, and the mapping faults where the disk cannot be read
+// or the file has become shorter, which it does when compaction deletes it.
 func checkTable(path string) (err error) {
-	defer func() { // Badger's check may trip over what it finds
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: %v", path, p)
-		}
-	}()
 	f, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.Join(fmt.Errorf("%s: %v", path, p), f.Close(-1))
+		}
+	}()
 	t, err := table.OpenTable(f, table.Options{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err) // it has closed f

@@ -23,7 +23,7 @@ const (
 // Config says what to follow. All but Wake and Rescan are required.
 type Config struct {
 	Name     string                 // of what is followed, for errors and the log
-	Dirs     func() []string        // the directories to watch now; asked before every Look
+	Dirs     func() []string        // the directories to watch now; asked before and after every Look
 	Concerns func(path string) bool // whether a change of path, which is in one of them, is of interest
 	Look     func()                 // finds out what has changed; one call at a time
 	Wake     <-chan struct{}        // something else has changed: Look at once
@@ -44,8 +44,7 @@ func Run(ctx context.Context, c Config) error {
 		c.Rescan = rescan
 	}
 	w := &watched{Config: c, fsw: fsw}
-	w.renew()
-	c.Look() // it may have changed since it was read
+	w.look() // it may have changed since it was read
 
 	tick := time.NewTicker(c.Rescan)
 	defer tick.Stop()
@@ -73,8 +72,7 @@ func Run(ctx context.Context, c Config) error {
 		case <-tick.C:
 		}
 		settle, give = nil, nil
-		w.renew()
-		c.Look()
+		w.look()
 	}
 }
 
@@ -85,9 +83,24 @@ type watched struct {
 	dirs map[string]bool
 }
 
-// renew watches what there is to watch now. Directories that went stop being
-// watched by themselves.
-func (w *watched) renew() {
+// look calls Look, and again if that found more directories to watch: they may
+// have changed before they were watched.
+func (w *watched) look() {
+	w.renew()
+	for range maxLooks {
+		w.Look()
+		if !w.renew() {
+			return
+		}
+	}
+}
+
+// maxLooks bounds how often what is found leads further.
+const maxLooks = 4
+
+// renew watches what there is to watch now, and says whether there is more than
+// before. Directories that went stop being watched by themselves.
+func (w *watched) renew() (more bool) {
 	had := w.dirs
 	w.dirs = map[string]bool{}
 	for _, dir := range w.Dirs() {
@@ -104,5 +117,7 @@ func (w *watched) renew() {
 		if err := w.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !had[dir] {
 			w.Log.Warn("directory not watched, it is looked at every 10 s", "what", w.Name, "dir", dir, "err", err)
 		}
+		more = more || !had[dir]
 	}
+	return more
 }

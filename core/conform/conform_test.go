@@ -34,16 +34,24 @@ func testOptions(t *testing.T, breaks, handover string) conform.Options {
 
 // TestGood: a plugin that keeps all rules passes every case.
 func TestGood(t *testing.T) {
-	for _, handover := range []string{"parallel", "exclusive"} {
-		t.Run(handover, func(t *testing.T) {
-			other := map[string]string{"parallel": "handover/exclusive", "exclusive": "handover/parallel"}[handover]
-			r, err := conform.Run(t.Context(), testOptions(t, "none", handover))
+	for _, test := range []struct {
+		handover string
+		only     []string
+		other    string // the case that does not apply
+	}{
+		{"parallel", nil, "handover/exclusive"},
+		{"exclusive", []string{"describe", "handover/"}, "handover/parallel"},
+	} {
+		t.Run(test.handover, func(t *testing.T) {
+			o := testOptions(t, "none", test.handover)
+			o.Only = test.only
+			r, err := conform.Run(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range r.Cases {
 				want := conform.Pass
-				if c.Name == other {
+				if c.Name == test.other {
 					want = conform.NotApplicable
 				}
 				if c.Verdict != want {

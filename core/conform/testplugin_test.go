@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // servePlugin is a plugin that speaks the protocol by hand and keeps all rules
-// but one.
+// but one. It ends with syscall.Exit: os.Exit takes a second with -race.
 func servePlugin(breaks, handover string) {
 	p := &plugin{breaks: breaks, exclusive: handover == "exclusive", out: make(chan *pluginv1.PluginFrame, 64),
 		tails: map[string]chan struct{}{}, asked: map[uint64]chan *pluginv1.Ack{}, calls: map[uint64]context.CancelFunc{}}
@@ -66,7 +66,7 @@ func servePlugin(breaks, handover string) {
 	if p.is("end/shutdown") {
 		select {}
 	}
-	os.Exit(0)
+	syscall.Exit(0)
 }
 
 // handshake breaks the rules of the first line.
@@ -86,13 +86,13 @@ func (p *plugin) handshake() {
 		line = "1|99|unix|" + socket + "|grpc\n"
 	case p.is("handshake/no-cookie"), p.is("handshake/wrong-cookie"):
 		if os.Getenv(pluginv1.MagicCookieKey) != pluginv1.MagicCookieValue {
-			os.Exit(0)
+			syscall.Exit(0)
 		}
 	}
 	if line != "" {
 		fmt.Fprint(p.stdout, line)
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
+		syscall.Exit(0)
 	}
 }
 
@@ -101,7 +101,7 @@ func (p *plugin) watch() {
 	if !p.is("end/stdin") {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(0)
+			syscall.Exit(0)
 		}()
 	}
 	if p.is("end/sigint") {
@@ -109,7 +109,7 @@ func (p *plugin) watch() {
 			c := make(chan os.Signal, 1)
 			signal.Notify(c, os.Interrupt)
 			<-c
-			os.Exit(1)
+			syscall.Exit(1)
 		}()
 	}
 	if p.is("end/sigterm") {
@@ -120,7 +120,7 @@ func (p *plugin) watch() {
 	<-c
 	_, _ = p.Drain(context.Background(), &pluginv1.DrainRequest{DeadlineMs: 10_000})
 	time.Sleep(50 * time.Millisecond) // gRPC writes the last answer
-	os.Exit(0)
+	syscall.Exit(0)
 }
 
 type plugin struct {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,13 +97,17 @@ func (h *Home) Path(parts ...string) string {
 func (h *Home) Hook(instance string) string { return "http://" + h.Listen + "/hooks/" + instance }
 
 // FreeAddress returns an address of this machine, with its port, that nobody
-// listens at now.
+// listens at now. The port is below those that the system gives to outgoing
+// connections: one of these could have it while its gateway is down.
 func FreeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const first, last = 15_000, 32_000
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)))
+		if err == nil {
+			return ln.Addr().String(), ln.Close()
+		}
 	}
-	return ln.Addr().String(), ln.Close()
+	return "", errors.New("no free port")
 }
 
 // CopyFile copies a program. Where it can it makes a link.

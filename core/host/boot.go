@@ -22,13 +22,14 @@ func (h *Host) Open(ctx context.Context) error {
 		return err
 	}
 	stager, err := stage.New(stage.Config{
-		Dirs: h.cfg.Dirs, Store: filepath.Join(h.cfg.DataDir, "plugins", "store"), Trust: h.cfg.Trust,
+		Dirs: h.cfg.Dirs, Optional: h.cfg.Optional, Store: filepath.Join(h.cfg.DataDir, "plugins", "store"), Trust: h.cfg.Trust,
 		Log: h.log, Keep: h.inUse, Quiet: h.t.quiet, MaxQuiet: h.t.quiet, Absent: h.t.absent,
 	})
 	if err != nil {
 		return err
 	}
 	h.launcher = newLauncher()
+	h.openLimits(h.instBase)
 	ctx, cancel := context.WithTimeout(ctx, h.t.boot)
 	defer cancel()
 	staged := make(chan error, 1)

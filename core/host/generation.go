@@ -82,7 +82,7 @@ func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail
 	if err != nil {
 		return nil, err
 	}
-	g.proc = newProcess(p.Command, dir, h.launcher, g.lines)
+	g.proc = newProcess(p, dir, h, g.lines)
 	if err := g.handshake(ctx); err != nil {
 		g.kill()
 		return nil, err

@@ -27,13 +27,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/openccsp/gateway/core/host/sandbox"
 	"github.com/openccsp/gateway/core/host/stage"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // Config is what a Host needs.
 type Config struct {
-	Dirs        []string // plugin folders; those that do not exist are skipped
+	Dirs        []string // plugin folders
+	Optional    []string // those of Dirs that need not be there, as long as they never were
 	DataDir     string   // of this gateway alone
 	SocketDir   string   // of this gateway alone, at most 64 bytes; "": one in the system's temporary folder
 	HostVersion string
@@ -41,6 +43,8 @@ type Config struct {
 	Metrics     prometheus.Registerer
 	Core        Core
 	Trust       stage.Trust // whose files may run; the zero value: all
+	Sandbox     bool        // plugins run in package sandbox; then its Main must be called first in main
+	Memory      int64       // ceiling for one plugin, in bytes; 0: none
 }
 
 // Core is what plugins ask of the gateway. Its methods are called from many
@@ -75,6 +79,7 @@ type Host struct {
 	m         *metrics
 	t         timing
 	launcher  *launcher
+	limits    limits
 	ledger    *ledger
 	socketDir string
 	starts    chan struct{} // of programs that nobody knows yet: a few at once
@@ -115,6 +120,7 @@ func New(cfg Config) *Host {
 		places: make(map[string]*place), slots: make(map[string]*slot), booting: true, starts: make(chan struct{}, 4),
 		drivers: make(map[string]*claimed), ending: make(map[string]<-chan struct{}), news: make(chan struct{}),
 	}
+	h.limits.watch = sandbox.NewWatch(watchEvery)
 	h.instances.Store(&map[string]*instance{})
 	h.base, h.stop = context.WithCancel(context.Background())
 	h.instBase, h.instStop = context.WithCancel(context.Background())

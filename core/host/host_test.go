@@ -135,6 +135,12 @@ func startDir(t testing.TB, dir string, timing host.Timing, plugins []string, dr
 // startIn is startDir with a data folder.
 func startIn(t testing.TB, dir, data string, timing host.Timing, plugins []string, drivers ...string) *bench {
 	t.Helper()
+	return startWith(t, dir, data, timing, host.Config{}, plugins, drivers...)
+}
+
+// startWith is startIn with more of the configuration.
+func startWith(t testing.TB, dir, data string, timing host.Timing, cfg host.Config, plugins []string, drivers ...string) *bench {
+	t.Helper()
 	b := &bench{t: t, core: &fakeCore{}, log: &logBuffer{}, dir: dir, data: data,
 		reg: prometheus.NewRegistry()}
 	sock, err := os.MkdirTemp("", "gwt") //nolint:usetesting // t.TempDir is too long for a socket
@@ -146,11 +152,10 @@ func startIn(t testing.TB, dir, data string, timing host.Timing, plugins []strin
 	for _, name := range plugins {
 		b.drop(name)
 	}
-	b.h = host.New(host.Config{
-		Dirs: []string{b.dir, filepath.Join(b.dir, "none")}, DataDir: b.data, SocketDir: sock, HostVersion: "test",
-		Log:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Metrics: b.reg, Core: b.core,
-	})
+	cfg.Dirs, cfg.DataDir, cfg.SocketDir = []string{b.dir, filepath.Join(b.dir, "none")}, b.data, sock
+	cfg.HostVersion, cfg.Metrics, cfg.Core = "test", b.reg, b.core
+	cfg.Log = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	b.h = host.New(cfg)
 	b.h.SetTiming(patient)
 	b.h.SetTiming(timing)
 	var want []host.Instance

@@ -234,7 +234,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 }
 
 func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*pluginv1.InstanceState, error) {
-	dir, err := i.h.instanceDir(i.name)
+	dir, err := i.h.instanceDir(g.mf.PluginId, i.name)
 	if err != nil {
 		return nil, err
 	}
@@ -422,9 +422,14 @@ func (i *instance) await(ctx context.Context, door func() <-chan struct{}, fit f
 	}
 }
 
-// instanceDir makes the folder for the instance's files.
-func (h *Host) instanceDir(name string) (string, error) {
-	dir := filepath.Join(h.cfg.DataDir, "instances", filepath.Base(name))
+// instanceDir makes the folder for the instance's files. It lies in the plugin's
+// own: a plugin cannot read those of others.
+func (h *Host) instanceDir(plugin, name string) (string, error) {
+	work, err := h.workDir(plugin)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(work, "instances", filepath.Base(name))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("data folder of %s: %w", name, err)
 	}

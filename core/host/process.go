@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/openccsp/gateway/core/host/sandbox"
 )
 
 // pipeGrace is how long a plugin's output is read on after its end: a
@@ -27,6 +29,9 @@ const pipeGrace = time.Second
 // configured: EX_CONFIG of sysexits.h.
 const exitConfiguration = 78
 
+// reportTimeout is for the shim, which does little.
+const reportTimeout = 30 * time.Second
+
 // maxHandshake is the longest handshake line, in bytes.
 const maxHandshake = 4 << 10
 
@@ -36,6 +41,9 @@ const maxHandshake = 4 << 10
 // while a grandchild holds a pipe, and wait for ever for a stopped process.
 type process struct {
 	argv     []string
+	store    string // folder of the copy, "" if it is run where it lies
+	memory   int64  // ceiling, in bytes; 0: none
+	limits   *limits
 	dir      string // working folder and TMPDIR
 	env      []string
 	launcher *launcher
@@ -45,6 +53,12 @@ type process struct {
 	address   string // of the plugin's socket, after the handshake
 	pid       int
 	handshake *io.PipeReader
+
+	report  sandbox.Report
+	refused error         // why the shim did not become the plugin
+	leaf    *sandbox.Leaf // nil: none
+	greed   atomic.Int64  // bytes it had when it was ended for them
+	oom     bool          // the kernel ended it for its memory; before exited is closed
 
 	exited  chan struct{} // closed when the process has ended
 	drained chan struct{} // closed when its output has been read, too
@@ -58,23 +72,38 @@ type process struct {
 
 var _ runner.Runner = (*process)(nil)
 
-func newProcess(argv []string, dir string, l *launcher, lines *lineLog) *process {
+func newProcess(p program, dir string, h *Host, lines *lineLog) *process {
 	return &process{
-		argv: argv, dir: dir, launcher: l, lines: lines,
+		argv: p.Command, store: p.Dir, memory: h.limits.ceiling(p), limits: &h.limits,
+		dir: dir, launcher: h.launcher, lines: lines,
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}
 }
 
 // Start implements runner.Runner.
-func (p *process) Start(context.Context) error {
+func (p *process) Start(ctx context.Context) error {
 	var ends pipes
 	if err := ends.open(); err != nil {
 		return fmt.Errorf("plugin pipes: %w", err)
 	}
-	cmd, err := p.launcher.start(func() *exec.Cmd { return p.command(&ends) })
+	w, err := p.wrap()
+	if err != nil {
+		ends.closeChild()
+		ends.closeOwn()
+		p.closeLeaf()
+		return err
+	}
+	if w != nil {
+		defer w.Close()
+	}
+	cmd, err := p.launcher.start(func() *exec.Cmd { return p.command(w, &ends) })
 	ends.closeChild()
+	if w != nil {
+		w.Started()
+	}
 	if err != nil {
 		ends.closeOwn()
+		p.closeLeaf()
 		return err
 	}
 	p.mu.Lock()
@@ -86,15 +115,40 @@ func (p *process) Start(context.Context) error {
 	var pumps sync.WaitGroup
 	pumps.Go(func() { p.pumpStdout(ends.stdout, handshake) })
 	pumps.Go(func() { eachLine(ends.stderr, p.lines.stderr) })
+	p.guard()
 	go p.reap(cmd, &ends, &pumps)
-	return nil
+	if w == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	report, err := w.Report(ctx)
+	for _, e := range p.report { // what guard adds
+		report = report.With(e)
+	}
+	p.report, p.refused = report, err
+	return err
 }
 
-func (p *process) command(ends *pipes) *exec.Cmd {
-	return &exec.Cmd{
-		Path: p.argv[0], Args: p.argv, Env: p.env, Dir: p.dir,
-		Stdin: ends.childStdin, Stdout: ends.childStdout, Stderr: ends.childStderr,
-		SysProcAttr: childAttr(),
+func (p *process) command(w *sandbox.Wrapped, ends *pipes) *exec.Cmd {
+	cmd := &exec.Cmd{Path: p.argv[0], Args: p.argv, Env: p.env, Dir: p.dir}
+	if w != nil {
+		cmd = w.Command()
+	} else if found, err := exec.LookPath(p.argv[0]); err == nil {
+		cmd.Path = found
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = ends.childStdin, ends.childStdout, ends.childStderr
+	cmd.SysProcAttr = childAttr()
+	return cmd
+}
+
+// closeLeaf gives the cgroup back. No process may be in it.
+func (p *process) closeLeaf() {
+	if p.leaf == nil {
+		return
+	}
+	if err := p.leaf.Close(); err != nil {
+		p.lines.log.Load().Warn("cgroup of a plugin is left over", "err", err)
 	}
 }
 
@@ -102,6 +156,10 @@ func (p *process) command(ends *pipes) *exec.Cmd {
 // down with it.
 func (p *process) reap(cmd *exec.Cmd, ends *pipes, pumps *sync.WaitGroup) {
 	awaitExit(p.pid)
+	p.limits.watch.Remove(p.pid)
+	if p.leaf != nil {
+		p.oom = p.leaf.OutOfMemory()
+	}
 	p.mu.Lock()
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	p.gone = true
@@ -115,6 +173,7 @@ func (p *process) reap(cmd *exec.Cmd, ends *pipes, pumps *sync.WaitGroup) {
 	_ = ends.stderr.SetReadDeadline(until)
 	pumps.Wait()
 	ends.closeOwn()
+	p.closeLeaf()
 	p.lines.ended()
 	close(p.drained)
 }
@@ -152,7 +211,7 @@ func (p *process) killed() bool {
 	}
 	switch w.Signal() {
 	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
-		return !p.ours.Load()
+		return !p.ours.Load() && p.overMemory() == nil
 	}
 	return false
 }
@@ -189,6 +248,8 @@ func (p *process) awaitFor(d time.Duration) bool {
 	}
 }
 
+func (p *process) kill() { p.signal(syscall.SIGKILL) }
+
 // Kill implements runner.Runner: SIGKILL to the group, and a bounded wait.
 func (p *process) Kill(context.Context) error {
 	p.mu.Lock()
@@ -197,7 +258,7 @@ func (p *process) Kill(context.Context) error {
 	if !started {
 		return nil
 	}
-	p.signal(syscall.SIGKILL)
+	p.kill()
 	if !p.awaitFor(2 * time.Second) {
 		return fmt.Errorf("process %d does not end after SIGKILL", p.pid)
 	}
@@ -251,7 +312,7 @@ func (p *process) startError(err error) error {
 	first := p.first
 	p.mu.Unlock()
 	switch {
-	case p.pid == 0:
+	case p.pid == 0 || p.refused != nil:
 		return err
 	case first != "" && !strings.HasPrefix(first, "1|"):
 		return fmt.Errorf("standard output begins with %q instead of the handshake; log to standard error",
@@ -270,6 +331,9 @@ func (p *process) startError(err error) error {
 // endError says why the process, which has ended, did so.
 func (p *process) endError(what string) error {
 	<-p.drained // its last words say why
+	if err := p.overMemory(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	last := p.lines.last()
 	if last != "" {
 		last = ": " + last

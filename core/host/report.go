@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/openccsp/gateway/core/host/sandbox"
 	"github.com/openccsp/gateway/core/host/stage"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -37,12 +38,13 @@ type Plugin struct {
 	FileReason string // of settling and refused
 	Rejected   string // why it does not run, "" if it is not rejected
 	RejectedAt time.Time
-	Crashes    int       // of the plugin, in the last 10 minutes
-	Quarantine time.Time // until then; zero: it is in none
-	Operator   bool      // quarantined by an operator, until it is released
-	Probation  time.Time // until then; zero: it is not on probation
-	Swaps      []Swap    // of the plugin, oldest first
-	Memory     int64     // bytes resident; 0: not known
+	Crashes    int            // of the plugin, in the last 10 minutes
+	Quarantine time.Time      // until then; zero: it is in none
+	Operator   bool           // quarantined by an operator, until it is released
+	Probation  time.Time      // until then; zero: it is not on probation
+	Swaps      []Swap         // of the plugin, oldest first
+	Memory     int64          // bytes resident; 0: not known
+	Sandbox    sandbox.Report // what the process may not do; nil: it has no sandbox
 	Claim      stage.Claim
 	Warnings   []string
 }
@@ -153,6 +155,9 @@ func (s *slot) fill(p *Plugin, g *generation, now time.Time) {
 	p.Restarts, p.LastError, p.Log = max(s.starts-1, 0), text(s.err), s.log.texts()
 	p.Clashes, p.Swaps = slices.Clone(s.clashes), slices.Clone(s.swaps)
 	p.Crashes, p.Operator, p.Probation = s.past.recent(now, crashMemory), s.past.Operator, s.trial
+	if g != nil && s.pid != 0 {
+		p.Sandbox, p.Memory = g.proc.report, resident(g.proc.pid)
+	}
 	if now.Before(s.past.Until) {
 		p.Quarantine = s.past.Until
 	}

@@ -20,6 +20,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/openccsp/gateway/core/host/sandbox"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -27,6 +28,7 @@ import (
 // plugin does follows from its first argument: "mode", or "mode_version_id". The
 // second is a folder that it shares with the test.
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	switch {
 	case os.Getenv(pluginv1.MagicCookieKey) != "":
 		servePlugin(os.Args[1])
@@ -143,6 +145,7 @@ type testPlugin struct {
 	seen   *os.File
 	held   []*pluginv1.PluginFrame // answers that wait for a drain
 
+	ballast    []byte
 	receives   atomic.Bool // told to
 	onDescribe func()
 }
@@ -295,6 +298,16 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		return nil
 	case "crash":
 		panic("asked to")
+	case "read": // read PATH
+		_, err := os.ReadFile(arg)
+		r.Detail = fmt.Sprint(err)
+	case "eat": // eat MIB, and keep them
+		var n int
+		fmt.Sscan(arg, &n)
+		p.ballast = make([]byte, n<<20)
+		for i := range p.ballast {
+			p.ballast[i] = 1
+		}
 	case "env":
 		r.Detail = strings.Join(os.Environ(), "\n")
 	case "emit": // emit CUSTOMER COUNT

@@ -96,7 +96,6 @@ type author struct {
 
 	ports   *strings.Replacer
 	gateway *exec.Cmd // nil: not running
-	fresh   bool      // it was started after the last drop
 }
 
 func newAuthor(t *testing.T) *author {
@@ -128,11 +127,6 @@ func (a *author) do(c typed) {
 	case strings.HasPrefix(c.line, "gateway run "):
 		a.start()
 		return
-	case strings.HasPrefix(c.line, "go run ./demo"), strings.HasPrefix(c.line, "gateway status"):
-		if !a.fresh {
-			a.stop()
-			a.start()
-		}
 	}
 	out := a.run(c.line)
 	for end := time.Now().Add(patience); strings.HasPrefix(c.line, "gateway status") && !printed(out, c.want); {
@@ -144,9 +138,6 @@ func (a *author) do(c typed) {
 	}
 	if !printed(out, c.want) {
 		a.t.Fatalf("$ %s\n%s\nwant lines that begin with\n%s", c.line, out, strings.Join(c.want, "\n"))
-	}
-	if strings.HasPrefix(c.line, "go build -o demo/plugins/") {
-		a.fresh = false
 	}
 	if strings.HasPrefix(c.line, "gateway plugin new ") {
 		a.choosePorts(strings.Fields(c.line)[3])
@@ -267,7 +258,7 @@ func (a *author) start() {
 	if err := cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
-	a.gateway, a.fresh = cmd, true
+	a.gateway = cmd
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "gateway ready") {
 		_ = cmd.Process.Kill()
@@ -286,5 +277,5 @@ func (a *author) stop() {
 	if err := errors.Join(err, a.gateway.Wait()); err != nil {
 		a.t.Errorf("the gateway ends with %v\n%s", err, a.gateway.Stderr)
 	}
-	a.gateway, a.fresh = nil, false
+	a.gateway = nil
 }

@@ -384,9 +384,10 @@ func TestLiveConfiguration(t *testing.T) {
 		ch, _, err := dans.log(ctx)
 		return ch.State == "closed", err
 	})
-	if got := status(eve.post(t.Context(), "/mo", late, nil)); got != http.StatusNotFound {
-		t.Errorf("the hook of what is no more: status %d, want 404", got)
-	}
+	l.until("the hook of what is no more says 404", func(ctx context.Context) (bool, error) {
+		err := eve.post(ctx, "/mo", late, nil)
+		return status(err) == http.StatusNotFound, err
+	})
 	l.talk(cleos, cleo, "seven")
 	dead, err := l.home.DeadLetters(t.Context())
 	if err != nil || len(dead) > 0 {

@@ -18,6 +18,8 @@ plugin_dirs = ["plugins"]                    # beside those in plugins/ next to 
 #                                            # lock file; "signed": those with a signature by one of keys
 #   lock_file = "plugins.lock"               # written by `gateway plugin approve`
 #   keys      = ["…"]                        # public keys, as `gateway plugin keygen` prints them
+#   sandbox   = true                         # plugins may do no more than they need
+#   memory    = "1GiB"                       # a plugin that uses more is ended; default: no ceiling
 # }
 
 admin {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/host/sandbox"
 )
 
 // Exit codes of the gateway.
@@ -35,6 +36,8 @@ func (e *runError) Unwrap() error { return e.err }
 // clean stop, 1 if the gateway failed while running, 2 if it was started
 // wrongly. defaults holds what `gateway init` writes: gateway.hcl and rules.d.
 func Main(args []string, defaults fs.FS) int {
+	sandbox.Main() // this process may be to become a plugin
+
 	// The runtime ends the process on a second signal.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

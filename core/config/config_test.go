@@ -26,6 +26,8 @@ plugins {
   trust     = "signed"
   lock_file = "/etc/plugins.lock"
   keys      = ["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", file("vendor.pub")]
+  sandbox   = false
+  memory    = "300MiB"
 }
 admin { listen = "127.0.0.1:9" }
 log {
@@ -100,7 +102,7 @@ func TestParse(t *testing.T) {
 	tenant, retail, ops := c.Integrations[0], c.Services[0], c.Endpoints[0]
 	got := []any{
 		c.Listen, c.PublicURL, c.DataDir, c.RulesDir, c.PluginDirs, c.KeyFile,
-		c.Plugins.Trust, c.Plugins.LockFile, len(c.Plugins.Keys), c.Plugins.Keys[1][0],
+		c.Plugins.Trust, c.Plugins.LockFile, len(c.Plugins.Keys), c.Plugins.Keys[1][0], c.Plugins.Sandbox, c.Plugins.Memory,
 		c.Admin.Listen, c.Log.Format, c.Log.Level.String(),
 		c.Limits.Body, c.Limits.Connections, c.Limits.ReadTimeout, c.Limits.Header,
 		c.Store.Retention, c.Store.Watermark, c.Store.Ballast,
@@ -114,7 +116,7 @@ func TestParse(t *testing.T) {
 	want := []any{
 		"127.0.0.1:0", "https://gw.example.com", "/var/lib/gateway", filepath.Join(dir, "rules"),
 		[]string{filepath.Join(dir, "a"), "/b"}, filepath.Join(dir, "k"),
-		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d),
+		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d), false, int64(300 << 20),
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),
@@ -139,7 +141,7 @@ func TestParseDefaults(t *testing.T) {
 	got := []any{c.Listen, c.Admin.Listen, c.DataDir, c.RulesDir, c.KeyFile, c.PluginDirs, c.Store, c.Log, c.Plugins}
 	want := []any{":8080", "127.0.0.1:8081", "etc/data", "etc/rules.d", "etc/gateway.key", []string{"etc/plugins"},
 		config.Store{Engine: "badger", Retention: 30 * 24 * time.Hour, Watermark: 1 << 30, Ballast: 256 << 20}, config.Log{},
-		config.Plugins{Trust: config.TrustOpen, LockFile: "etc/plugins.lock"}}
+		config.Plugins{Trust: config.TrustOpen, LockFile: "etc/plugins.lock", Sandbox: true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}

@@ -23,17 +23,23 @@ const (
 //	  trust     = "open"                # this is the default; or "pinned", "signed"
 //	  lock_file = "plugins.lock"        # of "pinned"; written by `gateway plugin approve`
 //	  keys      = ["q83v…"]             # of "signed": public keys, as `gateway plugin keygen` prints them
+//	  sandbox   = true                  # they may not do more than they need; this is the default
+//	  memory    = "1GiB"                # a plugin that uses more is ended; default no ceiling
 //	}
 type Plugins struct {
 	Trust    Trust
 	LockFile string
 	Keys     []ed25519.PublicKey
+	Sandbox  bool
+	Memory   int64 // bytes, 0: no ceiling
 }
 
 func readPlugins(b *block) Plugins {
 	p := Plugins{
 		Trust:    Trust(b.oneOf("trust", string(TrustOpen), string(TrustOpen), string(TrustPinned), string(TrustSigned))),
 		LockFile: b.r.path(b.text("lock_file", "plugins.lock")),
+		Sandbox:  !b.has("sandbox") || b.flag("sandbox"),
+		Memory:   b.size("memory", 0),
 	}
 	wrong := len(b.r.problems)
 	for _, t := range b.texts("keys") {

@@ -6,6 +6,7 @@ SHELL   := bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/openccsp/gateway/core.Version=$(VERSION)
 TOOLS   := bin/tools
+NODE    := bin/.node/node_modules
 SKIPPED := bin/skipped.txt
 FOR     ?= 10m
 DIST    := bin/dist/gateway-$(VERSION)-$(shell go env GOOS)-$(shell go env GOARCH)
@@ -28,7 +29,7 @@ check: build lint proto generated test failpoint ## all that must pass before a 
 	bin/examples/chaos -dose 0.02 -patience 10
 	@cat $(SKIPPED)
 
-test:       ## run all tests with the race detector, and name those that were skipped
+test: $(if $(shell command -v npm),$(NODE)) ## run all tests with the race detector, and name those that were skipped
 	@mkdir -p bin
 	set -o pipefail; go test -race -v ./... | awk -v skipped=$(SKIPPED) -f .ci/tests.awk
 
@@ -80,6 +81,11 @@ dist: build ## make a folder in bin/dist that runs wherever it is copied
 
 clean:      ## delete what was built, but for the tools
 	rm -rf bin/gateway bin/plugins bin/examples bin/dist bin/.generated $(SKIPPED)
+
+# The packages that plugins in Node need; without them their tests are skipped.
+$(NODE): examples/plugin-node/package-lock.json
+	@rm -rf bin/.node && mkdir -p bin/.node && cp examples/plugin-node/package*.json bin/.node
+	-cd bin/.node && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
 
 # The tools of one version each; the stamp's name ends in the version.
 install = GOBIN=$(CURDIR)/$(TOOLS) go install $(1)@$(2) && touch $(TOOLS)/.$(notdir $(1))-$(2)

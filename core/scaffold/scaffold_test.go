@@ -152,8 +152,8 @@ func TestNodeKitIsTheExamples(t *testing.T) {
 	}
 }
 
-// modules are where the packages of npm may be that a plugin in Node needs.
-var modules = filepath.Join(root, "examples", "plugin-node", "node_modules")
+// modules are where `make test` puts the packages that a plugin in Node needs.
+var modules = filepath.Join(root, "bin", ".node", "node_modules")
 
 func TestNodeConforms(t *testing.T) {
 	if testing.Short() {
@@ -164,7 +164,7 @@ func TestNodeConforms(t *testing.T) {
 		t.Skip("not run: node is not installed")
 	}
 	if _, err := os.Stat(modules); err != nil {
-		t.Skip("not run: npm install in examples/plugin-node comes first")
+		t.Skip("not run: `make test` installs packages of npm first")
 	}
 	from, err := filepath.Abs(modules)
 	if err != nil {

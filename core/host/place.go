@@ -52,7 +52,7 @@ func (h *Host) takeLocked(f stage.File) {
 		p = &place{tail: &tail{}, state: Starting, since: time.Now()}
 		h.places[f.Path] = p
 	}
-	again := f.Digest == p.digest && f.ModTime.Equal(p.file.ModTime)
+	again := f.Digest == p.digest && f.ModTime.Equal(p.file.ModTime) && f.Sidecar == p.file.Sidecar
 	p.file = f
 	if again || f.State != stage.Ready && f.Digest == p.digest {
 		return

@@ -20,14 +20,16 @@ func trustOf(c config.Plugins) stage.Trust {
 	return stage.Trust{Mode: stage.Mode(c.Trust), LockFile: c.LockFile, Keys: c.Keys}
 }
 
-// pluginDirs are the plugin directories: those of first-party plugins beside
-// the gateway's own program, and those of gateway.hcl.
-func pluginDirs(c *config.Config) ([]string, error) {
+// pluginDirs are the plugin directories: that of first-party plugins beside
+// the gateway's own program, and those of gateway.hcl. The optional ones need
+// not be there: nobody has asked for them by another name than the default.
+func pluginDirs(c *config.Config) (dirs, optional []string, err error) {
 	exe, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append([]string{filepath.Join(filepath.Dir(exe), "plugins")}, c.PluginDirs...), nil
+	own := filepath.Join(filepath.Dir(exe), "plugins")
+	return append([]string{own}, c.PluginDirs...), []string{own, filepath.Join(c.Dir, "plugins")}, nil
 }
 
 // withCopy judges the plugin at path, as it lies there, makes a private copy of
@@ -75,7 +77,7 @@ const settleFor = 5 * time.Second
 
 // survey judges what lies in the plugin directories, as a gateway would.
 func survey(ctx context.Context, c *config.Config) (catalog stage.Catalog, err error) {
-	dirs, err := pluginDirs(c)
+	dirs, optional, err := pluginDirs(c)
 	if err != nil {
 		return catalog, err
 	}
@@ -84,7 +86,7 @@ func survey(ctx context.Context, c *config.Config) (catalog stage.Catalog, err e
 		return catalog, err
 	}
 	defer func() { err = errors.Join(err, removeStore(tmp)) }()
-	s, err := stage.New(stage.Config{Dirs: dirs, Store: tmp, Trust: trustOf(c.Plugins)})
+	s, err := stage.New(stage.Config{Dirs: dirs, Optional: optional, Store: tmp, Trust: trustOf(c.Plugins)})
 	if err != nil {
 		return catalog, err
 	}

@@ -13,12 +13,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/openccsp/gateway/core/app"
+	"github.com/openccsp/gateway/core/host/sandbox"
 )
 
 // root is where the repository's gateway.hcl and rules.d are.
 const root = "../.."
 
 func TestMain(m *testing.M) {
+	sandbox.Main()
+	if isPlugin() {
+		servePlugin()
+	}
 	testscript.Main(m, map[string]func(){
 		"gateway": func() { os.Exit(app.Main(os.Args[1:], defaults())) },
 	})
@@ -55,6 +60,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_ROOT", dir)
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
+			tmp, err := os.MkdirTemp("", "gw") // a short name: sockets of plugins lie in it
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { _ = os.RemoveAll(tmp) })
+			e.Setenv("TMPDIR", tmp)
 			ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is in use
 			if err != nil {
 				return err
@@ -63,7 +74,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BUSY", ln.Addr().String())
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "mode": mode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "mode": mode, "plugin": plugin, "until": until},
 	})
 }
 

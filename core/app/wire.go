@@ -128,12 +128,12 @@ func (g *gateway) openEngine(context.Context) error {
 	if g.notify, err = notify.New(notify.Config{Endpoints: endpointsOf(c), Log: g.log, Metrics: g.metrics}); err != nil {
 		return err
 	}
-	dirs, err := pluginDirs(c)
+	dirs, optional, err := pluginDirs(c)
 	if err != nil {
 		return err
 	}
 	g.host = host.New(host.Config{
-		Dirs: dirs, Trust: trustOf(c.Plugins),
+		Dirs: dirs, Optional: optional, Trust: trustOf(c.Plugins), Sandbox: c.Plugins.Sandbox, Memory: c.Plugins.Memory,
 		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
 	})
 	g.metrics.MustRegister(newPluginMetrics(g))

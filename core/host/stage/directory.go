@@ -16,16 +16,20 @@ const maxEntries = 20_000
 
 // directory is a plugin directory while it is followed.
 type directory struct {
-	path  string
-	real  string // without links; as last seen
-	id    string // device and inode; as last seen
-	alarm error  // it cannot be read
+	path     string
+	optional bool   // it need not be there, as long as it never was
+	real     string // without links; as last seen
+	id       string // device and inode; as last seen
+	alarm    error  // it cannot be read
 }
 
 // names returns the names in d that may be plugins, sorted. had says whether
 // there were plugins in it.
 func (d *directory) names(mode Mode, had bool) ([]string, error) {
 	link, err := os.Lstat(d.path)
+	if d.optional && d.real == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin directory: %w", err)
 	}

@@ -51,7 +51,7 @@ func New(c Config) (*Stager, error) {
 		slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0)/2)), verdicts: make(chan verdict),
 	}
 	for _, d := range c.Dirs {
-		s.dirs = append(s.dirs, &directory{path: d})
+		s.dirs = append(s.dirs, &directory{path: d, optional: slices.Contains(c.Optional, d)})
 	}
 	return s, nil
 }

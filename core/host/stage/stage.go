@@ -104,11 +104,12 @@ type Trust struct {
 // Config is what a Stager needs. Store is required; zero values of the others
 // mean their defaults.
 type Config struct {
-	Dirs  []string // plugin directories
-	Store string   // folder of this gateway alone
-	Trust Trust
-	Log   *slog.Logger
-	Keep  func() []string // digests in use, beside those in the catalog; it must not block
+	Dirs     []string // plugin directories
+	Optional []string // those of Dirs that are missing without an alarm until they are there
+	Store    string   // folder of this gateway alone
+	Trust    Trust
+	Log      *slog.Logger
+	Keep     func() []string // digests in use, beside those in the catalog; it must not block
 
 	MaxSize  int64 // bytes of a plugin; 512 MiB
 	MaxFiles int   // plugins in one directory; 256
@@ -128,16 +129,18 @@ func (c Config) check() (Config, error) {
 	if c.Store, err = filepath.Abs(c.Store); err != nil {
 		return c, fmt.Errorf("plugin store: %w", err)
 	}
-	var dirs []string
-	for _, d := range c.Dirs {
-		if d, err = filepath.Abs(d); err != nil {
-			return c, fmt.Errorf("plugin directory: %w", err)
+	for _, list := range []*[]string{&c.Dirs, &c.Optional} {
+		var dirs []string
+		for _, d := range *list {
+			if d, err = filepath.Abs(d); err != nil {
+				return c, fmt.Errorf("plugin directory: %w", err)
+			}
+			if !slices.Contains(dirs, d) {
+				dirs = append(dirs, d)
+			}
 		}
-		if !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
+		*list = dirs
 	}
-	c.Dirs = dirs
 	if c.Trust, err = c.Trust.check(); err != nil {
 		return c, err
 	}

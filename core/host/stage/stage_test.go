@@ -319,6 +319,27 @@ func TestOneBadDirectory(t *testing.T) {
 	}
 }
 
+// TestOptionalDirectory: one that was never there is no trouble, one that was
+// there is.
+func TestOptionalDirectory(t *testing.T) {
+	base := t.TempDir()
+	later := filepath.Join(base, "later")
+	r := startIn(t, base, func(c *stage.Config) {
+		c.Dirs = append(c.Dirs, later)
+		c.Optional = []string{later + "/"}
+	})
+	if c := r.last(); len(c.Alarms) > 0 {
+		t.Errorf("got alarms %+v before it was there, want none", c.Alarms)
+	}
+	put(t, filepath.Join(later, "x"), program(t, 0), 0o755)
+	r.until(func(c stage.Catalog) bool { return len(c.Files) == 1 && c.Files[0].State == stage.Ready })
+	remove(t, later)
+	c := r.until(func(c stage.Catalog) bool { return len(c.Alarms) == 1 })
+	if c.Alarms[0].Dir != later || len(c.Files) != 1 || c.Files[0].Digest == "" {
+		t.Errorf("got %+v after it went, want an alarm and the file as it was", c)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	tests := map[string]struct {
 		c    stage.Config

@@ -1,0 +1,126 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// trailer is the last line of a plugin: a copy of this test binary that says
+// what it is.
+const trailer = "\n#plugin "
+
+// isPlugin says that this process was started as a plugin.
+func isPlugin() bool { return os.Getenv(pluginv1.MagicCookieKey) != "" }
+
+// servePlugin is such a plugin: id, version and mode stand in the trailer.
+func servePlugin() {
+	what, err := readTrailer()
+	if err != nil {
+		panic(err)
+	}
+	id, version, mode := what[0], what[1], what[2]
+	driver := id[strings.LastIndexByte(id, '.')+1:]
+	switch mode {
+	case "crash":
+		fmt.Fprintln(os.Stderr, "no licence found")
+		os.Exit(3)
+	case "noisy": // what brings terminals down, and more than is kept
+		for n := range 500 {
+			fmt.Fprintf(os.Stderr, "%d \x1b[31mred \u202e%s\n", n, strings.Repeat("x", 10_000))
+		}
+	}
+	fmt.Fprintf(os.Stderr, "hello from %s %s\n", id, version)
+	sdk.Main(sdk.Plugin{ID: id, Version: version, Drivers: []sdk.Driver{
+		sdk.NewChannel(driver, sdk.Capabilities{ChannelType: "sms", Text: sdk.TextLimit{Limit: 160, Unit: sdk.Rune}}, openQuiet),
+	}})
+}
+
+func readTrailer() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(self)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(-256, io.SeekEnd); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	_, line, ok := bytes.Cut(b, []byte(trailer))
+	if fields := strings.Fields(string(line)); ok && len(fields) == 3 {
+		return fields, nil
+	}
+	return nil, fmt.Errorf("%s does not say which plugin it is", self)
+}
+
+// quiet is a channel that takes everything.
+type quiet struct{}
+
+func openQuiet(context.Context, struct{}, sdk.Host) (*quiet, error) { return &quiet{}, nil }
+
+// Send implements sdk.Channel.
+func (*quiet) Send(context.Context, sdk.Customer, sdk.Message) (sdk.Receipt, error) {
+	return sdk.Receipt{MessageID: "1"}, nil
+}
+
+// plugin makes a plugin: plugin FILE ID VERSION [MODE].
+func plugin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: plugin file id version [mode]")
+	}
+	mode := append(args, "well")[3]
+	self, err := os.Executable()
+	ts.Check(err)
+	in, err := os.Open(self)
+	ts.Check(err)
+	defer in.Close()
+	path := ts.MkAbs(args[0])
+	out, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".new"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	ts.Check(err)
+	_, err = io.Copy(out, in)
+	ts.Check(err)
+	pad := strings.Repeat(" ", 256) // the trailer is within the last 256 bytes
+	_, err = fmt.Fprintf(out, "%s%s%s %s %s\n", pad, trailer, args[1], args[2], mode)
+	ts.Check(err)
+	ts.Check(out.Close())
+	ts.Check(os.Rename(out.Name(), path))
+}
+
+// until runs a command until it prints what a pattern matches: until PATTERN
+// COMMAND…
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until pattern command…")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	deadline := time.Now().Add(time.Minute)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		got := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+		if err == nil && want.MatchString(got) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v, and no %q in\n%s", err, args[0], got)
+		}
+		time.Sleep(50 * time.Millisecond) // the gateway is another process
+	}
+}

@@ -19,6 +19,13 @@ type arrival struct {
 	order  int64 // over all arrivals
 	life   int64 // of the gateway
 	to     string
+	at     time.Time
+}
+
+// mark says which plugin process brought something, and when.
+type mark struct {
+	by string
+	at time.Time
 }
 
 // far is the far side of all instances: the phones of customers and the desks
@@ -32,6 +39,7 @@ type far struct {
 	order   int64
 	took    map[string][]arrival // by the id in the text
 	opens   map[string]string    // the key that a chat was opened with, by chat
+	marks   []mark               // by variants of the plugin
 	refused int64                // requests that were answered and had no effect
 	cut     int64                // requests that got no answer
 	life    atomic.Int64         // of the gateway, from 1
@@ -41,14 +49,15 @@ type far struct {
 type mood struct {
 	refuse, throttle, reset, hang float64
 	hangFor                       time.Duration
+	delay                         time.Duration // of all
 }
 
 var calm = &mood{}
 
 // delivery is what the benchmark's plugin posts.
 type delivery struct {
-	Key, To, Conversation, Chat, Op, Text string
-	Resent                                bool
+	Key, To, Conversation, Chat, Op, Text, By string
+	Resent                                    bool
 }
 
 func newFar() (*far, error) {
@@ -73,6 +82,7 @@ func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m := f.mood.Load()
 	dice := rand.Float64()
+	time.Sleep(m.delay)
 	switch {
 	case dice < m.refuse:
 		f.count(&f.refused)
@@ -132,7 +142,11 @@ func (f *far) take(d delivery) {
 	id, _, _ := strings.Cut(d.Text, " ")
 	f.mu.Lock()
 	f.order++
-	f.took[id] = append(f.took[id], arrival{d.Key, d.Resent, f.order, f.life.Load(), d.To})
+	now := time.Now()
+	f.took[id] = append(f.took[id], arrival{d.Key, d.Resent, f.order, f.life.Load(), d.To, now})
+	if d.By != "" {
+		f.marks = append(f.marks, mark{d.By, now})
+	}
 	if d.Op == "open" {
 		f.opens[d.Chat] = d.Key
 	}

@@ -52,6 +52,7 @@ type load struct {
 	onlyKills bool // the far side is friendly and plugins live: a lane repeats at most one message after a kill
 	newcomers bool // new customers write once and wait for a timer
 	waiters   []*conversation
+	posted    *sync.Map // if not nil: when each message was first posted, by its id
 
 	killer atomic.Pointer[rig.Process] // is killed at once by whoever reads a 2xx next
 
@@ -171,6 +172,9 @@ func (l *load) write(ctx context.Context, c *conversation, random *rand.Rand) {
 	}
 	n := c.acked[agent] + 1
 	p := l.post(c, agent, chat, n)
+	if l.posted != nil {
+		l.posted.Store(messageID(c, agent, n), time.Now())
+	}
 	if random.Float64() < l.duplicates {
 		l.storm(ctx, c, agent, chat, n, random)
 	}

@@ -70,6 +70,7 @@ var scenarios = []scenario{
 	{name: "stop", what: "the gateway is stopped and started", run: stops},
 	{name: "memory", what: "little memory and many conversations", run: littleMemory},
 	{name: "storm", what: "every webhook comes five times", run: storm},
+	{name: "replace", what: "plugins are replaced, removed and killed while 64 conversations go on", run: replace},
 	{name: "bad", what: "malformed requests, slow clients, strange ids", run: badInput},
 	{name: "clock", what: "the clock jumps while timers are armed", test: true,
 		run: tests("10,000 timers; an hour, a day, steps of 1 s", "./core/engine", "TestTimersWhileTheClockJumps|TestLateTimersAreNoFlood")},

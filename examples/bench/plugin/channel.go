@@ -8,8 +8,8 @@ import (
 
 type channel struct{ far far }
 
-func openChannel(_ context.Context, s settings, h sdk.Host) (*channel, error) {
-	return &channel{newFar(s, h)}, nil
+func (p process) openChannel(_ context.Context, s settings, h sdk.Host) (*channel, error) {
+	return &channel{p.newFar(s, h)}, nil
 }
 
 // Send implements sdk.Channel.

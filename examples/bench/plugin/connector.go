@@ -9,8 +9,8 @@ import (
 
 type connector struct{ far far }
 
-func openConnector(_ context.Context, s settings, h sdk.Host) (*connector, error) {
-	return &connector{newFar(s, h)}, nil
+func (p process) openConnector(_ context.Context, s settings, h sdk.Host) (*connector, error) {
+	return &connector{p.newFar(s, h)}, nil
 }
 
 // Open implements sdk.Connector. The chat's id follows from the conversation,

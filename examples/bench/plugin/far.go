@@ -18,9 +18,10 @@ type far struct {
 	url     string
 	timeout time.Duration
 	client  *http.Client
+	by      string
 }
 
-func newFar(s settings, h sdk.Host) far { return far{s.URL, timeout(s), h.HTTP()} }
+func (p process) newFar(s settings, h sdk.Host) far { return far{s.URL, timeout(s), h.HTTP(), p.by} }
 
 // delivery is the body of a request to the far side.
 type delivery struct {
@@ -31,6 +32,7 @@ type delivery struct {
 	Op           string `json:"op"` // open, send, close
 	Text         string `json:"text"`
 	Resent       bool   `json:"resent,omitempty"`
+	By           string `json:"by,omitempty"` // process, of a variant
 }
 
 // post sends d. An error before anything was written is tried again, one after
@@ -39,6 +41,7 @@ func (f far) post(ctx context.Context, d delivery) error {
 	if f.url == "" {
 		return nil
 	}
+	d.By = f.by
 	body, err := json.Marshal(d)
 	if err != nil {
 		return err

@@ -6,28 +6,47 @@
 // has seen is a capability of a driver: benchchannel and benchconnector do not
 // know, benchchannel_idempotent and benchconnector_idempotent do.
 //
+// A copy of it may be another plugin, or another version: see package variant.
+//
 // The hooks take one JSON object: of a channel {"id","from","text"}, what a
 // customer wrote; of a connector {"chat","id","text"}, what an agent wrote.
 package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
 
 func main() {
+	as, err := self()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "plugin:", err)
+		os.Exit(1)
+	}
 	caps := sdk.Capabilities{ChannelType: "sms"}
 	idempotent := caps
 	idempotent.IdempotentSend = true
-	sdk.Main(sdk.Plugin{ID: "org.openccsp.bench", Version: "1.0.0", Drivers: []sdk.Driver{
-		sdk.NewChannel("benchchannel", caps, openChannel),
-		sdk.NewChannel("benchchannel_idempotent", idempotent, openChannel),
-		sdk.NewConnector("benchconnector", sdk.Capabilities{}, openConnector),
-		sdk.NewConnector("benchconnector_idempotent", sdk.Capabilities{IdempotentSend: true}, openConnector),
-	}})
+	var drivers []sdk.Driver
+	add := func(name string, make func(name string) sdk.Driver) {
+		if len(as.Drivers) == 0 || slices.Contains(as.Drivers, name) {
+			drivers = append(drivers, make(name))
+		}
+	}
+	add("benchchannel", func(name string) sdk.Driver { return sdk.NewChannel(name, caps, as.openChannel) })
+	add("benchchannel_idempotent", func(name string) sdk.Driver { return sdk.NewChannel(name, idempotent, as.openChannel) })
+	add("benchconnector", func(name string) sdk.Driver {
+		return sdk.NewConnector(name, sdk.Capabilities{}, as.openConnector)
+	})
+	add("benchconnector_idempotent", func(name string) sdk.Driver {
+		return sdk.NewConnector(name, sdk.Capabilities{IdempotentSend: true}, as.openConnector)
+	})
+	sdk.Main(sdk.Plugin{ID: as.ID, Version: as.Version, Exclusive: as.Exclusive, Drivers: drivers})
 }
 
 // settings are those of all drivers.

@@ -28,11 +28,16 @@ func (h *Home) Get(ctx context.Context, path string, answer any) error {
 }
 
 func (h *Home) get(ctx context.Context, path string) ([]byte, error) {
+	return h.do(ctx, http.MethodGet, path, http.StatusOK)
+}
+
+// do asks the admin API, and expects a code.
+func (h *Home) do(ctx context.Context, method, path string, code int) ([]byte, error) {
 	token, err := os.ReadFile(h.Path("data", "admin.token"))
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.Admin+path, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+h.Admin+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +51,8 @@ func (h *Home) get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %.200s", path, resp.Status, b)
+	if resp.StatusCode != code {
+		return nil, fmt.Errorf("%s %s: %s: %.200s", method, path, resp.Status, b)
 	}
 	return b, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,11 @@ func (c *command) makeKey(file string) error {
 	if err := writeNew(file, private+"\n"); err != nil {
 		return keyError(file, err)
 	}
-	if err := writeNew(file+".pub", public+"\n"); err != nil {
+	err = writeNew(file+".pub", public+"\n")
+	if err == nil {
+		err = os.Chmod(file+".pub", 0o644)
+	}
+	if err != nil {
 		return keyError(file+".pub", errors.Join(err, os.Remove(file)))
 	}
 	_, err = fmt.Fprintf(c.out, "%s  secret: keep it off the machines that run gateways\n%s  public: %s\n\n"+
@@ -71,6 +76,9 @@ func (c *command) pluginSign() *cobra.Command {
 }
 
 func (c *command) signPlugin(ctx context.Context, path string, f signFlags) error {
+	if strings.HasSuffix(f.key, ".pub") {
+		return fmt.Errorf("key: %s is the public one; give the secret one", f.key)
+	}
 	text, err := readOrMake(f.key, false)
 	if err != nil {
 		return fmt.Errorf("key: %w", err)

@@ -28,8 +28,9 @@ const termDrain = 10 * time.Second
 // return: the process ends when the gateway says so or is gone. Print nothing
 // before calling it, since the first line of standard output is the handshake.
 //
-// With the argument --describe it prints what the plugin offers, as JSON. A
-// mistake in p, and a start by hand, are told on standard error and end with
+// With the argument --describe it prints what the plugin offers, as JSON. With
+// --debug it serves until it is interrupted, for a debugger: it prints what
+// `gateway plugin attach` takes, and the gateway never ends it. A mistake in p, and a start by hand, are told on standard error and end with
 // code 1.
 func Main(p Plugin) { os.Exit(run(p, os.Args[1:])) }
 
@@ -47,9 +48,16 @@ func run(p Plugin, args []string) int {
 		fmt.Println(string(b))
 		return 0
 	}
+	if slices.Contains(args, "--debug") {
+		if err := p.debug(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	if os.Getenv(pluginv1.MagicCookieKey) != pluginv1.MagicCookieValue {
 		fmt.Fprintf(os.Stderr, "%s %s is a plugin of the OpenCCSP gateway, which starts it: "+
-			"put it into a folder of plugin_dirs. --describe prints what it offers.\n", p.ID, p.Version)
+			"put it into a folder of plugin_dirs. --describe prints what it offers, --debug serves it for a debugger.\n", p.ID, p.Version)
 		return 1
 	}
 	return newProcess(p).serve()

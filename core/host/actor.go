@@ -263,6 +263,12 @@ func (a *actor) lost(err error) {
 	a.h.m.up.WithLabelValues(a.id).Set(0)
 	a.h.stirInstances()
 	g.log.Error("plugin ended", "err", err)
+	if g.attached {
+		g.kill()
+		a.note(Backoff, err)
+		a.h.detach(g.program)
+		return
+	}
 	var blamed []time.Time
 	at := time.Now()
 	if g.proc.byItself() {

@@ -54,7 +54,8 @@ type generation struct {
 	drainOnce sync.Once
 	hurried   chan struct{} // closed when its drain must not wait for instances
 	hurryOnce sync.Once
-	exclusive bool // it took over what only one can have; set before it is published
+	leaving   sync.Once // of an attached process
+	exclusive bool      // it took over what only one can have; set before it is published
 
 	stopping  atomic.Bool
 	pins      atomic.Int64 // callers between loading the generation and queueing
@@ -68,16 +69,7 @@ type generation struct {
 // startGeneration starts p, which is probably plugin id, and asks what it is. On
 // error nothing is left of it.
 func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail) (*generation, error) {
-	g := &generation{
-		h: h, number: h.generations.Add(1), program: p, since: time.Now(),
-		slots: make(chan struct{}, credits), broke: make(chan struct{}),
-		down: make(chan error, 1), drained: make(chan struct{}), hurried: make(chan struct{}),
-		ready: make(map[string]readiness),
-	}
-	name := filepath.Base(p.Path)
-	g.log = h.log.With("plugin", name, "generation", g.number)
-	g.lines = newLineLog(g.log, name, g.number, t, h.m.dropped)
-	g.serving.Store(&map[string]uint64{})
+	g := newGeneration(h, p, t)
 	dir, err := h.workDir(id)
 	if err != nil {
 		return nil, err
@@ -92,6 +84,20 @@ func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail
 		return nil, err
 	}
 	return g, nil
+}
+
+func newGeneration(h *Host, p program, t *tail) *generation {
+	g := &generation{
+		h: h, number: h.generations.Add(1), program: p, since: time.Now(),
+		slots: make(chan struct{}, credits), broke: make(chan struct{}),
+		down: make(chan error, 1), drained: make(chan struct{}), hurried: make(chan struct{}),
+		ready: make(map[string]readiness),
+	}
+	name := filepath.Base(p.Path)
+	g.log = h.log.With("plugin", name, "generation", g.number)
+	g.lines = newLineLog(g.log, name, g.number, t, h.m.dropped)
+	g.serving.Store(&map[string]uint64{})
+	return g
 }
 
 // handshake starts the process and connects to it. go-plugin's calls know no
@@ -139,12 +145,16 @@ func (g *generation) clientConfig() *goplugin.ClientConfig {
 		SyncStderr:       &lineWriter{do: g.lines.stderr},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: g.h.socketDir},
 		RunnerFunc:       g.runner,
-		GRPCDialOptions: []grpc.DialOption{
-			grpc.WithContextDialer(g.dial),
-			grpc.WithDefaultCallOptions(
-				grpc.ForceCodecV2(pluginv1.Codec{}),
-				grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
-		},
+		GRPCDialOptions:  g.dialOptions(),
+	}
+}
+
+func (g *generation) dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithContextDialer(g.dial),
+		grpc.WithDefaultCallOptions(
+			grpc.ForceCodecV2(pluginv1.Codec{}),
+			grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 	}
 }
 

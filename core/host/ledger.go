@@ -149,7 +149,7 @@ func (h *Host) keep(s *slot) {
 	p.Rejected = maps.Clone(p.Rejected)
 	p.Before = make(map[string]program)
 	for path, list := range s.shelf.paths {
-		if len(list) > 1 {
+		if len(list) > 1 && !list[1].attached {
 			p.Before[path] = list[1].program
 		}
 	}

@@ -108,7 +108,7 @@ func (p *place) stopAsking() {
 }
 
 // attached says that the place is of a process that somebody else runs.
-func (p *place) attached() bool { return false }
+func (p *place) attached() bool { return p.file.State == "attached" }
 
 func (h *Host) leaveSlotLocked(p *place) {
 	if p.slot != nil {

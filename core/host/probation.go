@@ -37,7 +37,7 @@ func (a *actor) beginProbation(t *attempt, from *generation) {
 	}
 	a.probation, a.trial = nil, time.Time{}
 	back := a.other(o.Digest)
-	if a.past.Good == o.Digest {
+	if a.past.Good == o.Digest || o.attached {
 		return
 	}
 	a.probation = &probation{digest: o.Digest, until: time.Now().Add(cmp.Or(o.sidecar.Probation, a.h.t.probation)), before: errorFloor}

@@ -205,6 +205,9 @@ func (p *process) killed() bool {
 	default:
 		return false
 	}
+	if p.state == nil {
+		return false
+	}
 	w, ok := p.state.Sys().(syscall.WaitStatus)
 	if !ok || !w.Signaled() {
 		return false
@@ -331,6 +334,9 @@ func (p *process) startError(err error) error {
 // endError says why the process, which has ended, did so.
 func (p *process) endError(what string) error {
 	<-p.drained // its last words say why
+	if p.state == nil {
+		return errors.New(what) // somebody else's
+	}
 	if err := p.overMemory(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

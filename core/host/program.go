@@ -16,8 +16,9 @@ type program struct {
 	Dir     string   // of the copy
 	ModTime time.Time
 
-	claim   stage.Claim
-	sidecar stage.Sidecar
+	attached bool // a process that somebody else runs
+	claim    stage.Claim
+	sidecar  stage.Sidecar
 }
 
 func programOf(f stage.File) program {
@@ -31,9 +32,15 @@ type offer struct {
 	mf *manifest
 }
 
-// compareOffers puts the better one first: the higher version, then the newer
-// file.
+// compareOffers puts the better one first: what a debugger runs, the higher
+// version, the newer file.
 func compareOffers(a, b *offer) int {
+	if a.attached != b.attached {
+		if a.attached {
+			return -1
+		}
+		return 1
+	}
 	if c := b.mf.semver.compare(a.mf.semver); c != 0 {
 		return c
 	}

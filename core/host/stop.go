@@ -73,6 +73,10 @@ func (g *generation) quit(ctx context.Context) {
 
 // stop ends the process in bounded time: Shutdown, SIGTERM, SIGKILL.
 func (g *generation) stop(ctx context.Context) {
+	if g.attached {
+		g.letGo()
+		return
+	}
 	if g.conn != nil {
 		call, cancel := context.WithTimeout(ctx, g.h.t.shutdown)
 		// go-plugin's own Shutdown waits for ever for a stopped process.
@@ -93,6 +97,10 @@ func (g *generation) stop(ctx context.Context) {
 // kill ends the process at once, if it still runs, answers what is open, and
 // frees everything the generation holds.
 func (g *generation) kill() {
+	if g.attached {
+		g.letGo()
+		return
+	}
 	if err := g.proc.Kill(context.Background()); err != nil {
 		g.log.Error("plugin does not end", "err", err)
 	}

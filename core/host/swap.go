@@ -66,6 +66,10 @@ func (t *attempt) run(ctx context.Context) error {
 // start starts the process, unless there is one. While another one serves there
 // is time to try again.
 func (t *attempt) start(ctx context.Context) (err error) {
+	if t.g == nil && t.offer.attached {
+		t.s.h.detach(t.offer.program)
+		return errors.New("the attached process was lost")
+	}
 	tries := 1
 	if t.from != nil {
 		tries = 3

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(pluginv1.MagicCookieKey) != "":
 		servePlugin(os.Args[1])
+	case os.Getenv("HOST_TEST_DEBUG") != "":
+		os.Args = []string{"plugin", "", os.Getenv("HOST_TEST_DEBUG"), "--debug"}
+		sdkPlugin(&testPlugin{version: "0.1.0"})
 	case os.Getenv("HOST_TEST_DIR") != "":
 		runHostProcess(os.Getenv("HOST_TEST_DIR"))
 	default:

@@ -72,7 +72,9 @@ func (g *generation) watch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sick := make(chan error, 1)
-	checks.Go(func() { g.checkHealth(ctx, sick) })
+	if !g.attached { // it may stand at a breakpoint
+		checks.Go(func() { g.checkHealth(ctx, sick) })
+	}
 
 	sweep := time.NewTicker(g.h.t.sweep)
 	defer sweep.Stop()
@@ -90,11 +92,11 @@ func (g *generation) watch(ctx context.Context) error {
 			return err
 		case now := <-sweep.C:
 			g.link.expire(now)
-			if err := g.wedged(now); err != nil {
+			if err := g.wedged(now); err != nil && !g.attached {
 				return err
 			}
 		case <-ping.C:
-			if g.link.sendPing() >= maxMissed {
+			if g.link.sendPing() >= maxMissed && !g.attached {
 				return fmt.Errorf("wedged: no pong to %d pings", maxMissed)
 			}
 		}

@@ -403,7 +403,7 @@ func TestCrashesLeakNothing(t *testing.T) {
 		crash()
 	}
 	goroutines, fds := runtime.NumGoroutine(), openFiles(t)
-	for range 30 {
+	for range 100 {
 		crash()
 	}
 	b.eventually("no goroutine is left over", func() bool { return runtime.NumGoroutine() <= goroutines+2 })

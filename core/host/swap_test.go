@@ -336,3 +336,58 @@ func TestVanishedDirectory(t *testing.T) {
 		t.Errorf("plugin = %+v, want no restart", p)
 	}
 }
+
+// TestTruncatedBinary: what somebody has not copied completely is not run, and
+// what ran before goes on.
+func TestTruncatedBinary(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	pid := b.running("test.echo").PID
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := filepath.Join(b.dir, ".part")
+	if err := os.WriteFile(tmp, program[:len(program)*98/100], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(tmp, filepath.Join(b.dir, "echo")); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("it is told", func() bool { p := b.plugin("echo"); return p.File != "ready" && p.FileReason != "" })
+	if p := b.running("test.echo"); p.PID != pid || p.Version != "1.0.0" {
+		t.Errorf("running = %+v, want process %d to go on", p, pid)
+	}
+	if _, fate := b.call("i-echo", "hello"); fate != core.Answered {
+		t.Errorf("call = %v, want Answered", fate)
+	}
+}
+
+// TestBadInstanceHoldsUpNobody: an instance that is not open on the old version
+// need not be on the new one, and does not hurt the others.
+func TestBadInstanceHoldsUpNobody(t *testing.T) {
+	b := start(t, host.Timing{}, nil)
+	b.replace("echo", "echo_1.0.0")
+	b.h.SetInstances([]host.Instance{
+		{Name: "i-echo", Driver: "echo", Revision: 1},
+		{Name: "i-bad", Driver: "echo", Revision: 1, Settings: []byte(`{"size":"big"}`)},
+	})
+	b.eventually("one is open, one is not", func() bool {
+		all := b.h.Instances()
+		return all[0].State == host.Refused && all[1].State == host.Opened
+	})
+	b.replace("echo", "echo_2.0.0")
+	b.awaitVersion("test.echo", "2.0.0")
+	if r, fate := b.call("i-echo", "hello"); fate != core.Answered || r.GetCode() != "2.0.0" {
+		t.Errorf("call = %v, %v, want an answer of 2.0.0", r, fate)
+	}
+	if s := b.h.Instances()[0]; s.State != host.Refused {
+		t.Errorf("bad instance = %+v", s)
+	}
+	if _, ups := b.core.seen(); !slices.Equal(ups, []string{"+i-echo"}) {
+		t.Errorf("up and down = %v", ups)
+	}
+}

@@ -93,6 +93,14 @@ func (r *run) underLoad(ctx context.Context, a *attacked, f func() error) error 
 	if err := a.start(ctx); err != nil {
 		return err
 	}
+	if err := a.during(ctx, f); err != nil {
+		return err
+	}
+	return a.finish(ctx, r)
+}
+
+// during writes while f runs.
+func (a *attacked) during(ctx context.Context, f func() error) error {
 	load, stopLoad := context.WithCancel(ctx)
 	defer stopLoad()
 	var writing sync.WaitGroup
@@ -103,7 +111,7 @@ func (r *run) underLoad(ctx context.Context, a *attacked, f func() error) error 
 		return err
 	}
 	writing.Wait()
-	return a.finish(ctx, r)
+	return nil
 }
 
 // finish waits for the lanes and compares.

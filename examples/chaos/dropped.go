@@ -139,7 +139,7 @@ func runs(version string, before int) func(rig.PluginReport) bool {
 // replacement is how a new version took over.
 type replacement struct {
 	gap   time.Duration // of the gateway's own report
-	took  time.Duration // from the start of the new process until it served
+	live  time.Duration // from the file's arrival until the new process served
 	pause time.Duration // the longest one between two messages from the plugin, meanwhile
 }
 
@@ -160,6 +160,7 @@ func (d *dropped) replace(ctx context.Context, way int) (x replacement, err erro
 	if err != nil {
 		return x, err
 	}
+	live := time.Since(began)
 	s := r.Swaps[len(r.Swaps)-1]
 	if s.Problem != "" || s.Exclusive != d.of.Exclusive {
 		d.a.problem("%s: the last swap is %+v, want one to %s", d.of.ID, s, version)
@@ -167,7 +168,7 @@ func (d *dropped) replace(ctx context.Context, way int) (x replacement, err erro
 	if err := d.a.pause(ctx, 200*time.Millisecond); err != nil { // for its first messages
 		return x, err
 	}
-	return replacement{s.Gap(), s.Took(), d.a.far.pause(d.of.ID, began, time.Now())}, nil
+	return replacement{s.Gap(), live, d.a.far.pause(d.of.ID, began, time.Now())}, nil
 }
 
 // provedAfter is how long a process must have served for the gateway to see no

@@ -71,6 +71,8 @@ var scenarios = []scenario{
 	{name: "memory", what: "little memory and many conversations", run: littleMemory},
 	{name: "storm", what: "every webhook comes five times", run: storm},
 	{name: "replace", what: "plugins are replaced, removed and killed while 64 conversations go on", run: replace},
+	{name: "crashes", what: "a plugin is killed, hangs and crashes in a row beside another one", run: crashes},
+	{name: "orphans", what: "the gateway is killed while its plugins do this and that", run: orphans},
 	{name: "bad", what: "malformed requests, slow clients, strange ids", run: badInput},
 	{name: "clock", what: "the clock jumps while timers are armed", test: true,
 		run: tests("10,000 timers; an hour, a day, steps of 1 s", "./core/engine", "TestTimersWhileTheClockJumps|TestLateTimersAreNoFlood")},

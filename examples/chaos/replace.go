@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
-
-	"github.com/openccsp/gateway/examples/internal/variant"
 )
 
 // Bars of a plugin that is replaced or dies, at its 99th percentile.
@@ -33,7 +31,7 @@ func replace(ctx context.Context, r *run) error {
 
 // replaced is what was measured.
 type replaced struct {
-	gaps, took, pauses []time.Duration
+	gaps, live, pauses []time.Duration
 	outside, own       []time.Duration
 	away               []time.Duration // from the removal until the process had ended
 }
@@ -50,9 +48,7 @@ func (r *run) replaceAll(ctx context.Context, exclusive bool) error {
 		return err
 	}
 	defer func() { a.close(r) }()
-	plugins, err := r.split(a,
-		variant.Variant{ID: "org.openccsp.desks", Drivers: []string{"benchconnector", "benchconnector_idempotent"}, Exclusive: exclusive},
-		variant.Variant{ID: "org.openccsp.phones", Drivers: []string{"benchchannel", "benchchannel_idempotent"}})
+	plugins, err := r.split(a, desks(exclusive), phones)
 	if err != nil {
 		return err
 	}
@@ -70,7 +66,7 @@ func (r *run) replaceAll(ctx context.Context, exclusive bool) error {
 	}
 	r.judgeReplaced(a, &x, exclusive)
 	r.dosed = fmt.Sprintf("%d replacements, %d kill -9, %d removals and returns; in parallel, then exclusive", max(r.doses(20), len(ways)), max(r.doses(20), 3), r.doses(10))
-	r.note("%s: gap of a swap %s; new process served %s after its start", kind, percentiles(x.gaps), percentiles(x.took))
+	r.note("%s: gap of a swap %s; from the file to the first call %s", kind, percentiles(x.gaps), percentiles(x.live))
 	r.note("%s: longest pause between two messages during a replacement %s", kind, percentiles(x.pauses))
 	r.note("%s: kill to the new process's first effect %s; by the gateway's report %s", kind, percentiles(x.outside), percentiles(x.own))
 	r.note("%s: removed file to the end of its process %s", kind, percentiles(x.away))
@@ -94,7 +90,7 @@ func (x *replaced) all(ctx context.Context, d *dropped, rounds, removals, deaths
 		if err != nil {
 			return fmt.Errorf("replacement %d: %w", n+1, err)
 		}
-		x.gaps, x.took, x.pauses = append(x.gaps, s.gap), append(x.took, s.took), append(x.pauses, s.pause)
+		x.gaps, x.live, x.pauses = append(x.gaps, s.gap), append(x.live, s.live), append(x.pauses, s.pause)
 	}
 	for n := range removals {
 		began := time.Now()

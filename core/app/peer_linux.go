@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUID returns the user at the other end of a unix socket.
-func peerUID(c net.Conn) (int, error) {
+// peerOf returns the user and the process at the other end of a unix socket.
+func peerOf(c net.Conn) (uid, pid int, err error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return -1, fmt.Errorf("%T is not a unix socket", c)
+		return -1, 0, fmt.Errorf("%T is not a unix socket", c)
 	}
 	raw, err := u.SyscallConn()
 	if err != nil {
-		return -1, err
+		return -1, 0, err
 	}
 	var cred *unix.Ucred
 	var credErr error
@@ -24,7 +24,7 @@ func peerUID(c net.Conn) (int, error) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err := errors.Join(err, credErr); err != nil {
-		return -1, err
+		return -1, 0, err
 	}
-	return int(cred.Uid), nil
+	return int(cred.Uid), int(cred.Pid), nil
 }

@@ -39,8 +39,8 @@ func TestOwnListener(t *testing.T) {
 	defer us.Close()
 	theirs := <-accepted
 	defer theirs.Close()
-	if uid, err := peerUID(theirs); err != nil || uid != os.Geteuid() {
-		t.Errorf("peerUID = %d, %v; want %d", uid, err, os.Geteuid())
+	if uid, pid, err := peerOf(theirs); err != nil || uid != os.Geteuid() || pid != os.Getpid() {
+		t.Errorf("peerOf = %d, %d, %v; want %d, %d", uid, pid, err, os.Geteuid(), os.Getpid())
 	}
 	if err := ln.Close(); err != nil {
 		t.Fatal(err)
@@ -77,6 +77,32 @@ func TestOwnListenerRefuses(t *testing.T) {
 	<-ended
 	if !strings.Contains(log.String(), "refused") {
 		t.Errorf("log = %q", log.String())
+	}
+}
+
+// TestOwnListenerRefusesPlugins: the user is right, but the process is confined.
+func TestOwnListenerRefusesPlugins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := newOwnListener(ln, slog.New(slog.DiscardHandler))
+	asked := 0
+	own.confined = func(pid int) bool { asked = pid; return true }
+	ended := make(chan error, 1)
+	go func() { _, err := own.Accept(); ended <- err }()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("read = %v, want io.EOF", err)
+	}
+	_ = ln.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) || asked != os.Getpid() {
+		t.Errorf("err = %v after process %d, want net.ErrClosed after %d", err, asked, os.Getpid())
 	}
 }
 

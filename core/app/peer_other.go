@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-// peerUID trusts the mode of the socket and of its folder, which only their
+// peerOf trusts the mode of the socket and of its folder, which only their
 // owner can enter.
-func peerUID(net.Conn) (int, error) { return os.Geteuid(), nil }
+func peerOf(net.Conn) (uid, pid int, err error) { return os.Geteuid(), 0, nil }

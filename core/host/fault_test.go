@@ -109,7 +109,7 @@ func TestHangingPluginHoldsUpNobody(t *testing.T) {
 // TestHigherVersionTakesOver has a better file of a running plugin start late.
 func TestHigherVersionTakesOver(t *testing.T) {
 	const late = "late_2.0.0_test.echo"
-	b := start(t, host.Timing{}, []string{"echo", late}, "echo")
+	b := start(t, host.Timing{Trial: 100 * time.Millisecond}, []string{"echo", late}, "echo")
 	if p := b.plugin("echo"); p.State != host.Running {
 		t.Fatalf("lower version = %+v, want running while the higher one does not start", p)
 	}

@@ -142,6 +142,18 @@ func TestConfigurationError(t *testing.T) {
 	b.eventually("another try", func() bool { return strings.Count(b.log.String(), "plugin does not start") == starts+1 })
 }
 
+// TestConfigurationErrorLater is the same of a plugin that ran.
+func TestConfigurationErrorLater(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	b.call("i-echo", "misconfigured")
+	b.eventually("it stays down", func() bool { return b.plugin("echo").State == host.Failed })
+	if p := b.plugin("echo"); p.Crashes != 0 || !strings.Contains(p.LastError, "configuration is wrong") {
+		t.Errorf("plugin = %+v", p)
+	}
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 2}})
+	b.eventually("it serves", func() bool { _, fate := b.call("i-echo", "hello"); return fate == core.Answered })
+}
+
 // TestStandbyIsNotStarted: the gateway remembers what files are.
 func TestStandbyIsNotStarted(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo_1.0.0", "echo_2.0.0"}, "echo")

@@ -391,3 +391,51 @@ func TestBadInstanceHoldsUpNobody(t *testing.T) {
 		t.Errorf("up and down = %v", ups)
 	}
 }
+
+// TestSuccessorThatIsNotReadyYet is not rejected, but tried again later: its
+// vendor may only be away for a while.
+func TestSuccessorThatIsNotReadyYet(t *testing.T) {
+	b := start(t, host.Timing{Prepare: 200 * time.Millisecond, Again: 20 * time.Millisecond}, nil)
+	b.replace("echo", "echo_1.0.0")
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 1}})
+	b.awaitVersion("test.echo", "1.0.0")
+	b.eventually("open", func() bool { return b.h.Instances()[0].State == host.Opened })
+	b.replace("echo", "shy_2.0.0_test.echo")
+	b.eventually("a word of it", func() bool {
+		return b.log.line("cannot take over yet", "i-echo", "the vendor is away") != ""
+	})
+	if r, fate := b.call("i-echo", "hello"); fate != core.Answered || r.GetCode() != "1.0.0" {
+		t.Errorf("call = %v, %v, want an answer of 1.0.0", r, fate)
+	}
+	b.allow()
+	b.awaitVersion("test.echo", "2.0.0")
+	if _, ups := b.core.seen(); !slices.Equal(ups, []string{"+i-echo"}) {
+		t.Errorf("up and down = %v", ups)
+	}
+}
+
+// TestStopInTheMiddleOfASwap does not wait for a drain as long as a swap does.
+func TestStopInTheMiddleOfASwap(t *testing.T) {
+	b := start(t, host.Timing{Drain: time.Hour, Stop: 200 * time.Millisecond}, []string{"echo"}, "echo")
+	got := make(chan core.Fate, 2)
+	b.h.Call("i-echo", core.ConversationID{1}, message("park"), time.Hour, func(_ *pluginv1.Result, f core.Fate) { got <- f })
+	b.eventually("the old one has the call", func() bool { return b.log.line("msg=parking") != "" })
+	b.replace("echo", "echo_2.0.0")
+	b.awaitVersion("test.echo", "2.0.0")
+	b.h.Call("i-echo", core.ConversationID{1}, message("hello"), time.Hour, func(_ *pluginv1.Result, f core.Fate) { got <- f })
+	if took := b.stop(); took > time.Minute {
+		t.Errorf("stop took %s", took)
+	}
+	lost, not := 0, 0
+	for range 2 {
+		switch <-got {
+		case core.Lost:
+			lost++
+		case core.NoPlugin, core.NotSent:
+			not++
+		}
+	}
+	if lost != 1 || not != 1 {
+		t.Errorf("%d calls lost, %d not sent, want the old one's to be lost and the waiting one not to be sent", lost, not)
+	}
+}

@@ -92,7 +92,7 @@ func servePlugin(name string) {
 				_, err = fmt.Fprintln(stderr, "line", n)
 			}
 		}()
-	case "xecho", "xdeaf", "dull", "faulty", "schema", "unwell":
+	case "xecho", "xdeaf", "dull", "faulty", "schema", "unwell", "shy":
 		p.driver = "echo"
 	case "sdk", "xsdk":
 		sdkPlugin(p)
@@ -188,6 +188,11 @@ func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Ma
 func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (*pluginv1.InstanceState, error) {
 	if p.mode == "picky" || p.mode == "dull" {
 		return &pluginv1.InstanceState{Message: "wrong", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "too big"}}}, nil
+	}
+	if p.mode == "shy" { // until somebody allows it
+		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil {
+			return &pluginv1.InstanceState{Retry: true, Message: "the vendor is away"}, nil
+		}
 	}
 	return &pluginv1.InstanceState{Ok: true}, nil
 }
@@ -301,6 +306,8 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		return nil
 	case "crash":
 		panic("asked to")
+	case "misconfigured":
+		os.Exit(78)
 	case "read": // read PATH
 		_, err := os.ReadFile(arg)
 		r.Detail = fmt.Sprint(err)

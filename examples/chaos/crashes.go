@@ -65,8 +65,8 @@ type victim struct {
 // span is a time in which messages are looked at.
 type span struct{ from, to time.Time }
 
-// calmFor is how long the other plugin is looked at without trouble.
-const calmFor = 5 * time.Second
+// How long the other plugin is looked at without trouble.
+const calmFor, leastCalm = 20 * time.Second, 3 * time.Second
 
 // crashesInARow are too many for a plugin.
 const crashesInARow = 5
@@ -81,7 +81,7 @@ func (v *victim) suffer(ctx context.Context, r *run) (err error) {
 	faults, rows := max(r.doses(200), 4), r.doses(20)
 	err = v.a.during(ctx, func() error {
 		v.calm.from = time.Now()
-		if err := v.a.pause(ctx, calmFor); err != nil {
+		if err := v.a.pause(ctx, max(time.Duration(r.dose*float64(calmFor)), leastCalm)); err != nil {
 			return err
 		}
 		v.calm.to = time.Now()

@@ -31,15 +31,21 @@ func orphans(ctx context.Context, r *run) error {
 	rounds := max(r.doses(50), len(moments))
 	random := rand.New(rand.NewPCG(seed, 9))
 	var gone []time.Duration
-	var processes int
+	var processes, late int
 	err = r.underLoad(ctx, a, func() error {
+		report, err := plugins[0].await(ctx, "runs", runs("", 0))
+		if err != nil {
+			return err
+		}
+		r.note("sandbox of the plugins: %s", report.Restrictions())
 		for n := range rounds {
 			at := moments[n%len(moments)]
+			processes += len(rig.From(a.home.Dir)) - 1
 			if err := a.dieWhile(ctx, at, plugins[0], random); err != nil {
 				return fmt.Errorf("round %d, %s: %w", n+1, at, err)
 			}
-			began, all := time.Now(), rig.From(a.home.Dir)
-			processes += len(all)
+			began := time.Now()
+			late += len(rig.From(a.home.Dir))
 			if err := a.extinct(ctx, at, began); err != nil {
 				return err
 			}
@@ -51,7 +57,11 @@ func orphans(ctx context.Context, r *run) error {
 		return nil
 	})
 	r.dosed = fmt.Sprintf("%d SIGKILLs of the gateway, while its plugins write, start, stand still, are replaced", rounds)
-	r.note("%d processes were left for a moment; all were gone after %s; ready again after %s", processes, percentiles(gone), longest(a.ready))
+	r.note("%d plugin processes, %d of them outlived their gateway for a moment; all were gone after %s; ready again after %s",
+		processes, late, percentiles(gone), longest(a.ready))
+	if processes < 2*rounds {
+		a.problem("%d plugin processes were seen in %d rounds, want at least 2 in each", processes, rounds)
+	}
 	return err
 }
 

@@ -24,18 +24,14 @@ type Plugin struct {
 
 // Swap is what it says of a replacement.
 type Swap struct {
-	From, To    string
-	Exclusive   bool
-	GapSeconds  float64 `json:"gap_seconds"`
-	TookSeconds float64 `json:"took_seconds"`
-	Problem     string
+	From, To   string
+	Exclusive  bool
+	GapSeconds float64 `json:"gap_seconds"`
+	Problem    string
 }
 
 // Gap is how long the plugin's callers found nobody.
 func (s Swap) Gap() time.Duration { return time.Duration(s.GapSeconds * float64(time.Second)) }
-
-// Took is the time from the start of the new process until it served.
-func (s Swap) Took() time.Duration { return time.Duration(s.TookSeconds * float64(time.Second)) }
 
 // PluginReport is everything the gateway says of one plugin.
 type PluginReport struct {
@@ -45,6 +41,19 @@ type PluginReport struct {
 		Name string
 		On   bool
 	}
+}
+
+// Restrictions says what the process may not do.
+func (r PluginReport) Restrictions() string {
+	var on, off []string
+	for _, s := range r.Sandbox {
+		if s.On {
+			on = append(on, s.Name)
+		} else {
+			off = append(off, s.Name)
+		}
+	}
+	return fmt.Sprintf("on: %s; off: %s", strings.Join(on, ", "), strings.Join(off, ", "))
 }
 
 // Plugin asks for a plugin.

@@ -31,8 +31,8 @@ import (
 // does in between is not.
 var seed uint64
 
-// patience multiplies the bars of time, for a machine that does other things
-// at the same time. What is counted has no patience.
+// patience multiplies the bars of time and of memory, for a machine that does
+// other things at the same time. What is counted has no patience.
 var patience float64
 
 // bar is a bar of time.

@@ -47,6 +47,9 @@ func (g *gateway) Plugin(id string) (d httpd.PluginDetail, err error) {
 		}
 		if len(d.Files) == 0 {
 			d.Log = p.Log
+			for _, r := range p.Sandbox {
+				d.Sandbox = append(d.Sandbox, httpd.Restricted{Name: r.Name, On: r.On, Detail: r.Detail})
+			}
 		}
 		d.Files = append(d.Files, showPlugin(p))
 		for _, s := range p.Swaps {

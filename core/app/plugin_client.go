@@ -187,17 +187,24 @@ func (l pluginList) find(name string) (*httpd.Plugin, error) {
 }
 
 func (l pluginList) unknown(name string) error {
-	var known []string
+	var known, ends []string
+	whole := map[string]string{} // by end
 	for _, p := range l.Items {
-		known = append(known, keyOf(&p))
+		key := keyOf(&p)
+		if slices.Contains(known, key) {
+			continue
+		}
+		known = append(known, key)
+		for end := key; ; end = end[strings.IndexAny(end, "./")+1:] {
+			ends, whole[end] = append(ends, end), key
+			if !strings.ContainsAny(end, "./") {
+				break
+			}
+		}
 	}
 	hint := diag.DidYouMean(name, known)
-	for _, k := range known {
-		last := k[strings.LastIndexAny(k, "./")+1:]
-		if diag.Suggest(name, []string{last}) != "" {
-			hint = fmt.Sprintf("did you mean %q?", k)
-			break
-		}
+	if near := diag.Suggest(name, ends); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", whole[near])
 	}
 	if hint == "" {
 		return core.Errorf(core.NotFound, "no plugin %q", clip(name))
@@ -208,6 +215,7 @@ func (l pluginList) unknown(name string) error {
 // printable returns s without what a terminal would take for a command, or what
 // would make it read differently.
 func printable(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0 {
 		return s
 	}

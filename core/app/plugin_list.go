@@ -195,7 +195,7 @@ func notes(p httpd.Plugin) (notes []string) {
 	if p.Rejected != "" {
 		notes = append(notes, "rejected: "+p.Rejected)
 	}
-	if p.Problem != "" && p.State != host.Running && !strings.Contains(p.Problem, p.FileReason+p.Rejected) {
+	if p.Problem != "" && p.State != host.Running && p.Problem != p.FileReason && p.Rejected == "" {
 		notes = append(notes, p.Problem)
 	}
 	if len(p.Clashes) > 0 {

@@ -7,9 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -110,17 +108,17 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until pattern command…")
 	}
-	want := regexp.MustCompile("(?m)" + args[0])
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := ts.Exec(args[1], args[2:]...)
-		got := ts.ReadFile("stdout") + ts.ReadFile("stderr")
-		if err == nil && want.MatchString(got) {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%v, and no %q in\n%s", err, args[0], got)
-		}
-		time.Sleep(50 * time.Millisecond) // the gateway is another process
+	const loop = `
+want=$1; shift
+n=0
+while :; do
+	"$@" >until.out 2>&1; code=$?
+	if [ $code = 0 ] && grep -Eq -e "$want" until.out; then cat until.out; exit 0; fi
+	n=$((n+1))
+	if [ $n -gt 1200 ]; then cat until.out; exit 1; fi
+	sleep 0.05 # the gateway is another process
+done`
+	if err := ts.Exec("sh", append([]string{"-c", loop, "until"}, args...)...); err != nil {
+		ts.Fatalf("%q has not come from %q", args[0], args[1:])
 	}
 }

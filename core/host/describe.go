@@ -14,8 +14,8 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Describe starts the program of a staged file, as the gateway would, asks it
-// what it is, and ends it. It needs no running gateway.
+// Describe starts the program of a staged file in a sandbox, asks it what it is,
+// and ends it. It needs no running gateway.
 func Describe(ctx context.Context, f stage.File, hostVersion string) (m *pluginv1.Manifest, err error) {
 	dir, err := os.MkdirTemp("", "gateway-describe-")
 	if err != nil {
@@ -26,6 +26,7 @@ func Describe(ctx context.Context, f stage.File, hostVersion string) (m *pluginv
 	if err := h.prepare(); err != nil {
 		return nil, err
 	}
+	h.limits.sandbox = true
 	h.launcher = newLauncher()
 	defer func() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

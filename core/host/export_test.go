@@ -25,7 +25,7 @@ func (h *Host) SetTiming(t Timing) {
 		{&h.t.start, t.Start}, {&h.t.ping, t.Ping}, {&h.t.health, t.Health}, {&h.t.shutdown, t.Shutdown},
 		{&h.t.term, t.Term}, {&h.t.stop, t.Stop}, {&h.t.hook, t.Hook}, {&h.t.boot, t.Boot}, {&h.t.healthy, t.Healthy}, {&h.t.gather, t.Gather},
 		{&h.t.describe, t.Describe}, {&h.t.prepare, t.Prepare}, {&h.t.drain, t.Drain}, {&h.t.again, t.Again}, {&h.t.trial, t.Trial},
-		{&h.t.probation, t.Probation}, {&h.t.judge, t.Judge}, {&h.t.served, t.Served}, {&h.t.open, t.Open}, {&h.t.stuck, t.Stuck},
+		{&h.t.probation, t.Probation}, {&h.t.judge, t.Judge}, {&h.t.served, t.Served}, {&h.t.open, t.Open}, {&h.t.absent, t.Absent}, {&h.t.stuck, t.Stuck},
 	} {
 		if s.want > 0 {
 			*s.to = s.want

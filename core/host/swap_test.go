@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -437,5 +438,40 @@ func TestStopInTheMiddleOfASwap(t *testing.T) {
 	}
 	if lost != 1 || not != 1 {
 		t.Errorf("%d calls lost, %d not sent, want the old one's to be lost and the waiting one not to be sent", lost, not)
+	}
+}
+
+// TestWaysToReplace: however a new version comes to lie there, the old one serves
+// until it takes over.
+func TestWaysToReplace(t *testing.T) {
+	b := start(t, host.Timing{Absent: time.Hour}, nil)
+	b.replace("echo", "echo_1.0.0")
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 1}})
+	b.eventually("open", func() bool { return b.h.Instances()[0].State == host.Opened })
+	path, tmp := filepath.Join(b.dir, "echo"), filepath.Join(b.dir, ".next")
+	for n, put := range map[string]func(text []byte) error{
+		"mv":      func([]byte) error { return os.Rename(tmp, path) },
+		"cp over": func(text []byte) error { return os.WriteFile(path, text, 0o700) },
+		"install": func(text []byte) error { return errors.Join(os.Remove(path), os.WriteFile(path, text, 0o700)) },
+		"cp and chmod": func(text []byte) error {
+			return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, text, 0o600), os.Chmod(path, 0o700))
+		},
+	} {
+		version := fmt.Sprintf("1.%d.0", len(n))
+		dropPlugin(t, b.dir, ".next", "echo_"+version, b.data)
+		text, err := os.ReadFile(tmp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := put(text); err != nil {
+			t.Fatal(err)
+		}
+		b.awaitVersion("test.echo", version)
+		if r, fate := b.call("i-echo", "hello"); fate != core.Answered || r.GetCode() != version {
+			t.Errorf("%s: call = %v, %v, want an answer of %s", n, r, fate, version)
+		}
+	}
+	if _, ups := b.core.seen(); !slices.Equal(ups, []string{"+i-echo"}) {
+		t.Errorf("up and down = %v", ups)
 	}
 }

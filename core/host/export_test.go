@@ -12,7 +12,7 @@ import (
 // Timing shortens the waits of a host under test. Zero leaves one as it is.
 type Timing struct {
 	Start, Ping, Health, Shutdown, Term, Stop, Hook, Boot, Healthy, Gather, Describe, Prepare, Drain time.Duration
-	Again, Trial, Probation, Judge, Served, Open, Stuck                                              time.Duration
+	Again, Trial, Probation, Judge, Served, Open, Stuck, Absent                                      time.Duration
 }
 
 // SetTiming changes the waits. Call it before Open.

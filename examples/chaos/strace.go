@@ -137,7 +137,7 @@ func slowDisk(ctx context.Context, r *run) error {
 // second: a small dose does with less.
 func (r *run) delays() []time.Duration {
 	if r.dose < 0.1 {
-		return []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}
+		return []time.Duration{20 * time.Millisecond, 100 * time.Millisecond}
 	}
 	return []time.Duration{50 * time.Millisecond, time.Second}
 }

@@ -133,7 +133,7 @@ func (g *gateway) openEngine(context.Context) error {
 		return err
 	}
 	g.host = host.New(host.Config{
-		Dirs: dirs, Optional: optional, Trust: trustOf(c.Plugins), Sandbox: c.Plugins.Sandbox, Memory: c.Plugins.Memory,
+		Dirs: dirs, Optional: optional, Trust: trustOf(c.Plugins), Sandbox: c.Plugins.Sandbox, Read: c.Plugins.Read, Memory: c.Plugins.Memory,
 		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
 	})
 	g.metrics.MustRegister(newPluginMetrics(g))

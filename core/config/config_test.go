@@ -27,6 +27,7 @@ plugins {
   lock_file = "/etc/plugins.lock"
   keys      = ["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", file("vendor.pub")]
   sandbox   = false
+  read      = ["certs", "/etc/pki"]
   memory    = "300MiB"
 }
 admin { listen = "127.0.0.1:9" }
@@ -102,7 +103,7 @@ func TestParse(t *testing.T) {
 	tenant, retail, ops := c.Integrations[0], c.Services[0], c.Endpoints[0]
 	got := []any{
 		c.Listen, c.PublicURL, c.DataDir, c.RulesDir, c.PluginDirs, c.KeyFile,
-		c.Plugins.Trust, c.Plugins.LockFile, len(c.Plugins.Keys), c.Plugins.Keys[1][0], c.Plugins.Sandbox, c.Plugins.Memory,
+		c.Plugins.Trust, c.Plugins.LockFile, len(c.Plugins.Keys), c.Plugins.Keys[1][0], c.Plugins.Sandbox, c.Plugins.Read, c.Plugins.Memory,
 		c.Admin.Listen, c.Log.Format, c.Log.Level.String(),
 		c.Limits.Body, c.Limits.Connections, c.Limits.ReadTimeout, c.Limits.Header,
 		c.Store.Retention, c.Store.Watermark, c.Store.Ballast,
@@ -116,7 +117,7 @@ func TestParse(t *testing.T) {
 	want := []any{
 		"127.0.0.1:0", "https://gw.example.com", "/var/lib/gateway", filepath.Join(dir, "rules"),
 		[]string{filepath.Join(dir, "a"), "/b"}, filepath.Join(dir, "k"),
-		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d), false, int64(300 << 20),
+		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d), false, []string{filepath.Join(dir, "certs"), "/etc/pki"}, int64(300 << 20),
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),

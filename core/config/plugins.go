@@ -24,6 +24,7 @@ const (
 //	  lock_file = "plugins.lock"        # of "pinned"; written by `gateway plugin approve`
 //	  keys      = ["q83v…"]             # of "signed": public keys, as `gateway plugin keygen` prints them
 //	  sandbox   = true                  # they may not do more than they need; this is the default
+//	  read      = ["certs"]             # files and folders that plugins may read in the sandbox, beside their own
 //	  memory    = "1GiB"                # a plugin that uses more is ended; default no ceiling
 //	}
 type Plugins struct {
@@ -31,6 +32,7 @@ type Plugins struct {
 	LockFile string
 	Keys     []ed25519.PublicKey
 	Sandbox  bool
+	Read     []string
 	Memory   int64 // bytes, 0: no ceiling
 }
 
@@ -40,6 +42,9 @@ func readPlugins(b *block) Plugins {
 		LockFile: b.r.path(b.text("lock_file", "plugins.lock")),
 		Sandbox:  !b.has("sandbox") || b.flag("sandbox"),
 		Memory:   b.size("memory", 0),
+	}
+	for _, t := range b.texts("read") {
+		p.Read = append(p.Read, b.r.path(t.value))
 	}
 	wrong := len(b.r.problems)
 	for _, t := range b.texts("keys") {

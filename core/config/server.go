@@ -10,7 +10,7 @@ import (
 
 // inner are the schemas of the blocks that occur at most once.
 var inner = map[string]*hcl.BodySchema{
-	"plugins": {Attributes: optional("trust", "lock_file", "keys", "sandbox", "memory")},
+	"plugins": {Attributes: optional("trust", "lock_file", "keys", "sandbox", "read", "memory")},
 	"admin":   {Attributes: optional("listen")},
 	"log":     {Attributes: optional("format", "level")},
 	"store":   {Attributes: optional("retention", "watermark", "ballast")},

@@ -3,7 +3,9 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +19,7 @@ const watchEvery = time.Second
 // limits is what plugin processes are held to.
 type limits struct {
 	sandbox bool
+	read    []string        // what plugins may read beside their own
 	memory  int64           // bytes of one plugin; 0: no ceiling
 	cgroup  *sandbox.Cgroup // nil: watch looks after it
 	watch   *sandbox.Watch
@@ -26,6 +29,13 @@ type limits struct {
 // ends.
 func (h *Host) openLimits(ctx context.Context) {
 	h.limits.sandbox, h.limits.memory = h.cfg.Sandbox, h.cfg.Memory
+	for _, path := range h.cfg.Read {
+		if _, err := os.Stat(path); err != nil {
+			h.log.Warn("plugins cannot be let read what is not there", "err", err)
+			continue
+		}
+		h.limits.read = append(h.limits.read, path)
+	}
 	if h.cfg.Memory > 0 {
 		group, err := sandbox.OpenCgroup()
 		if err != nil {
@@ -57,8 +67,9 @@ func (p *process) wrap() (*sandbox.Wrapped, error) {
 	s := sandbox.Spec{
 		Command: p.argv, Dir: p.dir, DataDirs: []string{p.dir}, SocketDir: p.socketDir, Env: p.env, Memory: p.memory,
 	}
+	s.ReadDirs = slices.Clone(p.limits.read)
 	if p.store != "" {
-		s.ReadDirs = []string{p.store}
+		s.ReadDirs = append(s.ReadDirs, p.store)
 	}
 	if p.memory > 0 && p.limits.cgroup != nil {
 		leaf, err := p.limits.cgroup.Leaf(filepath.Base(p.dir)+"-"+strconv.FormatUint(p.lines.number, 10), p.memory, 0)

@@ -50,7 +50,11 @@ func dropFolder(t *testing.T, dir, name string) {
 func TestSandbox(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
 	dropFolder(t, dir, "echo")
-	b := startWith(t, dir, data, host.Timing{}, host.Config{Sandbox: true}, nil, "echo")
+	readable := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(readable, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := startWith(t, dir, data, host.Timing{}, host.Config{Sandbox: true, Read: []string{readable, "/not/there"}}, nil, "echo")
 	b.eventually("it serves", func() bool { _, fate := b.call("i-echo", "hello"); return fate == core.Answered })
 	p := b.running("test.echo")
 	if len(p.Sandbox) == 0 || !p.Sandbox.Entry(sandbox.NoNewPrivs).On && p.Sandbox.Entry(sandbox.NoNewPrivs).Detail == "" {
@@ -59,6 +63,9 @@ func TestSandbox(t *testing.T) {
 	r, _ := b.call("i-echo", "read "+filepath.Join(data, "plugins", "ledger.json"))
 	if denied := strings.Contains(r.GetDetail(), "permission denied"); denied != p.Sandbox.Entry(sandbox.LandlockFS).On {
 		t.Errorf("reading the ledger = %q, with %v", r.GetDetail(), p.Sandbox)
+	}
+	if r, _ := b.call("i-echo", "read "+readable); r.GetDetail() != "<nil>" {
+		t.Errorf("reading what it may = %q", r.GetDetail())
 	}
 	t.Log(p.Sandbox)
 }

@@ -44,6 +44,7 @@ type Config struct {
 	Core        Core
 	Trust       stage.Trust // whose files may run; the zero value: all
 	Sandbox     bool        // plugins run in package sandbox; then its Main must be called first in main
+	Read        []string    // files and folders that plugins may read in it, beside their own; absolute
 	Memory      int64       // ceiling for one plugin, in bytes; 0: none
 }
 

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/openccsp/gateway/core"
@@ -30,6 +29,9 @@ func showPlugin(p host.Plugin) httpd.Plugin {
 		State: p.State, Since: p.Since, Problem: p.LastError, Generation: p.Generation, PID: p.PID, Memory: p.Memory,
 		Restarts: p.Restarts, Crashes: p.Crashes, Rejected: p.Rejected, RejectedAt: p.RejectedAt,
 		Quarantine: p.Quarantine, Operator: p.Operator, Probation: p.Probation,
+	}
+	if p.File == "attached" {
+		out.Digest = "" // it has no file
 	}
 	for _, i := range p.Instances {
 		out.Instances = append(out.Instances, httpd.PluginInstance{
@@ -81,20 +83,8 @@ func clip(s string) string {
 	return s
 }
 
-// PluginLogs implements httpd.Gateway. Of a file that has never said which
-// plugin it is there are the last lines only.
+// PluginLogs implements httpd.Gateway.
 func (g *gateway) PluginLogs(ctx context.Context, id string, follow bool, emit func(httpd.PluginLine) error) error {
-	for _, p := range g.host.Plugins() {
-		if p.ID != "" || !names(p, id) {
-			continue
-		}
-		for _, text := range p.Log {
-			if err := emit(httpd.PluginLine{At: p.Since, Level: slog.LevelInfo.String(), Text: text}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	return g.host.Logs(ctx, id, follow, func(l host.LogLine) error {
 		return emit(httpd.PluginLine{At: l.At.UTC(), Level: l.Level.String(), Text: l.Text, Generation: l.Generation, PID: l.PID})
 	})
@@ -111,13 +101,7 @@ func (g *gateway) ReleasePlugin(id string) error { return g.host.Release(id) }
 
 // AttachPlugin implements httpd.Gateway.
 func (g *gateway) AttachPlugin(ctx context.Context, reattach string) error {
-	h, ok := any(g.host).(interface {
-		Attach(ctx context.Context, reattach string) error
-	})
-	if !ok {
-		return core.Errorf(core.Invalid, "this gateway cannot attach to plugins")
-	}
-	return h.Attach(ctx, reattach)
+	return g.host.Attach(ctx, reattach)
 }
 
 // ApprovePlugin implements httpd.Gateway. Only what lies in a plugin directory

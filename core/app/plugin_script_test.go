@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,8 +20,11 @@ import (
 // what it is.
 const trailer = "\n#plugin "
 
-// isPlugin says that this process was started as a plugin.
-func isPlugin() bool { return os.Getenv(pluginv1.MagicCookieKey) != "" }
+// isPlugin says that this process was started as a plugin, by a gateway or by
+// hand.
+func isPlugin() bool {
+	return os.Getenv(pluginv1.MagicCookieKey) != "" || slices.Contains(os.Args, "--debug")
+}
 
 // servePlugin is such a plugin: id, version and mode stand in the trailer.
 func servePlugin() {

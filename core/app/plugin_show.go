@@ -44,7 +44,7 @@ func (c *command) showPlugin(ctx context.Context, name string, asJSON bool) erro
 	}
 	var p page
 	p.plugin(d, string(cfg.Plugins.Trust), time.Now())
-	_, err = io.WriteString(c.out, p.String())
+	_, err = io.WriteString(c.out, p.b.String())
 	return err
 }
 
@@ -68,23 +68,23 @@ func pluginDetail(ctx context.Context, cfg *config.Config, name string) (d httpd
 }
 
 // page is a text with labels.
-type page struct{ strings.Builder }
+type page struct{ b strings.Builder }
 
 // line writes a label and a value; "" is left out. Without a label it goes on
 // with the one above.
 func (p *page) line(label, format string, args ...any) {
 	if text := printable(fmt.Sprintf(format, args...)); text != "" {
-		fmt.Fprintf(p, "  %-11s %s\n", label, text)
+		fmt.Fprintf(&p.b, "  %-11s %s\n", label, text)
 	}
 }
 
 func (p *page) plugin(d httpd.PluginDetail, trust string, now time.Time) {
 	for i, f := range d.Files {
 		if i == 0 {
-			fmt.Fprintln(p, printable(titleOf(f)))
+			fmt.Fprintln(&p.b, printable(titleOf(f)))
 			p.process(f, now)
 		} else {
-			fmt.Fprintf(p, "other file: %s\n", printable(titleOf(f)))
+			fmt.Fprintf(&p.b, "other file: %s\n", printable(titleOf(f)))
 			p.line("state", "%s", stateOf(f))
 		}
 		p.file(f, trust)

@@ -125,8 +125,8 @@ other file: org.a.sms 1.0.0
   log         one
               two\x1b
 `
-	if p.String() != want {
-		t.Errorf("got\n%swant\n%s", p.String(), want)
+	if p.b.String() != want {
+		t.Errorf("got\n%swant\n%s", p.b.String(), want)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TEST_ROOT", dir)
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
-			tmp, err := os.MkdirTemp("", "gw") // a short name: sockets of plugins lie in it
+			tmp, err := os.MkdirTemp("", "gw") //nolint:usetesting // a short name: sockets of plugins lie in it
 			if err != nil {
 				return err
 			}

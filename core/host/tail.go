@@ -79,14 +79,15 @@ func (t *tail) texts() (texts []string) {
 // Logs calls emit for each of the last lines that a plugin wrote, oldest first,
 // and if follow is set for each new one until ctx ends, which is no error. An
 // error of emit ends it and is returned. Lines that come faster than emit takes
-// them are left out. Error: core.NotFound.
+// them are left out. Of a file that has never said which plugin it is, plugin is
+// the path. Error: core.NotFound.
 func (h *Host) Logs(ctx context.Context, plugin string, follow bool, emit func(LogLine) error) error {
-	s, err := h.slotOf(plugin)
+	log, err := h.tailOf(plugin)
 	if err != nil {
 		return err
 	}
 	for n := 0; ; {
-		lines, total, news := s.log.since(n)
+		lines, total, news := log.since(n)
 		n = total
 		for _, l := range lines {
 			if err := emit(l); err != nil {
@@ -112,4 +113,19 @@ func (h *Host) slotOf(plugin string) (*slot, error) {
 		return s, nil
 	}
 	return nil, core.Errorf(core.NotFound, "no plugin %q", plugin)
+}
+
+func (h *Host) tailOf(plugin string) (*tail, error) {
+	h.mu.Lock()
+	p := h.places[plugin]
+	unknown := p != nil && p.slot == nil
+	h.mu.Unlock()
+	if unknown {
+		return p.tail, nil
+	}
+	s, err := h.slotOf(plugin)
+	if err != nil {
+		return nil, err
+	}
+	return s.log, nil
 }

@@ -24,12 +24,18 @@ const (
 	maxOpenBytes   = 64 << 20 // of all unanswered frames
 	defaultOpen    = 4096     // unanswered frames, written or not
 	credits        = 256      // Inbound frames a plugin may have unacknowledged
+
+	// Of acks, replies and cancels that a plugin has not read yet. One that reads
+	// has much fewer; one that does not must not fill the memory.
+	maxControl      = 16 << 10
+	maxControlBytes = 64 << 20
 )
 
 var (
 	errLinkClosed = errors.New("plugin has ended")
 	errLinkFull   = errors.New("too many calls wait for the plugin")
 	errFrameSize  = errors.New("larger than the 3 MiB of a frame")
+	errUnread     = errors.New("plugin sends, and does not read the answers")
 )
 
 // openFrame is a frame to the plugin that wants an answer.
@@ -111,7 +117,9 @@ type link struct {
 	seq     uint64
 	queue   []*openFrame
 	head    int                   // of queue
-	control []*pluginv1.HostFrame // acks, replies, cancels: bounded by what they answer
+	control []*pluginv1.HostFrame // acks, replies, cancels: see maxControl
+	told    int                   // bytes of control
+	unread  bool                  // there was more of it
 	grant   uint32
 	ping    uint64
 	pong    uint64
@@ -174,6 +182,12 @@ func (l *link) tell(f *pluginv1.HostFrame, grant uint32) {
 func (l *link) addControl(f *pluginv1.HostFrame) {
 	l.seq++
 	f.Seq = l.seq
+	size := f.SizeVT()
+	if len(l.control) >= maxControl || l.told+size > maxControlBytes {
+		l.unread = true
+		return
+	}
+	l.told += size
 	l.control = append(l.control, f)
 }
 
@@ -243,6 +257,7 @@ func (l *link) take(batch *pluginv1.HostBatch, pinged *uint64) bool {
 		}
 	}
 	l.control = dropFront(l.control, n)
+	l.told -= size
 	for l.head < len(l.queue) && len(frames) < maxBatchFrames {
 		f := l.queue[l.head]
 		if !f.done {
@@ -298,7 +313,9 @@ func (l *link) read() error {
 			return err
 		}
 		l.m.in.Add(float64(len(batch.Frames)))
-		ended = l.match(batch, ended[:0])
+		if ended, err = l.match(batch, ended[:0]); err != nil {
+			return err
+		}
 		now := time.Now()
 		for i, p := range batch.Frames {
 			l.handle(p, ended[i], now)
@@ -329,10 +346,13 @@ func (l *link) survive() {
 }
 
 // match takes the frames that batch answers out of open. The result has an
-// entry for each frame of batch.
-func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFrame {
+// entry for each frame of batch. It is an error to send and not to read.
+func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) ([]*openFrame, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.unread {
+		return nil, errUnread
+	}
 	l.pong = max(l.pong, min(batch.Pong, l.ping))
 	for _, p := range batch.Frames {
 		var f *openFrame
@@ -350,7 +370,7 @@ func (l *link) match(batch *pluginv1.PluginBatch, ended []*openFrame) []*openFra
 		}
 		ended = append(ended, f)
 	}
-	return ended
+	return ended, nil
 }
 
 // tally returns how many calls have ended, and how many of them went wrong.

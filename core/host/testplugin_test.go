@@ -182,7 +182,7 @@ func (p *testPlugin) Describe(context.Context, *pluginv1.HostInfo) (*pluginv1.Ma
 	case "schema", "dull", "nodriver":
 		m.StateSchema = 7
 	}
-	return m, nil
+	return evilManifest(p.mode, m), nil
 }
 
 func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (*pluginv1.InstanceState, error) {
@@ -306,6 +306,8 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		return nil
 	case "crash":
 		panic("asked to")
+	case "evil": // evil WHAT INSTANCE
+		p.evil(arg)
 	case "misconfigured":
 		os.Exit(78)
 	case "read": // read PATH

@@ -14,6 +14,7 @@ import (
 type setup struct {
 	more    string            // of gateway.hcl
 	service string            // of both services
+	patient bool              // the plugins wait long for the far side
 	rules   map[string]string // by file name
 }
 
@@ -21,6 +22,10 @@ type setup struct {
 // twice, with and without a far side that knows ids.
 func (s setup) hcl(far string) string {
 	text := "log {\n  level = \"warn\"\n}\n" + s.more
+	timeout := 2000
+	if s.patient {
+		timeout = 20_000
+	}
 	for i, side := range sides {
 		suffix := ""
 		if side.idempotent {
@@ -30,13 +35,13 @@ func (s setup) hcl(far string) string {
 channel "benchchannel%[1]s" %[2]q {
   settings {
     url        = %[4]q
-    timeout_ms = 2000
+    timeout_ms = %[7]d
   }
 }
 integration "benchconnector%[1]s" %[3]q {
   settings {
     url        = %[4]q
-    timeout_ms = 2000
+    timeout_ms = %[7]d
   }
 }
 service "service%[5]d" {
@@ -44,7 +49,7 @@ service "service%[5]d" {
   channels    = [%[2]q]
   %[6]s
 }
-`, suffix, side.channel, side.desk, far, i, s.service)
+`, suffix, side.channel, side.desk, far, i, s.service, timeout)
 	}
 	return text
 }

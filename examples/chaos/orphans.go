@@ -40,7 +40,15 @@ func orphans(ctx context.Context, r *run) error {
 		r.note("sandbox of the plugins: %s", report.Restrictions())
 		for n := range rounds {
 			at := moments[n%len(moments)]
-			processes += len(rig.From(a.home.Dir)) - 1
+			var all []rig.ID
+			err := a.until(ctx, "both plugins have a process", func() (bool, error) {
+				all = rig.From(a.home.Dir)
+				return len(all) > 2, nil
+			})
+			if err != nil {
+				return err
+			}
+			processes += len(all) - 1
 			if err := a.dieWhile(ctx, at, plugins[0], random); err != nil {
 				return fmt.Errorf("round %d, %s: %w", n+1, at, err)
 			}
@@ -59,9 +67,6 @@ func orphans(ctx context.Context, r *run) error {
 	r.dosed = fmt.Sprintf("%d SIGKILLs of the gateway, while its plugins write, start, stand still, are replaced", rounds)
 	r.note("%d plugin processes, %d of them outlived their gateway for a moment; all were gone after %s; ready again after %s",
 		processes, late, percentiles(gone), longest(a.ready))
-	if processes < 2*rounds {
-		a.problem("%d plugin processes were seen in %d rounds, want at least 2 in each", processes, rounds)
-	}
 	return err
 }
 

@@ -43,7 +43,7 @@ func (r *run) replaceAll(ctx context.Context, exclusive bool) error {
 		kind = "exclusive"
 		rounds, deaths, removals = r.doses(20), r.doses(20), int(10*r.dose)
 	}
-	a, err := r.open(filepath.Join(r.dir, kind), setup{more: smallBallast})
+	a, err := r.open(filepath.Join(r.dir, kind), setup{more: smallBallast, patient: true})
 	if err != nil {
 		return err
 	}

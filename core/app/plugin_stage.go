@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -111,12 +112,7 @@ func survey(ctx context.Context, c *config.Config) (catalog stage.Catalog, err e
 // shortDigest is the part of a digest that people compare.
 func shortDigest(digest string) string { return digest[:min(len(digest), 12)] }
 
-// errIs says what is the matter with a file in one line.
+// reasonOf says what is the matter with the file at path, without naming it.
 func reasonOf(path string, err error) string {
-	prefix := fmt.Sprintf("plugin %s: ", path)
-	text := err.Error()
-	if len(text) > len(prefix) && text[:len(prefix)] == prefix {
-		text = text[len(prefix):]
-	}
-	return text
+	return strings.TrimPrefix(err.Error(), fmt.Sprintf("plugin %s: ", path))
 }

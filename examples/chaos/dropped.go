@@ -30,6 +30,9 @@ type dropped struct {
 // split puts a plugin for each list of drivers in place of the one that has
 // all. The gateway has not been started.
 func (r *run) split(a *attacked, all ...variant.Variant) ([]*dropped, error) {
+	if _, err := os.Stat("/proc/self/exe"); err != nil {
+		return nil, fmt.Errorf("%w: no /proc to find processes in", errSkipped)
+	}
 	err := errors.Join(os.Remove(a.home.Path("plugins", "bench")), os.Mkdir(a.home.Path("made"), 0o700),
 		os.Mkdir(a.home.Path("plugins", ".versions"), 0o700))
 	if err != nil {

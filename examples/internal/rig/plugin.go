@@ -94,6 +94,9 @@ func Running(pid int) (ID, error) {
 // started them.
 func From(dir string) []ID {
 	var all []ID
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
 	for _, link := range links {
 		program, err := os.Readlink(link)

@@ -176,3 +176,27 @@ func TestCopyRuns(t *testing.T) {
 	}
 	b.eventually("it serves", func() bool { _, fate := b.call("i-echo", "hello"); return fate == core.Answered })
 }
+
+// TestForeignAddress: the gateway connects to a socket that the plugin has made
+// in its own folder, and to nothing else that it names.
+func TestForeignAddress(t *testing.T) {
+	for name, address := range map[string]string{
+		"tcp":       "tcp|127.0.0.1:22",
+		"elsewhere": "unix|/run/docker.sock",
+		"up":        "unix|$PLUGIN_UNIX_SOCKET_DIR/../sock",
+		"below":     "unix|$PLUGIN_UNIX_SOCKET_DIR/x/sock",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			script := fmt.Sprintf("#!/bin/sh\necho \"1|%d|%s|grpc\"\nexec sleep 60\n", pluginv1.ProtocolVersion, address)
+			if err := os.WriteFile(filepath.Join(dir, "evil"), []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			b := startDir(t, dir, host.Timing{}, []string{"other"}, "other")
+			b.eventually("it is refused", func() bool {
+				return strings.Contains(b.plugin("evil").LastError, "want a unix socket in PLUGIN_UNIX_SOCKET_DIR")
+			})
+			b.eventually("the other plugin answers", func() bool { _, fate := b.call("i-other", "hello"); return fate == core.Answered })
+		})
+	}
+}

@@ -79,6 +79,16 @@ type Listener interface {
 	Listen(ctx context.Context, emit func(context.Context, ...Event) error) error
 }
 
+// Binder is a [Listener] that needs what only one process can have, such as a
+// port. Bind takes it, within five seconds, and Listen, which lets go of it,
+// follows unless Bind fails, even if ctx has ended meanwhile; an error is
+// treated as one of Listen. If the new version of an Exclusive plugin cannot
+// bind, the old one goes on in its place.
+type Binder interface {
+	Listener
+	Bind(ctx context.Context) error
+}
+
 // SocketUpgrader takes WebSocket connections to /hooks/<instance>/…, at the
 // gateway's own port. conn carries the payload of binary messages; ServeSocket
 // owns it and returns when it is done with it. Subprotocols names what is

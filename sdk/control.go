@@ -68,8 +68,12 @@ func (s *server) Activate(ctx context.Context, r *pluginv1.ActivateRequest) (*pl
 		if sl == nil {
 			return nil, status.Errorf(codes.NotFound, "no instance %q", name)
 		}
-		if err := sl.activate(ctx); err != nil {
+		r, err := sl.activate(ctx)
+		if err != nil {
 			return nil, status.Errorf(codes.FailedPrecondition, "instance %q: %v", name, err)
+		}
+		if err := r.awaitBound(ctx); err != nil {
+			return nil, status.Errorf(codes.ResourceExhausted, "instance %q: %v", name, err)
 		}
 	}
 	return &pluginv1.Empty{}, nil

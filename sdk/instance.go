@@ -97,26 +97,26 @@ func (sl *slot) close(ctx context.Context) error {
 	return nil
 }
 
-func (sl *slot) activate(ctx context.Context) error {
+// activate starts the listener, also of an instance that a drain has released.
+func (sl *slot) activate(ctx context.Context) (*receiver, error) {
 	if err := sl.lock(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	defer sl.unlock()
 	if sl.released {
 		in, state := sl.s.openInstance(ctx, sl.spec)
 		if in == nil {
-			return Rejected("open", state.Message)
+			return nil, Rejected("open", state.Message)
 		}
 		sl.released = false
 		sl.current.Store(in)
 	}
 	in := sl.current.Load()
 	if in == nil {
-		return Rejected("open", "it is not open")
+		return nil, Rejected("open", "it is not open")
 	}
 	sl.active = true
-	in.startReceiving()
-	return nil
+	return in.startReceiving(), nil
 }
 
 func (sl *slot) stopReceiving(ctx context.Context) error {

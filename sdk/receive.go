@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -25,17 +24,19 @@ type receiver struct {
 	ended  gauge         // listener and sockets
 	hard   chan struct{} // closed by giveUp
 	giveUp func()        // ends what still waits for the gateway
+	bound  binding
 }
 
-// startReceiving starts the listener. It does nothing if it runs.
-func (in *instance) startReceiving() {
+// startReceiving starts the listener, unless it runs.
+func (in *instance) startReceiving() *receiver {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.recv != nil {
-		return
+		return in.recv
 	}
 	before := in.before
 	r := &receiver{hard: make(chan struct{})}
+	r.bound.tried = make(chan struct{})
 	r.giveUp = sync.OnceFunc(func() { close(r.hard) })
 	r.ctx, r.cancel = context.WithCancel(in.s.ctx)
 	in.recv = r
@@ -49,6 +50,10 @@ func (in *instance) startReceiving() {
 			in.listen(r, l)
 		})
 	}
+	if _, ok := in.value.(Binder); !ok {
+		r.bound.set(nil)
+	}
+	return r
 }
 
 // stopReceiving ends listener and sockets and waits for them until ctx ends.
@@ -76,52 +81,6 @@ func (in *instance) receiving() *receiver {
 		in.recv.ended.add(1)
 	}
 	return in.recv
-}
-
-// listen runs the listener again and again until r ends.
-func (in *instance) listen(r *receiver, l Listener) {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = firstPause, longestPause
-	for r.ctx.Err() == nil {
-		started := time.Now()
-		err := in.guard("listen", func() error { return l.Listen(r.ctx, in.emitter(r)) })
-		if r.ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			err = errors.New("listener returned although it may go on")
-		}
-		if time.Since(started) > longestPause {
-			pause.Reset()
-		}
-		wait := pause.NextBackOff()
-		if re, ok := errors.AsType[*RetryError](err); ok && re.After > 0 {
-			wait = re.After
-		}
-		in.host.log.Warn("listener ended", "err", err, "wait", wait.String())
-		in.setTrouble(err.Error())
-		if sleep(r.ctx, wait) != nil {
-			return
-		}
-		in.setTrouble("")
-	}
-}
-
-func (in *instance) setTrouble(msg string) {
-	in.mu.Lock()
-	in.trouble = msg
-	in.mu.Unlock()
-	if l := in.s.currentLink(); l != nil {
-		l.offer(&pluginv1.PluginFrame{Instance: in.spec.Instance,
-			Body: &pluginv1.PluginFrame_Health{Health: in.health()}})
-	}
-}
-
-func (in *instance) health() *pluginv1.InstanceHealth {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return &pluginv1.InstanceHealth{Instance: in.spec.Instance, Ok: in.trouble == "",
-		Message: clip(in.trouble, maxDetail)}
 }
 
 // emitter returns what Listen gets as emit.

@@ -31,7 +31,8 @@ type Plugin struct {
 	Drivers []Driver // channels and connectors, each with a name of its own
 
 	// Exclusive says that an old and a new process of this plugin must not
-	// receive at the same time, because it owns a port or a vendor session.
+	// receive at the same time, because it owns a port or a vendor session. Its
+	// listener should be a Binder.
 	Exclusive bool
 
 	// StateSchema numbers the format of cursors and instance state, from 1.

@@ -56,7 +56,10 @@ type PluginClient interface {
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(ctx context.Context, in *InstanceRef, opts ...grpc.CallOption) (*Empty, error)
 	// Activate lets the instances named in it receive from the outside. It is
-	// idempotent, and asked again until it succeeds.
+	// idempotent, and asked again until it succeeds. RESOURCE_EXHAUSTED: one has
+	// not got what it listens on, such as a port. It may go on trying by itself,
+	// and sockets reach it meanwhile. After any error of the new version of an
+	// exclusive plugin the old one goes on.
 	Activate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*Empty, error)
 	// Deactivate undoes Activate: the instances named in it no longer receive
 	// from the outside when it answers, and what they had received has been
@@ -174,7 +177,10 @@ type PluginServer interface {
 	// CloseInstance ends an instance; a missing one is not an error.
 	CloseInstance(context.Context, *InstanceRef) (*Empty, error)
 	// Activate lets the instances named in it receive from the outside. It is
-	// idempotent, and asked again until it succeeds.
+	// idempotent, and asked again until it succeeds. RESOURCE_EXHAUSTED: one has
+	// not got what it listens on, such as a port. It may go on trying by itself,
+	// and sockets reach it meanwhile. After any error of the new version of an
+	// exclusive plugin the old one goes on.
 	Activate(context.Context, *ActivateRequest) (*Empty, error)
 	// Deactivate undoes Activate: the instances named in it no longer receive
 	// from the outside when it answers, and what they had received has been

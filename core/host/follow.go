@@ -49,7 +49,7 @@ func (i *instance) follow(ctx context.Context, have *progress, g *generation) {
 		i.move(ctx, have, g)
 	default:
 		i.shut(have.on)
-		have.on, have.receives = nil, false
+		have.on, have.received, have.receives = nil, have.receives, false
 	}
 }
 
@@ -90,15 +90,23 @@ func (i *instance) silence(ctx context.Context, old *generation) {
 }
 
 // enter lets callers in on a generation where the instance is prepared. If
-// that has taken over something exclusive it must show first that it has it.
+// that has taken over something exclusive it must show first that it has it,
+// unless its predecessor had not got it either.
 func (i *instance) enter(ctx context.Context, have *progress, spec Instance) bool {
 	g := have.ready
 	i.active.Store(g)
-	if g.exclusive && !i.activate(ctx, g) {
-		g.report(i.name, readiness{revision: spec.Revision, message: "it does not receive"})
-		return false
+	receives := false
+	if g.exclusive {
+		err := i.activate(ctx, g)
+		if err != nil && have.received {
+			g.report(i.name, readiness{revision: spec.Revision, message: clip("it does not receive: "+plain(err).Error(), 512)})
+			return false
+		}
+		if receives = err == nil; receives {
+			i.hear()
+		}
 	}
-	have.on, have.revision, have.receives, have.sound = g, spec.Revision, g.exclusive, false
+	have.on, have.revision, have.receives, have.sound = g, spec.Revision, receives, false
 	i.on.Store(g)
 	i.setSubprotocols(g, spec, have.state)
 	i.opened(g, spec, false)

@@ -109,6 +109,7 @@ type progress struct {
 	on       *generation // where it is open
 	revision uint64
 	receives bool        // since Activate
+	received bool        // where it was open last
 	sound    bool        // its settings passed the live check
 	refuser  *generation // that would not take the revision refused
 	refused  uint64
@@ -196,10 +197,16 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	return retry
 }
 
-// settle does what is left to do with an open instance: it lets the outside in
-// and has the settings checked. False asks for another try.
+// settle does what is left to do with an open instance: it lets the outside in,
+// after the callers, and has the settings checked. False asks for another try.
 func (i *instance) settle(ctx context.Context, have *progress, spec Instance) bool {
-	have.receives = have.receives || i.activate(ctx, have.on)
+	if !have.receives {
+		err := i.activate(ctx, have.on)
+		have.receives = err == nil
+		if have.receives || status.Code(err) == codes.ResourceExhausted { // its own port is not the only way in
+			i.hear()
+		}
+	}
 	have.sound = have.sound || i.probe(ctx, have.on, spec)
 	return have.receives && have.sound
 }
@@ -268,16 +275,23 @@ func (i *instance) opened(g *generation, spec Instance, was bool) {
 	}
 }
 
-// activate lets the outside in, after the callers. A plugin that does not know
-// the call receives from the start.
-func (i *instance) activate(ctx context.Context, g *generation) bool {
+// activate has the plugin receive for the instance. One that does not know the
+// call receives from the start.
+func (i *instance) activate(ctx context.Context, g *generation) error {
 	ctx, cancel := context.WithTimeout(ctx, i.h.t.describe)
 	defer cancel()
 	_, err := g.plugin.Activate(ctx, &pluginv1.ActivateRequest{Generation: g.number, Instances: []string{i.name}})
-	if err != nil && status.Code(err) != codes.Unimplemented {
-		g.log.Warn("instance does not receive", "instance", i.name, "err", plain(err))
-		return false
+	if status.Code(err) == codes.Unimplemented {
+		return nil
 	}
+	if err != nil {
+		g.log.Warn("instance does not receive", "instance", i.name, "err", plain(err))
+	}
+	return err
+}
+
+// hear lets those in who come from the outside.
+func (i *instance) hear() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	select {
@@ -285,7 +299,6 @@ func (i *instance) activate(ctx context.Context, g *generation) bool {
 	default:
 		close(i.hears)
 	}
-	return true
 }
 
 // shut closes the instance on a generation where it was open.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +23,9 @@ import (
 func sdkPlugin(p *testPlugin) {
 	os.Args = append(os.Args[:1:1], os.Args[2:]...)
 	sdk.Main(sdk.Plugin{ID: "test.sdk", Version: p.version, Exclusive: p.mode == "xsdk", Drivers: []sdk.Driver{
-		sdk.NewChannel("sdk", sdk.Capabilities{ChannelType: "sms"}, openSDK),
+		sdk.NewChannel("sdk", sdk.Capabilities{ChannelType: "sms"}, func(ctx context.Context, s sdkSettings, h sdk.Host) (*sdkChannel, error) {
+			return openSDK(ctx, p.version, s, h)
+		}),
 	}})
 }
 
@@ -31,17 +34,19 @@ type sdkSettings struct {
 }
 
 type sdkChannel struct {
-	host  sdk.Host
-	sends chan string
+	version string
+	host    sdk.Host
+	sends   chan string
+	port    net.Listener // what only one process can have; nil: it needs none
 }
 
-func openSDK(ctx context.Context, s sdkSettings, h sdk.Host) (*sdkChannel, error) {
+func openSDK(ctx context.Context, version string, s sdkSettings, h sdk.Host) (*sdkChannel, error) {
 	v, err := h.State(ctx, "k") // the host serves calls while it opens
 	if err != nil {
 		return nil, err
 	}
 	h.Log().Info("opened", "state", string(v), "secret_length", len(s.Token))
-	return &sdkChannel{host: h, sends: make(chan string)}, nil
+	return &sdkChannel{version: version, host: h, sends: make(chan string)}, nil
 }
 
 func (c *sdkChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
@@ -59,13 +64,23 @@ func (c *sdkChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.Webh
 	return sdk.WebhookResponse{Status: 202, Events: []sdk.Event{e}}, nil
 }
 
+// Bind takes the port if the test has made a folder for it. If it has made one
+// of that name and the version, too, another program has the port.
+func (c *sdkChannel) Bind(context.Context) (err error) {
+	port := filepath.Join(os.Args[1], "port")
+	if _, err := os.Stat(port); err != nil {
+		return nil
+	}
+	if _, err := os.Stat(port + c.version); err == nil {
+		return errors.New("the port is taken")
+	}
+	c.port, err = net.Listen("unix", filepath.Join(port, "s"))
+	return err
+}
+
 func (c *sdkChannel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
-	if _, err := os.Stat(filepath.Join(os.Args[1], "port")); err == nil { // what only one process can have
-		l, err := net.Listen("unix", filepath.Join(os.Args[1], "port", "s"))
-		if err != nil {
-			return err
-		}
-		defer l.Close()
+	if c.port != nil {
+		defer c.port.Close()
 	}
 	c.diary("begin")
 	defer c.diary("end")

@@ -182,60 +182,6 @@ func (b *bench) diary() []string {
 	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 }
 
-// TestExclusiveHandover: a plugin that owns what only one process can have lets
-// go before the new one takes it, and what is called meanwhile finds no plugin.
-func TestExclusiveHandover(t *testing.T) {
-	b := start(t, host.Timing{}, nil)
-	if err := os.Mkdir(filepath.Join(b.data, "port"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	b.replace("sdk", "xsdk_1.0.0")
-	b.h.SetInstances([]host.Instance{{Name: "i-sdk", Driver: "sdk", Revision: 1, Secrets: map[string][]byte{"token": []byte("hunter2")}}})
-	b.eventually("it listens", func() bool { return len(b.diary()) == 1 })
-	b.replace("sdk", "xsdk_1.1.0")
-	b.awaitVersion("test.sdk", "1.1.0")
-	b.eventually("the new one listens", func() bool { return len(b.diary()) == 3 })
-	if d := b.diary(); d[1] != strings.Replace(d[0], "begin", "end", 1) || d[2] == d[0] {
-		t.Errorf("diary %q, want the old to end before the new begins", d)
-	}
-	if line := b.log.line("listener ended"); line != "" {
-		t.Errorf("the new process could not have the socket: %s", line)
-	}
-	if _, ups := b.core.seen(); !slices.Equal(ups, []string{"+i-sdk", "-i-sdk", "+i-sdk"}) {
-		t.Errorf("up and down = %v", ups)
-	}
-	b.eventually("swap is reported", func() bool { return len(b.running("test.sdk").Swaps) == 1 })
-	s := b.running("test.sdk").Swaps[0]
-	if !s.Exclusive || s.Gap <= 0 || s.From != "1.0.0" || s.To != "1.1.0" {
-		t.Errorf("swap = %+v", s)
-	}
-	if r, fate := b.call("i-sdk", "hello"); fate != core.Answered {
-		t.Errorf("call after the handover = %v, %v", r, fate)
-	}
-	t.Logf("exclusive gap %s", s.Gap)
-}
-
-// TestExclusiveSuccessorDoesNotActivate: the old process goes on.
-func TestExclusiveSuccessorDoesNotActivate(t *testing.T) {
-	b := start(t, host.Timing{}, nil)
-	b.replace("echo", "xecho_1.0.0_test.x")
-	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 1}})
-	b.eventually("instance is open", func() bool { return b.h.Instances()[0].State == host.Opened })
-	pid := b.running("test.x").PID
-	b.replace("echo", "xdeaf_2.0.0_test.x")
-	b.eventually("rejection", func() bool { return b.rejected("test.x", "2.0.0") != "" })
-	b.eventually("the old one is open again", func() bool { return b.h.Instances()[0].State == host.Opened })
-	if r, fate := b.call("i-echo", "hello"); fate != core.Answered || r.GetCode() != "1.0.0" {
-		t.Errorf("call = %v, %v, want an answer of 1.0.0", r, fate)
-	}
-	if p := b.running("test.x"); p.PID != pid {
-		t.Errorf("running = %+v, want process %d to go on", p, pid)
-	}
-	if why := b.rejected("test.x", "2.0.0"); !strings.Contains(why, "i-echo") {
-		t.Errorf("rejected because %q, want the instance named", why)
-	}
-}
-
 // rejected returns why a version does not run.
 func (b *bench) rejected(id, version string) string {
 	for _, p := range b.h.Plugins() {

@@ -42,7 +42,7 @@ type broker struct {
 
 	mu     sync.Mutex
 	closed bool
-	tcp    string // where it listens, "" if not
+	tcp    net.Listener // from bind until listen ends, nil else
 	conns  map[*conn]struct{}
 	live   map[string][]*session // by user, those that have subscribed, oldest first
 	recent recent
@@ -80,11 +80,9 @@ func newBroker(c *channel) (*broker, error) {
 	return b, nil
 }
 
-// listen implements link.
-func (b *broker) listen(ctx context.Context) error {
-	defer b.disconnect(packets.ErrServerShuttingDown)
+// bind implements link.
+func (b *broker) bind(ctx context.Context) error {
 	if b.c.cfg.MQTTListen == "" {
-		<-ctx.Done()
 		return nil
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.c.cfg.MQTTListen)
@@ -94,9 +92,20 @@ func (b *broker) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mqtt_listen: %w", err)
 	}
-	b.setTCP(l.Addr().String())
-	defer b.setTCP("")
+	b.setTCP(l)
 	b.c.host.Log().Info("mqtt broker listens", "address", l.Addr().String())
+	return nil
+}
+
+// listen implements link.
+func (b *broker) listen(ctx context.Context) error {
+	defer b.disconnect(packets.ErrServerShuttingDown)
+	l := b.bound()
+	if l == nil {
+		<-ctx.Done()
+		return nil
+	}
+	defer b.setTCP(nil)
 	return b.accept(ctx, l)
 }
 
@@ -290,10 +299,16 @@ func (b *broker) justSent(user string) []packet {
 	return b.recent.of(user)
 }
 
-func (b *broker) setTCP(address string) {
+func (b *broker) setTCP(l net.Listener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tcp = address
+	b.tcp = l
+}
+
+func (b *broker) bound() net.Listener {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tcp
 }
 
 // address implements link.
@@ -304,8 +319,8 @@ func (b *broker) address() map[string]string {
 	if hook := b.c.host.PublicURL(); hook != "" {
 		info["url"] = "ws" + strings.TrimPrefix(hook, "http") + "/mqtt"
 	}
-	if b.tcp != "" {
-		info["tcp"] = b.tcp
+	if b.tcp != nil {
+		info["tcp"] = b.tcp.Addr().String()
 	}
 	return info
 }

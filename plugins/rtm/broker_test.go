@@ -434,10 +434,12 @@ func TestTakeoverOfHangingConnection(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	r := newRig(t, nil)
+	if err := r.Bind(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Listen(ctx, nil) }()
-	until(t, "the broker listens", func() bool { return r.link.address()["tcp"] != "" })
 	address := r.link.address()["tcp"]
 	c := dial(t, address, 5)
 	c.connect(as(r.user("alice")))
@@ -466,10 +468,10 @@ func TestBusyPortNamesSetting(t *testing.T) {
 	}
 	defer l.Close()
 	r := newRig(t, func(s *Settings) { s.MQTTListen = l.Addr().String() })
-	err = r.Listen(t.Context(), nil)
+	err = r.Bind(t.Context())
 	want := fmt.Sprintf("mqtt_listen %q: another program has this address; stop it or choose another", l.Addr())
 	if err == nil || err.Error() != want {
-		t.Errorf("Listen = %v\nwant %s", err, want)
+		t.Errorf("Bind = %v\nwant %s", err, want)
 	}
 }
 

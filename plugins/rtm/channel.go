@@ -30,7 +30,9 @@ type link interface {
 	deliver(ctx context.Context, user string, p packet) error
 	// forget says that the user has these messages.
 	forget(user string, ids []string)
-	// listen opens what clients connect to, until ctx ends.
+	// bind opens what clients connect to; listen, which follows, serves them
+	// there and closes it when ctx ends.
+	bind(ctx context.Context) error
 	listen(ctx context.Context) error
 	// serveSocket serves one MQTT client over conn, until it leaves or ctx ends.
 	serveSocket(ctx context.Context, conn net.Conn) error
@@ -124,6 +126,9 @@ func (c *channel) TypingToCustomer(ctx context.Context, to sdk.Customer, on bool
 	}
 	return c.link.deliver(ctx, to.Address, p)
 }
+
+// Bind implements sdk.Binder: it takes the port for MQTT over TCP.
+func (c *channel) Bind(ctx context.Context) error { return c.link.bind(ctx) }
 
 // Listen implements sdk.Listener: it serves MQTT over TCP. Customers' messages
 // come over REST, so nothing is emitted here.

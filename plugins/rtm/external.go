@@ -69,7 +69,10 @@ func (e *external) deliver(ctx context.Context, user string, p packet) error {
 // forget implements link.
 func (*external) forget(string, []string) {}
 
-// listen implements link: clients connect elsewhere.
+// bind implements link: clients connect elsewhere.
+func (*external) bind(context.Context) error { return nil }
+
+// listen implements link.
 func (*external) listen(ctx context.Context) error {
 	<-ctx.Done()
 	return nil

@@ -131,6 +131,9 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 // listen runs Listen until the test ends, and returns the broker's address.
 func (r *rig) listen() string {
 	r.t.Helper()
+	if err := r.Bind(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Listen(ctx, nil) }()
@@ -140,7 +143,6 @@ func (r *rig) listen() string {
 			r.t.Errorf("Listen = %v", err)
 		}
 	})
-	until(r.t, "the broker listens", func() bool { return r.link.address()["tcp"] != "" })
 	return r.link.address()["tcp"]
 }
 

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"cmp"
-	"encoding/json"
 	"reflect"
 	"slices"
 
@@ -52,12 +50,6 @@ func (c *Config) Hold(running *Config) (changes []Change) {
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int { return a.At.Compare(b.At) })
 	return changes
-}
-
-// NewSettings returns settings that were kept: a JSON object, and which of its
-// keys are hidden. They have no place in a file.
-func NewSettings(object json.RawMessage, hidden []string) Settings {
-	return Settings{Secret: NewSecret(cmp.Or(string(object), "{}")), Hidden: hidden}
 }
 
 // notePlaces notes where each setting of the file stands.

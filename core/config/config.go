@@ -3,7 +3,6 @@
 package config
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -159,21 +158,6 @@ func fingerprint(src []byte, inputs []string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// checkNumbers refuses numbers such as 1e999999999, whose text would fill the
-// memory.
-func (r *reader) checkNumbers(src []byte, file string) bool {
-	tokens, _ := hclsyntax.LexConfig(src, file, hcl.InitialPos) // the parser reports the same problems
-	for _, t := range tokens {
-		if t.Type != hclsyntax.TokenNumberLit {
-			continue
-		}
-		if i := bytes.IndexAny(t.Bytes, "eE"); i >= 0 && len(t.Bytes)-i > len("e+99") {
-			r.problem(at(t.Range), "number %s is too long", t.Bytes)
-		}
-	}
-	return len(r.problems) == 0
-}
-
 var schema = &hcl.BodySchema{
 	Attributes: optional("listen", "public_url", "trusted_proxies", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
 	Blocks: []hcl.BlockHeaderSchema{
@@ -236,12 +220,4 @@ func (c *Config) readPluginDirs(b *block) []string {
 		dirs[i] = b.r.path(d)
 	}
 	return dirs
-}
-
-// path joins a relative p with the folder of gateway.hcl.
-func (r *reader) path(p string) string {
-	if filepath.IsAbs(p) {
-		return filepath.Clean(p)
-	}
-	return filepath.Join(r.dir, p)
 }

@@ -10,81 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/openccsp/gateway/core/diag"
 )
-
-// A reader collects the problems of one file.
-type reader struct {
-	dir      string // of the file
-	start    diag.Pos
-	eval     *hcl.EvalContext
-	problems diag.Problems
-	warnings diag.Problems
-	files    []string // that file("path") named
-	inputs   []string // of env and file, with what they gave
-}
-
-// problem adds a problem. What follows the last semicolon of format is its hint.
-func (r *reader) problem(pos diag.Pos, format string, args ...any) {
-	r.problems = append(r.problems, newProblem(pos, format, args...))
-}
-
-func (r *reader) warn(pos diag.Pos, format string, args ...any) {
-	r.warnings = append(r.warnings, newProblem(pos, format, args...))
-}
-
-func newProblem(pos diag.Pos, format string, args ...any) *diag.Problem {
-	p := diag.Errorf(pos, format, args...)
-	if i := strings.LastIndex(p.Summary, "; "); i >= 0 && strings.Contains(format, "; ") {
-		p.Summary, p.Hint = p.Summary[:i], p.Summary[i+2:]
-	}
-	return p
-}
-
-// report turns HCL's diagnostics into problems of our own form.
-func (r *reader) report(diags hcl.Diagnostics) {
-	for _, d := range diags {
-		pos := r.start
-		if d.Subject != nil {
-			pos = at(*d.Subject)
-		}
-		text := d.Detail
-		if e, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && e.FunctionCallError() != nil {
-			text = e.FunctionCallError().Error()
-		}
-		p := &diag.Problem{Pos: pos, Summary: sentence(text)}
-		if s, hint, ok := strings.Cut(p.Summary, ". "); ok {
-			p.Summary, p.Hint = s, sentence(hint)
-		}
-		if d.Severity == hcl.DiagError {
-			r.problems = append(r.problems, p)
-		} else {
-			r.warnings = append(r.warnings, p)
-		}
-	}
-}
-
-// sentence returns s without its capital and its full stop.
-func sentence(s string) string {
-	c, n := utf8.DecodeRuneInString(s)
-	if next, _ := utf8.DecodeRuneInString(s[n:]); unicode.IsLower(next) || next == ' ' {
-		s = string(unicode.ToLower(c)) + s[n:]
-	}
-	return strings.TrimSuffix(s, ".")
-}
-
-// at returns the place where rng begins.
-func at(rng hcl.Range) diag.Pos {
-	return diag.Pos{File: rng.Filename, Line: max(rng.Start.Line, 1), Column: max(rng.Start.Column, 1)}
-}
 
 // A block is the body of one block, or of the file.
 type block struct {

@@ -9,12 +9,13 @@ import (
 	"github.com/openccsp/gateway/core/config"
 )
 
-var fenced = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+var (
+	fenced   = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+	variable = regexp.MustCompile(`env\("([A-Z_]+)"\)`)
+)
 
 // TestReadmeExamples: what the READMEs show can be copied into gateway.hcl.
 func TestReadmeExamples(t *testing.T) {
-	t.Setenv("CCSP_PROXY_LOGIN", "user:password")
-	t.Setenv("WEBSHOP_SECRET", "0123456789abcdef")
 	seen := 0
 	for _, pattern := range []string{"../../plugins/*/README.md", "../../examples/*/README.md"} {
 		files, err := filepath.Glob(pattern)
@@ -28,6 +29,9 @@ func TestReadmeExamples(t *testing.T) {
 			}
 			for _, m := range fenced.FindAllSubmatch(text, -1) {
 				seen++
+				for _, v := range variable.FindAllSubmatch(m[1], -1) {
+					t.Setenv(string(v[1]), "0123456789abcdef")
+				}
 				if _, ps := config.Parse(m[1], "gateway.hcl"); len(ps) > 0 {
 					t.Errorf("%s: %v", file, ps)
 				}

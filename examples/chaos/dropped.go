@@ -250,7 +250,9 @@ func (d *dropped) back(ctx context.Context) error {
 	if err := os.Rename(made, d.file); err != nil {
 		return err
 	}
-	_, err = d.await(ctx, "runs as before", runs(d.good, 0))
+	_, err = d.await(ctx, "runs as before", func(r rig.PluginReport) bool {
+		return runs(d.good, 0)(r) && r.Files[0].File == "ready"
+	})
 	return err
 }
 

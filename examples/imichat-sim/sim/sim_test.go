@@ -1,0 +1,350 @@
+package sim_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openccsp/gateway/examples/imichat-sim/sim"
+)
+
+const newChat = `{"team_id":17,"alias_id":"a","channel":"sms","customer":{"id":"+41","name":"Ada"},"asset":{"id":"s"},"messages":[%s]}`
+
+func message(text string) string {
+	return `{"message_id":"m","direction":"inbound","type":"text","text":"` + text + `","attachments":[]}`
+}
+
+// far is a simulator on the network.
+type far struct {
+	*sim.Sim
+	url string
+}
+
+func start(t *testing.T, o sim.Options) *far {
+	t.Helper()
+	s := sim.New(o)
+	t.Cleanup(s.Close)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return &far{s, srv.URL}
+}
+
+func (f *far) call(t *testing.T, method, path, key, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("key", key)
+	r.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+func (f *far) create(t *testing.T, messages string) string {
+	t.Helper()
+	status, body := f.call(t, "POST", "/v3.1/chats", "k", fmt.Sprintf(newChat, messages))
+	var a struct {
+		Response struct {
+			ID string `json:"chat_id"`
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 || a.Response.ID == "" {
+		t.Fatalf("create: %d %s", status, body)
+	}
+	return a.Response.ID
+}
+
+// TestContract: what the API takes and what it refuses.
+func TestContract(t *testing.T) {
+	f := start(t, sim.Options{Secrets: []string{"k", "next"}, Teams: []int64{17, 4}})
+	create := func(old, new string) string {
+		return strings.Replace(fmt.Sprintf(newChat, message("Hi")), old, new, 1)
+	}
+	id, held, closed := f.create(t, message("Hi")), f.create(t, ""), f.create(t, "")
+	for act, id := range map[string]string{"pick": held, "close": closed} {
+		if err := f.Act(id, act, sim.Args{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Act(held, "hold", sim.Args{}); err != nil {
+		t.Fatal(err)
+	}
+	const chats = "/v3.1/chats"
+	for _, tt := range []struct {
+		name, method, path, body string
+		want                     int
+	}{
+		{"create", "POST", chats, create("", ""), 200},
+		{"another channel", "POST", chats, create("sms", "fax"), 400},
+		{"no alias", "POST", chats, create(`"a"`, `""`), 400},
+		{"no customer", "POST", chats, create("+41", ""), 400},
+		{"another team", "POST", chats, create("17", "18"), 400},
+		{"a field nobody knows", "POST", chats, create("alias_id", "allias_id"), 400},
+		{"half a body", "POST", chats, create("", "")[:40], 400},
+		{"two bodies", "POST", chats, create("", "") + "{}", 400},
+		{"a message that is none", "POST", chats, create("inbound", "outbound"), 400},
+		{"too large", "POST", chats, create("Hi", strings.Repeat("x", sim.BodyLimit)), 413},
+		{"list", "GET", chats, "", 405},
+		{"append", "POST", chats + "/" + id + "/messages", message("Hi"), 200},
+		{"append nothing", "POST", chats + "/" + id + "/messages", message(""), 400},
+		{"append, no time", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"text","text":"a","timestamp":"now"}`, 400},
+		{"append to a closed chat", "POST", chats + "/" + closed + "/messages", message("Hi"), 410},
+		{"append to no chat", "POST", chats + "/CSR0/messages", message("Hi"), 404},
+		{"append with PUT", "PUT", chats + "/" + id + "/messages", message("Hi"), 405},
+		{"typing", "POST", chats + "/" + id + "/typing", `{"direction":"inbound","typing":true}`, 200},
+		{"typing, neither", "POST", chats + "/" + id + "/typing", `{}`, 400},
+		{"event", "POST", chats + "/" + id + "/events", `{"event_name":"vip","params":{"a":"b"}}`, 200},
+		{"event without a name", "POST", chats + "/" + id + "/events", `{}`, 400},
+		{"transfer", "POST", chats + "/" + id + "/transfer", `{"team_id":4}`, 200},
+		{"transfer to a skill", "POST", chats + "/" + id + "/transfer", `{"skill_id":"fr"}`, 200},
+		{"transfer to no team", "POST", chats + "/" + id + "/transfer", `{"team_id":5}`, 400},
+		{"transfer nowhere", "POST", chats + "/" + id + "/transfer", `{}`, 400},
+		{"transfer on hold", "POST", chats + "/" + held + "/transfer", `{"team_id":4}`, 409},
+		{"read", "GET", chats + "/" + id, "", 200},
+		{"read none", "GET", chats + "/0", "", 404},
+		{"close", "PUT", chats + "/" + id + "/close", `{"status":"closed","reason":"x"}`, 200},
+		{"close again", "PUT", chats + "/" + id + "/close", `{}`, 409},
+		{"reopen", "PUT", chats + "/" + id + "/reopen", `{}`, 200},
+		{"reopen an open one", "PUT", chats + "/" + id + "/reopen", `{}`, 409},
+		{"something else", "POST", chats + "/" + id + "/dance", `{}`, 404},
+	} {
+		status, body := f.call(t, tt.method, tt.path, "next", tt.body)
+		if status != tt.want || !strings.Contains(body, `"status_code":`) {
+			t.Errorf("%s: %d %.200s, want %d", tt.name, status, body, tt.want)
+		}
+		if status, _ := f.call(t, tt.method, tt.path, "guess", tt.body); status != 401 && status != 413 {
+			t.Errorf("%s with a wrong key: %d, want 401", tt.name, status)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	f := start(t, sim.Options{})
+	id := f.create(t, message(strings.Repeat("a", sim.TextLimit)))
+	if status, _ := f.call(t, "POST", "/v3.1/chats/"+id+"/messages", "", message(strings.Repeat("a", sim.TextLimit-1)+"😀")); status != 200 {
+		t.Fatalf("status %d, want 200: the far side says nothing", status)
+	}
+	_, list, err := f.Messages(id, 0)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if e := list[0]; e.Truncated || e.Units != sim.TextLimit {
+		t.Errorf("%d units, cut %t, want all %d", e.Units, e.Truncated, sim.TextLimit)
+	}
+	if e := list[1]; !e.Truncated || e.Units != sim.TextLimit+1 || !strings.HasSuffix(e.Text, "a\uFFFD") {
+		t.Errorf("%d units, cut %t, ends %q", e.Units, e.Truncated, e.Text[len(e.Text)-4:])
+	}
+}
+
+// hooks is a gateway that answers as it is told, and remembers.
+type hooks struct {
+	mu      sync.Mutex
+	answers []int // then 200
+	got     chan string
+}
+
+func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	h.mu.Lock()
+	status := http.StatusOK
+	if len(h.answers) > 0 {
+		status, h.answers = h.answers[0], h.answers[1:]
+	}
+	h.mu.Unlock()
+	w.WriteHeader(status)
+	h.got <- fmt.Sprintf("%s|%s|%s|%s", r.Header.Get("X-Hub-Signature"), r.Header.Get("Authorization"), r.URL.RawQuery, b)
+}
+
+func listen(t *testing.T, h *hooks) string {
+	h.got = make(chan string, 100)
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// TestHooks: events come signed, in their order, and again until they are taken.
+func TestHooks(t *testing.T) {
+	h := &hooks{answers: []int{503, 500, 200, 400, 200}}
+	f := start(t, sim.Options{Hook: listen(t, h), HookSecret: "k", Repeat: []time.Duration{0, 0, 0}})
+	id := f.create(t, "")
+	for _, act := range []string{"pick", "typing", "close"} {
+		if err := f.Act(id, act, sim.Args{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for range 6 {
+		signature, rest, _ := strings.Cut(<-h.got, "|")
+		body := rest[strings.Index(rest, "{"):]
+		if signature != sim.Sign("k", []byte(body)) {
+			t.Errorf("signature %s does not fit %s", signature, body)
+		}
+		var e map[string]string
+		_ = json.Unmarshal([]byte(body), &e) // its first member is no string
+		if e["chatid"] != id && !strings.Contains(body, id) {
+			t.Errorf("%s does not name the chat", body)
+		}
+		got = append(got, e["event_type"])
+	}
+	want := []string{"chat_opened", "chat_opened", "chat_opened", "chat_picked", "typing_stop", "chat_closed"}
+	if diff := cmp.Diff(want, got); diff != "" { // 400 is final
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestHookProofs(t *testing.T) {
+	for auth, want := range map[string]string{"header": "|Bearer k||", "query": "||token=k|", "none": "|||"} {
+		h := new(hooks)
+		f := start(t, sim.Options{Hook: listen(t, h), HookSecret: "k", HookAuth: auth})
+		f.create(t, "")
+		if got := <-h.got; !strings.HasPrefix(got, want+"{") {
+			t.Errorf("%s: %s, want %s", auth, got, want)
+		}
+	}
+}
+
+// TestTypographic: the manual's way to write is no JSON.
+func TestTypographic(t *testing.T) {
+	h := new(hooks)
+	f := start(t, sim.Options{Hook: listen(t, h), Typographic: true})
+	id := f.create(t, "")
+	got := <-h.got
+	want := "{\n “event_type”: “chat_opened”\n “chatid”: “" + id + "”,\n “team_name”: “Team 17” //as in the manual\n}"
+	if body := got[strings.Index(got, "{"):]; body != want || json.Valid([]byte(body)) {
+		t.Errorf("%s, want %s", body, want)
+	}
+}
+
+// TestScript: the automatic agent answers by its script, in order.
+func TestScript(t *testing.T) {
+	script, err := sim.ReadScript(strings.NewReader("# a comment\nhello => Hello {name}! => !event greeted => !hold\n"+
+		"back => !resume => !note odd => !file https://e.com/a => !flow a=1 b=2\nbye => !unattended 15 => !idle 3 => !close timed_out\n"), "bot.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := new(hooks)
+	f := start(t, sim.Options{Hook: listen(t, h), HookAuth: "none", Auto: &sim.Auto{Script: script}})
+	f.create(t, message("Hello")+","+message("I am back")+","+message("bye"))
+	var got []string
+	for range 10 {
+		var e struct {
+			Type   string `json:"event_type"`
+			Text   string `json:"message"`
+			Name   string `json:"event_name"`
+			Status string `json:"status"`
+		}
+		line := <-h.got
+		if err := json.Unmarshal([]byte(line[strings.Index(line, "{"):]), &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		got = append(got, strings.TrimSpace(e.Type+" "+e.Text+e.Name+e.Status))
+	}
+	want := []string{"chat_opened", "chat_picked", "incoming_message Hello Ada!", "custom_event greeted", "incoming_message odd",
+		"incoming_message", "flow_triggered", "customer_unattended", "chat_idle", "chat_closed timed_out"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestScriptProblems(t *testing.T) {
+	for text, want := range map[string]string{
+		"hello":               `bot.txt:1: no "=>"`,
+		"\n, => a":            "bot.txt:2: an empty word",
+		"a => ":               "bot.txt:1: an empty act",
+		"a => !dance":         "bot.txt:1: unknown act !dance; want hold, resume",
+		"a => !idle soon":     "bot.txt:1: !idle soon: no number",
+		"a => !transfer east": "bot.txt:1: !transfer east: no number",
+	} {
+		if _, err := sim.ReadScript(strings.NewReader(text), "bot.txt"); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestAgentAPI: what the page can do, curl can do.
+func TestAgentAPI(t *testing.T) {
+	f := start(t, sim.Options{})
+	id := f.create(t, message("Hi"))
+	for _, tt := range []struct {
+		path, body string
+		want       int
+	}{
+		{id + "/say", `{"text":"a"}`, 409},
+		{id + "/pick", `{"agent":"Ann"}`, 200},
+		{id + "/pick", ``, 409},
+		{id + "/say", `{"text":"a"}`, 200},
+		{id + "/say", `{}`, 400},
+		{id + "/say", `{"txt":"a"}`, 400},
+		{id + "/dance", ``, 400},
+		{"CSR0/say", `{"text":"a"}`, 404},
+		{"+4179/start", `{"agent":"Ann"}`, 200},
+		{id + "/close", ``, 200},
+		{id + "/reopen", ``, 200},
+	} {
+		if status, body := f.call(t, "POST", "/agent/chats/"+tt.path, "", tt.body); status != tt.want {
+			t.Errorf("%s %s: %d %s, want %d", tt.path, tt.body, status, body, tt.want)
+		}
+	}
+	status, body := f.call(t, "GET", "/agent/chats/"+id+"/messages?after=1", "", "")
+	if status != 200 || strings.Contains(body, `"text":"Hi"`) || !strings.Contains(body, `"text":"a"`) {
+		t.Errorf("messages: %d %s", status, body)
+	}
+	if status, body := f.call(t, "GET", "/", "", ""); status != 200 || !strings.Contains(body, "IMIchat simulator") {
+		t.Errorf("page: %d %.100s", status, body)
+	}
+	if n := len(f.Chats()); n != 2 {
+		t.Errorf("%d chats, want 2", n)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	f := start(t, sim.Options{})
+	id := f.create(t, "")
+	for _, tt := range []struct {
+		fault  sim.Fault
+		status int
+		body   string
+	}{
+		{sim.Fault{Kind: "500"}, 500, `{"description":"made to fail","response":null,"status_code":"500"}`},
+		{sim.Fault{Kind: "429", Envelope: true}, 200, `{"description":"made to fail","response":null,"status_code":"429"}`},
+		{sim.Fault{Kind: "html"}, 200, "<!DOCTYPE html>"},
+		{sim.Fault{Kind: "half"}, 200, `{"status_code":200,"response":{"chat_id":"CSR`},
+		{sim.Fault{Kind: "empty", After: true}, 200, ""},
+	} {
+		tt.fault.Verb, tt.fault.Count = "append", 1
+		if err := f.SetFault(tt.fault); err != nil {
+			t.Fatal(err)
+		}
+		status, body := f.call(t, "POST", "/v3.1/chats/"+id+"/messages", "", message("Hi"))
+		if status != tt.status || !bytes.HasPrefix([]byte(body), []byte(tt.body)) {
+			t.Errorf("%+v: %d %s", tt.fault, status, body)
+		}
+	}
+	if _, list, err := f.Messages(id, 0); err != nil || len(list) != 1 {
+		t.Errorf("%d messages arrived (%v), want only the one after which the answer was lost", len(list), err)
+	}
+	if err := f.SetFault(sim.Fault{Kind: "dance"}); err == nil {
+		t.Error("an unknown fault was taken")
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// settings are the connection parameters of an IMIchat instance. Durations are
+// written as in "1s".
+type settings struct {
+	InstanceURL    string `json:"instance_url" jsonschema:"required,title=IMIchat instance" jsonschema_description:"Address of the instance, such as https://acme.imi.chat."`
+	TeamSecret     string `json:"team_secret" jsonschema:"required,title=Team secret" jsonschema_description:"IMIchat also calls it client secret or API key; administrators see it." jsonschema_extras:"x-secret=true"`
+	FurtherSecrets string `json:"further_secrets,omitempty" jsonschema:"title=Further secrets" jsonschema_description:"Valid as well, while the team secret is being replaced; separated by blanks." jsonschema_extras:"x-secret=true"`
+
+	TeamID      int64             `json:"team_id,omitempty" jsonschema:"title=Team,minimum=1" jsonschema_description:"Where new chats go. Absent: the far side chooses."`
+	Channel     string            `json:"channel,omitempty" jsonschema:"title=Channel of new chats,enum=sms,enum=facebook,enum=twitter,enum=livechat,enum=email,enum=abc,enum=whatsapp,enum=api" jsonschema_description:"Absent: by the type of the gateway's channel, api for those that IMIchat does not have."`
+	Assets      map[string]string `json:"assets,omitempty" jsonschema:"title=Assets" jsonschema_description:"The asset in IMIchat of each of the gateway's channels, if it has another name there."`
+	RouteParams map[string]string `json:"route_params,omitempty" jsonschema:"title=Route parameters" jsonschema_description:"Sent with each new chat."`
+	AliasPrefix string            `json:"alias_prefix,omitempty" jsonschema:"title=Prefix of alias ids" jsonschema_description:"Tells the chats of several gateways apart."`
+
+	APIVersion string    `json:"api_version,omitempty" jsonschema:"title=Version of the API,default=v3.1"`
+	AuthHeader string    `json:"auth_header,omitempty" jsonschema:"title=Header of the team secret,default=key"`
+	AuthPrefix string    `json:"auth_prefix,omitempty" jsonschema:"title=What stands before the team secret" jsonschema_description:"Such as Bearer and a blank, in the header Authorization."`
+	Endpoints  endpoints `json:"endpoints,omitempty" jsonschema:"title=Endpoints" jsonschema_description:"Method and path of each call."`
+	Timeout    string    `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=30s"`
+
+	WebhookAuth   string            `json:"webhook_auth,omitempty" jsonschema:"title=Proof of webhooks,enum=secret,enum=hmac,enum=header_token,enum=query_token,enum=none,default=secret" jsonschema_description:"secret: hmac, or header_token where there is no signature."`
+	WebhookHeader string            `json:"webhook_header,omitempty" jsonschema:"title=Header of the proof" jsonschema_description:"Absent: X-Hub-Signature of hmac, Authorization of header_token."`
+	WebhookQuery  string            `json:"webhook_query,omitempty" jsonschema:"title=Query parameter of the proof,default=token"`
+	IPAllow       []string          `json:"ip_allow,omitempty" jsonschema:"title=Addresses that webhooks may come from" jsonschema_description:"Addresses or networks, such as 192.0.2.0/24. Absent: all."`
+	EventAliases  map[string]string `json:"event_aliases,omitempty" jsonschema:"title=Names of events" jsonschema_description:"Which of the gateway's events another name of IMIchat's stands for."`
+}
+
+// config is settings, checked.
+type config struct {
+	settings
+	base    string // scheme and host
+	calls   calls
+	keys    keys
+	timeout time.Duration
+	door    door
+	types   map[string]string // of events, by their names, folded
+}
+
+const maxTimeout = 5 * time.Minute
+
+// check reports all that is wrong at once.
+func (s settings) check() (config, error) {
+	s.fill()
+	c := config{settings: s}
+	var errs [8]error
+	c.base, errs[0] = s.parseURL()
+	c.keys, errs[1] = parseKeys(s.TeamSecret, s.FurtherSecrets)
+	c.calls, errs[2] = s.Endpoints.parse(s.APIVersion)
+	c.timeout, errs[3] = parseTimeout(s.Timeout)
+	c.types, errs[4] = eventTypes(s.EventAliases)
+	c.door, errs[5] = s.parseDoor(c.keys)
+	errs[6] = s.checkAuth()
+	if strings.ContainsFunc(s.AliasPrefix, func(r rune) bool { return r <= ' ' || r > '~' }) || len(s.AliasPrefix) > 64 {
+		errs[7] = errors.New("alias_prefix is more than 64 letters, digits and signs of ASCII")
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return config{}, err
+	}
+	return c, nil
+}
+
+// fill sets what is empty: a text that is there and empty counts as absent.
+func (s *settings) fill() {
+	for _, d := range []struct {
+		to      *string
+		standby string
+	}{
+		{&s.APIVersion, "v3.1"}, {&s.AuthHeader, "key"}, {&s.Timeout, "30s"}, {&s.WebhookAuth, authSecret},
+		{&s.WebhookQuery, "token"},
+	} {
+		if *d.to == "" {
+			*d.to = d.standby
+		}
+	}
+	s.Endpoints.fill()
+}
+
+func (s settings) parseURL() (string, error) {
+	u, err := url.Parse(s.InstanceURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", errors.New(`instance_url is not an http or https address; write one such as "https://acme.imi.chat"`)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return "", errors.New("instance_url has more than scheme and host; the rest goes to endpoints and team_secret")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func parseTimeout(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 100*time.Millisecond || d > maxTimeout {
+		return 0, fmt.Errorf(`timeout %q is not a duration from 100ms to %v; write one such as "30s"`, text, maxTimeout)
+	}
+	return d, nil
+}
+
+func (s settings) checkAuth() error {
+	if !headerName(s.AuthHeader) {
+		return fmt.Errorf("auth_header %q is not the name of a header", s.AuthHeader)
+	}
+	if strings.ContainsFunc(s.AuthPrefix, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("auth_prefix is not one line of ASCII")
+	}
+	return nil
+}
+
+func headerName(name string) bool {
+	for _, c := range []byte(name) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
+			return false
+		}
+	}
+	switch textproto.CanonicalMIMEHeaderKey(name) {
+	case "", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Host":
+		return false // these belong to the client
+	}
+	return true
+}
+
+func (s settings) parseDoor(k keys) (door, error) {
+	d := door{mode: s.WebhookAuth, header: http.CanonicalHeaderKey(s.WebhookHeader), query: s.WebhookQuery, keys: k}
+	switch s.WebhookAuth {
+	case authSecret, authHMAC, authHeader, authQuery, authNone:
+	default:
+		return door{}, fmt.Errorf("webhook_auth %q is none of secret, hmac, header_token, query_token and none", s.WebhookAuth)
+	}
+	if s.WebhookHeader != "" && !headerName(s.WebhookHeader) {
+		return door{}, fmt.Errorf("webhook_header %q is not the name of a header", s.WebhookHeader)
+	}
+	if s.WebhookHeader != "" && s.WebhookAuth != authHMAC && s.WebhookAuth != authHeader {
+		return door{}, errors.New("webhook_header is for webhook_auth hmac and header_token")
+	}
+	for _, text := range s.IPAllow {
+		p, err := parseNetwork(text)
+		if err != nil {
+			return door{}, fmt.Errorf(`ip_allow: %q is neither an address nor a network; write one such as "192.0.2.0/24"`, text)
+		}
+		d.allow = append(d.allow, p)
+	}
+	if s.WebhookAuth == authNone && len(d.allow) == 0 {
+		return door{}, errors.New(`webhook_auth "none" needs ip_allow; otherwise everybody could write to your customers`)
+	}
+	return d, nil
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
+}

@@ -136,14 +136,30 @@ func (c *command) run(ctx context.Context) error {
 }
 
 func (c *command) version() error {
-	revision := "unknown revision"
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				revision = s.Value
+				revision = s.Value + ", "
 			}
 		}
 	}
-	_, err := fmt.Fprintf(c.out, "gateway %s (%s, %s, %s/%s)\n", core.Version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(c.out, "gateway %s (%s%s, %s/%s)\n", core.Version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// one is the Args of a command that takes one, which its Use names.
+func one(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want one argument, got %d; %s", len(args), cmd.UseLine())
+	}
+	return nil
+}
+
+// group is the RunE of a command that only holds others.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command %q for %q; gateway help %s", args[0], cmd.CommandPath(), cmd.Name())
+	}
+	return cmd.Help()
 }

@@ -15,7 +15,7 @@ import (
 // instances is the command `gateway instance`.
 func (c *command) instances() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "instance", Short: "Look after channels and integrations of the running gateway",
+		Use: "instance", Short: "Look after channels and integrations of the running gateway", RunE: group,
 	}
 	var force bool
 	remove := &cobra.Command{
@@ -23,7 +23,7 @@ func (c *command) instances() *cobra.Command {
 		Long: "A channel or integration that is taken out of gateway.hcl takes nothing new, finishes its open\n" +
 			"chats and is gone then: no command is needed for that. With --force its chats are closed now,\n" +
 			"reason \"removed\", and what still waits for it 10 s later becomes dead letters.",
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.removeInstance(cmd.Context(), args[0], force) },
 	}
 	remove.Flags().BoolVar(&force, "force", false, "close its open chats")

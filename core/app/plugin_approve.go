@@ -27,7 +27,7 @@ func (c *command) pluginApprove() *cobra.Command {
 			"gateway.hcl. A running gateway takes that up at once.\n\n" +
 			"To learn its id and version the program is started once, unless --id and --version say\n" +
 			"them. --digest makes sure that it is the file that was looked at.",
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.approvePlugin(cmd.Context(), args[0], r) },
 	}
 	f := cmd.Flags()

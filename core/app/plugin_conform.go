@@ -27,7 +27,7 @@ func (c *command) pluginConform() *cobra.Command {
 			"Settings for the test come from conform.json in the folder, <binary>.conform.json beside the\n" +
 			"binary, or --settings. Without them they are made of the defaults and examples in the\n" +
 			"driver's schema. The exit code is 1 if the plugin breaks a rule.",
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.conform(cmd.Context(), args[0], f) },
 	}
 	cmd.Flags().StringVar(&f.settings, "settings", "", "conform.json to use, a `file`")

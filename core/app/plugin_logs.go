@@ -23,7 +23,7 @@ const maxLogLine = 1 << 20
 func (c *command) pluginLogs() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "logs NAME", Args: cobra.ExactArgs(1),
+		Use: "logs NAME", Args: one,
 		Short: "Print the last lines that a plugin wrote; with -f, also the new ones until Ctrl-C",
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.logs(cmd.Context(), args[0], follow) },
 	}

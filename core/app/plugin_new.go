@@ -17,7 +17,7 @@ func (c *command) pluginNew() *cobra.Command {
 		Short: "Write a small plugin to start from: it builds, passes its tests and chats as it is",
 		Example: "  gateway plugin new acme --kind channel\n" +
 			"  gateway plugin new helpdesk --kind connector --lang node --id com.example.helpdesk",
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.Name = args[0]
 			return c.newPlugin(o)

@@ -16,7 +16,7 @@ import (
 func (c *command) pluginOrders() []*cobra.Command {
 	order := func(verb, short, done string) *cobra.Command {
 		return &cobra.Command{
-			Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+			Use: verb + " NAME", Short: short, Args: one,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return c.orderPlugin(cmd.Context(), verb, args[0], done)
 			},

@@ -21,7 +21,7 @@ const shownLines = 10
 func (c *command) pluginShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show NAME", Args: cobra.ExactArgs(1),
+		Use: "show NAME", Args: one,
 		Short: "Show everything about a plugin: files, process, instances, swaps, sandbox, log",
 		Long:  "NAME is a plugin's id, the end of one (\"enghouse\"), or the path of a file.",
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.showPlugin(cmd.Context(), args[0], asJSON) },

@@ -21,7 +21,7 @@ func (c *command) pluginKeygen() *cobra.Command {
 	return &cobra.Command{
 		Use:   "keygen FILE",
 		Short: "Make a key to sign plugins with: FILE is the secret one, FILE.pub the public one",
-		Args:  cobra.ExactArgs(1),
+		Args:  one,
 		RunE:  func(_ *cobra.Command, args []string) error { return c.makeKey(args[0]) },
 	}
 }
@@ -64,7 +64,7 @@ func (c *command) pluginSign() *cobra.Command {
 		Short: "Write PATH.sig: with trust \"signed\" and the public key in gateway.hcl the plugin may run",
 		Long: "It signs the digest of the plugin together with its id and version. To learn these the\n" +
 			"program is started once, unless --id and --version say them. It needs no gateway.",
-		Args: cobra.ExactArgs(1),
+		Args: one,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.signPlugin(cmd.Context(), args[0], f) },
 	}
 	cmd.Flags().StringVar(&f.key, "key", "", "secret key, a `file` that gateway plugin keygen wrote")

@@ -81,6 +81,7 @@ func TestFolderRefused(t *testing.T) {
 		want     string
 	}{
 		"mistake":           {"comand: [sh]\n", nil, stage.Refused, `plugin.yaml:1:1: unknown key "comand"; did you mean "command"?`},
+		"two mistakes":      {"command: [sh]\nfile: [a]\nsise: 1\n", nil, stage.Refused, `unknown key "file"; did you mean "files"?; `},
 		"link out":          {"command: [sh]\n", func(r *rig) { link(r.t, "/etc/passwd", r.path("acme/x")) }, stage.Refused, "x: the link cannot be followed"},
 		"relative link out": {"command: [sh]\n", func(r *rig) { link(r.t, "../other", r.path("acme/x")) }, stage.Refused, "x: the link cannot be followed"},
 		"named link out":    {"command: [sh]\nfiles: [x]\n", func(r *rig) { link(r.t, "/etc", r.path("acme/x")) }, stage.Refused, "x: the link cannot be followed"},

@@ -7,15 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // view is what a look at the directories goes by. It does not change.
@@ -52,11 +48,6 @@ type sighting struct {
 type member struct {
 	rel  string // in the folder; of a program: in the plugin directory
 	info fs.FileInfo
-}
-
-// beneath is a file beside the plugin, rel "" if there is none.
-type beneath struct {
-	root, rel string
 }
 
 // guarded is a file or directory whose mode and owner matter.
@@ -165,62 +156,6 @@ func (s *sighting) guard(root *os.Root) error {
 	}
 }
 
-// beside finds a file beside a plugin. It may be a link, as in a mounted
-// ConfigMap, but only to a place in the plugin directories.
-func (v *view) beside(dir, name string) (beneath, error) {
-	path := filepath.Join(dir, name)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return beneath{}, nil
-	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return beneath{}, fmt.Errorf("%s: %w", path, plain(err))
-	}
-	root, rel := v.locate(real)
-	if root == "" {
-		return beneath{}, fmt.Errorf("%s is a link to %s, which is not in a plugin directory", path, real)
-	}
-	return beneath{root, rel}, nil
-}
-
-// read returns the content of a small file.
-func (b beneath) read() ([]byte, fs.FileInfo, error) {
-	root, err := os.OpenRoot(b.root)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = root.Close() }()
-	return readSmall(root, b.rel)
-}
-
-func readSmall(root *os.Root, rel string) ([]byte, fs.FileInfo, error) {
-	f, info, err := openRegular(root, rel)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	return text, info, err
-}
-
-// openRegular opens a regular file. A pipe or a device put in its place does
-// not block it.
-func openRegular(root *os.Root, rel string) (*os.File, fs.FileInfo, error) {
-	f, err := root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", rel)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
-}
-
 // fail makes s a sighting of nothing but a mistake.
 func (s *sighting) fail(err error) *sighting {
 	s.err = err
@@ -295,14 +230,3 @@ func owner(info fs.FileInfo) int {
 func isProgram(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
-
-// plain is err without the path, which its reader knows.
-func plain(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-// lines makes one line of an error of several.
-func lines(err error) string { return strings.ReplaceAll(printable(err.Error()), "\n", "; ") }

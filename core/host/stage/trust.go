@@ -1,11 +1,60 @@
 package stage
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
+
+// Mode says what makes a file trusted.
+type Mode string
+
+// The modes of trust. In Pinned and Signed, files and directories that others
+// may write to or own are refused. In Open, a group-writable one is a warning
+// and a world-writable one is refused.
+const (
+	Open   Mode = "open"   // all files are
+	Pinned Mode = "pinned" // those in the lock file
+	Signed Mode = "signed" // those with a signature by one of Keys
+)
+
+// Trust says whom to trust.
+type Trust struct {
+	Mode     Mode                // "": Open
+	LockFile string              // of Pinned
+	Keys     []ed25519.PublicKey // of Signed
+}
+
+func (t Trust) check() (Trust, error) {
+	if t.Mode == "" {
+		t.Mode = Open
+	}
+	var err error
+	switch t.Mode {
+	case Open:
+	case Pinned:
+		if t.LockFile == "" {
+			return t, errors.New("plugin trust: mode pinned needs a lock file")
+		}
+		if t.LockFile, err = filepath.Abs(t.LockFile); err != nil {
+			return t, fmt.Errorf("plugin trust: lock file: %w", err)
+		}
+	case Signed:
+		if len(t.Keys) == 0 {
+			return t, errors.New("plugin trust: mode signed needs a public key")
+		}
+	default:
+		return t, fmt.Errorf("plugin trust: mode %q is none of open, pinned, signed", t.Mode)
+	}
+	for i, k := range t.Keys {
+		if len(k) != ed25519.PublicKeySize {
+			return t, fmt.Errorf("plugin trust: key %d has %d bytes, want %d", i+1, len(k), ed25519.PublicKeySize)
+		}
+	}
+	return t, nil
+}
 
 // maxWarnings is how many warnings of one kind a file has.
 const maxWarnings = 3

@@ -221,21 +221,3 @@ func (d *document) bool(key string, s setting) (value, ok bool) {
 	}
 	return n.Value, true
 }
-
-// clip shortens what a file says for a message about it.
-func clip(s string) string {
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
-	}
-	return s
-}
-
-// printable keeps control characters out of messages.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -200,16 +199,15 @@ func (a *actor) conclude(err error) {
 // succeed lets the process of an attempt serve.
 func (a *actor) succeed(t *attempt) {
 	from := a.cur
-	if from == nil || t.g.mf.exclusive() || from.mf.exclusive() {
-		if from != nil {
-			if err := a.takeOver(t); err != nil {
-				a.refused(t, err)
-				return
-			}
-		} else {
-			a.publish(t.g, nil)
+	switch {
+	case from == nil:
+		a.publish(t.g, nil)
+	case t.g.mf.exclusive() || from.mf.exclusive():
+		if err := a.takeOver(t); err != nil {
+			a.refused(t, err)
+			return
 		}
-	} else {
+	default:
 		a.handOver(t)
 	}
 	a.postponed, a.later = make(map[string]time.Time), 0
@@ -237,6 +235,7 @@ func (a *actor) refused(t *attempt, err error) {
 type laterError struct{ err error }
 
 func (e *laterError) Error() string { return e.err.Error() }
+
 func (e *laterError) Unwrap() error { return e.err }
 
 // reject has an offer not tried again until its file or the gateway changes,
@@ -249,68 +248,6 @@ func (a *actor) reject(o *offer, err error) {
 	a.h.m.rejected.WithLabelValues(a.id).Inc()
 	a.h.log.Error("plugin file is rejected", "plugin", a.id, "version", o.mf.Version, "path", o.Path,
 		"digest", short(o.Digest), "err", err)
-}
-
-// lost takes the end of the current process, which nobody asked for.
-func (a *actor) lost(err error) {
-	g := a.cur
-	a.cur = nil
-	served := time.Since(a.up)
-	if served >= a.h.t.healthy {
-		a.recovered()
-	}
-	a.gen.Store(nil)
-	a.h.m.up.WithLabelValues(a.id).Set(0)
-	a.h.stirInstances()
-	g.log.Error("plugin ended", "err", err)
-	if g.attached {
-		g.kill()
-		a.note(Backoff, err)
-		a.h.detach(g.program)
-		return
-	}
-	var blamed []time.Time
-	at := time.Now()
-	if g.proc.byItself() {
-		g.link.onCrash(func(frames []*openFrame) { blamed = a.suspects.crashed(frames, at) })
-	}
-	g.kill()
-	switch {
-	case blamed != nil:
-		a.forgive(blamed)
-	case g.proc.killed() && served >= a.h.t.served: // that says nothing of the plugin
-	default:
-		a.crashed(&offer{program: g.program, mf: g.mf}, err, at)
-		return
-	}
-	a.wait.reset()
-	a.note(Backoff, err)
-	a.notBefore = time.Now().Add(a.wait.next())
-}
-
-// forgive takes crashes back that a call is to blame for, and not the plugin.
-func (a *actor) forgive(crashes []time.Time) {
-	a.mu.Lock()
-	had := len(a.past.Crashes)
-	a.past.Crashes = slices.DeleteFunc(a.past.Crashes, func(c crash) bool {
-		return slices.ContainsFunc(crashes, c.At.Equal)
-	})
-	forgiven := had - len(a.past.Crashes)
-	a.mu.Unlock()
-	if a.probation != nil {
-		a.probation.crashes = max(a.probation.crashes-forgiven, 0)
-	}
-	a.h.keep(a.slot)
-	a.h.m.poison.WithLabelValues(a.id).Inc()
-	a.h.log.Error("a call has ended the plugin twice, it is not given to it again", "plugin", a.id)
-}
-
-// recovered forgets crashes' consequences: the plugin has run well for a while.
-func (a *actor) recovered() {
-	a.wait.reset()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.past.Level, a.past.Until = 0, time.Time{}
 }
 
 // remove stops the current process: nothing may run any more.
@@ -326,23 +263,6 @@ func (a *actor) remove() {
 	a.note(Stopped, nil)
 	g.log.Info("plugin is to stop, none of its files may run")
 	a.h.reclaim()
-}
-
-// reclaim takes drivers that another plugin has given up.
-func (a *actor) reclaim() {
-	a.mu.Lock()
-	n := len(a.clashes)
-	a.mu.Unlock()
-	if n == 0 {
-		return
-	}
-	clashes := a.h.claim(a.slot, a.cur.mf)
-	a.mu.Lock()
-	a.clashes = clashes
-	a.mu.Unlock()
-	if len(clashes) < n {
-		a.h.stirInstances()
-	}
 }
 
 // close stops what there is.

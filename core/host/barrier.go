@@ -11,20 +11,6 @@ import (
 // errSealed says that the generation has a successor, which is to be asked.
 var errSealed = errors.New("generation is sealed")
 
-// talk is one conversation with one instance.
-type talk struct {
-	instance string
-	conv     core.ConversationID
-}
-
-func (f *openFrame) talk() talk { return talk{f.frame.Instance, f.conv} }
-
-// ordered says whether f must wait for the other calls of its conversation.
-// Polls do not.
-func (f *openFrame) ordered() bool {
-	return f.onResult != nil && f.conv != core.ConversationID{}
-}
-
 // barrier keeps the calls of a conversation in order while the old generation
 // still has some of them: see link.hold.
 type barrier struct {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/openccsp/gateway/core/host/stage"
 )
@@ -61,10 +60,11 @@ func (h *Host) prepare() (err error) {
 	if h.socketDir, err = openSocketDir(h.cfg.SocketDir, h.cfg.DataDir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(h.ledgerPath()), 0o700); err != nil {
+	ledger := ledgerPath(h.cfg.DataDir)
+	if err := os.MkdirAll(filepath.Dir(ledger), 0o700); err != nil {
 		return fmt.Errorf("data folder of plugins: %w", err)
 	}
-	if h.ledger, err = openLedger(h.ledgerPath()); err != nil {
+	if h.ledger, err = openLedger(ledger); err != nil {
 		h.log.Error("what was known of plugins cannot be read, it begins anew", "err", err)
 	}
 	return nil
@@ -97,35 +97,6 @@ func (h *Host) boot() {
 	}
 }
 
-// changed wakes those in await.
-func (h *Host) changed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.changedLocked()
-}
-
-func (h *Host) changedLocked() {
-	close(h.news)
-	h.news = make(chan struct{})
-}
-
-// await returns when ok, called with mu held, is true, or ctx ends.
-func (h *Host) await(ctx context.Context, ok func() bool) {
-	for {
-		h.mu.Lock()
-		done, news := ok(), h.news
-		h.mu.Unlock()
-		if done {
-			return
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // settledSlots says that every plugin is up or has failed once.
 func (h *Host) settledSlots() bool {
 	for _, s := range h.slots {
@@ -153,16 +124,4 @@ func (h *Host) settledInstances() bool {
 		}
 	}
 	return true
-}
-
-// sleep returns false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

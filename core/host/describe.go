@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,7 +43,7 @@ func Describe(ctx context.Context, f stage.File, hostVersion string) (m *pluginv
 // Known returns what programs said of themselves when a gateway ran with
 // dataDir, by digest.
 func Known(dataDir string) (map[string]*pluginv1.Manifest, error) {
-	l, err := openLedger(filepath.Join(dataDir, "plugins", "ledger.json"))
+	l, err := openLedger(ledgerPath(dataDir))
 	if err != nil {
 		return nil, err
 	}

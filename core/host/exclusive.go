@@ -22,7 +22,7 @@ func (a *actor) takeOver(t *attempt) error {
 	a.gen.Store(nil)
 	old.link.seal()
 	a.h.stirInstances()
-	a.wait4(func() bool { return a.h.leftBy(old) })
+	a.awaitInstances(func() bool { return a.h.leftBy(old) })
 
 	limit := old.patience(a.h.t.drain)
 	ctx, cancel := context.WithTimeout(a.ctx, limit)
@@ -37,7 +37,7 @@ func (a *actor) takeOver(t *attempt) error {
 	a.gen.Store(t.g)
 	a.next.CompareAndSwap(t.g, nil)
 	a.h.stirInstances()
-	a.wait4(func() bool { return t.g.dead() || a.h.arrived(t.g, names) })
+	a.awaitInstances(func() bool { return t.g.dead() || a.h.arrived(t.g, names) })
 	if err := a.arrival(t, names); err != nil {
 		a.takeBack(t, old)
 		return err
@@ -48,8 +48,8 @@ func (a *actor) takeOver(t *attempt) error {
 	return nil
 }
 
-// wait4 waits for the instances, not for ever.
-func (a *actor) wait4(ok func() bool) {
+// awaitInstances waits for the instances, not for ever.
+func (a *actor) awaitInstances(ok func() bool) {
 	ctx, cancel := context.WithTimeout(a.ctx, a.h.t.open)
 	defer cancel()
 	a.h.await(ctx, ok)
@@ -105,7 +105,7 @@ func (a *actor) takeBack(t *attempt, old *generation) {
 	a.next.CompareAndSwap(t.g, nil)
 	t.g.stopping.Store(true)
 	a.h.stirInstances()
-	a.wait4(func() bool { return a.h.leftBy(t.g) })
+	a.awaitInstances(func() bool { return a.h.leftBy(t.g) })
 	ctx, cancel := context.WithTimeout(a.ctx, a.h.t.describe)
 	t.g.stop(ctx) // at once: what it may have taken the old one needs
 	cancel()

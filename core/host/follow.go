@@ -34,7 +34,7 @@ func (i *instance) prepare(ctx context.Context, have *progress, next *generation
 	r := readiness{revision: spec.Revision, ok: state.Ok, retry: !state.Ok && state.Retry, message: clip(state.Message, 512)}
 	if r.ok {
 		have.ready, have.prepared, have.state = next, spec.Revision, state
-		next.setServing(i.name, spec.Revision, true) // nobody asks it before it is published
+		next.setServing(i.name, true) // nobody asks it before it is published
 	}
 	next.report(i.name, r)
 	return r.retry
@@ -60,7 +60,7 @@ func (i *instance) move(ctx context.Context, have *progress, g *generation) {
 	i.deafen()
 	i.silence(ctx, old)
 	i.active.Store(g)
-	old.setServing(i.name, 0, false)
+	old.setServing(i.name, false)
 	have.on, have.revision, have.receives = g, have.prepared, false
 	spec := i.want()
 	spec.Revision = have.prepared

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -60,8 +61,8 @@ type generation struct {
 	stopping  atomic.Bool
 	pins      atomic.Int64 // callers between loading the generation and queueing
 	mu        sync.Mutex
-	serving   atomic.Pointer[map[string]uint64] // open instances and their revisions
-	ready     map[string]readiness              // by instance; guarded by mu
+	serving   atomic.Pointer[map[string]bool] // the open instances
+	ready     map[string]readiness            // by instance; guarded by mu
 	brokeOnce sync.Once
 	brokeErr  error // before broke is closed
 }
@@ -96,7 +97,7 @@ func newGeneration(h *Host, p program, t *tail) *generation {
 	name := filepath.Base(p.Path)
 	g.log = h.log.With("plugin", name, "generation", g.number)
 	g.lines = newLineLog(g.log, name, g.number, t, h.m.dropped)
-	g.serving.Store(&map[string]uint64{})
+	g.serving.Store(&map[string]bool{})
 	return g
 }
 
@@ -223,22 +224,16 @@ func plain(err error) error {
 }
 
 // serves says whether the instance is open here.
-func (g *generation) serves(instance string) bool {
-	_, ok := (*g.serving.Load())[instance]
-	return ok
-}
+func (g *generation) serves(instance string) bool { return (*g.serving.Load())[instance] }
 
-// setServing opens (revision > 0) or closes an instance for callers.
-func (g *generation) setServing(instance string, revision uint64, open bool) {
+// setServing opens or closes an instance for callers.
+func (g *generation) setServing(instance string, open bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	next := make(map[string]uint64)
-	for k, v := range *g.serving.Load() {
-		next[k] = v
-	}
+	next := maps.Clone(*g.serving.Load())
 	delete(next, instance)
 	if open {
-		next[instance] = revision
+		next[instance] = true
 	}
 	g.serving.Store(&next)
 }

@@ -17,11 +17,8 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -74,6 +71,11 @@ type Core interface {
 }
 
 // Host runs the plugins. Its methods are safe for concurrent use.
+//
+// Locks are taken in this order: setMu or saveMu, mu, slot.mu; then one of
+// instance.mu, generation.mu, ledger.mu, suspects.mu, tail.mu, or link.mu, of
+// which that of an older generation comes before that of its successor. Who
+// calls changed holds none of them.
 type Host struct {
 	cfg       Config
 	log       *slog.Logger
@@ -106,12 +108,6 @@ type Host struct {
 	drivers   map[string]*claimed
 	news      chan struct{} // closed and replaced at every change of a state
 	closed    bool
-}
-
-// claimed is a driver and the slot that serves it.
-type claimed struct {
-	slot   *slot
-	driver *pluginv1.Driver
 }
 
 // New returns a Host. It starts nothing.
@@ -154,60 +150,8 @@ func (h *Host) Run(ctx context.Context) error {
 	return nil
 }
 
-// claim gives the drivers of m to s, except those another slot has: they are
-// returned.
-func (h *Host) claim(s *slot, m *manifest) (clashes []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.claimLocked(s, m)
-}
-
-func (h *Host) claimLocked(s *slot, m *manifest) (clashes []string) {
-	for name, c := range h.drivers {
-		if c.slot == s && m.drivers[name] == nil {
-			delete(h.drivers, name)
-		}
-	}
-	for _, d := range m.Drivers {
-		if c := h.drivers[d.Name]; c != nil && c.slot != s && !c.slot.gone() {
-			clashes = append(clashes, d.Name)
-			continue
-		}
-		h.drivers[d.Name] = &claimed{slot: s, driver: d}
-	}
-	return clashes
-}
-
-// reclaim has the slots look again whether they can have the drivers that
-// another one had.
-func (h *Host) reclaim() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range h.slots {
-		s.stir()
-	}
-}
-
 // strict says that not all files may run.
 func (h *Host) strict() bool { return h.cfg.Trust.Mode != "" && h.cfg.Trust.Mode != stage.Open }
-
-// owner returns the slot that serves a driver, nil if none does.
-func (h *Host) owner(driver string) *slot {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c := h.drivers[driver]; c != nil {
-		return c.slot
-	}
-	return nil
-}
-
-// missing says why a driver has no generation.
-func (h *Host) missing(driver string, s *slot) string {
-	if s == nil {
-		return fmt.Sprintf("no plugin offers driver %q", driver)
-	}
-	return fmt.Sprintf("plugin %s is down", s.id)
-}
 
 func (h *Host) instance(name string) *instance { return (*h.instances.Load())[name] }
 
@@ -282,23 +226,5 @@ func (h *Host) endInstance(i *instance) {
 func (h *Host) stirInstances() {
 	for _, i := range *h.instances.Load() {
 		i.stir()
-	}
-}
-
-// saveManifests caches what is live for those who ask while the gateway is
-// stopped.
-func (h *Host) saveManifests() {
-	h.saveMu.Lock()
-	defer h.saveMu.Unlock()
-	var all []*pluginv1.Manifest
-	h.mu.Lock()
-	for _, id := range slices.Sorted(maps.Keys(h.slots)) {
-		if m := h.slots[id].manifest.Load(); m != nil {
-			all = append(all, m.Manifest)
-		}
-	}
-	h.mu.Unlock()
-	if err := saveManifests(h.cfg.DataDir, all); err != nil {
-		h.log.Warn("manifests are not cached", "err", err)
 	}
 }

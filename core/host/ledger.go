@@ -184,4 +184,5 @@ func (h *Host) inUseLocked() (digests []string) {
 	return digests
 }
 
-func (h *Host) ledgerPath() string { return filepath.Join(h.cfg.DataDir, "plugins", "ledger.json") }
+// ledgerPath is where the ledger of the gateway with that data folder lies.
+func ledgerPath(dataDir string) string { return filepath.Join(dataDir, "plugins", "ledger.json") }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -108,95 +107,8 @@ func (a *actor) goBack(err error) bool {
 	return true
 }
 
-// crashed takes an end, or a failed start, that nobody asked for: the plugin is
-// started again soon, later, or only by other means.
-func (a *actor) crashed(o *offer, err error, now time.Time) {
-	if errors.Is(err, errConfiguration) {
-		a.mu.Lock()
-		a.idle = err
-		a.mu.Unlock()
-		a.note(Failed, err)
-		return
-	}
-	a.h.m.crashes.WithLabelValues(a.id).Inc()
-	a.mu.Lock()
-	a.past.addCrash(crash{At: now, Digest: o.Digest, Reason: clip(err.Error(), 256)})
-	many := a.past.tooMany(o.Digest, now)
-	trial := a.past.Level > 0 && !a.past.Until.IsZero() // after a quarantine it has one
-	a.mu.Unlock()
-	defer a.h.keep(a.slot)
-	switch {
-	case a.failsProbation(o, err):
-		a.note(Backoff, err)
-		a.notBefore = time.Time{}
-	case many != nil || trial:
-		if many == nil {
-			many = errors.New("it crashed again after a quarantine")
-		}
-		if a.yields(o) {
-			a.reject(o, fmt.Errorf("%w, the last one: %w", many, err))
-			a.note(Backoff, err)
-			a.notBefore = time.Time{}
-			return
-		}
-		a.mu.Lock()
-		d := a.past.quarantine(now, a.h.t.trial)
-		a.mu.Unlock()
-		a.h.m.held.WithLabelValues(a.id).Set(1)
-		a.h.log.Error("plugin is in quarantine", "plugin", a.id, "version", o.mf.Version, "for", d.String(), "err", many)
-		a.note(Quarantined, fmt.Errorf("%w, the last one: %w", many, err))
-	default:
-		a.note(Backoff, err)
-		a.notBefore = now.Add(a.wait.next())
-	}
-}
-
-// failsProbation counts a crash of a version on probation. Two are too many, and
-// so is one that says that it is not well.
-func (a *actor) failsProbation(o *offer, err error) bool {
-	p := a.probation
-	if p == nil || p.digest != o.Digest {
-		return false
-	}
-	p.crashes++
-	if p.crashes < 2 && !errors.Is(err, errUnhealthy) {
-		return false
-	}
-	return a.goBack(err)
-}
-
-// yields says that a program which never proved itself has another one beside it
-// that may run.
-func (a *actor) yields(o *offer) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.past.Good != o.Digest && a.other(o.Digest) != nil
-}
-
 // other returns the best offer but digest, nil if there is none. The caller holds
 // a.mu.
 func (a *actor) other(digest string) *offer {
 	return a.shelf.best(func(o *offer) bool { return o.Digest != digest && a.fit(o) })
 }
-
-// unusable takes a program that would end the same way at every start.
-func (a *actor) unusable(o *offer, err error) {
-	a.mu.Lock()
-	alone := a.other(o.Digest) == nil
-	if alone {
-		a.idle = err // its state says more than that nothing may run
-	}
-	a.mu.Unlock()
-	if alone {
-		a.note(Failed, err)
-		return
-	}
-	a.reject(o, err)
-}
-
-var (
-	// errConfiguration is the end of a plugin with exit code 78.
-	errConfiguration = errors.New("it says that its configuration is wrong")
-	// errUnhealthy is of a plugin that says it is not well.
-	errUnhealthy = errors.New("unhealthy")
-)

@@ -7,11 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/openccsp/gateway/core/host/sandbox"
 	"github.com/openccsp/gateway/core/host/stage"
-	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // Plugin says how a plugin file is: what lies in the plugin directories, and
@@ -215,27 +212,4 @@ func (h *Host) Instances() []InstanceStatus {
 		out = append(out, all[name].report())
 	}
 	return out
-}
-
-// Drivers returns the drivers that plugins have offered, by name. They stay
-// while their plugin restarts.
-func (h *Host) Drivers() []*pluginv1.Driver {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var all []*pluginv1.Driver
-	for _, name := range slices.Sorted(maps.Keys(h.drivers)) {
-		all = append(all, proto.CloneOf(h.drivers[name].driver))
-	}
-	return all
-}
-
-// driver returns the driver of that name, nil if no plugin has offered it. The
-// value is shared: it must not be changed.
-func (h *Host) driver(name string) *pluginv1.Driver {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c := h.drivers[name]; c != nil {
-		return c.driver
-	}
-	return nil
 }

@@ -2,14 +2,9 @@ package host
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
 
 // The states of a plugin.
@@ -152,42 +147,6 @@ func (s *slot) note(state string, err error) {
 	if news || err != nil {
 		s.h.changed()
 	}
-}
-
-// isFinal says that another start would end the same way.
-func isFinal(err error) bool {
-	if _, ok := errors.AsType[*manifestError](err); ok {
-		return true
-	}
-	return errors.Is(err, syscall.ENOEXEC) || errors.Is(err, syscall.EACCES) ||
-		err != nil && strings.HasPrefix(err.Error(), "incompatible ")
-}
-
-// restartWait is the wait before each restart: none, then 100 ms doubling to
-// 30 s, give or take a fifth.
-type restartWait struct {
-	first bool
-	b     backoff.ExponentialBackOff
-}
-
-func newRestartWait() *restartWait {
-	w := &restartWait{b: backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond,
-		Multiplier: 2, RandomizationFactor: 0.2, MaxInterval: 30 * time.Second}}
-	w.reset()
-	return w
-}
-
-func (w *restartWait) reset() {
-	w.first = true
-	w.b.Reset()
-}
-
-func (w *restartWait) next() time.Duration {
-	if w.first {
-		w.first = false
-		return 0
-	}
-	return w.b.NextBackOff()
 }
 
 // pin returns the slot's current generation, which then is not taken for

@@ -44,12 +44,6 @@ func (g *generation) drain(ctx context.Context, left time.Duration, release bool
 	return nil
 }
 
-// hurry has the generation drained without waiting for instances to move.
-func (g *generation) hurry() {
-	g.hurryOnce.Do(func() { close(g.hurried) })
-	g.h.changed()
-}
-
 // patience is how long a drain may take, of at most limit.
 func (g *generation) patience(limit time.Duration) time.Duration {
 	if own := time.Duration(g.mf.DrainTimeoutMs) * time.Millisecond; own > 0 {
@@ -94,6 +88,9 @@ func (g *generation) stop(ctx context.Context) {
 	g.kill()
 }
 
+// cleanUp is how long go-plugin may take to end its goroutines.
+const cleanUp = 5 * time.Second
+
 // kill ends the process at once, if it still runs, answers what is open, and
 // frees everything the generation holds.
 func (g *generation) kill() {
@@ -112,7 +109,7 @@ func (g *generation) kill() {
 	}()
 	select {
 	case <-cleaned:
-	case <-time.After(5 * time.Second):
+	case <-time.After(cleanUp):
 		g.log.Error("clean-up after the plugin overran, it goes on in the background")
 	}
 	if g.proc.socketDir != "" {
@@ -135,7 +132,7 @@ func (g *generation) disconnect() {
 		g.breakLink(errors.New("closed"))
 	}
 	g.links.Wait()
-	g.serving.Store(&map[string]uint64{})
+	g.serving.Store(&map[string]bool{})
 	g.link.close()
 	g.h.wg.Go(func() { // a slow store must not hold up the restart
 		g.inbox.close()

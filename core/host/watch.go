@@ -133,3 +133,22 @@ func (g *generation) checkHealth(ctx context.Context, sick chan<- error) {
 		}
 	}
 }
+
+// dead says that the process has ended or its stream has.
+func (g *generation) dead() bool {
+	select {
+	case <-g.proc.exited:
+		return true
+	case <-g.broke:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *generation) deathError() error {
+	if g.proc.awaitFor(pipeGrace) {
+		return g.endError()
+	}
+	return fmt.Errorf("stream broke: %w", g.brokeErr)
+}

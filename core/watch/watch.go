@@ -115,7 +115,7 @@ func (w *watched) renew() (more bool) {
 		// Adding again finds a directory that was replaced by another one of
 		// the same name.
 		if err := w.fsw.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !had[dir] {
-			w.Log.Warn("directory not watched, it is looked at every 10 s", "what", w.Name, "dir", dir, "err", err)
+			w.Log.Warn("directory not watched, it is looked at now and then", "what", w.Name, "dir", dir, "every", w.Rescan.String(), "err", err)
 		}
 		more = more || !had[dir]
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +43,7 @@ func crashes(ctx context.Context, r *run) error {
 	if err := a.start(ctx); err != nil {
 		return err
 	}
-	v := &victim{dropped: plugins[0], temp: temp}
+	v := &victim{dropped: plugins[0], temp: temp, by: map[string][]span{}}
 	if err := v.suffer(ctx, r); err != nil {
 		return err
 	}
@@ -57,7 +59,8 @@ type victim struct {
 	*dropped
 	temp           string // folder of the sockets' folder
 	before         leftover
-	calm, troubled span
+	calm, troubled []span
+	by             map[string][]span // troubled, by what it was
 	kills, hangs   []time.Duration   // to serving again
 	shown          []time.Duration   // bad files, with their problem
 	waits          [][]time.Duration // before the restarts of each row of crashes
@@ -86,31 +89,44 @@ func (v *victim) suffer(ctx context.Context, r *run) (err error) {
 	}
 	faults, many := max(r.doses(200), 4), r.doses(100)
 	err = v.a.during(ctx, func() error {
-		v.calm.from = time.Now()
-		if err := v.a.pause(ctx, max(time.Duration(r.dose*float64(calmFor)), leastCalm)); err != nil {
+		if err := v.rest(ctx, r); err != nil {
 			return err
 		}
-		v.calm.to = time.Now()
-		v.troubled.from = v.calm.to
 		for n := range faults {
 			if err := v.fault(ctx, r, n); err != nil {
 				return fmt.Errorf("fault %d: %w", n+1, err)
 			}
 		}
 		for v.crashed < many {
-			e, err := v.kill(ctx) // of one that has served for long, which ends the waits of the row before
-			if err != nil {
+			// One that has served for long ends the waits of the row before.
+			if err := v.during("kill", func() error { return v.killed(ctx) }); err != nil {
 				return err
 			}
-			v.kills = append(v.kills, e.outside)
-			if err := v.crashInARow(ctx, r.dose >= 1 && v.crashed == 0); err != nil {
+			patient := r.dose >= 1 && v.crashed == 0
+			if err := v.during("crashes", func() error { return v.crashInARow(ctx, patient) }); err != nil {
 				return fmt.Errorf("after %d crashes in rows: %w", v.crashed, err)
 			}
 		}
-		v.troubled.to = time.Now()
-		return nil
+		return v.rest(ctx, r)
 	})
 	r.dosed = fmt.Sprintf("%d kills, hangs and bad files, then %d crashes in rows", faults, v.crashed)
+	return err
+}
+
+// rest is a time without trouble.
+func (v *victim) rest(ctx context.Context, r *run) error {
+	from := time.Now()
+	err := v.a.pause(ctx, max(time.Duration(r.dose*float64(calmFor)), leastCalm))
+	v.calm = append(v.calm, span{from, time.Now()})
+	return err
+}
+
+// during is a time with trouble.
+func (v *victim) during(what string, f func() error) error {
+	from := time.Now()
+	err := f()
+	s := span{from, time.Now()}
+	v.troubled, v.by[what] = append(v.troubled, s), append(v.by[what], s)
 	return err
 }
 
@@ -118,12 +134,17 @@ func (v *victim) suffer(ctx context.Context, r *run) (err error) {
 func (v *victim) fault(ctx context.Context, r *run, n int) error {
 	switch {
 	case n%25 == 7 && r.dose >= 0.2: // to notice takes as long as three pings; ten would be too many crashes
-		return v.hang(ctx)
+		return v.during("hang", func() error { return v.hang(ctx) })
 	case n%10 == 2:
-		return v.badFile(ctx, variant.Exit)
+		return v.during("exit", func() error { return v.badFile(ctx, variant.Exit) })
 	case n%10 == 3:
-		return v.badFile(ctx, variant.Garbage)
+		return v.during("garbage", func() error { return v.badFile(ctx, variant.Garbage) })
 	}
+	return v.during("kill", func() error { return v.killed(ctx) })
+}
+
+// killed is one kill -9.
+func (v *victim) killed(ctx context.Context) error {
 	e, err := v.kill(ctx)
 	v.kills = append(v.kills, e.outside)
 	return err
@@ -263,12 +284,21 @@ func (v *victim) judge(ctx context.Context, r *run) {
 	if err != nil {
 		v.a.problem("the crashes left something: %v", err)
 	}
-	calm, troubled := v.a.load.latencies(sides[1], v.calm), v.a.load.latencies(sides[1], v.troubled)
-	c, t := percentile(calm, 99), percentile(troubled, 99)
-	if t > 2*bar(max(c, noticed)) {
-		v.a.problem("the other plugin's messages took %s, before the trouble %s: want less than twice", percentiles(troubled), percentiles(calm))
+	l := v.a.load
+	troubled := l.latencies(sides[1], v.troubled)
+	var calm []time.Duration // of the time before and the time after, the one that was slower
+	for _, rest := range v.calm {
+		if all := l.latencies(sides[1], []span{rest}); percentile(all, 99) >= percentile(calm, 99) {
+			calm = all
+		}
+	}
+	if c, t := percentile(calm, 99), percentile(troubled, 99); t > 2*bar(max(c, noticed)) {
+		v.a.problem("the other plugin's messages took %s, without trouble %s: want less than twice", percentiles(troubled), percentiles(calm))
 	}
 	r.note("the other plugin's messages, from their post to their arrival: %s; without trouble %s", percentiles(troubled), percentiles(calm))
+	for _, what := range slices.Sorted(maps.Keys(v.by)) {
+		r.note("  of them during %s: %s", what, percentiles(l.latencies(sides[1], v.by[what])))
+	}
 	r.note("killed to serving %s; hung to replaced %s", percentiles(v.kills), percentiles(v.hangs))
 	r.note("file that does not start, to its problem in GET /v1/plugins %s", percentiles(v.shown))
 	var rows []string
@@ -300,16 +330,17 @@ func (l *load) open() bool {
 	return true
 }
 
-// latencies returns how long the messages of a side took that were posted in a
-// span.
-func (l *load) latencies(s side, in span) (all []time.Duration) {
+// latencies returns how long the messages of a side took that were posted in
+// one of the spans.
+func (l *load) latencies(s side, in []span) (all []time.Duration) {
 	l.far.mu.Lock()
 	defer l.far.mu.Unlock()
 	l.posted.Range(func(id, at any) bool {
 		posted := at.(time.Time)
 		who, _, _ := strings.Cut(id.(string), ".")
 		took := l.far.took[id.(string)]
-		if l.byCustomer[who].side == s && len(took) > 0 && posted.After(in.from) && posted.Before(in.to) {
+		within := func(x span) bool { return posted.After(x.from) && posted.Before(x.to) }
+		if l.byCustomer[who].side == s && len(took) > 0 && slices.ContainsFunc(in, within) {
 			all = append(all, took[0].at.Sub(posted))
 		}
 		return true

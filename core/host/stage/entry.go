@@ -68,7 +68,7 @@ func (e *entry) due(c *Config) time.Time {
 		return time.Time{}
 	case e.atOnce:
 		return e.since
-	case e.seen.dangling:
+	case e.seen.gone:
 		return e.since.Add(c.Absent)
 	}
 	at := e.since.Add(min(max(c.Quiet, e.since.Sub(e.first)), c.MaxQuiet))
@@ -128,8 +128,8 @@ func (e *entry) conclude(v verdict, now time.Time, quiet, longest time.Duration)
 	if v.err != nil {
 		e.file.State, e.file.Reason = stateOf(v.err), lines(v.err)
 		e.file.Digest, e.file.Command, e.file.Dir, e.file.Claim = "", nil, "", Claim{}
-		// A link that leads nowhere for long is a removal.
-		if !v.seen.dangling && there(old) && v.view.stillTrusted(old, e.file.Sidecar, v.err) {
+		// What is gone for long was removed.
+		if !v.seen.gone && there(old) && v.view.stillTrusted(old, e.file.Sidecar, v.err) {
 			e.file.Digest, e.file.Command, e.file.Dir, e.file.Claim = old.Digest, old.Command, old.Dir, old.Claim
 		}
 	}

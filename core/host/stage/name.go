@@ -15,9 +15,10 @@ const (
 const manifestName = "plugin.yaml"
 
 // passing are the endings of names that are there for a moment only: what
-// editors, copy tools and compilers leave.
+// editors, copy tools, package managers and compilers leave.
 var passing = []string{
-	"~", ".tmp", ".part", ".partial", ".crdownload", ".swp", ".swo", ".bak", ".old", ".orig", ".rej",
+	"~", ".tmp", ".part", ".partial", ".crdownload", ".swp", ".swo", ".bak", ".old", ".new", ".orig", ".rej",
+	".dpkg-new", ".dpkg-old", ".dpkg-dist", ".dpkg-tmp", ".rpmnew", ".rpmsave", ".rpmorig",
 	"-go-tmp-umask",
 }
 

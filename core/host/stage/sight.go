@@ -3,10 +3,12 @@ package stage
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ type sighting struct {
 	modTime  time.Time
 	size     int64
 	err      error // why it cannot be taken as it is
-	dangling bool  // a link that leads nowhere
+	gone     bool  // a removal, once it lasts: a link that leads nowhere, a program that may not be executed
 }
 
 // member is a file that is copied into the store.
@@ -65,6 +67,9 @@ func (v *view) sight(dir, name string) *sighting {
 		return nil
 	case err != nil:
 		return s.fail(err)
+	case lacksRight(s.path, link):
+		s.gone = true
+		return s.fail(fmt.Errorf("it is a program without the right to be executed; chmod +x %s", s.path))
 	case link.Mode()&fs.ModeSymlink == 0 && !link.IsDir() && !isProgram(link):
 		return nil
 	}
@@ -73,7 +78,7 @@ func (v *view) sight(dir, name string) *sighting {
 		if link.Mode()&fs.ModeSymlink == 0 {
 			return nil // it went meanwhile
 		}
-		s.dangling = errors.Is(err, fs.ErrNotExist)
+		s.gone = errors.Is(err, fs.ErrNotExist)
 		target, _ := os.Readlink(s.path)
 		return s.fail(fmt.Errorf("the link to %s leads nowhere: %w", target, plain(err)))
 	}
@@ -229,4 +234,20 @@ func owner(info fs.FileInfo) int {
 
 func isProgram(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
+
+// lacksRight reports whether the file is a program that nobody may execute, as
+// downloads and copies by mail or web are.
+func lacksRight(path string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || isProgram(info) {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && (string(magic[:]) == elf.ELFMAG || isMachO(magic))
 }

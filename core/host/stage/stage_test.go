@@ -2,6 +2,7 @@ package stage_test
 
 import (
 	"crypto/ed25519"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -120,7 +121,7 @@ func TestFirstCatalog(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	base := t.TempDir()
 	dir := filepath.Join(base, "plugins")
-	for _, name := range []string{".acme", "acme~", "acme.tmp", "acme.part", "acme.swp", "acme.bak", "acme.old",
+	for _, name := range []string{".acme", "acme~", "acme.tmp", "acme.part", "acme.swp", "acme.bak", "acme.old", "acme.new", "acme.dpkg-new",
 		"acme-go-tmp-umask", "acme.sig", "acme.sha256", "acme.plugin.yaml", "#acme#", "source/main", ".hidden/plugin.yaml"} {
 		put(t, filepath.Join(dir, name), script("exit 0"), 0o755)
 	}
@@ -233,6 +234,24 @@ func TestRemoval(t *testing.T) {
 	for _, c := range r.seen {
 		if len(c.Alarms) > 0 {
 			t.Errorf("removing files raised %+v", c.Alarms)
+		}
+	}
+}
+
+// TestWithoutTheRightToExecute: a downloaded program is refused with a hint,
+// and one whose right is taken is stopped.
+func TestWithoutTheRightToExecute(t *testing.T) {
+	r := start(t, func(c *stage.Config) { c.Absent = 100 * time.Millisecond })
+	put(t, r.path("acme"), program(t, 0), 0o644)
+	r.not("acme", stage.Refused, "chmod +x "+r.path("acme"))
+	for _, mode := range []fs.FileMode{0o755, 0o644} {
+		if err := os.Chmod(r.path("acme"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if mode == 0o755 {
+			r.ready("acme", digestOf(program(t, 0)))
+		} else if f := r.not("acme", stage.Refused, "chmod +x"); f.Digest != "" {
+			t.Errorf("it may still run: %+v", f)
 		}
 	}
 }

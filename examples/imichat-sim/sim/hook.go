@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // member is a member of a webhook's object; their order is kept.
@@ -109,9 +107,7 @@ func (s *Sim) insist(to string, h hook) bool {
 }
 
 func (s *Sim) post(to string, h hook) (int, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(h.body))
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to, bytes.NewReader(h.body))
 	if err != nil {
 		return 0, err
 	}

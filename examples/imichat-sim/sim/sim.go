@@ -42,6 +42,7 @@ type Options struct {
 	HookAuth    string          // hmac (or ""), header, query, none
 	HookSecret  string          // "": the first of Secrets
 	Repeat      []time.Duration // waits before repetitions of a webhook; nil: 60 s, three times
+	Timeout     time.Duration   // of a webhook; 0: 10 s
 	Typographic bool            // webhooks are written as in IMIchat's manual, which is no JSON
 
 	Auto *Auto // nil: no automatic agent
@@ -84,6 +85,9 @@ func New(o Options) *Sim {
 	if o.Repeat == nil {
 		o.Repeat = []time.Duration{time.Minute, time.Minute, time.Minute}
 	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
 	if o.HookSecret == "" && len(o.Secrets) > 0 {
 		o.HookSecret = o.Secrets[0]
 	}
@@ -94,7 +98,7 @@ func New(o Options) *Sim {
 	}
 	s := &Sim{
 		opts: o, mux: http.NewServeMux(), hook: o.Hook, chats: map[string]*chat{}, changed: make(chan struct{}),
-		http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second}},
+		http: &http.Client{Timeout: o.Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second}},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.routes()

@@ -31,6 +31,7 @@ type far struct {
 
 func start(t *testing.T, o sim.Options) *far {
 	t.Helper()
+	o.Timeout = time.Minute
 	s := sim.New(o)
 	t.Cleanup(s.Close)
 	srv := httptest.NewServer(s)

@@ -189,6 +189,7 @@ $("form").addEventListener("submit", async (e) => {
   if (await act(note ? "note" : "say", note || !url ? { text } : { text, url })) {
     $("text").value = "";
     $("url").value = "";
+    $("private").checked = false;
     $("text").focus();
   }
 });

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,10 +59,10 @@ func (i *shownInstance) drains() string {
 	return fmt.Sprintf("%s: %s and %s left", s, count(d.Chats, "open chat"), count(d.Commands, "waiting command"))
 }
 
-func askInstances(ctx context.Context, a *http.Client) (all []*shownInstance, err error) {
+func askInstances(ctx context.Context, a *adminAPI) (all []*shownInstance, err error) {
 	for _, kind := range []string{"channel", "integration"} {
 		var list struct{ Items []*shownInstance }
-		if err := ask(ctx, a, "/v1/"+kind+"s", &list); err != nil {
+		if err := a.ask(ctx, "/v1/"+kind+"s", &list); err != nil {
 			return nil, err
 		}
 		for _, i := range list.Items {
@@ -75,12 +74,12 @@ func askInstances(ctx context.Context, a *http.Client) (all []*shownInstance, er
 }
 
 func (c *command) listInstances(ctx context.Context) error {
-	a, done, err := c.running(ctx)
+	run, done, err := c.running(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	all, err := askInstances(a.ctx, a.client)
+	all, err := askInstances(run.ctx, run.admin)
 	if err != nil {
 		return &runError{err}
 	}
@@ -100,12 +99,12 @@ func (c *command) listInstances(ctx context.Context) error {
 }
 
 func (c *command) removeInstance(ctx context.Context, name string, force bool) error {
-	a, done, err := c.running(ctx)
+	run, done, err := c.running(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	all, err := askInstances(a.ctx, a.client)
+	all, err := askInstances(run.ctx, run.admin)
 	if err != nil {
 		return &runError{err}
 	}
@@ -124,27 +123,9 @@ func (c *command) removeInstance(ctx context.Context, name string, force bool) e
 		return &runError{fmt.Errorf("%s %q is %s; --force closes them", found.kind, name, found.drains())}
 	}
 	path := "/v1/" + found.kind + "s/" + url.PathEscape(name)
-	if err := tell(a.ctx, a.client, http.MethodDelete, path); err != nil {
+	if err := run.admin.call(run.ctx, http.MethodDelete, path, nil, nil); err != nil {
 		return &runError{err}
 	}
 	_, err = fmt.Fprintf(c.out, "%s %s: its chats are being closed\n", found.kind, name)
-	return err
-}
-
-// tell makes a request without a body that changes something.
-func tell(ctx context.Context, a *http.Client, method, path string) error {
-	r, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := a.Do(r)
-	if err != nil {
-		return fmt.Errorf("tell the running gateway: %w", err)
-	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	err = errors.Join(err, resp.Body.Close())
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, strings.TrimSpace(string(b)))
-	}
 	return err
 }

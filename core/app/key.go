@@ -114,31 +114,3 @@ func readOrMake(file string, mayMake bool) (string, error) {
 	b, err := os.ReadFile(file)
 	return strings.TrimSpace(string(b)), err
 }
-
-// writeNew writes a file of mode 0600 that must not exist, durably: whole or
-// not at all.
-func writeNew(file, text string) error {
-	dir := filepath.Dir(file)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, werr := f.WriteString(text)
-	err = errors.Join(werr, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Link(f.Name(), file) // unlike a rename it replaces nothing
-	}
-	err = errors.Join(err, os.Remove(f.Name()))
-	if err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -75,14 +75,6 @@ func names(p host.Plugin, id string) bool {
 
 func noPlugin(id string) error { return core.Errorf(core.NotFound, "no plugin %q", clip(id)) }
 
-// clip bounds what errors quote.
-func clip(s string) string {
-	if r := []rune(s); len(r) > 200 {
-		return string(r[:200]) + "…"
-	}
-	return s
-}
-
 // PluginLogs implements httpd.Gateway.
 func (g *gateway) PluginLogs(ctx context.Context, id string, follow bool, emit func(httpd.PluginLine) error) error {
 	return g.host.Logs(ctx, id, follow, func(l host.LogLine) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func pluginDetail(ctx context.Context, cfg *config.Config, name string) (d httpd
 	}
 	a := newAdmin(cfg)
 	defer a.close()
-	err = a.call(ctx, http.MethodGet, pluginURL(keyOf(p), ""), nil, &d)
+	err = a.ask(ctx, pluginURL(keyOf(p), ""), &d)
 	if isStopped(err) {
 		return httpd.PluginDetail{Files: list.of(p)}, nil
 	}

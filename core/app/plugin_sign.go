@@ -109,20 +109,3 @@ func (c *command) signPlugin(ctx context.Context, path string, f signFlags) erro
 		base64.StdEncoding.EncodeToString(public), sig)
 	return err
 }
-
-// replaceFile writes a file that everybody may read: whole or not at all.
-func replaceFile(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}

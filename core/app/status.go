@@ -2,29 +2,22 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
 )
 
-// maxAnswer is how many bytes of an answer the command line reads.
-const maxAnswer = 4 << 20
-
 // running is the gateway that runs with the configuration's data_dir.
 type running struct {
 	ctx     context.Context // of what it is asked
-	client  *http.Client
+	admin   *adminAPI
 	version string
 }
 
@@ -44,14 +37,11 @@ func (c *command) running(ctx context.Context) (*running, func(), error) {
 		cfg.DataDir = defaults.DataDir
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	a := adminClient(cfg.DataDir)
-	done := func() { a.CloseIdleConnections(); cancel() }
+	a := newAdmin(cfg)
+	done := func() { a.close(); cancel() }
 	var version struct{ Version string }
-	if err := ask(ctx, a, "/v1/version", &version); err != nil {
+	if err := a.ask(ctx, "/v1/version", &version); err != nil {
 		done()
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			err = fmt.Errorf("no gateway is running with data_dir %s", cfg.DataDir)
-		}
 		return nil, nil, errors.Join(problems.Err(), &runError{err})
 	}
 	return &running{ctx, a, version.Version}, done, nil
@@ -65,7 +55,7 @@ func (c *command) status(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	ctx, a := run.ctx, run.client
+	ctx, a := run.ctx, run.admin
 	var ready struct {
 		Ready   bool
 		Reasons []string
@@ -86,11 +76,11 @@ func (c *command) status(ctx context.Context) error {
 	}
 	instances, err := askInstances(ctx, a)
 	err = errors.Join(err,
-		ask(ctx, a, "/readyz", &ready),
-		ask(ctx, a, "/v1/rules", &rules),
-		ask(ctx, a, "/v1/config", &conf),
-		ask(ctx, a, "/v1/conversations?status=open&limit=100", &open),
-		ask(ctx, a, "/v1/plugins", &plugins),
+		a.ask(ctx, readyPath, &ready),
+		a.ask(ctx, "/v1/rules", &rules),
+		a.ask(ctx, "/v1/config", &conf),
+		a.ask(ctx, "/v1/conversations?status=open&limit=100", &open),
+		a.ask(ctx, "/v1/plugins", &plugins),
 	)
 	if err != nil {
 		return &runError{err}
@@ -127,36 +117,4 @@ func (c *command) status(ctx context.Context) error {
 	plugins.status(&b)
 	_, err = io.WriteString(c.out, b.String())
 	return err
-}
-
-// adminClient returns a client of the gateway that runs with dataDir.
-func adminClient(dataDir string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialAdmin(ctx, dataDir) },
-	}}
-}
-
-// ask gets path from the admin API and decodes the answer, whatever its status
-// says: 503 from /readyz has a body to read. Any other error is returned.
-func ask(ctx context.Context, a *http.Client, path string, answer any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := a.Do(r)
-	if err != nil {
-		return fmt.Errorf("ask the running gateway: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("ask the running gateway: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK && path != "/readyz" {
-		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, strings.TrimSpace(string(b)))
-	}
-	if err := json.Unmarshal(b, answer); err != nil {
-		return fmt.Errorf("GET %s: %w", path, err)
-	}
-	return nil
 }

@@ -1,8 +1,6 @@
 package host_test
 
 import (
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,20 +115,7 @@ func TestExclusiveSuccessorOfUnbound(t *testing.T) {
 func TestUnboundInstanceTakesSockets(t *testing.T) {
 	b := startExclusive(t, "1.0.0")
 	b.eventually("it says what is wrong", func() bool { return b.h.Instances()[0].Message == "the port is taken" })
-	client, gateway := net.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- b.h.Socket(t.Context(), "i-sdk", &pluginv1.WebhookRequest{}, "mqtt", gateway) }()
-	if _, err := client.Write([]byte("abc")); err != nil {
-		t.Errorf("write: %v", err)
-	}
-	got := make([]byte, 3)
-	if _, err := io.ReadFull(client, got); err != nil || string(got) != "abc" {
-		t.Errorf("echo %q, %v, want abc", got, err)
-	}
-	client.Close()
-	if err := <-done; err != nil {
-		t.Errorf("Socket = %v, want nil after the client left", err)
-	}
+	b.talk("i-sdk", "abc", func() {})
 	if err := os.Remove(filepath.Join(b.data, "port1.0.0")); err != nil {
 		t.Fatal(err)
 	}

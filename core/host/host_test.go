@@ -392,19 +392,27 @@ func TestHostCalls(t *testing.T) {
 
 func TestSocket(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	b.talk("i-echo", "ABC", func() {})
+}
+
+// talk sends abc over a socket, and wants the answer. meanwhile is called when
+// the socket has been asked for.
+func (b *bench) talk(instance, want string, meanwhile func()) {
+	b.t.Helper()
 	client, gateway := net.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- b.h.Socket(t.Context(), "i-echo", &pluginv1.WebhookRequest{}, "mqtt", gateway) }()
+	go func() { done <- b.h.Socket(b.t.Context(), instance, &pluginv1.WebhookRequest{}, "mqtt", gateway) }()
+	meanwhile()
 	if _, err := client.Write([]byte("abc")); err != nil {
-		t.Fatal(err)
+		b.t.Errorf("write: %v", err)
 	}
 	got := make([]byte, 3)
-	if _, err := io.ReadFull(client, got); err != nil || string(got) != "ABC" {
-		t.Errorf("read %q, %v, want ABC", got, err)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != want {
+		b.t.Errorf("read %q, %v, want %s", got, err, want)
 	}
 	client.Close()
 	if err := <-done; err != nil {
-		t.Errorf("Socket = %v, want nil after the client left", err)
+		b.t.Errorf("Socket = %v, want nil after the client left", err)
 	}
 }
 
@@ -416,21 +424,7 @@ func TestSocketWaitsUntilTheInstanceReceives(t *testing.T) {
 	if _, fate := b.call("i-deaf", "hello"); fate != core.Answered {
 		t.Errorf("call = %v, want callers to be let in before the outside", fate)
 	}
-	client, gateway := net.Pipe()
-	done := make(chan error, 1)
-	go func() { done <- b.h.Socket(t.Context(), "i-deaf", &pluginv1.WebhookRequest{}, "", gateway) }()
-	b.allow()
-	if _, err := client.Write([]byte("abc")); err != nil {
-		t.Errorf("write: %v", err)
-	}
-	got := make([]byte, 3)
-	if _, err := io.ReadFull(client, got); err != nil || string(got) != "ABC" {
-		t.Errorf("read %q, %v, want ABC", got, err)
-	}
-	client.Close()
-	if err := <-done; err != nil {
-		t.Errorf("Socket = %v, want nil after the client left", err)
-	}
+	b.talk("i-deaf", "ABC", b.allow)
 }
 
 func TestInstances(t *testing.T) {

@@ -199,7 +199,7 @@ func notes(p httpd.Plugin) (notes []string) {
 		notes = append(notes, p.Problem)
 	}
 	if len(p.Clashes) > 0 {
-		notes = append(notes, "another plugin has its drivers "+strings.Join(p.Clashes, ", "))
+		notes = append(notes, "another plugin has its drivers "+strings.Join(p.Clashes, ", ")+"; remove one of the two")
 	}
 	return append(notes, p.Warnings...)
 }
@@ -208,7 +208,10 @@ func notes(p httpd.Plugin) (notes []string) {
 func (l pluginList) status(b *strings.Builder) {
 	for _, p := range l.Items {
 		title, state := printable(titleOf(p)), stateOf(p)
-		if p.Problem != "" {
+		switch {
+		case p.Problem != "" && p.State == host.Running:
+			state += "; its last problem: " + p.Problem
+		case p.Problem != "":
 			state += ": " + p.Problem
 		}
 		fmt.Fprintf(b, "plugin %s: %s\n", title, printable(state))

@@ -50,11 +50,11 @@ func TestHostileOutput(t *testing.T) {
 
 func TestStartProblems(t *testing.T) {
 	tests := []struct{ mode, want string }{
-		{"exit", "ended before the handshake (exit status 3): no licence found"},
+		{"exit", "ended without the handshake of a plugin (exit status 3): no licence found"},
 		{"hang", "no handshake within 3s"},
 		{"garbage", `standard output begins with "Hello, I am a plugin!" instead of the handshake`},
 		{"longline", `standard output begins with "xxx`},
-		{"cookie", "ended before the handshake (exit status 1): load any plugins automatically"},
+		{"cookie", "ended without the handshake of a plugin (exit status 1): load any plugins automatically"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.mode, func(t *testing.T) {

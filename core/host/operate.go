@@ -71,7 +71,7 @@ func (h *Host) Release(plugin string) error {
 	nothing := s.past.held(time.Now()) == nil && len(s.past.Rejected) == 0 && s.idle == nil
 	if !nothing {
 		s.past.release()
-		s.idle = nil
+		s.idle, s.err = nil, nil
 	}
 	s.mu.Unlock()
 	if nothing {

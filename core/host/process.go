@@ -328,7 +328,7 @@ func (p *process) startError(err error) error {
 	default:
 		return err
 	}
-	return p.endError("ended before the handshake")
+	return p.endError("ended without the handshake of a plugin")
 }
 
 // endError says why the process, which has ended, did so.

@@ -22,7 +22,7 @@ type Plugin struct {
 	PID        int    // 0: no process
 	Generation uint64 // counts all plugin processes of the gateway
 	Restarts   int
-	LastError  string   // of the last start or end, also when it runs again
+	LastError  string   // of its last end or of the last version that was refused, also while it runs; a new version or Release clears it
 	Clashes    []string // drivers that it offers and another plugin has
 	Drivers    []string
 	Log        []string // last lines it wrote

@@ -149,6 +149,13 @@ func (s *slot) note(state string, err error) {
 	}
 }
 
+// clearError forgets the last error: it was another version's, or is dealt with.
+func (s *slot) clearError() {
+	s.mu.Lock()
+	s.err = nil
+	s.mu.Unlock()
+}
+
 // pin returns the slot's current generation, which then is not taken for
 // drained before unpin; nil if there is none.
 func (s *slot) pin() *generation {

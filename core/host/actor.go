@@ -211,9 +211,6 @@ func (a *actor) succeed(t *attempt) {
 		a.handOver(t)
 	}
 	a.postponed, a.later = make(map[string]time.Time), 0
-	if from != nil {
-		a.clearError()
-	}
 	a.beginProbation(t, from)
 }
 

@@ -65,7 +65,7 @@ func (h *Host) missing(driver string, s *slot) string {
 	if s == nil {
 		return fmt.Sprintf("no plugin offers driver %q", driver)
 	}
-	return fmt.Sprintf("plugin %s is down", s.id)
+	return s.absence()
 }
 
 // driver returns the driver of that name, nil if no plugin has offered it. The

@@ -33,6 +33,7 @@ type rejection struct {
 	ModTime time.Time `json:"mod_time"`
 	Host    string    `json:"host"`
 	Version string    `json:"version"`
+	Claim   string    `json:"claim,omitempty"` // what was vouched for
 }
 
 // Limits of what is remembered.
@@ -110,7 +111,8 @@ func (p *past) reject(o *offer, host, reason string, now time.Time) {
 	if p.Rejected == nil {
 		p.Rejected = make(map[string]rejection)
 	}
-	p.Rejected[o.Digest] = rejection{Reason: reason, At: now, ModTime: o.ModTime, Host: host, Version: o.mf.Version}
+	p.Rejected[o.Digest] = rejection{Reason: reason, At: now, ModTime: o.ModTime, Host: host, Version: o.mf.Version,
+		Claim: o.claim.Version}
 	for len(p.Rejected) > maxRejected {
 		oldest := ""
 		for d, r := range p.Rejected {
@@ -125,7 +127,7 @@ func (p *past) reject(o *offer, host, reason string, now time.Time) {
 // rejected returns why o is not tried, nil if it may be.
 func (p *past) rejected(o *offer, host string) *rejection {
 	r := p.rejection(o.Digest)
-	if r == nil || r.Host != host || !r.ModTime.Equal(o.ModTime) {
+	if r == nil || r.Host != host || !r.ModTime.Equal(o.ModTime) || r.Claim != o.claim.Version {
 		return nil
 	}
 	return r

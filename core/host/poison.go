@@ -166,6 +166,9 @@ func (s *slot) suspected(f *openFrame) (fate core.Fate, stop bool) {
 		done := f.onResult
 		f.onResult = func(r *pluginv1.Result, fate core.Fate) {
 			s.suspects.let(key, fate)
+			if fate == core.Lost && s.suspects.poisonous(key) { // a person should know, before it is sent again
+				r, fate = poisonResult(), core.Answered
+			}
 			done(r, fate)
 		}
 	}

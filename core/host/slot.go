@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,11 +150,20 @@ func (s *slot) note(state string, err error) {
 	}
 }
 
-// clearError forgets the last error: it was another version's, or is dealt with.
-func (s *slot) clearError() {
+// absence says why there is no generation, and what to do about it.
+func (s *slot) absence() string {
 	s.mu.Lock()
-	s.err = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	text := fmt.Sprintf("plugin %s is ", s.id)
+	switch {
+	case s.past.Operator:
+		return text + "in quarantine by an operator; gateway plugin release " + s.id
+	case s.state == Quarantined:
+		return text + "in quarantine after crashes; see gateway plugin show " + s.id
+	case s.state == Stopped:
+		return text + "stopped: no file of it may run; see gateway plugin list"
+	}
+	return text + "down"
 }
 
 // pin returns the slot's current generation, which then is not taken for

@@ -79,6 +79,9 @@ func (a *actor) publish(g, old *generation) (gap time.Duration) {
 	a.starts++
 	again, other := a.starts > 1, a.digest != g.Digest
 	a.clashes, a.pid, a.number, a.digest = clashes, g.proc.pid, g.number, g.Digest
+	if other {
+		a.err = nil // it was another program's
+	}
 	a.mu.Unlock()
 	if other {
 		a.suspects.clear()

@@ -3,6 +3,11 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/agext/levenshtein"
 
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
@@ -31,7 +36,7 @@ func look(c *config.Config) findings {
 		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of plugins: none has run with data_dir %s yet", c.DataDir))
 	default:
 		for _, i := range c.Instances() {
-			f.settings(i, driverOf(manifests, i))
+			f.settings(i, manifests)
 		}
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
@@ -41,7 +46,12 @@ func look(c *config.Config) findings {
 }
 
 // settings checks those of one instance.
-func (f *findings) settings(i *config.Instance, d *pluginv1.Driver) {
+func (f *findings) settings(i *config.Instance, manifests []*pluginv1.Manifest) {
+	if p := driverProblem(manifests, i); p != nil {
+		f.problems = append(f.problems, p)
+		return
+	}
+	d := driverOf(manifests, i)
 	if d == nil {
 		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of %s %q: no plugin that has run offers driver %q", i.Kind, i.Name, i.Driver))
 		return
@@ -56,9 +66,18 @@ func (f *findings) settings(i *config.Instance, d *pluginv1.Driver) {
 func settingsProblems(i *config.Instance, declared []string, d *pluginv1.Driver) (ps diag.Problems) {
 	public, secrets := i.Settings.Split(declared)
 	for _, p := range host.ValidateSettings(d, public, secrets) {
-		ps = append(ps, diag.Errorf(i.Settings.At(p.Pointer), "settings of %s %q: %s", i.Kind, i.Name, p))
+		ps = append(ps, settingProblem(i, p))
 	}
 	return ps
+}
+
+// settingProblem gives a problem its place in gateway.hcl.
+func settingProblem(i *config.Instance, p host.Problem) *diag.Problem {
+	at := i.Settings.At(p.Pointer)
+	if p.Key {
+		at = i.Settings.KeyAt(p.Pointer)
+	}
+	return diag.Errorf(at, "settings of %s %q: %s", i.Kind, i.Name, p)
 }
 
 // endpointProblems returns what keeps endpoints from being used, each at its
@@ -78,18 +97,77 @@ func endpointProblems(c *config.Config) (ps diag.Problems) {
 
 // driverOf returns the driver that i names, or nil.
 func driverOf(manifests []*pluginv1.Manifest, i *config.Instance) *pluginv1.Driver {
+	for _, d := range driversFor(manifests, i.Kind) {
+		if d.Name == i.Driver {
+			return d
+		}
+	}
+	return nil
+}
+
+// driversFor returns the drivers of one kind of instance.
+func driversFor(manifests []*pluginv1.Manifest, of config.Kind) (all []*pluginv1.Driver) {
 	kind := pluginv1.DriverKind_CONNECTOR
-	if i.Kind == config.Channel {
+	if of == config.Channel {
 		kind = pluginv1.DriverKind_CHANNEL
 	}
 	for _, m := range manifests {
 		for _, d := range m.Drivers {
-			if d.Name == i.Driver && d.Kind == kind {
-				return d
+			if d.Kind == kind {
+				all = append(all, d)
 			}
 		}
 	}
-	return nil
+	return all
+}
+
+// driverProblem says that no plugin offers the driver that i names, and that
+// one offers a driver of nearly that name, which is probably meant. It is nil
+// for a name that is near none, whose plugin may come later, and for one that
+// differs in digits alone: "sms2" is another "sms".
+func driverProblem(manifests []*pluginv1.Manifest, i *config.Instance) *diag.Problem {
+	var names []string
+	for _, d := range driversFor(manifests, i.Kind) {
+		if d.Name == i.Driver {
+			return nil
+		}
+		names = append(names, d.Name)
+	}
+	near := diag.Suggest(i.Driver, names)
+	if near == "" || levenshtein.Distance(i.Driver, near, nil) > 2 || letters(i.Driver) == letters(near) {
+		return nil
+	}
+	return &diag.Problem{
+		Pos: i.DriverAt, Summary: fmt.Sprintf("no plugin offers driver %q of %s %q", i.Driver, i.Kind, i.Name),
+		Hint: fmt.Sprintf("did you mean %q?", near),
+	}
+}
+
+// driverProblems are those of instances that were not known with that driver:
+// of one that was, the plugin is only gone.
+func driverProblems(manifests []*pluginv1.Manifest, before []*known, c *config.Config) (ps diag.Problems) {
+	for _, i := range c.Instances() {
+		was := slices.ContainsFunc(before, func(k *known) bool {
+			return k.Name == i.Name && k.Kind == i.Kind && k.Driver == i.Driver
+		})
+		if was {
+			continue
+		}
+		if p := driverProblem(manifests, i); p != nil {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// letters returns a name without its digits.
+func letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, name)
 }
 
 // declaredSecrets returns the names of the settings that the driver says are

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -149,6 +150,13 @@ func (g *gateway) dropSaved(ctx context.Context, instance string, secrets ...str
 	if err != nil {
 		g.log.Warn("secrets that a driver saved are not erased", "instance", instance, "err", err)
 	}
+}
+
+// savedSecretsOf returns a copy of the secrets that an instance's driver saved.
+func (g *gateway) savedSecretsOf(instance string) map[string][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.saved[instance])
 }
 
 // savedSecrets returns the names of the secrets that an instance's driver saved.

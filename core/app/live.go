@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/notify"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -29,10 +32,14 @@ func (g *gateway) apply(ctx context.Context, c *config.Config) (restart []config
 		return nil, err
 	}
 	problems = append(problems, endpointProblems(c)...)
+	problems = append(problems, driverProblems(manifests, old.known(), c)...)
 	for _, i := range c.Instances() {
 		if d := driverOf(manifests, i); d != nil {
 			problems = append(problems, settingsProblems(i, declaredSecrets(d), d)...)
 		}
+	}
+	if len(problems) == 0 {
+		problems = g.askDrivers(ctx, manifests, old.known(), c)
 	}
 	if len(problems) > 0 {
 		return nil, problems.Err()
@@ -80,6 +87,43 @@ func (g *gateway) moved(ctx context.Context, all []*known, c *config.Config) (ps
 		}
 	}
 	return ps, nil
+}
+
+// askDrivers has the live plugins look at settings that are not what they have,
+// all at once. It returns what is wrong with a setting; what has no place among
+// them, such as a far side that does not answer, is shown once they are in force.
+func (g *gateway) askDrivers(ctx context.Context, manifests []*pluginv1.Manifest, before []*known, c *config.Config) (all diag.Problems) {
+	had := map[string]host.Instance{}
+	settings := map[string]config.Settings{}
+	for _, k := range before {
+		had[k.Name] = hostInstance(g.config, k.Instance, declaredSecrets(driverOf(manifests, k.Instance)), nil)
+		settings[k.Name] = k.Settings
+	}
+	found := make([][]host.Problem, len(c.Instances()))
+	var wg sync.WaitGroup
+	for n, i := range c.Instances() {
+		d := driverOf(manifests, i)
+		saved := g.savedSecretsOf(i.Name)
+		if old, ok := settings[i.Name]; ok {
+			for _, name := range setAnew(old, i.Settings, slices.Collect(maps.Keys(saved))) {
+				delete(saved, name)
+			}
+		}
+		next := hostInstance(g.config, i, declaredSecrets(d), saved)
+		if d == nil || had[i.Name].Revision == next.Revision {
+			continue
+		}
+		wg.Go(func() { found[n] = g.host.Validate(ctx, next) })
+	}
+	wg.Wait()
+	for n, i := range c.Instances() {
+		for _, p := range found[n] {
+			if p.Pointer != "" {
+				all = append(all, settingProblem(i, p))
+			}
+		}
+	}
+	return all
 }
 
 // removedProblems says for each thing that old has, c has not, and a problem of

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,9 +45,12 @@ func servePlugin() {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "hello from %s %s\n", id, version)
-	sdk.Main(sdk.Plugin{ID: id, Version: version, Drivers: []sdk.Driver{
-		sdk.NewChannel(driver, sdk.Capabilities{ChannelType: "sms", Text: sdk.TextLimit{Limit: 160, Unit: sdk.Rune}}, openQuiet),
-	}})
+	capabilities := sdk.Capabilities{ChannelType: "sms", Text: sdk.TextLimit{Limit: 160, Unit: sdk.Rune}}
+	channel := sdk.NewChannel(driver, capabilities, openQuiet)
+	if mode == "settings" {
+		channel = sdk.NewChannel(driver, capabilities, openSet)
+	}
+	sdk.Main(sdk.Plugin{ID: id, Version: version, Drivers: []sdk.Driver{channel}})
 }
 
 func readTrailer() ([]string, error) {
@@ -77,6 +81,18 @@ func readTrailer() ([]string, error) {
 type quiet struct{}
 
 func openQuiet(context.Context, struct{}, sdk.Host) (*quiet, error) { return &quiet{}, nil }
+
+// settings have a schema that does not say all: retries must fit an int8.
+type settings struct {
+	URL     string `json:"url" jsonschema:"required,format=uri"`
+	Token   string `json:"token,omitempty"`
+	Retries int8   `json:"retries,omitempty"`
+}
+
+// Validate implements sdk.Validator: the vendor is always away.
+func (settings) Validate(context.Context) error { return errors.New("the vendor is away") }
+
+func openSet(context.Context, settings, sdk.Host) (*quiet, error) { return &quiet{}, nil }
 
 // Send implements sdk.Channel.
 func (*quiet) Send(context.Context, sdk.Customer, sdk.Message) (sdk.Receipt, error) {

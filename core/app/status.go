@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type running struct {
 func (c *command) running(ctx context.Context) (*running, func(), error) {
 	src, err := os.ReadFile(c.file)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = c.load()
+		src, err = nil, c.absent()
 	}
 	if err != nil {
 		return nil, nil, err
@@ -45,6 +46,17 @@ func (c *command) running(ctx context.Context) (*running, func(), error) {
 		return nil, nil, errors.Join(problems.Err(), &runError{err})
 	}
 	return &running{ctx, a, version.Version}, done, nil
+}
+
+// absent is nil if there is no configuration and yet a gateway where it runs by
+// default: it goes on with what it has read.
+func (c *command) absent() error {
+	defaults, _ := config.Parse(nil, c.file)
+	if _, err := os.Stat(filepath.Join(defaults.DataDir, socketFile)); err == nil {
+		return nil
+	}
+	_, err := c.load()
+	return err
 }
 
 // status prints what the running gateway says of itself. It reaches it through

@@ -154,7 +154,14 @@ func (g *gateway) openSetup(ctx context.Context) error {
 		return err
 	}
 	problems, err := g.moved(ctx, all, g.config)
-	if err := errors.Join(err, problems.Err()); err != nil {
+	if err != nil {
+		return err
+	}
+	manifests, err := host.LoadManifests(g.config.DataDir)
+	if err != nil {
+		g.log.Warn("manifests of the last run are not readable", "err", err)
+	}
+	if err := append(problems, driverProblems(manifests, all, g.config)...).Err(); err != nil {
 		return err
 	}
 	s := succeed(all, g.config, time.Now())
@@ -199,7 +206,7 @@ func (g *gateway) changedTimers(ctx context.Context, s *setup) (changed []string
 func (g *gateway) openPlugins(ctx context.Context) error {
 	manifests, err := host.LoadManifests(g.config.DataDir)
 	if err != nil {
-		g.log.Warn("manifests of the last run are not readable", "err", err)
+		manifests = nil // openSetup has told
 	}
 	g.setInstances(manifests)
 	g.onClose("plugins", func() error { // they run from here on, also if a later step of Open fails

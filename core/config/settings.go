@@ -25,6 +25,7 @@ type Settings struct {
 
 	at     diag.Pos            // of the block
 	places map[string]diag.Pos // of the values by outer key
+	keys   map[string]diag.Pos // of the outer keys
 	leaves []string            // keys of all strings that are not hidden and not empty
 }
 
@@ -74,6 +75,15 @@ func (s Settings) At(key string) diag.Pos {
 	return s.at
 }
 
+// KeyAt is At for a key that should not be there: it returns its own place, if
+// it is an outer one.
+func (s Settings) KeyAt(key string) diag.Pos {
+	if pos, ok := s.keys[strings.TrimPrefix(key, "/")]; ok {
+		return pos
+	}
+	return s.At(key)
+}
+
 // LiteralSecrets returns a warning for each of keys, the secrets that a driver
 // declares, whose value stands in gateway.hcl itself. Keys that look like
 // secrets are in Config.Warnings already and not repeated.
@@ -97,7 +107,7 @@ func looksSecret(key string) bool {
 
 // settings reads the settings block, whose keys only the driver knows.
 func (b *block) settings() Settings {
-	s := Settings{at: b.pos, places: map[string]diag.Pos{}}
+	s := Settings{at: b.pos, places: map[string]diag.Pos{}, keys: map[string]diag.Pos{}}
 	blocks := b.content.Blocks.OfType("settings")
 	if len(blocks) == 0 {
 		return s
@@ -111,7 +121,7 @@ func (b *block) settings() Settings {
 	object := map[string]json.RawMessage{}
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		expr := attrs[name].Expr
-		s.places[name] = at(expr.Range())
+		s.places[name], s.keys[name] = at(expr.Range()), at(attrs[name].NameRange)
 		v, diags := expr.Value(b.r.eval)
 		b.r.report(diags)
 		if diags.HasErrors() {

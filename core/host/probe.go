@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -23,9 +24,7 @@ func (i *instance) probe(ctx context.Context, g *generation, spec Instance) bool
 	}
 	ctx, cancel := context.WithTimeout(ctx, i.h.t.describe)
 	defer cancel()
-	r, err := g.plugin.Validate(ctx, &pluginv1.ValidateRequest{
-		Driver: spec.Driver, Settings: spec.Settings, Secrets: spec.Secrets, PublicUrl: spec.PublicURL,
-	})
+	r, err := g.plugin.Validate(ctx, validateRequest(spec))
 	problems := problemsOf(r.GetProblems())
 	switch {
 	case status.Code(err) == codes.Unimplemented:
@@ -37,6 +36,35 @@ func (i *instance) probe(ctx context.Context, g *generation, spec Instance) bool
 		g.log.Warn("settings of an instance do not pass their live check", "instance", i.name, "problems", ProblemText(problems))
 	}
 	return len(problems) == 0
+}
+
+// Validate has the plugin that is live look at settings that are not in force
+// yet: it decodes them, and makes its driver's own check. It says nothing of
+// those that no live plugin can look at, and nothing if the answer takes more
+// than 5 s: that may be the far side's fault.
+func (h *Host) Validate(ctx context.Context, spec Instance) []Problem {
+	s := h.owner(spec.Driver)
+	if s == nil {
+		return nil
+	}
+	g := s.gen.Load()
+	if g == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.t.describe)
+	defer cancel()
+	r, err := g.plugin.Validate(ctx, validateRequest(spec))
+	if err != nil {
+		g.log.Debug("settings are not checked by their plugin", "instance", spec.Name, "err", plain(err))
+		return nil
+	}
+	return problemsOf(r.GetProblems())
+}
+
+func validateRequest(spec Instance) *pluginv1.ValidateRequest {
+	return &pluginv1.ValidateRequest{
+		Driver: spec.Driver, Settings: spec.Settings, Secrets: spec.Secrets, PublicUrl: spec.PublicURL,
+	}
 }
 
 // probed records what the live check of an open instance has found, and reports
@@ -63,10 +91,11 @@ func ProblemText(problems []Problem) string {
 	return strings.Join(all, "; ")
 }
 
-// String returns "setting: what is wrong".
+// String returns "setting: what is wrong", or only the latter if it names the
+// setting.
 func (p Problem) String() string {
 	key := strings.NewReplacer("/", ".", "~1", "/", "~0", "~").Replace(strings.TrimPrefix(p.Pointer, "/"))
-	if key == "" {
+	if key == "" || strings.Contains(p.Message, strconv.Quote(key)) {
 		return p.Message
 	}
 	return fmt.Sprintf("%s: %s", key, p.Message)

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/openccsp/gateway/core"
@@ -33,9 +34,32 @@ func TestLiveCheck(t *testing.T) {
 	b.eventually("passed", func() bool { s := status(); return s.Healthy && s.Message == "" && len(s.Problems) == 0 })
 }
 
+// TestValidate: a live plugin looks at settings that are not in force; what
+// nobody can look at has no problems.
+func TestValidate(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"doubtful"})
+	spec := host.Instance{Name: "new", Driver: "doubtful", Settings: []byte(`{"size":9}`)}
+	want := []host.Problem{{Pointer: "/size", Message: "the far side does not know it"}}
+	if got := b.h.Validate(t.Context(), spec); !slices.Equal(got, want) {
+		t.Errorf("problems %v, want the driver's", got)
+	}
+	b.allow()
+	if got := b.h.Validate(t.Context(), spec); got != nil {
+		t.Errorf("problems %v of settings that pass", got)
+	}
+	if n := len(b.h.Instances()); n != 0 {
+		t.Errorf("%d instances, want nothing opened", n)
+	}
+	spec.Driver = "nobody's"
+	if got := b.h.Validate(t.Context(), spec); got != nil {
+		t.Errorf("problems %v from no plugin", got)
+	}
+}
+
 func TestProblemText(t *testing.T) {
-	got := host.ProblemText([]host.Problem{{Message: "all"}, {Pointer: "/poll/a~1b~0", Message: "x"}})
-	if want := "all; poll.a/b~: x"; got != want {
+	got := host.ProblemText([]host.Problem{{Message: "all"}, {Pointer: "/poll/a~1b~0", Message: "x"},
+		{Pointer: "/tokn", Message: `unknown setting "tokn"`}})
+	if want := `all; poll.a/b~: x; unknown setting "tokn"`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -20,7 +23,10 @@ const maxSchema = 256 << 10
 // Problem is a mistake in the settings of an instance. Pointer is the JSON
 // pointer of what is wrong, "" for all of them. A Problem never holds a
 // secret.
-type Problem struct{ Pointer, Message string }
+type Problem struct {
+	Pointer, Message string
+	Key              bool // the setting itself must not be there, whatever its value
+}
 
 // ValidateSettings checks settings, a JSON object or nothing, against the
 // driver's schema. Secrets stand for the settings of their names; their values
@@ -49,6 +55,7 @@ func compileSchema(d *pluginv1.Driver) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{})
 	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat() // or "format" would only be a remark
 	if err := c.AddResource("urn:settings", doc); err != nil {
 		return nil, fmt.Errorf("driver %s: settings schema: %w", d.Name, err)
 	}
@@ -87,16 +94,25 @@ func checkSettings(s *jsonschema.Schema, settings []byte, secrets map[string][]b
 		return []Problem{{Message: "settings do not match the driver's schema"}}
 	}
 	var problems []Problem
-	collect(invalid, secrets, &problems)
+	collect(s, invalid, secrets, &problems)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return slices.Compact(problems)
 }
 
 // collect adds the leaves of e: the others only repeat them.
-func collect(e *jsonschema.ValidationError, secrets map[string][]byte, to *[]Problem) {
+func collect(s *jsonschema.Schema, e *jsonschema.ValidationError, secrets map[string][]byte, to *[]Problem) {
 	if len(e.Causes) > 0 {
 		for _, cause := range e.Causes {
-			collect(cause, secrets, to)
+			collect(s, cause, secrets, to)
+		}
+		return
+	}
+	if k, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
+		known := settingsAt(s, e.InstanceLocation)
+		for _, name := range k.Properties {
+			*to = append(*to, Problem{
+				Pointer: pointer(append(slices.Clone(e.InstanceLocation), name)), Message: unknownSetting(name, known), Key: true,
+			})
 		}
 		return
 	}
@@ -107,6 +123,33 @@ func collect(e *jsonschema.ValidationError, secrets map[string][]byte, to *[]Pro
 		p.Message = e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 	}
 	*to = append(*to, p)
+}
+
+// settingsAt returns the names that a schema knows at a place, none if it is
+// not plain what they are.
+func settingsAt(s *jsonschema.Schema, at []string) []string {
+	for _, token := range at {
+		if s.Properties == nil && s.Ref != nil {
+			s = s.Ref
+		}
+		inner := s.Properties[token]
+		if inner == nil {
+			inner = s.Items2020
+		}
+		if inner == nil {
+			return nil
+		}
+		s = inner
+	}
+	return slices.Sorted(maps.Keys(s.Properties))
+}
+
+func unknownSetting(name string, known []string) string {
+	text := fmt.Sprintf("unknown setting %q", name)
+	if hint := diag.DidYouMean(name, known); hint != "" {
+		text += "; " + hint
+	}
+	return text
 }
 
 func pointer(tokens []string) string {

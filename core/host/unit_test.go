@@ -48,7 +48,8 @@ func cmpInt(a, b int) int {
 
 func TestValidateSettings(t *testing.T) {
 	driver := &pluginv1.Driver{Name: "d", SettingsSchema: `{"type":"object","required":["url"],"additionalProperties":false,
-		"properties":{"url":{"type":"string"},"n":{"type":"integer","maximum":5},
+		"properties":{"url":{"type":"string"},"hook":{"type":"string","format":"uri"},
+			"poll":{"type":"object","additionalProperties":false,"properties":{"every":{"type":"string"}}},"n":{"type":"integer","maximum":5},
 			"list":{"type":"array","items":{"type":"object","properties":{"a/b":{"type":"boolean"}}}},
 			"pin":{"type":"string","pattern":"^[0-9]+$","x-secret":true}}}`}
 	tests := []struct {
@@ -58,8 +59,15 @@ func TestValidateSettings(t *testing.T) {
 	}{
 		{name: "good", settings: `{"url":"x","n":5}`, secrets: map[string][]byte{"pin": []byte("12")}},
 		{name: "empty", want: []host.Problem{{Message: "missing property 'url'"}}},
-		{name: "unknown", settings: `{"url":"x","ulr":1}`,
-			want: []host.Problem{{Message: "additional properties 'ulr' not allowed"}}},
+		{name: "unknown", settings: `{"url":"x","urll":1}`,
+			want: []host.Problem{{Pointer: "/urll", Message: `unknown setting "urll"; did you mean "url"?`, Key: true}}},
+		{name: "unknown inside", settings: `{"url":"x","poll":{"evry":"1s"}}`,
+			want: []host.Problem{{Pointer: "/poll/evry", Message: `unknown setting "evry"; did you mean "every"?`, Key: true}}},
+		{name: "two unknown", settings: `{"url":"x","a/b":1,"zzz":1}`, want: []host.Problem{
+			{Pointer: "/a~1b", Message: `unknown setting "a/b"; known: hook, list, n, pin, poll, url`, Key: true},
+			{Pointer: "/zzz", Message: `unknown setting "zzz"; known: hook, list, n, pin, poll, url`, Key: true}}},
+		{name: "format", settings: `{"url":"x","hook":"not a url"}`,
+			want: []host.Problem{{Pointer: "/hook", Message: "'not a url' is not valid uri: relative url"}}},
 		{name: "deep", settings: `{"url":"x","list":[{"a/b":1}]}`,
 			want: []host.Problem{{Pointer: "/list/0/a~1b", Message: "got number, want boolean"}}},
 		{name: "two", settings: `{"url":1,"n":9}`, want: []host.Problem{

@@ -13,6 +13,10 @@ import (
 // closeTimeout limits Closer.CloseInstance.
 const closeTimeout = 5 * time.Second
 
+// reopenTimeout limits the opening with the old settings where the new ones
+// failed.
+const reopenTimeout = 20 * time.Second
+
 // slot is the place of one instance; its occupant changes with the settings.
 type slot struct {
 	s       *server
@@ -44,7 +48,8 @@ func (sl *slot) lock(ctx context.Context) error {
 func (sl *slot) unlock() { sl.turn <- struct{}{} }
 
 // open opens the instance, or replaces it if the revision differs. The new
-// value is opened before the old one is closed, except in an exclusive plugin.
+// value is opened before the old one is closed, except in an exclusive plugin,
+// where the old one is opened again if the new one does not open.
 func (sl *slot) open(ctx context.Context, spec *pluginv1.InstanceSpec) (*pluginv1.InstanceState, error) {
 	if err := sl.lock(ctx); err != nil {
 		return nil, err
@@ -59,11 +64,22 @@ func (sl *slot) open(ctx context.Context, spec *pluginv1.InstanceSpec) (*pluginv
 		if err := old.close(ctx); err != nil {
 			return refused("the instance with the old settings does not end: %v", err), nil
 		}
-		old = nil
+		defer func() {
+			if sl.current.Load() == nil {
+				sl.reopen(old.spec)
+			}
+		}()
+		return sl.replace(ctx, nil, spec), nil
 	}
+	return sl.replace(ctx, old, spec), nil
+}
+
+// replace opens the instance as spec says, and closes old, if any, once that
+// is done.
+func (sl *slot) replace(ctx context.Context, old *instance, spec *pluginv1.InstanceSpec) *pluginv1.InstanceState {
 	in, state := sl.s.openInstance(ctx, spec)
 	if in == nil {
-		return state, nil
+		return state
 	}
 	if old != nil {
 		if err := old.stopReceiving(ctx); err != nil {
@@ -71,7 +87,7 @@ func (sl *slot) open(ctx context.Context, spec *pluginv1.InstanceSpec) (*pluginv
 			if sl.active {
 				old.startReceiving() // as soon as it has ended after all
 			}
-			return refused("the listener with the old settings does not end: %v", err), nil
+			return refused("the listener with the old settings does not end: %v", err)
 		}
 	}
 	sl.spec, sl.released = spec, false
@@ -82,7 +98,16 @@ func (sl *slot) open(ctx context.Context, spec *pluginv1.InstanceSpec) (*pluginv
 	if old != nil {
 		sl.s.background.run(func() { _ = old.close(sl.s.ctx) })
 	}
-	return state, nil
+	return state
+}
+
+// reopen has the instance as it was. The call that closed it may have ended.
+func (sl *slot) reopen(spec *pluginv1.InstanceSpec) {
+	ctx, cancel := context.WithTimeout(sl.s.ctx, reopenTimeout)
+	defer cancel()
+	if state := sl.replace(ctx, nil, spec); !state.Ok {
+		sl.s.log.Error("instance does not open with its old settings either", "instance", sl.name, "err", state.Message)
+	}
 }
 
 func (sl *slot) close(ctx context.Context) error {

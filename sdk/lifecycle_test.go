@@ -61,7 +61,7 @@ type notedSettings struct {
 func (d *diary) server(t *testing.T, exclusive bool) *server {
 	s := newServer(Plugin{ID: "org.example.noted", Version: "1.0.0", Exclusive: exclusive, Drivers: []Driver{
 		NewChannel("noted", Capabilities{}, func(_ context.Context, set notedSettings, _ Host) (*noted, error) {
-			if d.fails != nil {
+			if d.fails != nil && set.Name != "one" {
 				return nil, d.fails
 			}
 			d.note("open " + set.Name)
@@ -100,6 +100,23 @@ func TestReplaceExclusiveClosesFirst(t *testing.T) {
 	openNoted(t, s, 1, "one")
 	openNoted(t, s, 2, "two")
 	d.want(t, "open one", "close one", "open two")
+}
+
+// TestReplaceExclusiveFails: settings that cannot be opened leave the old ones in
+// force, also where the instance had to be closed first.
+func TestReplaceExclusiveFails(t *testing.T) {
+	d := &diary{fails: errors.New("no such account")}
+	s := d.server(t, true)
+	openNoted(t, s, 1, "one")
+	if st := openNoted(t, s, 2, "two"); st.Ok || st.Message != "no such account" {
+		t.Errorf("%v, want the driver's problem", st)
+	}
+	in := s.pin("a")
+	if in == nil || in.spec.Revision != 1 {
+		t.Fatalf("instance %v, want the first revision", in)
+	}
+	in.pins.drop()
+	d.want(t, "open one", "close one", "open one")
 }
 
 // TestReplaceFails: settings that cannot be opened leave the old instance.

@@ -474,6 +474,30 @@ func TestInstances(t *testing.T) {
 	}
 }
 
+// TestRefusedByTheDriver: settings that the driver of an open instance refuses
+// leave it as it was, and the problem is shown until they change.
+func TestRefusedByTheDriver(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	status := func() host.InstanceStatus { return b.h.Instances()[0] }
+	b.eventually("open", func() bool { return status().State == host.Opened })
+	set := func(revision uint64, settings string) {
+		b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: revision, Settings: []byte(settings)}})
+	}
+	set(2, `{"size":666}`)
+	b.eventually("refused", func() bool { return status().State == host.Refused })
+	if got := host.ProblemText(status().Problems); got != "size: not this one" {
+		t.Errorf("problems %q, want the driver's", got)
+	}
+	if _, fate := b.call("i-echo", "hello"); fate != core.Answered {
+		t.Errorf("call = %v, want the last good settings to go on", fate)
+	}
+	set(3, `{"size":7}`)
+	b.eventually("open again", func() bool { return status().State == host.Opened })
+	if _, ups := b.core.seen(); fmt.Sprint(ups) != "[+i-echo]" {
+		t.Errorf("up and down = %v, want it up all the time", ups)
+	}
+}
+
 func TestVersionsAndClashes(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo_1.2.0", "echo_1.10.0", "clash_1.0.0_zzz.clash", ".hidden", "echo_2.0.0.tmp"}, "echo")
 	if p := b.plugin("echo_1.10.0"); p.State != host.Running || p.ID != "test.echo" {

@@ -189,6 +189,9 @@ func (p *testPlugin) OpenInstance(_ context.Context, r *pluginv1.InstanceSpec) (
 	if p.mode == "picky" || p.mode == "dull" {
 		return &pluginv1.InstanceState{Message: "wrong", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "too big"}}}, nil
 	}
+	if string(r.Settings) == `{"size":666}` {
+		return &pluginv1.InstanceState{Message: "refused", Problems: []*pluginv1.Problem{{Pointer: "/size", Message: "not this one"}}}, nil
+	}
 	if p.mode == "shy" { // until somebody allows it
 		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err != nil {
 			return &pluginv1.InstanceState{Retry: true, Message: "the vendor is away"}, nil

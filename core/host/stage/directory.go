@@ -17,10 +17,11 @@ const maxEntries = 20_000
 // directory is a plugin directory while it is followed.
 type directory struct {
 	path     string
-	optional bool   // it need not be there, as long as it never was
-	real     string // without links; as last seen
-	id       string // device and inode; as last seen
-	alarm    error  // it cannot be read
+	optional bool     // it need not be there, as long as it never was
+	real     string   // without links; as last seen
+	id       string   // device and inode; as last seen
+	alarm    error    // it cannot be read
+	folders  []string // in it, that are no plugins yet
 }
 
 // names returns the names in d that may be plugins, sorted. had says whether

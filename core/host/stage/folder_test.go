@@ -73,6 +73,17 @@ func folderDigest(contents map[string]string, names ...string) string {
 	return digestOf([]byte(b.String()))
 }
 
+// TestFolderThatGrows: no rescan is needed to see what makes a folder a plugin,
+// also if it comes last.
+func TestFolderThatGrows(t *testing.T) {
+	r := start(t, func(c *stage.Config) { c.Rescan = time.Hour })
+	put(t, r.path("acme/main.sh"), script("exit 0"), 0o755)
+	put(t, r.path("other"), script("exit 0"), 0o755) // what is ready after the folder was seen
+	r.ready("other", digestOf(script("exit 0")))
+	put(t, r.path("acme/plugin.yaml"), []byte("command: [./main.sh]\n"), 0o644)
+	r.untilFile("acme", func(f stage.File) bool { return f.State == stage.Ready })
+}
+
 func TestFolderRefused(t *testing.T) {
 	tests := map[string]struct {
 		manifest string

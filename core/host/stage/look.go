@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -46,7 +48,9 @@ func (s *Stager) look(ctx context.Context) {
 			s.jobs.Go(func() { s.judge(ctx, v, seen) })
 		}
 	}
-	s.watched.renew(s.dirs, s.entries, s.c.Trust.LockFile)
+	if s.watched.renew(s.dirs, s.entries, s.c.Trust.LockFile) {
+		s.dirty = true // what came before they were watched was not told
+	}
 	s.news = s.news || first
 	s.looked = time.Now()
 	s.cost = s.looked.Sub(now)
@@ -78,9 +82,13 @@ func (s *Stager) count(d *directory) int {
 func (s *Stager) lookInto(d *directory, v *view, names []string, now time.Time) (err error) {
 	here := make(map[string]bool)
 	n := s.count(d)
+	d.folders = nil
 	for _, name := range names {
 		seen := v.sight(d.path, name)
 		if seen == nil {
+			if path := filepath.Join(d.path, name); isFolder(path) {
+				d.folders = append(d.folders, path)
+			}
 			continue
 		}
 		here[seen.path] = true
@@ -107,6 +115,12 @@ func (s *Stager) lookInto(d *directory, v *view, names []string, now time.Time) 
 		}
 	}
 	return err
+}
+
+// isFolder reports whether a folder is there, and not a link to one.
+func isFolder(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 // hold keeps what came of d: a file that was missed while d went away is not

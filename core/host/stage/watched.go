@@ -44,10 +44,11 @@ func (w *watched) close() {
 	}
 }
 
-// renew watches what there is now. What went stops being watched by itself.
-func (w *watched) renew(dirs []*directory, entries map[string]*entry, lock string) {
+// renew watches what there is now. What went stops being watched by itself. It
+// returns whether there is a directory that was not watched before.
+func (w *watched) renew(dirs []*directory, entries map[string]*entry, lock string) (more bool) {
 	if w.fsw == nil {
-		return
+		return false
 	}
 	had := w.dirs
 	w.dirs, w.names = make(map[string]bool), make(map[string]bool)
@@ -65,6 +66,13 @@ func (w *watched) renew(dirs []*directory, entries map[string]*entry, lock strin
 			}
 		}
 	}
+	for _, d := range dirs {
+		for _, path := range d.folders { // its plugin.yaml may be on the way
+			if len(w.dirs) < maxWatched {
+				w.dirs[path] = true
+			}
+		}
+	}
 	for dir := range had {
 		if _, ok := w.dirs[dir]; !ok {
 			_ = w.fsw.Remove(dir) // gone already, or not of interest any more
@@ -74,10 +82,13 @@ func (w *watched) renew(dirs []*directory, entries map[string]*entry, lock strin
 		// Adding again finds a directory that was replaced by another one of
 		// the same name.
 		_, known := had[dir]
-		if err := w.fsw.Add(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !known {
+		err := w.fsw.Add(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !known {
 			w.log.Warn("directory is not watched but read now and then", "dir", dir, "err", err)
 		}
+		more = more || err == nil && !known
 	}
+	return more
 }
 
 // parent watches for the coming and going of path.

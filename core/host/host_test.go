@@ -485,8 +485,12 @@ func TestRefusedByTheDriver(t *testing.T) {
 	}
 	set(2, `{"size":666}`)
 	b.eventually("refused", func() bool { return status().State == host.Refused })
-	if got := host.ProblemText(status().Problems); got != "size: not this one" {
+	s := status()
+	if got := host.ProblemText(s.Problems); got != "size: not this one" {
 		t.Errorf("problems %q, want the driver's", got)
+	}
+	if want := "the settings before stay in force until the plugin restarts: refused"; s.Message != want {
+		t.Errorf("message %q, want %q", s.Message, want)
 	}
 	if _, fate := b.call("i-echo", "hello"); fate != core.Answered {
 		t.Errorf("call = %v, want the last good settings to go on", fate)

@@ -11,13 +11,14 @@ import (
 type probation struct {
 	digest  string
 	until   time.Time
-	before  float64 // share of the old generation's calls that went wrong
+	before  float64 // share of the old generation's calls that went wrong; 0: there were too few to know
 	crashes int
 }
 
 // A version has too many errors if the share of its calls that went wrong is
 // over errorFactor times that of the version before, which counts as at least
-// errorFloor, and there were at least so many calls and errors.
+// errorFloor, and there were at least so many calls and errors. Without so many
+// calls of the version before nobody can tell whose fault errors are.
 const (
 	errorFactor = 3
 	errorFloor  = 0.05
@@ -39,7 +40,7 @@ func (a *actor) beginProbation(t *attempt, from *generation) {
 	if a.past.Good == o.Digest || o.attached {
 		return
 	}
-	a.probation = &probation{digest: o.Digest, until: time.Now().Add(cmp.Or(o.sidecar.Probation, a.h.t.probation)), before: errorFloor}
+	a.probation = &probation{digest: o.Digest, until: time.Now().Add(cmp.Or(o.sidecar.Probation, a.h.t.probation))}
 	if back != nil {
 		a.trial = a.probation.until
 	}
@@ -62,7 +63,7 @@ func (a *actor) judge(now time.Time) time.Time {
 	case !now.Before(p.until):
 		a.pass()
 		return time.Time{}
-	case calls >= leastCalls && wrong >= leastErrors && share > errorFactor*p.before && a.goBack(fmt.Errorf(
+	case p.before > 0 && calls >= leastCalls && wrong >= leastErrors && share > errorFactor*p.before && a.goBack(fmt.Errorf(
 		"%.0f %% of its %d calls went wrong, with the version before it were %.0f %% or less", 100*share, calls, 100*p.before)):
 		a.stir()
 		return now

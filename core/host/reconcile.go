@@ -126,7 +126,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		i.set(spec, Opening, "", nil)
 	}
 	if problems := checkSettings(g.mf.schemas[spec.Driver], spec.Settings, spec.Secrets); problems != nil {
-		i.set(spec, Refused, "settings do not match the driver's schema", problems)
+		i.refuse(spec, "settings do not match the driver's schema", problems, was)
 		g.log.Error("settings of an instance are wrong", "instance", i.name, "problems", ProblemText(problems))
 		return &pluginv1.InstanceState{}, false
 	}
@@ -142,10 +142,18 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 	if state.Retry {
 		i.set(spec, Opening, state.Message, problems)
 	} else {
-		i.set(spec, Refused, state.Message, problems)
+		i.refuse(spec, state.Message, problems, was)
 	}
 	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message, "problems", ProblemText(problems))
 	return state, false
+}
+
+// refuse records that spec is wrong, and whether the instance goes on as it was.
+func (i *instance) refuse(spec Instance, why string, problems []Problem, was bool) {
+	if was {
+		why = "the settings before stay in force until the plugin restarts: " + why
+	}
+	i.set(spec, Refused, why, problems)
 }
 
 func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*pluginv1.InstanceState, error) {

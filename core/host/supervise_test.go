@@ -102,6 +102,10 @@ func TestProbation(t *testing.T) {
 			b.replace("echo", "echo_1.0.0")
 			b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 1}})
 			b.awaitVersion("test.echo", "1.0.0")
+			b.eventually("the old one serves", func() bool { r, _ := b.call("i-echo", "hello"); return r.GetCode() == "1.0.0" })
+			for range 30 { // what it does well is the measure
+				b.call("i-echo", "hello")
+			}
 			b.replace("echo", tt.next)
 			if tt.name != "health" {
 				b.awaitVersion("test.echo", "2.0.0")

@@ -25,8 +25,18 @@ func (l badgerLog) Errorf(f string, a ...any) {
 	}
 }
 
-func (l badgerLog) Warningf(f string, a ...any) { l.log.Warn("badger", "detail", text(f, a)) }
-func (l badgerLog) Infof(f string, a ...any)    { l.log.Debug("badger", "detail", text(f, a)) }
+// Warningf implements Badger's Logger. What it thinks of the size of its caches
+// is nothing that an operator could follow.
+func (l badgerLog) Warningf(f string, a ...any) {
+	if strings.Contains(f, "ache might be too small") {
+		l.Infof(f, a...)
+		return
+	}
+	l.log.Warn("badger", "detail", text(f, a))
+}
+
+// Infof implements Badger's Logger.
+func (l badgerLog) Infof(f string, a ...any) { l.log.Debug("badger", "detail", text(f, a)) }
 
 // Debugf implements Badger's Logger.
 func (l badgerLog) Debugf(f string, _ ...any) {

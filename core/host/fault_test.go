@@ -40,8 +40,18 @@ func TestHostileOutput(t *testing.T) {
 	if line := b.log.line("forged"); line != "" {
 		t.Errorf("the plugin could forge an attribute: %s", line)
 	}
-	if n := strings.Count(b.log.String(), "cut=true"); n != 1 {
-		t.Errorf("%d cut lines of an endless one, want 1", n)
+	cut := map[string]int{} // by process: an unknown program is started twice
+	for line := range strings.Lines(b.log.String()) {
+		if strings.Contains(line, "cut=true") {
+			_, pid, _ := strings.Cut(line, " pid=")
+			pid, _, _ = strings.Cut(pid, " ")
+			cut[pid]++
+		}
+	}
+	for pid, n := range cut {
+		if n != 1 {
+			t.Errorf("%d cut lines of an endless one of process %s, want 1", n, pid)
+		}
 	}
 	if p := b.plugin("hostile"); p.State != host.Running || p.Restarts != 0 {
 		t.Errorf("plugin = %+v, want running without restarts", p)
@@ -140,7 +150,7 @@ func TestFloodOfLogLines(t *testing.T) {
 		t.Error("nothing says that lines were dropped")
 	}
 	n, seconds := strings.Count(b.log.String(), `msg="line `), int(time.Since(begin).Seconds())+2
-	if n > 1000*seconds {
+	if n > 2*1000*seconds { // an unknown program is started twice
 		t.Errorf("%d lines were logged in less than %d s", n, seconds)
 	}
 }

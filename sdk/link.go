@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -37,8 +36,9 @@ type link struct {
 	out     chan *pluginv1.PluginFrame
 	pongs   chan uint64
 	credits *semaphore.Weighted // held: what the gateway has not granted
-	seq     atomic.Uint64
-	inHand  gauge // frames of the gateway whose answer is not yet written
+	asking  chan struct{}       // holds one: who queues a frame under a new number
+	seq     uint64              // of the last such frame
+	inHand  gauge               // frames of the gateway whose answer is not yet written
 
 	mu      sync.Mutex
 	open    map[uint64]*task                    // by the gateway's seq
@@ -53,6 +53,7 @@ func newLink(ctx context.Context, s *server) *link {
 		out:     make(chan *pluginv1.PluginFrame, 4*maxBatchFrames),
 		pongs:   make(chan uint64, 1),
 		credits: semaphore.NewWeighted(manyCredits),
+		asking:  make(chan struct{}, 1),
 		open:    make(map[uint64]*task),
 		waiting: make(map[uint64]chan *pluginv1.HostFrame),
 	}
@@ -195,23 +196,11 @@ func (l *link) deliver(seq uint64, f *pluginv1.HostFrame) {
 // because r (which may be nil) is being drained, the answer still counts until
 // r is given up: the gateway acknowledges what has been emitted.
 func (l *link) ask(ctx context.Context, f *pluginv1.PluginFrame, r *receiver) (*pluginv1.HostFrame, error) {
-	f.Seq = l.seq.Add(1)
 	ch := make(chan *pluginv1.HostFrame, 1)
-	l.mu.Lock()
-	l.waiting[f.Seq] = ch
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		delete(l.waiting, f.Seq)
-		l.mu.Unlock()
-	}()
-	select {
-	case l.out <- f:
-	case <-l.hearing.Done():
-		return nil, errLinkLost
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := l.post(ctx, f, ch); err != nil {
+		return nil, err
 	}
+	defer l.forget(f.Seq)
 	select {
 	case reply := <-ch:
 		return reply, nil
@@ -229,6 +218,41 @@ func (l *link) ask(ctx context.Context, f *pluginv1.PluginFrame, r *receiver) (*
 	case <-r.hard:
 	}
 	return nil, ctx.Err()
+}
+
+// post queues f under a new number. The numbers ascend on the stream, whoever
+// asks at the same time. The gateway's answer will come on ch.
+func (l *link) post(ctx context.Context, f *pluginv1.PluginFrame, ch chan *pluginv1.HostFrame) error {
+	select {
+	case l.asking <- struct{}{}:
+	case <-l.hearing.Done():
+		return errLinkLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.asking }()
+	l.seq++
+	f.Seq = l.seq
+	l.mu.Lock()
+	l.waiting[f.Seq] = ch
+	l.mu.Unlock()
+	select {
+	case l.out <- f:
+		return nil
+	case <-l.hearing.Done():
+		l.forget(f.Seq)
+		return errLinkLost
+	case <-ctx.Done():
+		l.forget(f.Seq)
+		return ctx.Err()
+	}
+}
+
+// forget waits no longer for the answer to frame seq.
+func (l *link) forget(seq uint64) {
+	l.mu.Lock()
+	delete(l.waiting, seq)
+	l.mu.Unlock()
 }
 
 // send queues an answer. It blocks while the gateway does not read.

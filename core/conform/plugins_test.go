@@ -91,8 +91,13 @@ func conforms(t *testing.T, target conform.Target, setup conform.Setup) conform.
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", &table)
-	if r.Count(conform.Fail) > 0 || r.Count(conform.Pass) < 30 {
-		t.Errorf("it does not conform: %s", r.Summary())
+	for _, c := range r.Cases {
+		if c.Verdict == conform.Fail {
+			t.Errorf("%s after %.2f s: %s", c.Name, c.Seconds, c.Detail)
+		}
+	}
+	if r.Count(conform.Pass) < 30 {
+		t.Errorf("too little of it applies: %s", r.Summary())
 	}
 	return r
 }

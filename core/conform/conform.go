@@ -72,7 +72,6 @@ func (n notApplicable) Error() string { return string(n) }
 type bench struct {
 	o       Options
 	ctx     context.Context
-	vendor  *vendor
 	scratch string // folder of the plugin's files
 	sockets string // folder of sockets: its name is short
 
@@ -124,9 +123,6 @@ func (o *Options) wants(name string) bool {
 }
 
 func (b *bench) prepare() (err error) {
-	if b.vendor, err = startVendor(); err != nil {
-		return fmt.Errorf("stand-in for the vendor: %w", err)
-	}
 	if b.scratch, err = os.MkdirTemp("", "conform"); err == nil {
 		b.sockets, err = os.MkdirTemp("", "cf")
 	}
@@ -137,7 +133,6 @@ func (b *bench) prepare() (err error) {
 }
 
 func (b *bench) clean() {
-	b.vendor.close()
 	for _, dir := range []string{b.scratch, b.sockets} {
 		if dir != "" {
 			_ = os.RemoveAll(dir)
@@ -148,7 +143,11 @@ func (b *bench) clean() {
 // probe learns what the cases need to know of the plugin: what it is, whether
 // an instance opens, and whether a send reaches the vendor.
 func (b *bench) probe() {
-	t := b.newTrial()
+	t, err := b.newTrial()
+	if err != nil {
+		b.blocked = err
+		return
+	}
 	defer func() { _ = t.end() }() // the cases find what is broken
 	s, err := t.start()
 	if err != nil {
@@ -168,18 +167,19 @@ func (b *bench) probe() {
 		b.blocked = fmt.Errorf("no instance to test with: %w", err)
 		return
 	}
-	before := b.vendor.seen()
+	before := t.vendor.seen()
 	_, err = s.ask(t.message(0, "probe", "hello"))
-	b.reaches = err == nil && b.vendor.seen() > before
+	b.reaches = err == nil && t.vendor.seen() > before
 }
 
 // try runs one case.
 func (b *bench) try(c oneCase) Result {
 	r := Result{Name: c.name, What: c.what, Verdict: Pass}
 	began := time.Now()
-	t := b.newTrial()
-	err := c.run(t)
-	err = errors.Join(err, t.end())
+	t, err := b.newTrial()
+	if err == nil {
+		err = errors.Join(c.run(t), t.end())
+	}
 	r.Seconds = time.Since(began).Seconds()
 	if reason, ok := errors.AsType[notApplicable](err); ok {
 		r.Verdict, r.Detail = NotApplicable, string(reason)

@@ -62,7 +62,7 @@ func (t *trial) orderConversation() error {
 	if err != nil {
 		return err
 	}
-	t.vendor.tremble(true)
+	t.vendor.tremble()
 	return s.awaitAll(s.postAll(8, 12, 1))
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type trial struct {
 	*bench
 	ctx      context.Context
 	cancel   context.CancelFunc
+	vendor   *vendor // its own: what a killed process of the last trial still sends is not taken for this one's
 	host     *fakeHost
 	places   places
 	dataDir  string
@@ -39,29 +41,36 @@ type trial struct {
 	copies   sync.WaitGroup
 }
 
-func (b *bench) newTrial() *trial {
+func (b *bench) newTrial() (*trial, error) {
 	t := &trial{bench: b, host: newFakeHost()}
+	var err error
+	if t.vendor, err = startVendor(); err != nil {
+		return nil, fmt.Errorf("conform: stand-in for the vendor: %w", err)
+	}
 	t.ctx, t.cancel = context.WithCancel(b.ctx)
-	t.places = places{vendor: b.vendor.url, listen: freeAddress()}
+	t.places = places{vendor: t.vendor.url, listen: freeAddress()}
 	t.dataDir, _ = os.MkdirTemp(b.scratch, "data") // a plugin that needs it will say so
-	return t
+	return t, nil
 }
 
-// freeAddress is a TCP address on loopback that nobody uses just now.
+// freeAddress is a TCP address on loopback that nobody uses just now. Its port
+// is none of those that systems give to outgoing connections, so that it is still
+// free when the plugin listens.
 func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return dummyPlaces.listen
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000)))
+		if err == nil {
+			defer l.Close() //nolint:errcheck // it only held the number
+			return l.Addr().String()
+		}
 	}
-	defer l.Close() //nolint:errcheck // it only held the number
-	return l.Addr().String()
+	return dummyPlaces.listen
 }
 
 // end ends all processes and returns which rules the plugin broke beside the
 // case's own.
 func (t *trial) end() error {
 	t.vendor.release()
-	t.vendor.tremble(false)
 	var broken []error
 	for _, s := range t.sessions {
 		s.kill()
@@ -76,6 +85,7 @@ func (t *trial) end() error {
 		_ = c.Close()
 	}
 	t.copies.Wait()
+	t.vendor.close()
 	t.cancel()
 	return errors.Join(broken...)
 }

@@ -107,10 +107,10 @@ func (v *vendor) release() {
 }
 
 // tremble makes some answers late.
-func (v *vendor) tremble(on bool) {
+func (v *vendor) tremble() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.shaky = on
+	v.shaky = true
 }
 
 // await waits until n requests are held, for d at most.

@@ -77,9 +77,7 @@ func TestStartProblems(t *testing.T) {
 			if p.State != host.Backoff && p.State != host.Failed || !strings.Contains(p.LastError, tt.want) {
 				t.Errorf("plugin = %s %q, want error %q", p.State, p.LastError, tt.want)
 			}
-			if b.log.line("plugin does not start", tt.mode) == "" {
-				t.Error("nothing in the log")
-			}
+			b.eventually("it is in the log", func() bool { return b.log.line("plugin does not start", tt.mode) != "" })
 			b.eventually("the other plugin answers", func() bool { // it, too, had little time to start
 				_, fate := b.call("i-echo", "hello")
 				return fate == core.Answered
@@ -257,9 +255,9 @@ func TestCrashAnswersTheCaller(t *testing.T) {
 	if err != nil || a.Status != 200 {
 		t.Errorf("webhook during the restart = %v, %v, want 200", a, err)
 	}
-	if line := b.log.line("panic: asked to", "level=ERROR", "plugin=test.echo", "generation="); line == "" {
-		t.Error("the panic is not in the log")
-	}
+	b.eventually("the panic is in the log", func() bool {
+		return b.log.line("panic: asked to", "level=ERROR", "plugin=test.echo", "generation=") != ""
+	})
 	b.eventually("up, down and up again", func() bool { // it serves a moment before it says so
 		_, ups := b.core.seen()
 		return slices.Equal(ups, []string{"+i-echo", "-i-echo", "+i-echo"})

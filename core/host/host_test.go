@@ -449,9 +449,9 @@ func TestInstances(t *testing.T) {
 	if got != want {
 		t.Errorf("problems = %s\nwant %s", got, want)
 	}
-	if b.log.line("settings of an instance are wrong", "instance=i-echo", "size: got string, want integer; token: this") == "" {
-		t.Error("the log does not name instance and settings")
-	}
+	b.eventually("the log names instance and settings", func() bool {
+		return b.log.line("settings of an instance are wrong", "instance=i-echo", "size: got string, want integer; token: this") != ""
+	})
 	if strings.Contains(b.log.String(), "short") {
 		t.Error("the secret is in the log")
 	}

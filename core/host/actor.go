@@ -16,6 +16,7 @@ type actor struct {
 
 	cur       *generation // that serves, nil: none
 	up        time.Time   // since when
+	fell      bool        // the one before ended, and nobody had asked for it
 	try       *attempt    // under way, nil: none
 	old       *farewell   // of the generation before, nil: none
 	wait      *restartWait
@@ -212,6 +213,8 @@ func (a *actor) succeed(t *attempt) {
 	}
 	a.postponed, a.later = make(map[string]time.Time), 0
 	a.beginProbation(t, from)
+	a.note(Running, nil)
+	a.h.stirInstances()
 }
 
 // refused takes what did not become the successor of cur, which goes on.

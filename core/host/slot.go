@@ -43,7 +43,7 @@ type slot struct {
 	idle     error // why it is not started before something changes
 	state    string
 	since    time.Time
-	starts   int
+	restarts int // after ends that nobody asked for
 	err      error
 	clashes  []string // drivers that another plugin has
 	pid      int

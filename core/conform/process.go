@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/openccsp/gateway/core/host"
 )
 
 const (
@@ -202,8 +204,13 @@ func (p *process) ending() string {
 		return "it still runs"
 	}
 	_, stderr := p.output()
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.TrimSuffix(fmt.Sprintf("%s: %s", p.cmd.ProcessState, clip(lines[len(lines)-1], 300)), ": ")
+	var last host.LastWords
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			last.Add([]byte(line))
+		}
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s: %s", p.cmd.ProcessState, last.String()), ": ")
 }
 
 func clip(s string, n int) string {

@@ -198,11 +198,10 @@ func (p *process) firstLine(d time.Duration) string {
 
 // ending says how the process ended, with its last words.
 func (p *process) ending() string {
-	select {
-	case <-p.drained:
-	default:
+	if !p.awaitExit(pipeGrace) { // its output may end a little before
 		return "it still runs"
 	}
+	<-p.drained
 	_, stderr := p.output()
 	var last host.LastWords
 	for line := range strings.Lines(stderr) {
@@ -280,6 +279,11 @@ func (h *handshake) Read(b []byte) (int, error) {
 }
 
 var errNoHandshake = errors.New("no handshake line")
+
+// alien says that the process has shown nothing of a plugin.
+func (p *process) alien() bool {
+	return p.cmd == nil || !strings.HasPrefix(p.firstLine(0), "1|")
+}
 
 // startError says in the plugin author's terms why the handshake failed.
 func (p *process) startError(err error) error {

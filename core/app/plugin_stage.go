@@ -21,14 +21,6 @@ func trustOf(c config.Plugins) stage.Trust {
 	return stage.Trust{Mode: stage.Mode(c.Trust), LockFile: c.LockFile, Keys: c.Keys}
 }
 
-func limitsOfEach(c config.Plugins) map[string]host.PluginLimits {
-	all := map[string]host.PluginLimits{}
-	for _, p := range c.Each {
-		all[p.ID] = host.PluginLimits{Connect: p.Connect, Listen: p.Listen, Memory: p.Memory}
-	}
-	return all
-}
-
 // pluginDirs are the plugin directories: that of first-party plugins beside
 // the gateway's own program, and those of gateway.hcl. The optional ones need
 // not be there: nobody has asked for them by another name than the default.

@@ -221,6 +221,7 @@ func (g *gateway) openPlugins(ctx context.Context) error {
 		return err
 	}
 	g.setInstances(g.manifests())
+	g.warnOfLimits()
 	return nil
 }
 

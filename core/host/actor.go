@@ -244,13 +244,13 @@ func (e *laterError) Unwrap() error { return e.err }
 // reject has an offer not tried again until its file or the gateway changes,
 // or an operator says so.
 func (a *actor) reject(o *offer, err error) {
+	a.h.m.rejected.WithLabelValues(a.id).Inc()
+	a.h.log.Error("plugin file is rejected", "plugin", a.id, "version", o.mf.Version, "path", o.Path,
+		"digest", short(o.Digest), "err", err)
 	a.mu.Lock()
 	a.past.reject(o, a.h.cfg.HostVersion, clip(err.Error(), 1024), time.Now())
 	a.mu.Unlock()
 	a.h.keep(a.slot)
-	a.h.m.rejected.WithLabelValues(a.id).Inc()
-	a.h.log.Error("plugin file is rejected", "plugin", a.id, "version", o.mf.Version, "path", o.Path,
-		"digest", short(o.Digest), "err", err)
 }
 
 // remove stops the current process: nothing may run any more.

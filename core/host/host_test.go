@@ -537,23 +537,29 @@ func TestVersionsAndClashes(t *testing.T) {
 	}
 }
 
-// TestRunningIsSaidLast: who waits for a plugin to run finds all that is said of
-// its start.
-func TestRunningIsSaidLast(t *testing.T) {
+// TestStateIsSaidLast: who waits for the state of a plugin or an instance finds
+// all that is said of it.
+func TestStateIsSaidLast(t *testing.T) {
 	b := start(t, host.Timing{}, []string{"echo"}, "echo")
-	states := make(chan string, 2)
+	states := make(chan string, 3)
 	b.log.each(func(line string) {
 		for text, id := range map[string]string{"offered by two plugins": "zzz.clash", "has been replaced": "test.echo"} {
 			if strings.Contains(line, text) {
 				states <- id + " " + b.running(id).State
 			}
 		}
+		if strings.Contains(line, "settings of an instance are wrong") {
+			states <- "i-echo " + b.h.Instances()[0].State
+		}
 	})
 	b.drop("clash_1.0.0_zzz.clash")
 	b.awaitVersion("zzz.clash", "1.0.0")
 	b.replace("echo", "echo_2.0.0")
 	b.awaitVersion("test.echo", "2.0.0")
-	for _, want := range []string{"zzz.clash starting", "test.echo swapping"} {
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 2, Settings: []byte(`{"size":"big"}`)}})
+	b.eventually("refused", func() bool { return b.h.Instances()[0].State == host.Refused })
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 3}})
+	for _, want := range []string{"zzz.clash starting", "test.echo swapping", "i-echo open"} {
 		if got := <-states; got != want {
 			t.Errorf("when it is logged the state is %s, want %s", got, want)
 		}

@@ -106,8 +106,8 @@ func (l *lineLog) reportSkipped(n int) {
 	if n == 0 {
 		return
 	}
-	l.dropped.WithLabelValues(*l.plugin.Load()).Add(float64(n))
 	l.log.Load().Warn("plugin wrote too many log lines, some were dropped", "lines", n)
+	l.dropped.WithLabelValues(*l.plugin.Load()).Add(float64(n))
 }
 
 // last returns what may tell why the process ended. Log records do not.

@@ -75,8 +75,8 @@ var (
 	trailers = []string{"Node.js v", "(Use `node --trace"}
 	// stackLines begin what is between an error and the end, beside what is
 	// indented.
-	stackLines = []string{" ", "\t", "}", "]", "[", "goroutine ", "created by ", "runtime", "...", "{", "Emitted 'error' event",
-		"-----", "exit status "}
+	stackLines = []string{" ", "\t", "}", "]", "{", "[signal ", "[originating ", "goroutine ", "created by ", "runtime: ", "runtime stack:",
+		"...", "Emitted 'error' event", "-----", "exit status "}
 
 	errorForm     = regexp.MustCompile(`^(Uncaught )?[\w.]*(Error|Exception|Rejection)( \[\w+\])?(: |$)`) // of Node and Python
 	frameForm     = regexp.MustCompile(`^\S+\(.*\)$`)                                                     // main.main()

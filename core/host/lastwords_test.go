@@ -31,6 +31,7 @@ func TestLastWords(t *testing.T) {
 			"Error: connect ECONNREFUSED 127.0.0.1:1"},
 		{"node's code", "TypeError [ERR_INVALID_ARG_TYPE]: The \"path\" argument\n    at f (x:1)\n", `TypeError [ERR_INVALID_ARG_TYPE]: The "path" argument`},
 		{"node's promise", "UnhandledPromiseRejection: This error originated\n    at x (y:1)\n\nNode.js v20.20.2\n", "UnhandledPromiseRejection: This error originated"},
+		{"an error of long ago", "Error: busy, once more\n    at f (x:1)\n[2026-11-30] no licence found\n", "[2026-11-30] no licence found"},
 		{"thrown text", "/x.js:1\nthrow \"text\"\n^\ntext\n(Use `node --trace-uncaught ...` to show where)\n\nNode.js v20.20.2\n", "text"},
 		{"out of memory", "FATAL ERROR: Reached heap limit\n----- Native stack trace -----\n 1: 0xb09 node::Abort()\n", "FATAL ERROR: Reached heap limit"},
 		{"python", "Traceback (most recent call last):\n  File \"x.py\", line 1\nValueError: x\n", "ValueError: x"},

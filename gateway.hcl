@@ -21,6 +21,13 @@ plugin_dirs = ["plugins"]                    # beside those in plugins/ next to 
 #   sandbox   = true                         # plugins may do no more than they need
 #   read      = ["certs"]                    # files and folders that they may read, beside their own
 #   memory    = "1GiB"                       # a plugin that uses more is ended; default: no ceiling
+#
+#   plugin "org.openccsp.enghouse" {         # narrower limits of one plugin, by its id. One that has
+#                                            # never run is started once without them, to say its id
+#     connect = [443]                        # TCP ports it may connect to; default: all; []: none
+#     listen  = []                           # TCP ports of its own it may listen on; hooks need none
+#     memory  = "256MiB"
+#   }
 # }
 
 admin {

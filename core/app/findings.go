@@ -39,6 +39,9 @@ func look(c *config.Config) findings {
 			f.settings(i, manifests)
 		}
 	}
+	if len(manifests) > 0 {
+		f.warnings = append(f.warnings, limitWarnings(c, idsOf(manifests))...)
+	}
 	f.problems = append(f.problems, endpointProblems(c)...)
 	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
 	f.problems = append(f.problems, ps...)

@@ -190,14 +190,18 @@ func (g *gateway) applied(c *config.Config, restart []config.Change) {
 	f.attempts.WithLabelValues("ok").Inc()
 	f.ok.Set(1)
 	f.restart.Set(float64(len(restart)))
-	for _, w := range c.Warnings {
-		g.log.Warn("warning in the configuration", "file", w.File, "line", w.Line, "column", w.Column, "summary", w.Summary, "hint", w.Hint)
-	}
+	g.logWarnings(c.Warnings)
 	for _, r := range restart {
 		g.log.Warn("restart needed", "setting", r.Key, "file", r.At.File, "line", r.At.Line, "column", r.At.Column)
 	}
 	g.log.Info("configuration applied", "file", c.File, "channels", len(c.Channels), "integrations", len(c.Integrations),
 		"services", len(c.Services), "endpoints", len(c.Endpoints), "restart_needed", len(restart), "leaving", len(g.now().leaving))
+}
+
+func (g *gateway) logWarnings(ps diag.Problems) {
+	for _, w := range ps {
+		g.log.Warn("warning in the configuration", "file", w.File, "line", w.Line, "column", w.Column, "summary", w.Summary, "hint", w.Hint)
+	}
 }
 
 // Config implements httpd.Gateway.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/durable"
 )
 
 const (
@@ -45,7 +46,7 @@ func (a *App) openKey(context.Context) error {
 		return err
 	}
 	if first {
-		if err := writeNew(idFile, keyID(key)); err != nil {
+		if err := durable.Create(idFile, []byte(keyID(key)), 0o600); err != nil {
 			return fmt.Errorf("key: %w", err)
 		}
 	} else if subtle.ConstantTimeCompare(id, []byte(keyID(key))) == 0 {
@@ -103,7 +104,7 @@ func readOrMake(file string, mayMake bool) (string, error) {
 		b := make([]byte, keyBytes)
 		_, _ = rand.Read(b) // never fails
 		text := hex.EncodeToString(b)
-		return text, writeNew(file, text+"\n")
+		return text, durable.Create(file, []byte(text+"\n"), 0o600)
 	}
 	if err != nil {
 		return "", err

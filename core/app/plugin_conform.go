@@ -26,7 +26,8 @@ func (c *command) pluginConform() *cobra.Command {
 			"stand-in for its vendor, and is killed, drained, and told nonsense. It needs no gateway.\n\n" +
 			"Settings for the test come from conform.json in the folder, <binary>.conform.json beside the\n" +
 			"binary, or --settings. Without them they are made of the defaults and examples in the\n" +
-			"driver's schema. The exit code is 1 if the plugin breaks a rule.",
+			"driver's schema. The exit code is 1 if the plugin breaks a rule; a program that is no\n" +
+			"plugin is found out by the first of them, and the others are not run.",
 		Args: one,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.conform(cmd.Context(), args[0], f) },
 	}
@@ -56,6 +57,9 @@ func (c *command) conform(ctx context.Context, path string, f conformFlags) erro
 	}
 	if err := c.printReport(r, f.json); err != nil {
 		return err
+	}
+	if r.NotRun > 0 {
+		return &runError{fmt.Errorf("%s is no plugin", r.Title())}
 	}
 	if n := r.Count(conform.Fail); n > 0 {
 		return &runError{fmt.Errorf("%s breaks %s", r.Title(), count(n, "rule"))}

@@ -123,7 +123,7 @@ func (l pluginList) print(w io.Writer) error {
 	}
 	for _, p := range l.Items {
 		for _, note := range notes(p) {
-			fmt.Fprintf(&b, "%s: %s\n", printable(titleOf(p)), printable(note))
+			fmt.Fprintf(&b, "%s: %s\n", printable(l.title(p)), printable(note))
 		}
 	}
 	for _, a := range l.Alarms {
@@ -183,6 +183,28 @@ func titleOf(p httpd.Plugin) string {
 	return strings.TrimSpace(p.ID + " " + p.Version)
 }
 
+// title is titleOf, with what tells the row from others of that title: the file,
+// and if that is the same, its content.
+func (l pluginList) title(p httpd.Plugin) string {
+	title := titleOf(p)
+	rows, files := 0, 0
+	for _, other := range l.Items {
+		if titleOf(other) == title {
+			rows++
+			if other.Path == p.Path {
+				files++
+			}
+		}
+	}
+	switch {
+	case rows < 2 || p.ID == "":
+		return title
+	case files < 2:
+		return fmt.Sprintf("%s (%s)", title, p.Path)
+	}
+	return fmt.Sprintf("%s (%s, %s)", title, p.Path, shortDigest(p.Digest))
+}
+
 // notes are what else there is to say of a plugin in one line each.
 func notes(p httpd.Plugin) (notes []string) {
 	if p.FileReason != "" {
@@ -207,7 +229,7 @@ func notes(p httpd.Plugin) (notes []string) {
 // status writes a line for each plugin, and for what is wrong with its file.
 func (l pluginList) status(b *strings.Builder) {
 	for _, p := range l.Items {
-		title, state := printable(titleOf(p)), stateOf(p)
+		title, state := printable(l.title(p)), stateOf(p)
 		switch {
 		case p.Problem != "" && p.State == host.Running:
 			state += "; its last problem: " + p.Problem

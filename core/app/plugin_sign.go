@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openccsp/gateway/core/durable"
 	"github.com/openccsp/gateway/core/host/stage"
 )
 
@@ -31,14 +32,10 @@ func (c *command) makeKey(file string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(file, private+"\n"); err != nil {
+	if err := durable.Create(file, []byte(private+"\n"), 0o600); err != nil {
 		return keyError(file, err)
 	}
-	err = writeNew(file+".pub", public+"\n")
-	if err == nil {
-		err = os.Chmod(file+".pub", 0o644)
-	}
-	if err != nil {
+	if err := durable.Create(file+".pub", []byte(public+"\n"), 0o644); err != nil {
 		return keyError(file+".pub", errors.Join(err, os.Remove(file)))
 	}
 	_, err = fmt.Fprintf(c.out, "%s  secret: keep it off the machines that run gateways\n%s  public: %s\n\n"+
@@ -99,7 +96,7 @@ func (c *command) signPlugin(ctx context.Context, path string, f signFlags) erro
 		if err != nil {
 			return err
 		}
-		return replaceFile(sig, b)
+		return durable.Replace(sig, b, 0o644)
 	})
 	if err != nil {
 		return &runError{err}

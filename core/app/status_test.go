@@ -27,8 +27,10 @@ func TestStatus(t *testing.T) {
 		"/v1/version":       `{"version":"1.2.3"}`,
 		"/readyz":           `{"ready":false,"reasons":["plugin sms: starting"]}`,
 		"/v1/conversations": `{"items":[{"id":"a"},{"id":"b"}],"next":"c"}`,
-		"/v1/plugins":       `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"},{"id":"","version":"","path":"/p/c","state":"failed","problem":"exit 2"}]}`,
-		"/v1/channels":      `{"items":[{"name":"webshop","driver":"rtm","state":"open","draining":{"counted":true,"chats":1,"commands":2}}]}`,
+		"/v1/plugins": `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"},{"id":"","version":"","path":"/p/c","state":"failed","problem":"exit 2"},
+			{"id":"org.d","version":"1.0.0","path":"/p/d","digest":"0123456789abcdef","state":"running"},{"id":"org.d","version":"1.0.0","path":"/q/d","state":"standby"},
+			{"id":"org.d","version":"1.0.0","path":"/p/d","digest":"fedcba9876543210","state":"rejected","rejected":"no"}]}`,
+		"/v1/channels": `{"items":[{"name":"webshop","driver":"rtm","state":"open","draining":{"counted":true,"chats":1,"commands":2}}]}`,
 		"/v1/integrations": `{"items":[{"name":"desk","driver":"enghouse","state":"open"},
 			{"name":"old","driver":"enghouse","state":"open","draining":{"counted":false,"forced":true}}]}`,
 		"/v1/config": `{"file":"gateway.hcl","problems":[{"file":"gateway.hcl","line":3,"column":1,"summary":"bad","hint":"mend it"}],
@@ -64,6 +66,9 @@ integration old: removed by force: what it still has is being counted
 plugin org.a 1.0.0: running
 plugin org.b 2.0.0: backoff: exit 1
 plugin /p/c: failed: exit 2
+plugin org.d 1.0.0 (/p/d, 0123456789ab): running
+plugin org.d 1.0.0 (/q/d): standby
+plugin org.d 1.0.0 (/p/d, fedcba987654): rejected
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)

@@ -134,7 +134,7 @@ func (g *gateway) openEngine(context.Context) error {
 	}
 	g.host = host.New(host.Config{
 		Dirs: dirs, Optional: optional, Trust: trustOf(c.Plugins), Sandbox: c.Plugins.Sandbox, Read: c.Plugins.Read, Memory: c.Plugins.Memory,
-		DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
+		Each: limitsOfEach(c.Plugins), DataDir: c.DataDir, HostVersion: core.Version, Log: g.log, Metrics: g.metrics, Core: g,
 	})
 	g.metrics.MustRegister(newPluginMetrics(g))
 	g.engine = engine.New(engine.Options{
@@ -221,6 +221,7 @@ func (g *gateway) openPlugins(ctx context.Context) error {
 		return err
 	}
 	g.setInstances(g.manifests())
+	g.warnOfLimits()
 	return nil
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"net"
 	"net/netip"
@@ -145,8 +146,9 @@ func hint(s string, known []string) string {
 	return "want one of " + strings.Join(known, ", ")
 }
 
-// texts returns a list of strings, each with its place.
-func (b *block) texts(name string) (list []text) {
+// elements returns what stands between the brackets of a list; nil if the
+// attribute is absent, or is none.
+func (b *block) elements(name string) []hcl.Expression {
 	a := b.content.Attributes[name]
 	if a == nil {
 		return nil
@@ -156,7 +158,12 @@ func (b *block) texts(name string) (list []text) {
 		b.r.problem(b.at(name), "%s is not a list; write it as [ … ]", name)
 		return nil
 	}
-	for _, e := range exprs {
+	return exprs
+}
+
+// texts returns a list of strings, each with its place.
+func (b *block) texts(name string) (list []text) {
+	for _, e := range b.elements(name) {
 		v, _, ok := b.r.evaluate(e, name, cty.String)
 		if !ok {
 			continue
@@ -166,6 +173,31 @@ func (b *block) texts(name string) (list []text) {
 			continue
 		}
 		list = append(list, text{v.AsString(), at(e.Range())})
+	}
+	return list
+}
+
+// ports returns a list of TCP ports from lowest on; nil if the attribute is
+// absent.
+func (b *block) ports(name string, lowest int64) []uint16 {
+	if !b.has(name) {
+		return nil
+	}
+	list := []uint16{}
+	for _, e := range b.elements(name) {
+		v, _, ok := b.r.evaluate(e, name, cty.Number)
+		if !ok {
+			continue
+		}
+		n, accuracy := v.AsBigFloat().Int64()
+		switch port := uint16(n); {
+		case accuracy != big.Exact || n < lowest || n > math.MaxUint16:
+			b.r.problem(at(e.Range()), "%s has %s, which is not a port from %d to %d", name, v.AsBigFloat().Text('g', 10), lowest, math.MaxUint16)
+		case slices.Contains(list, port):
+			b.r.problem(at(e.Range()), "%s has port %d twice", name, port)
+		default:
+			list = append(list, port)
+		}
 	}
 	return list
 }

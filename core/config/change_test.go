@@ -43,6 +43,7 @@ endpoint "ops" {
 ` + strings.Replace(base, `"30d"`, `"31d"`, 1), []string{"admin gateway.hcl:1:1", "store gateway.hcl:6:1"}},
 		{"the default written out", base + `rules_dir = "rules.d"` + "\n", nil},
 		{"taken out", strings.Replace(base, `data_dir = "data"`, "", 1), nil}, // "data" is the default
+		{"a plugin's limits", base + "plugins {\n  plugin \"a.b\" {\n    connect = []\n  }\n}\n", []string{"plugins gateway.hcl:9:1"}},
 		{"each", `listen = ":1"
 public_url = "https://gw.example.com"
 trusted_proxies = ["10.0.0.0/8"]

@@ -82,6 +82,7 @@ type Config struct {
 
 	listenAt, adminAt diag.Pos
 	places            map[string]diag.Pos // of the outer keys and blocks
+	pluginAt          map[string]diag.Pos // of the ids in plugin blocks
 }
 
 // ListenAt returns the place of listen, or the file if it is not written there.
@@ -184,7 +185,9 @@ func (c *Config) read(r *reader, body hcl.Body) {
 	c.KeyFile = r.path(b.text("key_file", "gateway.key"))
 	c.PluginDirs = c.readPluginDirs(b)
 
-	c.Plugins = readPlugins(b.one("plugins"))
+	plugins := b.one("plugins")
+	c.Plugins = readPlugins(plugins)
+	c.readEach(plugins)
 	c.readAdmin(b.one("admin"))
 	c.Log = readLog(b.one("log"))
 	c.Limits = readLimits(b.one("limits"))

@@ -26,9 +26,17 @@ plugins {
   trust     = "signed"
   lock_file = "/etc/plugins.lock"
   keys      = ["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", file("vendor.pub")]
-  sandbox   = false
+  sandbox   = true
   read      = ["certs", "/etc/pki"]
   memory    = "300MiB"
+  plugin "org.example.acme" {
+    connect = [443, "8443"]
+    listen  = []
+    memory  = "64MiB"
+  }
+  plugin "org.example.other" {
+    listen = [0, 2775]
+  }
 }
 admin { listen = "127.0.0.1:9" }
 log {
@@ -104,6 +112,7 @@ func TestParse(t *testing.T) {
 	got := []any{
 		c.Listen, c.PublicURL, c.DataDir, c.RulesDir, c.PluginDirs, c.KeyFile,
 		c.Plugins.Trust, c.Plugins.LockFile, len(c.Plugins.Keys), c.Plugins.Keys[1][0], c.Plugins.Sandbox, c.Plugins.Read, c.Plugins.Memory,
+		c.Plugins.Each, c.PluginAt("org.example.other").Line,
 		c.Admin.Listen, c.Log.Format, c.Log.Level.String(),
 		c.Limits.Body, c.Limits.Connections, c.Limits.ReadTimeout, c.Limits.Header,
 		c.Store.Retention, c.Store.Watermark, c.Store.Ballast,
@@ -117,7 +126,9 @@ func TestParse(t *testing.T) {
 	want := []any{
 		"127.0.0.1:0", "https://gw.example.com", "/var/lib/gateway", filepath.Join(dir, "rules"),
 		[]string{filepath.Join(dir, "a"), "/b"}, filepath.Join(dir, "k"),
-		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d), false, []string{filepath.Join(dir, "certs"), "/etc/pki"}, int64(300 << 20),
+		config.TrustSigned, "/etc/plugins.lock", 2, byte(0x3d), true, []string{filepath.Join(dir, "certs"), "/etc/pki"}, int64(300 << 20),
+		[]config.Plugin{{ID: "org.example.acme", Connect: []uint16{443, 8443}, Listen: []uint16{}, Memory: 64 << 20},
+			{ID: "org.example.other", Listen: []uint16{0, 2775}}}, 21,
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),

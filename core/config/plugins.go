@@ -26,6 +26,7 @@ const (
 //	  sandbox   = true                  # they may not do more than they need; this is the default
 //	  read      = ["certs"]             # files and folders that plugins may read in the sandbox, beside their own
 //	  memory    = "1GiB"                # a plugin that uses more is ended; default no ceiling
+//	  plugin "<id>" { … }               # narrower limits for one of them, see Plugin
 //	}
 type Plugins struct {
 	Trust    Trust
@@ -34,6 +35,7 @@ type Plugins struct {
 	Sandbox  bool
 	Read     []string
 	Memory   int64 // bytes, 0: no ceiling
+	Each     []Plugin
 }
 
 func readPlugins(b *block) Plugins {

@@ -31,6 +31,22 @@ channel "rtm" "webshop" {}
 		{"key", "plugins {\n  trust = \"signed\"\n  keys = [\"AAAA\"]\n}",
 			`gateway.hcl:3:11: a key is not the base64 of 32 bytes; write what "gateway plugin keygen" printed`},
 		{"plugins twice", "plugins {}\nplugins {}", `gateway.hcl:2:1: a second plugins block; the first is at line 1`},
+		{"a plugin's id", "plugins {\n  plugin \"enghouse\" {}\n}",
+			`gateway.hcl:2:10: "enghouse" is not the id of a plugin; write one such as "org.openccsp.rtm", as "gateway plugin list" shows it`},
+		{"a plugin twice", "plugins {\n  plugin \"a.b\" {}\n  plugin \"a.b\" {}\n}", `gateway.hcl:3:10: plugin "a.b" is already at line 2`},
+		{"a plugin's key", "plugins {\n  plugin \"a.b\" {\n    conect = [443]\n  }\n}",
+			`gateway.hcl:3:5: an argument named "conect" is not expected here; did you mean "connect"?`},
+		{"a plugin's block", "plugins {\n  plugn \"a.b\" {}\n}", `gateway.hcl:2:3: blocks of type "plugn" are not expected here; did you mean "plugin"?`},
+		{"a plugin without id", "plugins {\n  plugin {}\n}", `gateway.hcl:2:10: all plugin blocks must have 1 labels (id)`},
+		{"no list of ports", "plugins {\n  plugin \"a.b\" {\n    connect = 443\n  }\n}", `gateway.hcl:3:15: connect is not a list; write it as [ … ]`},
+		{"ports", "plugins {\n  plugin \"a.b\" {\n    connect = [443, 0, 65536, 1.5, 443]\n    listen = [0, -1, \"x\"]\n    memory = \"1\"\n  }\n}", strings.Join([]string{
+			`gateway.hcl:3:21: connect has 0, which is not a port from 1 to 65535`,
+			`gateway.hcl:3:24: connect has 65536, which is not a port from 1 to 65535`,
+			`gateway.hcl:3:31: connect has 1.5, which is not a port from 1 to 65535`,
+			`gateway.hcl:3:36: connect has port 443 twice`,
+			`gateway.hcl:4:18: listen has -1, which is not a port from 0 to 65535`,
+			`gateway.hcl:4:22: listen is not a number`,
+		}, "\n")},
 		{"not a bool", "endpoint \"a\" {\n  url = \"http://a.example\"\n  allow_private = \"maybe\"\n}",
 			`gateway.hcl:3:19: allow_private is not a bool`},
 		{"second block", "admin {}\nadmin {}", `gateway.hcl:2:1: a second admin block; the first is at line 1`},
@@ -116,11 +132,21 @@ endpoint "ops" {
   url    = "https://ops.example.com"
   secret = "hunter4"
 }
+plugins {
+  sandbox = false
+  memory  = "64MiB"
+  plugin "a.b" {
+    connect = []
+    memory  = "1GiB"
+  }
+}
 `
 	want := `gateway.hcl:1:15: channel "webshop" is in no service; its messages reach nobody; add it to "channels" of one
 gateway.hcl:3:18: app_secret is a secret and stands here in clear; use env("NAME") or file("path")
 gateway.hcl:4:18: auth.password is a secret and stands here in clear; use env("NAME") or file("path")
-gateway.hcl:11:12: secret is a secret and stands here in clear; use env("NAME") or file("path")`
+gateway.hcl:11:12: secret is a secret and stands here in clear; use env("NAME") or file("path")
+gateway.hcl:17:15: connect has no effect with sandbox = false; leave that out
+gateway.hcl:18:15: memory is more than the 64 MiB of all plugins, which stay; it can only be less`
 	c, ps := config.Parse([]byte(src), "gateway.hcl")
 	if err := ps.Err(); err != nil {
 		t.Fatal(err)

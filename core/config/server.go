@@ -10,10 +10,11 @@ import (
 
 // inner are the schemas of the blocks that occur at most once.
 var inner = map[string]*hcl.BodySchema{
-	"plugins": {Attributes: optional("trust", "lock_file", "keys", "sandbox", "read", "memory")},
-	"admin":   {Attributes: optional("listen")},
-	"log":     {Attributes: optional("format", "level")},
-	"store":   {Attributes: optional("retention", "watermark", "ballast")},
+	"plugins": {Attributes: optional("trust", "lock_file", "keys", "sandbox", "read", "memory"),
+		Blocks: []hcl.BlockHeaderSchema{{Type: "plugin", LabelNames: []string{"id"}}}},
+	"admin": {Attributes: optional("listen")},
+	"log":   {Attributes: optional("format", "level")},
+	"store": {Attributes: optional("retention", "watermark", "ballast")},
 	"limits": {Attributes: optional("body", "header", "connections", "connections_per_ip", "read_timeout",
 		"write_timeout", "idle_timeout", "queue", "instance_queue", "memory")},
 	"dispatch": {Attributes: optional("ambiguous", "max_parts", "lane_age")},

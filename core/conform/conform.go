@@ -78,10 +78,12 @@ type bench struct {
 	manifest *pluginv1.Manifest // nil: it did not come that far
 	driver   *pluginv1.Driver
 	blocked  error // why there is no instance to test with
+	alien    bool  // it does not even begin as a plugin does
 	reaches  bool  // a send calls the vendor
 }
 
-// Run runs all cases, one after the other, each with processes of its own. Its
+// Run runs all cases, one after the other, each with processes of its own; of a
+// program that is no plugin only those until the first that fails. Its
 // error is one of conform itself or of ctx: what is wrong with the plugin is
 // in the report. When Run returns, no process is left.
 func Run(ctx context.Context, o Options) (Report, error) {
@@ -113,6 +115,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		r.Cases = append(r.Cases, one)
 		if o.Done != nil {
 			o.Done(one)
+		}
+		if b.alien && one.Verdict == Fail { // so would all others, and for the same reason
+			r.NotRun = len(chosen) - len(r.Cases)
+			break
 		}
 	}
 	return r, ctx.Err()
@@ -152,6 +158,7 @@ func (b *bench) probe() {
 	s, err := t.start()
 	if err != nil {
 		b.blocked = fmt.Errorf("the process does not get as far as that: %w", err)
+		b.alien = t.sessions[0].proc.alien()
 		return
 	}
 	b.manifest = proto.CloneOf(s.manifest)

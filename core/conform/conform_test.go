@@ -96,13 +96,11 @@ func TestNoProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Count(conform.Pass) > 0 || r.Blocked == "" || r.Plugin != "" {
-		t.Errorf("report of a program that is not there: %+v", r)
+	if len(r.Cases) != 1 || r.NotRun == 0 || r.Blocked == "" || r.Plugin != "" {
+		t.Fatalf("report of a program that is not there: %+v", r)
 	}
-	for _, c := range r.Cases {
-		if !strings.Contains(c.Detail, "no such file") {
-			t.Errorf("%s: %q does not say that there is no such file", c.Name, c.Detail)
-		}
+	if c := r.Cases[0]; c.Verdict != conform.Fail || !strings.Contains(c.Detail, "no such file") {
+		t.Errorf("%s: %s, %q does not say that there is no such file", c.Name, c.Verdict, c.Detail)
 	}
 }
 

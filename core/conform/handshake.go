@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
@@ -33,17 +34,24 @@ func (t *trial) shake(env ...string) (*process, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	until := time.Now().Add(t.o.Patience)
 	line := p.firstLine(t.o.Patience)
-	if line == "" {
-		return p, nil, fmt.Errorf("%w within %s: %s", errNoHandshake, t.o.Patience, p.ending())
+	switch {
+	case line != "":
+		return p, strings.Split(line, "|"), nil
+	case p.awaitExit(time.Until(until)):
+		return p, nil, p.startError(nil)
 	}
-	return p, strings.Split(line, "|"), nil
+	return p, nil, fmt.Errorf("%w within %s", errNoHandshake, t.o.Patience)
 }
 
 func (t *trial) handshakeLine() error {
 	p, fields, err := t.shake(cookie, "PLUGIN_PROTOCOL_VERSIONS=1")
 	if err != nil {
 		return err
+	}
+	if p.alien() {
+		return p.startError(nil)
 	}
 	line := clip(strings.Join(fields, "|"), 200)
 	if len(fields) < 5 {

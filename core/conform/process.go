@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/openccsp/gateway/core/host"
 )
 
 const (
@@ -196,14 +198,18 @@ func (p *process) firstLine(d time.Duration) string {
 
 // ending says how the process ended, with its last words.
 func (p *process) ending() string {
-	select {
-	case <-p.drained:
-	default:
+	if !p.awaitExit(pipeGrace) { // its output may end a little before
 		return "it still runs"
 	}
+	<-p.drained
 	_, stderr := p.output()
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.TrimSuffix(fmt.Sprintf("%s: %s", p.cmd.ProcessState, clip(lines[len(lines)-1], 300)), ": ")
+	var last host.LastWords
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			last.Add([]byte(line))
+		}
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s: %s", p.cmd.ProcessState, last.String()), ": ")
 }
 
 func clip(s string, n int) string {
@@ -273,6 +279,11 @@ func (h *handshake) Read(b []byte) (int, error) {
 }
 
 var errNoHandshake = errors.New("no handshake line")
+
+// alien says that the process has shown nothing of a plugin.
+func (p *process) alien() bool {
+	return p.cmd == nil || !strings.HasPrefix(p.firstLine(0), "1|")
+}
 
 // startError says in the plugin author's terms why the handshake failed.
 func (p *process) startError(err error) error {

@@ -35,6 +35,7 @@ type Report struct {
 	Command []string `json:"command"`
 	Blocked string   `json:"blocked,omitempty"` // why most cases could not run
 	Cases   []Result `json:"cases"`
+	NotRun  int      `json:"not_run,omitempty"` // cases left out, because the program is no plugin
 }
 
 // Count returns how many cases ended with v.
@@ -88,6 +89,10 @@ func (r Report) WriteTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, r.Summary())
+	summary := r.Summary()
+	if r.NotRun > 0 {
+		summary += fmt.Sprintf("; %d were not run: it is no plugin", r.NotRun)
+	}
+	_, err := fmt.Fprintln(w, summary)
 	return err
 }

@@ -16,6 +16,7 @@ type actor struct {
 
 	cur       *generation // that serves, nil: none
 	up        time.Time   // since when
+	fell      bool        // the one before ended, and nobody had asked for it
 	try       *attempt    // under way, nil: none
 	old       *farewell   // of the generation before, nil: none
 	wait      *restartWait
@@ -212,6 +213,8 @@ func (a *actor) succeed(t *attempt) {
 	}
 	a.postponed, a.later = make(map[string]time.Time), 0
 	a.beginProbation(t, from)
+	a.note(Running, nil)
+	a.h.stirInstances()
 }
 
 // refused takes what did not become the successor of cur, which goes on.
@@ -241,13 +244,13 @@ func (e *laterError) Unwrap() error { return e.err }
 // reject has an offer not tried again until its file or the gateway changes,
 // or an operator says so.
 func (a *actor) reject(o *offer, err error) {
+	a.h.m.rejected.WithLabelValues(a.id).Inc()
+	a.h.log.Error("plugin file is rejected", "plugin", a.id, "version", o.mf.Version, "path", o.Path,
+		"digest", short(o.Digest), "err", err)
 	a.mu.Lock()
 	a.past.reject(o, a.h.cfg.HostVersion, clip(err.Error(), 1024), time.Now())
 	a.mu.Unlock()
 	a.h.keep(a.slot)
-	a.h.m.rejected.WithLabelValues(a.id).Inc()
-	a.h.log.Error("plugin file is rejected", "plugin", a.id, "version", o.mf.Version, "path", o.Path,
-		"digest", short(o.Digest), "err", err)
 }
 
 // remove stops the current process: nothing may run any more.

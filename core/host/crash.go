@@ -25,6 +25,7 @@ func (a *actor) lost(err error) {
 		a.h.detach(g.program)
 		return
 	}
+	a.fell = true
 	var blamed []time.Time
 	at := time.Now()
 	if g.proc.byItself() {

@@ -66,8 +66,8 @@ func (i *instance) move(ctx context.Context, have *progress, g *generation) {
 	spec.Revision = have.prepared
 	i.setSubprotocols(g, spec, have.state)
 	i.on.Store(g)
-	i.set(spec, Opened, "", nil)
 	g.log.Info("instance has moved", "instance", i.name, "from_generation", old.number)
+	i.set(spec, Opened, "", nil)
 }
 
 // silence returns when old no longer receives for the instance and what it had

@@ -75,7 +75,7 @@ func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail
 	if err != nil {
 		return nil, err
 	}
-	g.proc = newProcess(p, dir, h, g.lines)
+	g.proc = newProcess(p, id, dir, h, g.lines)
 	if err := g.handshake(ctx); err != nil {
 		g.kill()
 		return nil, err

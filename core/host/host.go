@@ -43,6 +43,10 @@ type Config struct {
 	Sandbox     bool        // plugins run in package sandbox; then its Main must be called first in main
 	Read        []string    // files and folders that plugins may read in it, beside their own; absolute
 	Memory      int64       // ceiling for one plugin, in bytes; 0: none
+
+	// Each are narrower limits of single plugins, by id. A program whose id is
+	// not known is first started without them, to say it, and then again.
+	Each map[string]PluginLimits
 }
 
 // Core is what plugins ask of the gateway. Its methods are called from many

@@ -73,12 +73,23 @@ func (c *fakeCore) seen() (events, ups []string) {
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+	on func(line string) // see each
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.on != nil {
+		l.on(string(p))
+	}
 	return l.b.Write(p)
+}
+
+// each has f called for each line from now on.
+func (l *logBuffer) each(f func(line string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.on = f
 }
 
 func (l *logBuffer) String() string {
@@ -520,8 +531,45 @@ func TestVersionsAndClashes(t *testing.T) {
 	if n := len(b.h.Plugins()); n != 3 {
 		t.Errorf("%d plugins, want 3: %v", n, b.h.Plugins())
 	}
-	b.eventually("the active plugins are cached", func() bool {
-		all, err := host.LoadManifests(b.data)
-		return err == nil && len(all) == 2 && all[0].PluginId == "test.echo" && all[0].Version == "1.10.0"
+	all, err := host.LoadManifests(b.data)
+	if err != nil || len(all) != 2 || all[0].PluginId != "test.echo" || all[0].Version != "1.10.0" {
+		t.Errorf("cached manifests = %v, %v, want those of the two active plugins", all, err)
+	}
+}
+
+// TestStateIsSaidLast: who waits for the state of a plugin or an instance finds
+// all that is said of it.
+func TestStateIsSaidLast(t *testing.T) {
+	b := start(t, host.Timing{}, []string{"echo"}, "echo")
+	states := make(chan string, 3)
+	b.log.each(func(line string) {
+		for text, id := range map[string]string{"offered by two plugins": "zzz.clash", "has been replaced": "test.echo"} {
+			if strings.Contains(line, text) {
+				states <- id + " " + b.running(id).State
+			}
+		}
+		if strings.Contains(line, "settings of an instance are wrong") {
+			states <- "i-echo " + b.h.Instances()[0].State
+		}
+	})
+	b.drop("clash_1.0.0_zzz.clash")
+	b.awaitVersion("zzz.clash", "1.0.0")
+	b.replace("echo", "echo_2.0.0")
+	b.awaitVersion("test.echo", "2.0.0")
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 2, Settings: []byte(`{"size":"big"}`)}})
+	b.eventually("refused", func() bool { return b.h.Instances()[0].State == host.Refused })
+	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 3}})
+	for _, want := range []string{"zzz.clash starting", "test.echo swapping", "i-echo open"} {
+		if got := <-states; got != want {
+			t.Errorf("when it is logged the state is %s, want %s", got, want)
+		}
+	}
+	if p := b.running("test.echo"); len(p.Swaps) != 1 || p.Restarts != 0 {
+		t.Errorf("plugin = %+v, want one swap and no restart", p)
+	}
+	b.crash()
+	b.eventually("one restart", func() bool {
+		p := b.running("test.echo")
+		return p.State == host.Running && p.Restarts == 1
 	})
 }

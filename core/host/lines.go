@@ -24,9 +24,6 @@ const (
 	maxLines      = 1000     // per second and plugin; the others are counted
 	maxAttrs      = 32       // of one line
 	maxAttr       = 4 << 10  // bytes of one value
-	maxLastLine   = 512      // bytes of what says why it ended
-	panicPrefix   = "panic: "
-	fatalPrefix   = "fatal error: "
 	reservedAttrs = " time level msg source plugin pid generation "
 )
 
@@ -61,8 +58,7 @@ type lineLog struct {
 	pid     atomic.Int64
 
 	mu      sync.Mutex
-	panicky bool   // a stack trace is being written
-	recent  string // see last
+	words   LastWords
 	second  int64
 	count   int
 	skipped int
@@ -110,16 +106,15 @@ func (l *lineLog) reportSkipped(n int) {
 	if n == 0 {
 		return
 	}
-	l.dropped.WithLabelValues(*l.plugin.Load()).Add(float64(n))
 	l.log.Load().Warn("plugin wrote too many log lines, some were dropped", "lines", n)
+	l.dropped.WithLabelValues(*l.plugin.Load()).Add(float64(n))
 }
 
-// last returns what may tell why the process ended: the first line of its
-// panic, or else the last line that was not a log record.
+// last returns what may tell why the process ended. Log records do not.
 func (l *lineLog) last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.recent
+	return l.words.String()
 }
 
 // allow counts a line against the second's limit.
@@ -147,25 +142,22 @@ func (l *lineLog) stdout(line []byte, cut bool) {
 }
 
 func (l *lineLog) stderr(line []byte, cut bool) {
-	if !l.allow() {
+	allowed := l.allow()
+	if line[0] == '{' && !cut && (!allowed || l.structured(line)) {
 		return
 	}
-	if line[0] == '{' && !cut && l.structured(line) {
-		return
+	if level := l.rawLevel(line); allowed {
+		l.raw(level, line, cut, slog.String("stream", "stderr"))
 	}
-	l.raw(l.rawLevel(line), line, cut, slog.String("stream", "stderr"))
 }
 
-// rawLevel makes errors of a panic and of the stack that follows it.
+// rawLevel makes errors of a panic and of the stack that follows it. It is asked
+// for all lines, also those that are not logged.
 func (l *lineLog) rawLevel(line []byte) slog.Level {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	begins := bytes.HasPrefix(line, []byte(panicPrefix)) || bytes.HasPrefix(line, []byte(fatalPrefix))
-	if begins || !l.panicky {
-		l.recent = clip(string(line), maxLastLine)
-	}
-	l.panicky = l.panicky || begins
-	if l.panicky {
+	l.words.Add(line)
+	if l.words.InStack() {
 		return slog.LevelError
 	}
 	return slog.LevelInfo
@@ -205,9 +197,6 @@ func (l *lineLog) structured(line []byte) bool {
 	level, _ := stringField(fields, "@level")
 	delete(fields, "@timestamp")
 	delete(fields, "@module")
-	l.mu.Lock()
-	l.panicky = false
-	l.mu.Unlock()
 	l.emit(levelOf(level), text, attrsOf(fields))
 	return true
 }

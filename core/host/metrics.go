@@ -33,7 +33,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		up: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "gateway_plugin_up", Help: "1 while the plugin runs, else 0.",
 		}, plugin),
-		restarts: counter("gateway_plugin_restarts_total", "Starts of the plugin after its first one."),
+		restarts: counter("gateway_plugin_restarts_total", "Starts of the plugin after an end that nobody asked for."),
 		frames: counter("gateway_plugin_frames_total",
 			"Frames exchanged, by direction (in: from the plugin, out: to it).", "direction"),
 		batch: f.NewHistogramVec(prometheus.HistogramOpts{

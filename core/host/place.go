@@ -172,7 +172,8 @@ func (h *Host) identify(ctx context.Context, p *place, prog program) {
 	for n := 1; ; n++ {
 		g, err := h.introduce(ctx, p, prog, id)
 		if err == nil && g.mf.PluginId != id {
-			// Its folder is another plugin's, or nobody's: once more in its own.
+			// Its folder is another plugin's, or nobody's, and so are its limits:
+			// once more with its own.
 			id = g.mf.PluginId
 			g.kill()
 			g, err = h.introduce(ctx, p, prog, id)

@@ -42,7 +42,7 @@ const maxHandshake = 4 << 10
 type process struct {
 	argv     []string
 	store    string // folder of the copy, "" if it is run where it lies
-	memory   int64  // ceiling, in bytes; 0: none
+	held     PluginLimits
 	limits   *limits
 	dir      string // working folder and TMPDIR
 	env      []string
@@ -72,9 +72,10 @@ type process struct {
 
 var _ runner.Runner = (*process)(nil)
 
-func newProcess(p program, dir string, h *Host, lines *lineLog) *process {
+// newProcess returns the process of p, which is probably plugin id.
+func newProcess(p program, id, dir string, h *Host, lines *lineLog) *process {
 	return &process{
-		argv: p.Command, store: p.Dir, memory: h.limits.ceiling(p), limits: &h.limits,
+		argv: p.Command, store: p.Dir, held: h.limits.of(id, p), limits: &h.limits,
 		dir: dir, launcher: h.launcher, lines: lines,
 		exited: make(chan struct{}), drained: make(chan struct{}),
 	}

@@ -126,8 +126,8 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		i.set(spec, Opening, "", nil)
 	}
 	if problems := checkSettings(g.mf.schemas[spec.Driver], spec.Settings, spec.Secrets); problems != nil {
-		i.refuse(spec, "settings do not match the driver's schema", problems, was)
 		g.log.Error("settings of an instance are wrong", "instance", i.name, "problems", ProblemText(problems))
+		i.refuse(spec, "settings do not match the driver's schema", problems, was)
 		return &pluginv1.InstanceState{}, false
 	}
 	state, err := i.call(ctx, g, spec)
@@ -139,12 +139,12 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		return state, true
 	}
 	problems := problemsOf(state.Problems)
+	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message, "problems", ProblemText(problems))
 	if state.Retry {
 		i.set(spec, Opening, state.Message, problems)
 	} else {
 		i.refuse(spec, state.Message, problems, was)
 	}
-	g.log.Warn("instance does not open", "instance", i.name, "retry", state.Retry, "err", state.Message, "problems", ProblemText(problems))
 	return state, false
 }
 
@@ -180,15 +180,16 @@ func (i *instance) setSubprotocols(g *generation, spec Instance, s *pluginv1.Ins
 	}
 }
 
-// opened lets callers in.
+// opened lets callers in. As everywhere, the state is said last: who waits for it
+// finds what else there is of it.
 func (i *instance) opened(g *generation, spec Instance, was bool) {
 	i.active.Store(g)
 	g.setServing(i.name, true)
-	i.set(spec, Opened, "", nil)
 	if !was {
 		i.h.cfg.Core.InstanceUp(i.name)
 		g.log.Info("instance is open", "instance", i.name, "driver", spec.Driver)
 	}
+	i.set(spec, Opened, "", nil)
 }
 
 // activate has the plugin receive for the instance. One that does not know the

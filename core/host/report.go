@@ -19,9 +19,9 @@ type Plugin struct {
 	Path       string
 	State      string // Starting, Running, Swapping, Backoff, Failed, Standby, Rejected, Quarantined, Stopped
 	Since      time.Time
-	PID        int    // 0: no process
-	Generation uint64 // counts all plugin processes of the gateway
-	Restarts   int
+	PID        int      // 0: no process
+	Generation uint64   // counts all plugin processes of the gateway
+	Restarts   int      // after ends that nobody asked for; a swap is none
 	LastError  string   // of its last end or of the last version that was refused, also while it runs; a new version or Release clears it
 	Clashes    []string // drivers that it offers and another plugin has
 	Drivers    []string
@@ -95,9 +95,9 @@ func (p *Plugin) lies(f stage.File) {
 func (s *slot) report(places map[string]place) []Plugin {
 	drivers, instances := s.h.served(s)
 	now := time.Now()
-	g := s.gen.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	g := s.gen.Load()
 	active := ""
 	if best := s.shelf.best(s.fit); best != nil {
 		active = best.Digest
@@ -149,7 +149,7 @@ func (s *slot) entry(o *offer, now time.Time) Plugin {
 // fill adds what is of the whole slot. The caller holds s.mu.
 func (s *slot) fill(p *Plugin, g *generation, now time.Time) {
 	p.State, p.Since, p.PID, p.Generation = s.state, s.since, s.pid, s.number
-	p.Restarts, p.LastError, p.Log = max(s.starts-1, 0), text(s.err), s.log.texts()
+	p.Restarts, p.LastError, p.Log = s.restarts, text(s.err), s.log.texts()
 	p.Clashes, p.Swaps = slices.Clone(s.clashes), slices.Clone(s.swaps)
 	p.Crashes, p.Operator, p.Probation = s.past.recent(now, crashMemory), s.past.Operator, s.trial
 	if g != nil && s.pid != 0 {

@@ -43,7 +43,7 @@ type slot struct {
 	idle     error // why it is not started before something changes
 	state    string
 	since    time.Time
-	starts   int
+	restarts int // after ends that nobody asked for
 	err      error
 	clashes  []string // drivers that another plugin has
 	pid      int
@@ -129,7 +129,12 @@ func (s *slot) takeWarm(digest string) (g *generation, others []*generation) {
 	return g, others
 }
 
+// note says what state the slot is in, which ends the wait of those who wait for
+// it.
 func (s *slot) note(state string, err error) {
+	if err != nil && (state == Failed || state == Backoff || state == Quarantined) {
+		s.h.log.Warn("plugin is down", "plugin", s.id, "state", state, "err", err)
+	}
 	s.mu.Lock()
 	news := s.state != state
 	if news {
@@ -142,9 +147,6 @@ func (s *slot) note(state string, err error) {
 		s.pid = 0
 	}
 	s.mu.Unlock()
-	if err != nil && (state == Failed || state == Backoff || state == Quarantined) {
-		s.h.log.Warn("plugin is down", "plugin", s.id, "state", state, "err", err)
-	}
 	if news || err != nil {
 		s.h.changed()
 	}

@@ -62,43 +62,44 @@ func (a *actor) noteSwap(t *attempt, old *generation, err error) {
 }
 
 // publish lets callers and instances find g, instead of old if that is not nil.
-// It returns how long they found neither.
+// It returns how long they found neither. Who waits for the plugin is told by
+// succeed, once all of it is written down.
 func (a *actor) publish(g, old *generation) (gap time.Duration) {
 	clashes := a.h.claim(a.slot, g.mf)
 	if f := a.old; f != nil && g.prev.Load() == nil {
 		g.prev.Store(f.g) // it replaces one that crashed while its own predecessor had calls
 	}
+	a.h.m.up.WithLabelValues(a.id).Set(1)
+	a.h.m.held.WithLabelValues(a.id).Set(0)
+	if a.fell {
+		a.h.m.restarts.WithLabelValues(a.id).Inc()
+	}
+	a.mu.Lock() // whoever finds the generation finds what is said of it
 	begin := time.Now()
 	if old != nil {
 		old.link.seal() // from here on callers come again, until they find the new one
 	}
 	a.gen.Store(g)
 	gap = time.Since(begin)
-	a.next.CompareAndSwap(g, nil)
-	a.mu.Lock()
-	a.starts++
-	again, other := a.starts > 1, a.digest != g.Digest
+	other := a.digest != g.Digest
 	a.clashes, a.pid, a.number, a.digest = clashes, g.proc.pid, g.number, g.Digest
 	if other {
 		a.err = nil // it was another program's
 	}
+	if a.fell {
+		a.restarts++
+	}
 	a.mu.Unlock()
+	a.next.CompareAndSwap(g, nil)
 	if other {
 		a.suspects.clear()
 	}
-	a.cur, a.up = g, time.Now()
-	a.note(Running, nil)
-	a.h.m.up.WithLabelValues(a.id).Set(1)
-	a.h.m.held.WithLabelValues(a.id).Set(0)
-	if again {
-		a.h.m.restarts.WithLabelValues(a.id).Inc()
-	}
+	a.cur, a.up, a.fell = g, time.Now(), false
 	g.log.Info("plugin is up", "path", g.Path, "digest", short(g.Digest), "took", time.Since(g.since).Round(time.Microsecond).String())
 	for _, c := range clashes {
 		g.log.Error("driver is offered by two plugins", "driver", c, "kept_by", a.h.owner(c).id)
 	}
 	a.manifest.Store(g.mf)
 	a.h.saveManifests()
-	a.h.stirInstances()
 	return gap
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -315,6 +316,18 @@ func (p *testPlugin) call(f *pluginv1.HostFrame, c *pluginv1.Call) *pluginv1.Plu
 		os.Exit(78)
 	case "read": // read PATH
 		_, err := os.ReadFile(arg)
+		r.Detail = fmt.Sprint(err)
+	case "dial": // dial ADDRESS
+		c, err := net.Dial("tcp", arg)
+		if err == nil {
+			_ = c.Close()
+		}
+		r.Detail = fmt.Sprint(err)
+	case "listen": // listen ADDRESS
+		l, err := net.Listen("tcp", arg)
+		if err == nil {
+			_ = l.Close()
+		}
 		r.Detail = fmt.Sprint(err)
 	case "eat": // eat MIB, and keep them
 		var n int

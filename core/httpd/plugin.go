@@ -63,8 +63,8 @@ type Plugin struct {
 	Generation uint64           `json:"generation"`
 	PID        int              `json:"pid,omitempty"`
 	Memory     int64            `json:"memory,omitempty"` // bytes
-	Restarts   int              `json:"restarts"`
-	Crashes    int              `json:"crashes"` // in the last 10 minutes
+	Restarts   int              `json:"restarts"`         // after ends that nobody asked for; a new version's start is none
+	Crashes    int              `json:"crashes"`          // in the last 10 minutes
 	Rejected   string           `json:"rejected,omitempty"`
 	RejectedAt time.Time        `json:"rejected_at,omitzero"`
 	Quarantine time.Time        `json:"quarantine_until,omitzero"`

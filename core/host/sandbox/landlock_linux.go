@@ -85,7 +85,7 @@ func handled(abi int, s *Spec) (a unix.LandlockRulesetAttr) {
 	if abi >= 4 && s.Connect != nil {
 		a.Handled_access_net |= unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 	}
-	if abi >= 4 && s.Bind != nil {
+	if abi >= 4 && s.Listen != nil {
 		a.Handled_access_net |= unix.LANDLOCK_ACCESS_NET_BIND_TCP
 	}
 	if abi >= 6 {
@@ -142,7 +142,7 @@ func (r *ruleset) allow(path string, access uint64, flags int) error {
 func (r *ruleset) allowPorts(s *Spec) error {
 	for access, ports := range map[uint64][]uint16{
 		unix.LANDLOCK_ACCESS_NET_CONNECT_TCP: s.Connect,
-		unix.LANDLOCK_ACCESS_NET_BIND_TCP:    s.Bind,
+		unix.LANDLOCK_ACCESS_NET_BIND_TCP:    s.Listen,
 	} {
 		if access&r.attr.Handled_access_net == 0 {
 			continue
@@ -193,7 +193,7 @@ func (r *ruleset) enforce(s *Spec) (fs, tcp, scope, sockets Restriction) {
 	fs = entry(LandlockFS, 1, fmt.Sprintf("ABI %d; but for mode, owner and times of files", r.abi))
 	scope = entry(Scope, 6, "no signals, no abstract sockets to processes outside")
 	sockets = entry(UnixSockets, 9, "only in its own folders")
-	if s.Connect == nil && s.Bind == nil {
+	if s.Connect == nil && s.Listen == nil {
 		return fs, Restriction{Name: LandlockTCP, Detail: "all ports are allowed"}, scope, sockets
 	}
 	tcp = entry(LandlockTCP, 4, portsText(s))
@@ -215,5 +215,5 @@ func portsText(s *Spec) string {
 		}
 		return verb + " " + strings.Join(strings.Fields(strings.Trim(fmt.Sprint(ports), "[]")), ",")
 	}
-	return list("connect", s.Connect) + ", " + list("bind", s.Bind)
+	return list("connect", s.Connect) + ", " + list("listen", s.Listen)
 }

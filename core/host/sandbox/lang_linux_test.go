@@ -19,7 +19,7 @@ func strict(t *testing.T, command ...string) sandbox.Spec {
 	t.Helper()
 	own := t.TempDir()
 	return sandbox.Spec{
-		Command: command, Dir: own, DataDirs: []string{own}, Connect: []uint16{443}, Bind: []uint16{},
+		Command: command, Dir: own, DataDirs: []string{own}, Connect: []uint16{443}, Listen: []uint16{},
 		MaxFiles: 1024, MaxFileSize: 1 << 30, Memory: 512 << 20,
 		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + own, "TMPDIR=" + own},
 	}

@@ -37,14 +37,14 @@ func TestPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		bind []uint16
-		keep uint64
+		listen []uint16
+		keep   uint64
 	}{
 		{[]uint16{8080, 0}, override},
 		{[]uint16{8080, 443}, override | lowPorts},
 		{nil, override | lowPorts},
 	} {
-		r := expect(t, sandbox.Spec{Bind: c.bind}, []outcome{
+		r := expect(t, sandbox.Spec{Listen: c.listen}, []outcome{
 			{"status NoNewPrivs", "1"},
 			{"status CapEff", fmt.Sprintf("%016x", has&c.keep)},
 			{"status CapPrm", fmt.Sprintf("%016x", has&c.keep)},

@@ -13,7 +13,7 @@ import (
 func TestTCP(t *testing.T) {
 	needABI(t, 4)
 	yes, no := listener(t), listener(t)
-	spec := sandbox.Spec{Connect: []uint16{port(yes)}, Bind: []uint16{0}}
+	spec := sandbox.Spec{Connect: []uint16{port(yes)}, Listen: []uint16{0}}
 	r := expect(t, spec, []outcome{
 		{"dial " + yes.Addr().String(), ok},
 		{"dial " + no.Addr().String(), denied},
@@ -24,7 +24,7 @@ func TestTCP(t *testing.T) {
 		{"listen 127.0.0.1:54321", denied},
 	})
 	isOn(t, r, sandbox.LandlockTCP)
-	want := fmt.Sprintf("connect %d, bind 0", port(yes))
+	want := fmt.Sprintf("connect %d, listen 0", port(yes))
 	if got := r.Entry(sandbox.LandlockTCP).Detail; got != want {
 		t.Errorf("detail %q, want %q", got, want)
 	}
@@ -33,7 +33,7 @@ func TestTCP(t *testing.T) {
 		{"dial " + yes.Addr().String(), denied},
 		{"listen 127.0.0.1:0", ok},
 	})
-	if got := r.Entry(sandbox.LandlockTCP).Detail; got != "connect none, bind any" {
+	if got := r.Entry(sandbox.LandlockTCP).Detail; got != "connect none, listen any" {
 		t.Errorf("detail %q", got)
 	}
 

@@ -43,7 +43,7 @@ func dropCapabilities(s *Spec) Restriction {
 func keptCapabilities(s *Spec) uint64 {
 	keep := uint64(1) << unix.CAP_DAC_OVERRIDE
 	low := func(port uint16) bool { return port > 0 && port < 1024 }
-	if s.Bind == nil || slices.ContainsFunc(s.Bind, low) {
+	if s.Listen == nil || slices.ContainsFunc(s.Listen, low) {
 		keep |= 1 << unix.CAP_NET_BIND_SERVICE
 	}
 	return keep

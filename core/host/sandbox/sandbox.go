@@ -36,7 +36,7 @@ type Spec struct {
 	ReadDirs  []string // folders or files to read and execute, such as the plugin's own in the store
 	SocketDir string   // folder of the plugin's unix socket, writable, too; may be empty
 	Connect   []uint16 // TCP ports it may connect to; nil: all, empty: none
-	Bind      []uint16 // TCP ports it may listen on, 0 is "any free one"; nil: all, empty: none
+	Listen    []uint16 // TCP ports it may listen on, 0 is "any free one"; nil: all, empty: none
 	Env       []string `json:"-"` // the whole environment; of the gateway's own nothing is added
 
 	// Limits. 0 leaves what the gateway itself has.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/durable"
 )
 
 // Approval is one line of the lock file.
@@ -231,7 +232,7 @@ func Approve(path string, a Approval) (replaced string, err error) {
 	if replaced, err = l.Add(a); err != nil {
 		return "", err
 	}
-	if err := replaceFile(path, l.String()); err != nil {
+	if err := durable.Replace(path, []byte(l.String()), 0o644); err != nil {
 		return "", fmt.Errorf("lock file %s: %w", path, err)
 	}
 	return replaced, nil

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/openccsp/gateway/core/durable"
 )
 
 // marker is the head marker: a file of 12 bytes with the number of the last
@@ -58,20 +60,12 @@ func createMarker(dir, path string) (*marker, error) {
 		err = os.Rename(path+".new", path)
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = durable.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return m, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // write sets the marker. A nil marker, of a store in memory, does nothing.

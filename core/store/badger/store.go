@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"github.com/openccsp/gateway/core/durable"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 )
@@ -206,7 +207,7 @@ func (s *Store) openDir() error {
 	if err := os.MkdirAll(filepath.Join(dir, "db"), 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+	if err := durable.SyncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
 		return err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -47,13 +48,13 @@ func (s settings) Validate(ctx context.Context) error {
 		return fmt.Errorf("base_url: %w", err)
 	}
 	switch {
-	case a.status >= 300 && a.status < 400:
+	case a.Status >= 300 && a.Status < 400:
 		return fmt.Errorf("base_url: the server redirects to %q; set base_url to the final address",
-			a.header.Get("Location"))
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusProxyAuthRequired:
-		return fmt.Errorf("base_url: HTTP %d; set basic_auth, extra_headers or tls", a.status)
-	case a.status >= 500:
-		return fmt.Errorf("base_url: the server answers HTTP %d", a.status)
+			a.Header.Get("Location"))
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden, a.Status == http.StatusProxyAuthRequired:
+		return fmt.Errorf("base_url: HTTP %d; set basic_auth, extra_headers or tls", a.Status)
+	case a.Status >= 500:
+		return fmt.Errorf("base_url: the server answers HTTP %d", a.Status)
 	}
 	return nil
 }
@@ -96,16 +97,16 @@ func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) 
 		return "", err
 	}
 	if err := c.client.refused("joinchat", a); err != nil {
-		return "", resend(err)
+		return "", ccsp.Resend(err)
 	}
-	if a.err != nil || !json.Valid(a.body) {
-		return "", resend(sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened")))
+	if a.Err != nil || !json.Valid(a.Body) {
+		return "", ccsp.Resend(sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened")))
 	}
 	var joined struct {
 		ID loose `json:"Connection_ID"`
 	}
 	// The SDK of the vendor uses -1 for not connected.
-	if err := json.Unmarshal(a.body, &joined); err != nil || joined.ID == "" || joined.ID == "-1" || joined.ID == "0" {
+	if err := json.Unmarshal(a.Body, &joined); err != nil || joined.ID == "" || joined.ID == "-1" || joined.ID == "0" {
 		return "", sdk.Retry(errors.New("joinchat: the answer has no Connection_ID; no chat was opened"), 5*time.Second)
 	}
 	c.paces.traffic(sdk.ChatRef(joined.ID))
@@ -213,7 +214,7 @@ func (c *connector) Close(ctx context.Context, chat sdk.Chat, _ string) error {
 	if err == nil {
 		c.paces.forget(chat.Ref)
 	}
-	return asRetry(err) // leaving twice does no harm
+	return ccsp.AsRetry(err) // leaving twice does no harm
 }
 
 // CloseInstance implements sdk.Closer.
@@ -230,14 +231,14 @@ func (c *connector) tell(ctx context.Context, verb string, ref sdk.ChatRef, body
 	switch {
 	case err != nil:
 		return err
-	case a.gone():
-		return fmt.Errorf("%w: %s: HTTP %d", sdk.ErrChatGone, verb, a.status)
+	case gone(a):
+		return fmt.Errorf("%w: %s: HTTP %d", sdk.ErrChatGone, verb, a.Status)
 	}
 	if err := c.client.refused(verb, a); err != nil {
-		return resend(err)
+		return ccsp.Resend(err)
 	}
-	if a.html() {
-		return resend(sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb)))
+	if a.HTML() {
+		return ccsp.Resend(sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb)))
 	}
 	return nil
 }

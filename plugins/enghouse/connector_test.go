@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -19,7 +20,7 @@ func TestTranscript(t *testing.T) {
 		change func(*settings)
 		answer string
 		call   func(*testing.T, *connector) error
-		want   request
+		want   plugintest.Request
 	}{{
 		name: "joinchat", answer: `{"Connection_ID":"C1"}`,
 		call: func(t *testing.T, c *connector) error {
@@ -29,7 +30,7 @@ func TestTranscript(t *testing.T) {
 			}
 			return err
 		},
-		want: request{"POST", dll + "joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"",` +
+		want: plugintest.Request{Method: "POST", URI: dll + "joinchat", Type: jsonUTF8, Body: `{"API_Version":"1.0","Call_Center_Address":"",` +
 			`"Call_Center_Port":"2324","Call_Center_QueueName":"retail","Calling_User_HardMessage":"Hi <b> & \"you\" 😀",` +
 			`"Calling_User_FirstName":"Ada","Calling_User_LastName":"Lovelace","Calling_User_URL":"sms",` +
 			`"Calling_User_Skills":"","Calling_User_Priority":"-1","TQOS":"0","Routing_Priority":"0","AccountID":"0",` +
@@ -52,7 +53,7 @@ func TestTranscript(t *testing.T) {
 			}
 			return err
 		},
-		want: request{"POST", "/x/Chat.dll?joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"ics",` +
+		want: plugintest.Request{Method: "POST", URI: "/x/Chat.dll?joinchat", Type: jsonUTF8, Body: `{"API_Version":"1.0","Call_Center_Address":"ics",` +
 			`"Call_Center_Port":"1","Call_Center_QueueName":"q","Calling_User_HardMessage":"Hi",` +
 			`"Calling_User_FirstName":"+41","Calling_User_LastName":"","Calling_User_URL":"web","Calling_User_Skills":"s",` +
 			`"Calling_User_Priority":"5","Calling_User_PhoneType":"CHAT","TQOS":"7","Routing_Priority":"6",` +
@@ -64,7 +65,7 @@ func TestTranscript(t *testing.T) {
 			_, err := c.Open(t.Context(), sdk.Chat{}, sdk.Message{Text: "Hi"})
 			return err
 		},
-		want: request{"POST", dll + "joinchat", jsonUTF8, `{"API_Version":"1.0","Call_Center_Address":"",` +
+		want: plugintest.Request{Method: "POST", URI: dll + "joinchat", Type: jsonUTF8, Body: `{"API_Version":"1.0","Call_Center_Address":"",` +
 			`"Call_Center_Port":"2324","Call_Center_QueueName":"retail","Calling_User_HardMessage":"Hi",` +
 			`"Calling_User_FirstName":"","Calling_User_LastName":"","Calling_User_URL":"","Calling_User_Skills":"",` +
 			`"Calling_User_Priority":"-1","TQOS":"0","Routing_Priority":"0","AccountID":"0","ApplicationID":"",` +
@@ -75,41 +76,41 @@ func TestTranscript(t *testing.T) {
 			_, err := c.Send(t.Context(), chat, sdk.Message{Text: "a\nb"})
 			return err
 		},
-		want: request{"POST", dll + "sendmsg", jsonUTF8, `{"Connection_ID":"C1","Message_Text":"a\nb"}`},
+		want: plugintest.Request{Method: "POST", URI: dll + "sendmsg", Type: jsonUTF8, Body: `{"Connection_ID":"C1","Message_Text":"a\nb"}`},
 	}, {
 		name: "typing starts",
 		call: func(t *testing.T, c *connector) error { return c.TypingToChat(t.Context(), chat, true) },
-		want: request{"POST", dll + "typingmsg", jsonUTF8, `{"Connection_ID":"C1","typing_status":1}`},
+		want: plugintest.Request{Method: "POST", URI: dll + "typingmsg", Type: jsonUTF8, Body: `{"Connection_ID":"C1","typing_status":1}`},
 	}, {
 		name: "typing stops",
 		call: func(t *testing.T, c *connector) error { return c.TypingToChat(t.Context(), chat, false) },
-		want: request{"POST", dll + "typingmsg", jsonUTF8, `{"Connection_ID":"C1","typing_status":2}`},
+		want: plugintest.Request{Method: "POST", URI: dll + "typingmsg", Type: jsonUTF8, Body: `{"Connection_ID":"C1","typing_status":2}`},
 	}, {
 		name: "fireevent",
 		call: func(t *testing.T, c *connector) error {
 			return c.SendEvent(t.Context(), chat, "vip", map[string]string{"b": "2", "a": "1"})
 		},
-		want: request{"POST", dll + "fireevent", jsonUTF8, `{"Connection_ID":"C1","Fire_Event_Name":"vip",` +
+		want: plugintest.Request{Method: "POST", URI: dll + "fireevent", Type: jsonUTF8, Body: `{"Connection_ID":"C1","Fire_Event_Name":"vip",` +
 			`"OptionalParameterCount":[{"key":"a","value":"1"},{"key":"b","value":"2"}]}`},
 	}, {
 		name: "fireevent without parameters",
 		call: func(t *testing.T, c *connector) error { return c.SendEvent(t.Context(), chat, "vip", nil) },
-		want: request{"POST", dll + "fireevent", jsonUTF8,
-			`{"Connection_ID":"C1","Fire_Event_Name":"vip","OptionalParameterCount":""}`},
+		want: plugintest.Request{Method: "POST", URI: dll + "fireevent", Type: jsonUTF8,
+			Body: `{"Connection_ID":"C1","Fire_Event_Name":"vip","OptionalParameterCount":""}`},
 	}, {
 		name: "leavechat",
 		call: func(t *testing.T, c *connector) error { return c.Close(t.Context(), chat, "timed_out") },
-		want: request{"POST", dll + "leavechat", jsonUTF8, `{"Connection_ID":"C1"}`},
+		want: plugintest.Request{Method: "POST", URI: dll + "leavechat", Type: jsonUTF8, Body: `{"Connection_ID":"C1"}`},
 	}, {
 		name: "getevents",
 		call: func(t *testing.T, c *connector) error {
 			_, err := c.Poll(t.Context(), sdk.Chat{Ref: "a b&c"}, []byte(`{"v":1,"last":12}`))
 			return err
 		},
-		want: request{"GET", dll + "command=getevents&Connection_ID=a+b%26c&Last_Event_ID=12", "", ""},
+		want: plugintest.Request{Method: "GET", URI: dll + "command=getevents&Connection_ID=a+b%26c&Last_Event_ID=12"},
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := &desk{body: tt.answer}
+			d := &plugintest.Far{Body: tt.answer}
 			if tt.change == nil {
 				tt.change = func(*settings) {}
 			}
@@ -117,7 +118,7 @@ func TestTranscript(t *testing.T) {
 			if err := tt.call(t, c); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]request{tt.want}, d.requests(), cmp.AllowUnexported(request{})); diff != "" {
+			if diff := cmp.Diff([]plugintest.Request{tt.want}, d.Requests()); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})
@@ -165,7 +166,7 @@ func TestAgentText(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := agentText(tt.m)
-			if got != tt.want || verdict(err) != tt.err {
+			if got != tt.want || plugintest.Verdict(err) != tt.err {
 				t.Errorf("agentText = %q, %v; want %q, %s", got, err, tt.want, tt.err)
 			}
 		})
@@ -173,10 +174,10 @@ func TestAgentText(t *testing.T) {
 }
 
 func TestSendNothing(t *testing.T) {
-	d := &desk{}
+	d := &plugintest.Far{}
 	c, _ := dial(t, d)
 	_, err := c.Send(t.Context(), chat, sdk.Message{})
-	if verdict(err) != "rejected no_text" || len(d.requests()) != 0 {
-		t.Errorf("%v with %d requests, want rejected no_text and none", err, len(d.requests()))
+	if plugintest.Verdict(err) != "rejected no_text" || len(d.Requests()) != 0 {
+		t.Errorf("%v with %d requests, want rejected no_text and none", err, len(d.Requests()))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -54,61 +56,46 @@ func TestAnswers(t *testing.T) {
 	twofold := outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}
 	for _, tt := range []struct {
 		name string
-		desk *desk
+		desk *plugintest.Far
 		want outcomes
 	}{
-		{"empty", &desk{}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "leavechat": "ok", "fireevent": "ok", "getevents": "ok"}},
-		{"no id", &desk{body: `{}`}, outcomes{"joinchat": "retry", "sendmsg": "ok", "getevents": "ok"}},
-		{"id null", &desk{body: `{"Connection_ID":null}`}, outcomes{"joinchat": "retry"}},
-		{"id -1", &desk{body: `{"Connection_ID":-1}`}, outcomes{"joinchat": "retry"}},
-		{"a list", &desk{body: `[]`}, outcomes{"joinchat": "retry", "getevents": "retry"}},
-		{"Events null", &desk{body: `{"Events":null}`}, outcomes{"getevents": "ok"}},
-		{"Events empty", &desk{body: `{"Events":[]}`}, outcomes{"getevents": "ok"}},
-		{"half JSON", &desk{body: `{"Connection_ID":"C`}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
-		{"web page", &desk{body: page}, outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"400", &desk{status: 400}, outcomes{"joinchat": "rejected http_400", "sendmsg": "rejected http_400", "leavechat": "rejected http_400", "getevents": "retry"}},
-		{"401", &desk{status: 401}, same("credentials refused")},
-		{"403", &desk{status: 403}, same("credentials refused")},
-		{"404", &desk{status: 404}, outcomes{"joinchat": "rejected http_404", "sendmsg": "chat gone", "fireevent": "chat gone", "leavechat": "ok", "getevents": "retry"}},
-		{"408", &desk{status: 408}, same("retry")},
-		{"410", &desk{status: 410}, outcomes{"sendmsg": "chat gone", "leavechat": "ok"}},
-		{"429", &desk{status: 429}, same("throttled 0s")},
-		{"429 and when", &desk{status: 429, header: http.Header{"Retry-After": {"7"}}}, same("throttled 7s")},
-		{"429 and an age", &desk{status: 429, header: http.Header{"Retry-After": {"999999999999"}}}, same("throttled 1h0m0s")},
-		{"429 and nonsense", &desk{status: 429, header: http.Header{"Retry-After": {"soon"}}}, same("throttled 0s")},
-		{"503 and when", &desk{status: 503, header: http.Header{"Retry-After": {"7"}}}, same("throttled 7s")},
-		{"503", &desk{status: 503}, same("retry")},
-		{"501", &desk{status: 501}, same("retry")},
-		{"500", &desk{status: 500, body: page}, twofold},
-		{"500 and when", &desk{status: 500, header: http.Header{"Retry-After": {"7"}}}, twofold},
-		{"502", &desk{status: 502}, twofold},
-		{"504", &desk{status: 504}, twofold},
-		{"599", &desk{status: 599}, twofold},
-		{"redirect", &desk{status: 307, header: http.Header{"Location": {"/elsewhere"}}}, outcomes{
+		{"empty", &plugintest.Far{}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "leavechat": "ok", "fireevent": "ok", "getevents": "ok"}},
+		{"no id", &plugintest.Far{Body: `{}`}, outcomes{"joinchat": "retry", "sendmsg": "ok", "getevents": "ok"}},
+		{"id null", &plugintest.Far{Body: `{"Connection_ID":null}`}, outcomes{"joinchat": "retry"}},
+		{"id -1", &plugintest.Far{Body: `{"Connection_ID":-1}`}, outcomes{"joinchat": "retry"}},
+		{"a list", &plugintest.Far{Body: `[]`}, outcomes{"joinchat": "retry", "getevents": "retry"}},
+		{"Events null", &plugintest.Far{Body: `{"Events":null}`}, outcomes{"getevents": "ok"}},
+		{"Events empty", &plugintest.Far{Body: `{"Events":[]}`}, outcomes{"getevents": "ok"}},
+		{"half JSON", &plugintest.Far{Body: `{"Connection_ID":"C`}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
+		{"web page", &plugintest.Far{Body: page}, outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
+		{"400", &plugintest.Far{Status: 400}, outcomes{"joinchat": "rejected http_400", "sendmsg": "rejected http_400", "leavechat": "rejected http_400", "getevents": "retry"}},
+		{"401", &plugintest.Far{Status: 401}, same("credentials refused")},
+		{"403", &plugintest.Far{Status: 403}, same("credentials refused")},
+		{"404", &plugintest.Far{Status: 404}, outcomes{"joinchat": "rejected http_404", "sendmsg": "chat gone", "fireevent": "chat gone", "leavechat": "ok", "getevents": "retry"}},
+		{"408", &plugintest.Far{Status: 408}, same("retry")},
+		{"410", &plugintest.Far{Status: 410}, outcomes{"sendmsg": "chat gone", "leavechat": "ok"}},
+		{"429", &plugintest.Far{Status: 429}, same("throttled 0s")},
+		{"429 and when", &plugintest.Far{Status: 429, Header: http.Header{"Retry-After": {"7"}}}, same("throttled 7s")},
+		{"429 and an age", &plugintest.Far{Status: 429, Header: http.Header{"Retry-After": {"999999999999"}}}, same("throttled 1h0m0s")},
+		{"429 and nonsense", &plugintest.Far{Status: 429, Header: http.Header{"Retry-After": {"soon"}}}, same("throttled 0s")},
+		{"503 and when", &plugintest.Far{Status: 503, Header: http.Header{"Retry-After": {"7"}}}, same("throttled 7s")},
+		{"503", &plugintest.Far{Status: 503}, same("retry")},
+		{"501", &plugintest.Far{Status: 501}, same("retry")},
+		{"500", &plugintest.Far{Status: 500, Body: page}, twofold},
+		{"500 and when", &plugintest.Far{Status: 500, Header: http.Header{"Retry-After": {"7"}}}, twofold},
+		{"502", &plugintest.Far{Status: 502}, twofold},
+		{"504", &plugintest.Far{Status: 504}, twofold},
+		{"599", &plugintest.Far{Status: 599}, twofold},
+		{"redirect", &plugintest.Far{Status: 307, Header: http.Header{"Location": {"/elsewhere"}}}, outcomes{
 			"joinchat": "rejected http_307", "sendmsg": "rejected http_307", "getevents": "retry"}},
 	} {
 		for verb, want := range tt.want {
 			t.Run(tt.name+"/"+verb, func(t *testing.T) {
 				c, _ := dial(t, tt.desk)
-				if got := verdict(calls[verb](t.Context(), c)); got != want {
+				if got := plugintest.Verdict(calls[verb](t.Context(), c)); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			})
-		}
-	}
-}
-
-func TestRetryAfterDate(t *testing.T) {
-	c := newClient(config{}, func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) })
-	for text, want := range map[string]time.Duration{
-		"Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second,
-		"Fri, 02 Jan 2026 03:04:00 GMT": 0,
-		"Fri, 02 Jan 2036 03:04:00 GMT": time.Hour,
-		"-5":                            0,
-		"":                              0,
-	} {
-		if got := c.waitAsked(text); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", text, got, want)
 		}
 	}
 }
@@ -125,32 +112,9 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// raw is a far side below HTTP. It serves one connection after the other.
-func raw(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve(c)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return "http://" + l.Addr().String()
-}
-
 func connect(t *testing.T, s settings) *connector {
 	t.Helper()
-	c, err := open(t.Context(), s, new(fakeHost))
+	c, err := open(t.Context(), s, new(plugintest.Host))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,47 +123,17 @@ func connect(t *testing.T, s settings) *connector {
 }
 
 func TestLostAnswers(t *testing.T) {
-	readAll := func(c net.Conn) { _, _ = http.ReadRequest(newReader(c)) }
-	for _, tt := range []struct {
-		name  string
-		serve func(net.Conn)
-		want  map[string]string
-	}{
-		{"closed after the request", readAll, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"reset after the request", func(c net.Conn) {
-			readAll(c)
-			_ = c.(*net.TCPConn).SetLinger(0)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"hangs", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.Copy(io.Discard, c)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"never reads", func(c net.Conn) {
-			buf := make([]byte, 1)
-			_, _ = c.Read(buf)
-			_, _ = io.Copy(io.Discard, c)
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"garbage", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"status and half a body", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Connec")
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
-		{"one byte at a time", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-			_, _ = io.Copy(io.Discard, c) // until the client gives up
-		}, map[string]string{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
-	} {
-		for verb, want := range tt.want {
-			t.Run(tt.name+"/"+verb, func(t *testing.T) {
-				got, base := "", raw(t, tt.serve)
-				for limit := 200 * time.Millisecond; got != want && limit < time.Minute; limit *= 2 {
-					c := connect(t, settings{BaseURL: base, Timeout: limit.String()}) // enough to get that far
-					got = verdict(calls[verb](t.Context(), c))
-				}
+	for _, far := range plugintest.Lost {
+		base := plugintest.Listen(t, far.Serve)
+		outcomes := map[string]string{"joinchat": "ambiguous", "sendmsg": "ambiguous", "leavechat": "retry", "getevents": "retry"}
+		if far.Begun { // no more than the status of these counts
+			outcomes["sendmsg"], outcomes["leavechat"] = "ok", "ok"
+		}
+		for verb, want := range outcomes {
+			t.Run(far.Name+"/"+verb, func(t *testing.T) {
+				got := plugintest.Patiently(want, func(limit time.Duration) error {
+					return calls[verb](t.Context(), connect(t, settings{BaseURL: base, Timeout: limit.String()}))
+				})
 				if got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
@@ -209,29 +143,11 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestNothingWentOut(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := "http://" + l.Addr().String()
-	_ = l.Close()
-	plain := raw(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, tt := range []struct {
-		name, base string
-		ctx        context.Context
-	}{
-		{"refused", refused, t.Context()},
-		{"no such host", "http://nowhere.invalid", t.Context()},
-		{"no TLS over there", strings.Replace(plain, "http", "https", 1), t.Context()},
-		{"ended before", refused, ended},
-	} {
+	for _, far := range plugintest.Nowhere(t) {
 		for verb, call := range calls {
-			t.Run(tt.name+"/"+verb, func(t *testing.T) {
-				c := connect(t, settings{BaseURL: tt.base, Timeout: "30s"})
-				err := call(tt.ctx, c)
-				if verdict(err) != "retry" {
+			t.Run(far.Name+"/"+verb, func(t *testing.T) {
+				err := call(far.Ctx, connect(t, settings{BaseURL: far.Base, Timeout: "30s"}))
+				if plugintest.Verdict(err) != "retry" {
 					t.Errorf("%v, want a retry", err)
 				}
 				if strings.Contains(err.Error(), "C1") {
@@ -245,8 +161,8 @@ func TestNothingWentOut(t *testing.T) {
 // TestDeadline: the caller's deadline counts where it is the shorter one.
 func TestDeadline(t *testing.T) {
 	asked := make(chan struct{}, 16)
-	c := connect(t, settings{Timeout: "30s", BaseURL: raw(t, func(c net.Conn) {
-		if _, err := http.ReadRequest(newReader(c)); err == nil {
+	c := connect(t, settings{Timeout: "30s", BaseURL: plugintest.Listen(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 			asked <- struct{}{}
 		}
 		_, _ = io.Copy(io.Discard, c)
@@ -261,7 +177,7 @@ func TestDeadline(t *testing.T) {
 		if len(asked) == 0 {
 			continue
 		}
-		if verdict(err) != "ambiguous" {
+		if plugintest.Verdict(err) != "ambiguous" {
 			t.Errorf("%v, want ambiguous", err)
 		}
 		return
@@ -283,11 +199,11 @@ func TestClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	certFile, keyFile := keyPair(t)
-	if _, err := connect(t, settings{BaseURL: srv.URL}).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); verdict(err) != "retry" {
+	if _, err := connect(t, settings{BaseURL: srv.URL}).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "retry" {
 		t.Errorf("without the authority: %v, want a retry, nothing went out", err)
 	}
 	trusting := settings{BaseURL: srv.URL, TLS: tlsSettings{CA: ca}}
-	if _, err := connect(t, trusting).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); verdict(err) != "credentials refused" {
+	if _, err := connect(t, trusting).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "credentials refused" {
 		t.Errorf("without a certificate: %v, want credentials refused", err)
 	}
 	trusting.TLS.Cert, trusting.TLS.Key = certFile, keyFile

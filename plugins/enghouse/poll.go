@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -61,7 +61,7 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, mark []byte) (sdk.P
 	asked := c.paces.skip(chat.Ref, at.Last)
 	a, err := c.client.events(ctx, chat.Ref, asked)
 	if err != nil {
-		return sdk.PollResult{}, asRetry(err)
+		return sdk.PollResult{}, ccsp.AsRetry(err)
 	}
 	list, err := c.news(chat.Ref, a)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, mark []byte) (sdk.P
 	r.cursor.Last = max(at.Last, asked)
 	r.read(list[:min(len(list), maxEvents)])
 	res := sdk.PollResult{Events: r.out, Cursor: mark, Next: c.paces.next(chat.Ref, len(r.out) > 0)}
-	if more || errors.Is(a.err, errTooLarge) {
+	if more || errors.Is(a.Err, ccsp.ErrTooLarge) {
 		res.Next = moreIsThere
 	}
 	if err := c.settle(chat.Ref, at, r, &res); err != nil {
@@ -111,14 +111,14 @@ func (c *connector) settle(ref sdk.ChatRef, at cursor, r reading, res *sdk.PollR
 // side has no word for a chat that it does not know. But a proxy's page is none
 // either, and a chat given up too early loses what its agent writes: unless it
 // is a 404 or 410, an answer must also stay wrong for a while.
-func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
-	err := asRetry(c.client.refused("getevents", a))
+func (c *connector) news(ref sdk.ChatRef, a ccsp.Answer) ([]wireEvent, error) {
+	err := ccsp.AsRetry(c.client.refused("getevents", a))
 	if err == nil {
-		if a.err != nil && !errors.Is(a.err, errTooLarge) {
-			return nil, sdk.Retry(fmt.Errorf("getevents: %w", a.err), 0)
+		if a.Err != nil && !errors.Is(a.Err, ccsp.ErrTooLarge) {
+			return nil, sdk.Retry(fmt.Errorf("getevents: %w", a.Err), 0)
 		}
 		var list []wireEvent
-		if list, err = readEvents(a.body, a.err != nil); err == nil {
+		if list, err = readEvents(a.Body, a.Err != nil); err == nil {
 			c.paces.good(ref)
 			return list, nil
 		}
@@ -127,8 +127,7 @@ func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
 		return nil, err
 	}
 	n, wrong := c.paces.bad(ref)
-	missing := a.status == http.StatusNotFound || a.status == http.StatusGone
-	if n >= c.cfg.Poll.MaxErrors && (missing || wrong >= maintenance) {
+	if n >= c.cfg.Poll.MaxErrors && (gone(a) || wrong >= maintenance) {
 		c.paces.forget(ref)
 		return nil, fmt.Errorf("%w: %d bad answers in a row, the last: %w", sdk.ErrChatGone, n, err)
 	}
@@ -139,14 +138,6 @@ func (c *connector) news(ref sdk.ChatRef, a answer) ([]wireEvent, error) {
 func passes(err error) bool {
 	_, retry := errors.AsType[*sdk.RetryError](err)
 	return retry || errors.Is(err, sdk.ErrAuthConfig)
-}
-
-// asRetry takes the doubt out of a call that changes nothing.
-func asRetry(err error) error {
-	if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
-		return sdk.Retry(a.Err, a.After)
-	}
-	return err
 }
 
 // paces knows of each open chat how often to ask, and how often that went

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -108,7 +109,7 @@ func TestEmptyPollWritesNothing(t *testing.T) {
 	if diff := cmp.Diff([]string{"0", "2", "2", "5", "5"}, s.asked); diff != "" {
 		t.Errorf("Last_Event_ID (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]bool{true}, host.typing); diff != "" {
+	if diff := cmp.Diff([]plugintest.Typed{{Ref: chat.Ref, On: true}}, host.Typing()); diff != "" {
 		t.Errorf("typing (-want +got):\n%s", diff)
 	}
 }
@@ -142,7 +143,7 @@ func TestLostSession(t *testing.T) {
 			var got []string
 			for range tt.want {
 				_, err := c.Poll(t.Context(), chat, nil)
-				got = append(got, verdict(err))
+				got = append(got, plugintest.Verdict(err))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s", diff)
@@ -157,7 +158,7 @@ func TestPagesForLong(t *testing.T) {
 	now := time.Now()
 	c.paces.now = func() time.Time { return now }
 	for i, want := range []string{"retry", "retry", "retry", "chat gone"} {
-		if _, err := c.Poll(t.Context(), chat, nil); verdict(err) != want {
+		if _, err := c.Poll(t.Context(), chat, nil); plugintest.Verdict(err) != want {
 			t.Fatalf("poll %d: %v, want %s", i+1, err, want)
 		}
 		now = now.Add(maintenance / 3)
@@ -166,7 +167,7 @@ func TestPagesForLong(t *testing.T) {
 
 func TestMaxErrorsIsASetting(t *testing.T) {
 	c, _ := dial(t, &script{answers: []string{"404"}}, func(s *settings) { s.Poll.MaxErrors = 1 })
-	if _, err := c.Poll(t.Context(), chat, nil); verdict(err) != "chat gone" {
+	if _, err := c.Poll(t.Context(), chat, nil); plugintest.Verdict(err) != "chat gone" {
 		t.Errorf("%v, want chat gone at once", err)
 	}
 }
@@ -213,9 +214,9 @@ func TestManyEventsAreTakenInPieces(t *testing.T) {
 // TestTypingKeepsAChatLively: whoever types will soon have written.
 func TestTypingKeepsAChatLively(t *testing.T) {
 	c, host := dial(t, &script{answers: []string{"{}", types1}})
-	host.set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	host.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	poll(t, c, nil)
-	host.set(host.Now().Add(2 * lively))
+	host.Set(host.Now().Add(2 * lively))
 	if next := poll(t, c, nil).Next; next > 1100*time.Millisecond {
 		t.Errorf("next poll after %v, want the active rate", next)
 	}

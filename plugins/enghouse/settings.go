@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 )
 
 // settings are the connection parameters that Enghouse hands to a customer.
@@ -77,9 +78,9 @@ func (s settings) check() (config, error) {
 	var errs [6]error
 	c.endpoint, errs[0] = s.parseURL()
 	c.header, errs[1] = s.parseHeaders()
-	c.timeout, errs[2] = between("timeout", s.Timeout, 100*time.Millisecond, maxTimeout)
-	c.active, errs[3] = between("poll.active", s.Poll.Active, minPoll, maxPoll)
-	c.idle, errs[4] = between("poll.idle", s.Poll.Idle, minPoll, maxPoll)
+	c.timeout, errs[2] = ccsp.Duration("timeout", s.Timeout, 100*time.Millisecond, maxTimeout)
+	c.active, errs[3] = ccsp.Duration("poll.active", s.Poll.Active, minPoll, maxPoll)
+	c.idle, errs[4] = ccsp.Duration("poll.idle", s.Poll.Idle, minPoll, maxPoll)
 	c.tls, errs[5] = s.TLS.load()
 	if err := errors.Join(errs[:]...); err != nil {
 		return config{}, err
@@ -110,23 +111,21 @@ func (s *settings) fill() {
 }
 
 func (s settings) parseURL() (*url.URL, error) {
-	u, err := url.Parse(s.BaseURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf(`base_url is not an http or https address; write one such as "https://ccsp.example.com"`)
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return nil, errors.New("base_url has more than scheme and host; the rest goes to path and basic_auth")
+	u, err := ccsp.Server("base_url", s.BaseURL, "https://ccsp.example.com", "path and basic_auth")
+	if err != nil {
+		return nil, err
 	}
 	if !strings.HasPrefix(s.Path, "/") || strings.ContainsAny(s.Path, "?#") {
 		return nil, fmt.Errorf("path %q is not a path; write one such as %q", s.Path, defaultPath)
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: s.Path}, nil
+	u.Path = s.Path
+	return u, nil
 }
 
 func (s settings) parseHeaders() (http.Header, error) {
 	h := http.Header{}
 	for name, value := range s.ExtraHeaders {
-		if !validHeader(name, value) {
+		if !ccsp.HeaderName(name) || strings.ContainsAny(value, "\r\n\x00") {
 			return nil, fmt.Errorf("extra_headers: %q is not a header with a value of one line", name)
 		}
 		h.Set(name, value)
@@ -140,27 +139,6 @@ func (s settings) parseHeaders() (http.Header, error) {
 		r.SetBasicAuth(user, password)
 	}
 	return h, nil
-}
-
-func validHeader(name, value string) bool {
-	for _, c := range []byte(name) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	switch textproto.CanonicalMIMEHeaderKey(name) {
-	case "", "Content-Length", "Transfer-Encoding", "Connection", "Host":
-		return false // these belong to the client
-	}
-	return !strings.ContainsAny(value, "\r\n\x00")
-}
-
-func between(name, text string, least, most time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		return 0, fmt.Errorf(`%s %q is not a duration from %v to %v; write one such as "5s"`, name, text, least, most)
-	}
-	return d, nil
 }
 
 // load returns nil if nothing is set.

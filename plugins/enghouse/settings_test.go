@@ -1,25 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
 	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
-)
 
-func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
+)
 
 // keyPair writes a certificate and its key.
 func keyPair(t *testing.T) (certFile, keyFile string) {
@@ -105,15 +101,15 @@ func TestAllProblemsAtOnce(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		desk *desk
+		desk *plugintest.Far
 		want string
 	}{
-		{"an answer", &desk{body: "{}"}, ""},
-		{"an unknown chat", &desk{status: 404}, ""},
-		{"credentials", &desk{status: 401}, "HTTP 401; set basic_auth, extra_headers or tls"},
-		{"a redirect", &desk{status: 301, header: http.Header{"Location": {"https://b.example.com"}}},
+		{"an answer", &plugintest.Far{Body: "{}"}, ""},
+		{"an unknown chat", &plugintest.Far{Status: 404}, ""},
+		{"credentials", &plugintest.Far{Status: 401}, "HTTP 401; set basic_auth, extra_headers or tls"},
+		{"a redirect", &plugintest.Far{Status: 301, Header: http.Header{"Location": {"https://b.example.com"}}},
 			`the server redirects to "https://b.example.com"; set base_url`},
-		{"a broken server", &desk{status: 502}, "the server answers HTTP 502"},
+		{"a broken server", &plugintest.Far{Status: 502}, "the server answers HTTP 502"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := dial(t, tt.desk)
@@ -131,19 +127,6 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesSettings: a setting that the README does not name is found by
-// nobody.
 func TestReadmeNamesSettings(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[settings](), reflect.TypeFor[pollSettings](), reflect.TypeFor[tlsSettings]()} {
-		for i := range typ.NumField() {
-			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-			if !regexp.MustCompile("[`{ ]" + name + "[`, ]").Match(text) {
-				t.Errorf("README.md does not name %s", name)
-			}
-		}
-	}
+	plugintest.Readme(t, settings{}, pollSettings{}, tlsSettings{})
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/enghouse-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -34,7 +36,7 @@ func (l *life) news(t *testing.T) []sdk.Event {
 	}
 }
 
-func begin(t *testing.T, o sim.Options) (*sim.Sim, *life, *fakeHost) {
+func begin(t *testing.T, o sim.Options) (*sim.Sim, *life, *plugintest.Host) {
 	t.Helper()
 	s := sim.New(o)
 	c, host := dial(t, s)
@@ -84,7 +86,7 @@ func TestChatWithTheSimulator(t *testing.T) {
 	expect("custom_event call_id", "chat_assigned", "incoming_message Hi Ada", "incoming_message https://e.com/a",
 		"custom_event stoppedCoBrowsing", "chat_held", "chat_resumed", "chat_queued", "custom_event call_id",
 		"chat_assigned", "incoming_message "+long)
-	if diff := cmp.Diff([]bool{true}, host.typing); diff != "" {
+	if diff := cmp.Diff([]plugintest.Typed{{Ref: l.chat.Ref, On: true}}, host.Typing()); diff != "" {
 		t.Errorf("typing (-want +got):\n%s", diff)
 	}
 
@@ -123,7 +125,7 @@ func TestChatWithTheSimulator(t *testing.T) {
 	if err := l.c.Close(t.Context(), l.chat, "closed"); err != nil {
 		t.Errorf("closing a closed chat: %v", err)
 	}
-	if _, err := l.c.Send(t.Context(), l.chat, sdk.Message{Text: "Hello?"}); verdict(err) != "chat gone" {
+	if _, err := l.c.Send(t.Context(), l.chat, sdk.Message{Text: "Hello?"}); plugintest.Verdict(err) != "chat gone" {
 		t.Errorf("a message to a closed chat: %v, want chat gone", err)
 	}
 }
@@ -161,11 +163,11 @@ func TestAnswerLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := l.c.Send(t.Context(), l.chat, sdk.Message{Text: "once"})
-		if verdict(err) != "ambiguous" {
+		if plugintest.Verdict(err) != "ambiguous" {
 			t.Errorf("%s: %v, want ambiguous", kind, err)
 		}
-		if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok && kind != "rst" && a.After != resendAfter {
-			t.Errorf("%s: again after %v, want %v", kind, a.After, resendAfter)
+		if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok && kind != "rst" && a.After != ccsp.ResendAfter {
+			t.Errorf("%s: again after %v, want %v", kind, a.After, ccsp.ResendAfter)
 		}
 		_, list, err := s.Messages(string(l.chat.Ref), 1)
 		if err != nil || len(list) != 1 {

@@ -2,12 +2,12 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -95,74 +95,34 @@ func (c *connector) routeParams(chat sdk.Chat) map[string]string {
 	return all
 }
 
-// message makes the far side's message of m, nil if it would be empty. It is
-// never longer than the far side takes, because the rest would vanish there.
+// message makes the far side's message of m, nil if it would be empty.
 func (c *connector) message(m sdk.Message) (*wireMessage, error) {
 	w := &wireMessage{ID: m.ID, Direction: "inbound", Type: "text", Attachments: []wireAttachment{}}
 	var b strings.Builder
 	b.WriteString(m.Text)
 	if m.URLPush != "" && !strings.Contains(m.Text, m.URLPush) {
-		addLine(&b, m.URLPush)
+		ccsp.AddLine(&b, m.URLPush)
 	}
 	for _, f := range m.Attachments {
 		if f.URL == "" {
-			addLine(&b, f.Caption)
-			addLine(&b, strings.TrimSpace("[file "+f.Name+" "+f.MIME)+"]")
+			ccsp.AddFile(&b, f)
 			continue
 		}
 		w.Type = "attachment"
 		w.Attachments = append(w.Attachments,
 			wireAttachment{URL: f.URL, Name: f.Name, MIME: f.MIME, Size: f.Bytes, Caption: f.Caption})
 	}
-	w.Text = b.String()
+	var err error
+	if w.Text, err = ccsp.Marked(m, b.String(), textLimit); err != nil {
+		return nil, err
+	}
 	if w.Text == "" && len(w.Attachments) == 0 {
 		return nil, nil
-	}
-	if n := utf16Len(w.Text); n > textLimit {
-		return nil, sdk.Rejected("too_long", fmt.Sprintf("%d UTF-16 units; the far side cuts at %d", n, textLimit))
-	}
-	if mark := authorMark(m); w.Text != "" && utf16Len(mark+w.Text) <= textLimit {
-		w.Text = mark + w.Text
 	}
 	if !m.At.IsZero() {
 		w.Timestamp = m.At.UTC().Format(time.RFC3339)
 	}
 	return w, nil
-}
-
-func addLine(b *strings.Builder, line string) {
-	if line == "" {
-		return
-	}
-	if b.Len() > 0 {
-		b.WriteByte('\n')
-	}
-	b.WriteString(line)
-}
-
-// authorMark tells the agent who wrote, where it was not the customer. Copies
-// of what rules sent come marked by the gateway.
-func authorMark(m sdk.Message) string {
-	switch m.Author {
-	case sdk.AuthorBot:
-		return "[bot] "
-	case sdk.AuthorSystem:
-		return "[system] "
-	case sdk.AuthorAgent:
-		return "[" + strings.TrimSpace("agent "+m.Agent.Name) + "] "
-	}
-	return ""
-}
-
-func utf16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n++
-		if r > 0xFFFF {
-			n++
-		}
-	}
-	return n
 }
 
 // transferTarget reads the target of a transfer: 17 or team:17, and skill:4.

@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -14,10 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
-
-const maxAnswer = 1 << 20 // bytes of a body
 
 // client makes the calls of the REST API.
 type client struct {
@@ -45,16 +42,6 @@ func plainHTTP() *http.Client {
 	}}
 }
 
-// answer is what came back. err says why body is not whole.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	err    error
-}
-
-var errTooLarge = fmt.Errorf("answer has more than %d bytes", maxAnswer)
-
 // call makes the call of that name about chat ref, with body as JSON. While
 // several secrets are valid, the next is tried where one is refused. The error
 // is sdk.Retry if nothing went out, and sdk.Ambiguous if something did and no
@@ -66,13 +53,10 @@ func (c *client) call(ctx context.Context, name, ref string, body any) (answer, 
 	}
 	var payload []byte
 	if body != nil {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(body); err != nil {
+		var err error
+		if payload, err = ccsp.JSON(body); err != nil {
 			return answer{}, fmt.Errorf("%s: %w", name, err)
 		}
-		payload = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeout)
 	defer cancel()
@@ -116,10 +100,5 @@ func (c *client) once(ctx context.Context, name, method, address, key string, pa
 		return answer{}, sdk.Ambiguous(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	a := answer{status: res.StatusCode, header: res.Header}
-	a.body, a.err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if len(a.body) > maxAnswer {
-		a.body, a.err = a.body[:maxAnswer], errTooLarge
-	}
-	return a, nil
+	return answer{ccsp.ReadAnswer(res)}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/imichat-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
@@ -266,7 +267,7 @@ func TestAnswerLost(t *testing.T) {
 		if err := s.SetFault(sim.Fault{Verb: "append", Kind: kind, Count: 1, After: true}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Send(t.Context(), ch, sdk.Message{Text: "once"}); verdict(err) != "ambiguous" {
+		if _, err := c.Send(t.Context(), ch, sdk.Message{Text: "once"}); plugintest.Verdict(err) != "ambiguous" {
 			t.Errorf("%s: %v, want ambiguous", kind, err)
 		}
 		_, list, err := s.Messages(string(ch.Ref), 1)

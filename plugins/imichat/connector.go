@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -48,16 +48,16 @@ func (c *client) try(ctx context.Context) error {
 	}
 	_, api := a.envelope()
 	switch code := a.code(); {
-	case a.status >= 300 && a.status < 400:
+	case a.Status >= 300 && a.Status < 400:
 		return fmt.Errorf("instance_url: the server redirects to %q; set it to the final address",
-			a.header.Get("Location"))
+			a.Header.Get("Location"))
 	case unauthorized(code):
 		return fmt.Errorf("team_secret was refused with status %d", code)
 	case code >= 500 && code < 600, code == 429:
 		return fmt.Errorf("instance_url: the server answers with status %d; try again later", code)
 	case !api:
 		return fmt.Errorf("instance_url: what answers is not IMIchat's API (HTTP %d); check instance_url and endpoints.chat",
-			a.status)
+			a.Status)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) 
 	}
 	id, err := a.chatID()
 	if err != nil {
-		return "", resend(fmt.Errorf("create: %w; a chat may have been opened", err), 0)
+		return "", ccsp.Resend(sdk.Ambiguous(fmt.Errorf("create: %w; a chat may have been opened", err)))
 	}
 	return sdk.ChatRef(id), nil
 }
@@ -113,20 +113,12 @@ func (c *connector) Send(ctx context.Context, chat sdk.Chat, m sdk.Message) (sdk
 func (c *connector) Close(ctx context.Context, chat sdk.Chat, reason string) error {
 	a, err := c.client.call(ctx, "close", string(chat.Ref), map[string]string{"status": "closed", "reason": reason})
 	if err != nil {
-		return asRetry(err)
+		return ccsp.AsRetry(err)
 	}
 	if _, api := a.envelope(); api && (a.gone() || a.code() == 409) {
 		return nil
 	}
-	return asRetry(c.client.refused("close", a))
-}
-
-// asRetry is for a call that does no harm twice.
-func asRetry(err error) error {
-	if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
-		return sdk.Retry(a.Err, a.After)
-	}
-	return err
+	return ccsp.AsRetry(c.client.refused("close", a))
 }
 
 // TypingToChat implements sdk.ChatTyper: typing.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -17,7 +18,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // TestTranscript: each call, byte for byte.
 func TestTranscript(t *testing.T) {
-	d := &desk{body: `{"status_code":"200","description":"ok","response":{"chat_id":"CSR1","message_id":77}}`}
+	d := &plugintest.Far{Body: `{"status_code":"200","description":"ok","response":{"chat_id":"CSR1","message_id":77}}`}
 	c, _ := dial(t, d, func(s *settings) {
 		s.AliasPrefix, s.RouteParams = "gw-", map[string]string{"source": "web", "channel": "lies"}
 		s.Assets = map[string]string{"shop": "+41800"}
@@ -77,13 +78,13 @@ func TestTranscript(t *testing.T) {
 		{"PUT", base + "/CSR1/close", `{"reason":"customer","status":"closed"}`},
 		{"PUT", base + "/CSR1/reopen", `{}`},
 	}
-	got := d.requests()
+	got := d.Requests()
 	if len(got) != len(want) {
 		t.Fatalf("%d requests, want %d", len(got), len(want))
 	}
 	for i, w := range want {
-		wanted := request{w.method, w.uri, "application/json; charset=utf-8", secret, w.body}
-		if diff := cmp.Diff(wanted, got[i], cmp.AllowUnexported(request{})); diff != "" {
+		wanted := plugintest.Request{Method: w.method, URI: w.uri, Type: "application/json; charset=utf-8", Key: secret, Body: w.body}
+		if diff := cmp.Diff(wanted, got[i]); diff != "" {
 			t.Errorf("request %d (-want +got):\n%s", i, diff)
 		}
 	}
@@ -91,7 +92,7 @@ func TestTranscript(t *testing.T) {
 
 // TestEndpoints: every call goes where the settings say.
 func TestEndpoints(t *testing.T) {
-	d := &desk{body: `{"response":[{"chat_id":"CSR2"}]}`}
+	d := &plugintest.Far{Body: `{"response":[{"chat_id":"CSR2"}]}`}
 	c, _ := dial(t, d, func(s *settings) {
 		s.APIVersion, s.AuthHeader, s.AuthPrefix = "v4", "Authorization", "Bearer "
 		s.Endpoints = endpoints{Create: "PUT /api/{api_version}/new", Append: "POST /m/{chat_id}", Typing: "PATCH /t/{chat_id}",
@@ -116,8 +117,8 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("event that is off: %v", err)
 	}
 	var got []string
-	for _, r := range d.requests() {
-		got = append(got, r.method+" "+r.uri)
+	for _, r := range d.Requests() {
+		got = append(got, r.Method+" "+r.URI)
 	}
 	want := []string{"PUT /api/v4/new", "POST /m/a%2Fb", "PATCH /t/a%2Fb", "DELETE /c/a%2Fb", "POST /x/a%2Fb/v4"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -153,35 +154,35 @@ func TestNewChat(t *testing.T) {
 
 // TestTextLimit: a text is refused, never cut; a mark never costs text.
 func TestTextLimit(t *testing.T) {
-	d := &desk{body: "{}"}
+	d := &plugintest.Far{Body: "{}"}
 	c, _ := dial(t, d)
 	full := strings.Repeat("😀", textLimit/2)
 	if _, err := c.Send(t.Context(), chat, sdk.Message{Text: full, Author: sdk.AuthorBot}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Send(t.Context(), chat, sdk.Message{Text: full + "x"}); verdict(err) != "rejected too_long" {
+	if _, err := c.Send(t.Context(), chat, sdk.Message{Text: full + "x"}); plugintest.Verdict(err) != "rejected too_long" {
 		t.Errorf("%v, want too_long", err)
 	}
-	if _, err := c.Open(t.Context(), chat, sdk.Message{Text: full + "x"}); verdict(err) != "rejected too_long" {
+	if _, err := c.Open(t.Context(), chat, sdk.Message{Text: full + "x"}); plugintest.Verdict(err) != "rejected too_long" {
 		t.Errorf("%v, want too_long", err)
 	}
-	if _, err := c.Send(t.Context(), chat, sdk.Message{Author: sdk.AuthorSystem}); verdict(err) != "rejected no_text" {
+	if _, err := c.Send(t.Context(), chat, sdk.Message{Author: sdk.AuthorSystem}); plugintest.Verdict(err) != "rejected no_text" {
 		t.Errorf("%v, want no_text", err)
 	}
-	if got := d.requests(); len(got) != 1 || !strings.Contains(got[0].body, `"text":"`+full+`"`) {
+	if got := d.Requests(); len(got) != 1 || !strings.Contains(got[0].Body, `"text":"`+full+`"`) {
 		t.Errorf("%d requests, want the full text once", len(got))
 	}
 }
 
 func TestTransferTargets(t *testing.T) {
-	d := &desk{body: "{}"}
+	d := &plugintest.Far{Body: "{}"}
 	c, _ := dial(t, d)
 	for _, target := range []string{"", " ", "team:", "agent:ann", "skill:"} {
-		if err := c.Transfer(t.Context(), chat, target); verdict(err) != "rejected target" {
+		if err := c.Transfer(t.Context(), chat, target); plugintest.Verdict(err) != "rejected target" {
 			t.Errorf("%q: %v, want it rejected", target, err)
 		}
 	}
-	if n := len(d.requests()); n != 0 {
+	if n := len(d.Requests()); n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
 }
@@ -189,9 +190,9 @@ func TestTransferTargets(t *testing.T) {
 // TestRotation: a call goes through as long as one secret is valid, and stays
 // with the one that was.
 func TestRotation(t *testing.T) {
-	used := func(d *desk) (keys []string) {
-		for _, r := range d.requests() {
-			keys = append(keys, r.key)
+	used := func(d *plugintest.Far) (keys []string) {
+		for _, r := range d.Requests() {
+			keys = append(keys, r.Key)
 		}
 		return keys
 	}
@@ -211,17 +212,17 @@ func TestRotation(t *testing.T) {
 				d := &keyDesk{valid: tt.valid, envelope: envelope}
 				c, host := dial(t, d, func(s *settings) { s.FurtherSecrets = older + " canary-next" })
 				for range 2 {
-					if _, err := c.Send(t.Context(), chat, sdk.Message{Text: "Hi"}); verdict(err) != tt.err {
+					if _, err := c.Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != tt.err {
 						t.Errorf("%v, want %s", err, tt.err)
 					} else if err != nil && strings.Contains(err.Error(), "canary") {
 						t.Errorf("%v shows a secret", err)
 					}
 				}
-				if diff := cmp.Diff(tt.want, used(&d.desk)); diff != "" {
+				if diff := cmp.Diff(tt.want, used(&d.Far)); diff != "" {
 					t.Errorf("secrets (-want +got):\n%s", diff)
 				}
-				if strings.Contains(host.logged(), "canary") {
-					t.Errorf("the log has a secret:\n%s", host.logged())
+				if strings.Contains(host.Logged(), "canary") {
+					t.Errorf("the log has a secret:\n%s", host.Logged())
 				}
 			})
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -229,9 +230,9 @@ func TestSameEvent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, host := receiver(t)
-			host.set(at)
+			host.Set(at)
 			first := c.take([]byte(tt.first)).Events[0].ID
-			host.set(at.Add(tt.after))
+			host.Set(at.Add(tt.after))
 			second := c.take([]byte(tt.second)).Events[0].ID
 			if first == "" || (first == second) != tt.same {
 				t.Errorf("ids %q and %q, want the same: %t", first, second, tt.same)
@@ -250,8 +251,8 @@ func TestTyping(t *testing.T) {
 	if len(res.Events) != 0 || res.Quarantine != "" {
 		t.Errorf("%+v, want nothing", res)
 	}
-	want := []typed{{"C", true}, {"C", false}}
-	if diff := cmp.Diff(want, host.typing, cmp.AllowUnexported(typed{})); diff != "" {
+	want := []plugintest.Typed{{Ref: "C", On: true}, {Ref: "C"}}
+	if diff := cmp.Diff(want, host.Typing()); diff != "" {
 		t.Errorf("typing (-want +got):\n%s", diff)
 	}
 }

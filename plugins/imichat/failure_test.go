@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -58,88 +59,73 @@ func TestAnswers(t *testing.T) {
 	missing := `{"status_code":404,"description":"no such chat"}`
 	for _, tt := range []struct {
 		name string
-		desk *desk
+		desk *plugintest.Far
 		want outcomes
 	}{
-		{"good", &desk{body: `{"status_code":200,"response":{"chat_id":"C"}}`}, all("ok", nil)},
-		{"code as text", &desk{body: `{"status_code":"200","response":{"chat_id":7}}`}, all("ok", nil)},
-		{"code of the platform", &desk{body: `{"status_code":"1002","response":{"chat_id":"C"}}`}, all("ok", nil)},
-		{"response in a string", &desk{body: `{"status_code":0,"response":"{\"chat_id\":\"C\"}"}`}, all("ok", nil)},
-		{"id at the top", &desk{body: `{"chat_id":"C"}`}, all("ok", nil)},
-		{"201", &desk{status: 201, body: `{"response":{"chat_id":"C"}}`}, all("ok", nil)},
-		{"empty", &desk{}, noID},
-		{"204", &desk{status: 204}, noID},
-		{"empty object", &desk{body: `{}`}, noID},
-		{"a text", &desk{body: "OK"}, noID},
-		{"no id", &desk{body: `{"status_code":200,"response":{}}`}, noID},
-		{"id null", &desk{body: `{"response":{"chat_id":null}}`}, noID},
-		{"id with a line", &desk{body: `{"response":{"chat_id":"a\nb"}}`}, outcomes{"create": "ambiguous"}},
-		{"half JSON", &desk{body: `{"status_code":200,"response":{"chat_id":"C`}, lost},
-		{"web page", &desk{body: page}, lost},
-		{"too large", &desk{body: `{"a":"` + strings.Repeat("a", maxAnswer) + `"}`}, lost},
-		{"400", &desk{status: 400}, all("rejected status_400", nil)},
-		{"400 with 200", &desk{body: `{"status_code":"400"}`}, all("rejected status_400", nil)},
-		{"a code of the platform's own", &desk{body: `{"status_code":7000}`}, all("rejected status_7000", nil)},
-		{"401", &desk{status: 401}, all("credentials refused", nil)},
-		{"401 with 200", &desk{body: `{"status_code":401}`}, all("credentials refused", nil)},
-		{"403", &desk{status: 403, body: page}, all("credentials refused", nil)},
-		{"407", &desk{status: 407}, all("credentials refused", nil)},
-		{"404 of the API", &desk{status: 404, body: missing}, all("rejected status_404",
+		{"good", &plugintest.Far{Body: `{"status_code":200,"response":{"chat_id":"C"}}`}, all("ok", nil)},
+		{"code as text", &plugintest.Far{Body: `{"status_code":"200","response":{"chat_id":7}}`}, all("ok", nil)},
+		{"code of the platform", &plugintest.Far{Body: `{"status_code":"1002","response":{"chat_id":"C"}}`}, all("ok", nil)},
+		{"response in a string", &plugintest.Far{Body: `{"status_code":0,"response":"{\"chat_id\":\"C\"}"}`}, all("ok", nil)},
+		{"id at the top", &plugintest.Far{Body: `{"chat_id":"C"}`}, all("ok", nil)},
+		{"201", &plugintest.Far{Status: 201, Body: `{"response":{"chat_id":"C"}}`}, all("ok", nil)},
+		{"empty", &plugintest.Far{}, noID},
+		{"204", &plugintest.Far{Status: 204}, noID},
+		{"empty object", &plugintest.Far{Body: `{}`}, noID},
+		{"a text", &plugintest.Far{Body: "OK"}, noID},
+		{"no id", &plugintest.Far{Body: `{"status_code":200,"response":{}}`}, noID},
+		{"id null", &plugintest.Far{Body: `{"response":{"chat_id":null}}`}, noID},
+		{"id with a line", &plugintest.Far{Body: `{"response":{"chat_id":"a\nb"}}`}, outcomes{"create": "ambiguous"}},
+		{"half JSON", &plugintest.Far{Body: `{"status_code":200,"response":{"chat_id":"C`}, lost},
+		{"web page", &plugintest.Far{Body: page}, lost},
+		{"too large", &plugintest.Far{Body: `{"a":"` + strings.Repeat("a", ccsp.MaxAnswer) + `"}`}, lost},
+		{"400", &plugintest.Far{Status: 400}, all("rejected status_400", nil)},
+		{"400 with 200", &plugintest.Far{Body: `{"status_code":"400"}`}, all("rejected status_400", nil)},
+		{"a code of the platform's own", &plugintest.Far{Body: `{"status_code":7000}`}, all("rejected status_7000", nil)},
+		{"401", &plugintest.Far{Status: 401}, all("credentials refused", nil)},
+		{"401 with 200", &plugintest.Far{Body: `{"status_code":401}`}, all("credentials refused", nil)},
+		{"403", &plugintest.Far{Status: 403, Body: page}, all("credentials refused", nil)},
+		{"407", &plugintest.Far{Status: 407}, all("credentials refused", nil)},
+		{"404 of the API", &plugintest.Far{Status: 404, Body: missing}, all("rejected status_404",
 			outcomes{"append": "chat gone", "reopen": "chat gone", "close": "ok"})},
-		{"404 of the API with 200", &desk{body: missing}, all("rejected status_404",
+		{"404 of the API with 200", &plugintest.Far{Body: missing}, all("rejected status_404",
 			outcomes{"append": "chat gone", "reopen": "chat gone", "close": "ok"})},
-		{"404 of a web server", &desk{status: 404, body: page}, all("rejected no_endpoint", nil)},
-		{"404 and nothing", &desk{status: 404}, all("rejected no_endpoint", nil)},
-		{"405", &desk{status: 405}, all("rejected status_405", nil)},
-		{"408", &desk{status: 408}, all("retry", nil)},
-		{"409", &desk{status: 409, body: `{"status_code":409}`}, all("rejected status_409", outcomes{"close": "ok"})},
-		{"410", &desk{status: 410, body: `{"status_code":410}`}, all("rejected status_410",
+		{"404 of a web server", &plugintest.Far{Status: 404, Body: page}, all("rejected no_endpoint", nil)},
+		{"404 and nothing", &plugintest.Far{Status: 404}, all("rejected no_endpoint", nil)},
+		{"405", &plugintest.Far{Status: 405}, all("rejected status_405", nil)},
+		{"408", &plugintest.Far{Status: 408}, all("retry", nil)},
+		{"409", &plugintest.Far{Status: 409, Body: `{"status_code":409}`}, all("rejected status_409", outcomes{"close": "ok"})},
+		{"410", &plugintest.Far{Status: 410, Body: `{"status_code":410}`}, all("rejected status_410",
 			outcomes{"append": "chat gone", "reopen": "chat gone", "close": "ok"})},
-		{"413", &desk{status: 413}, all("rejected status_413", nil)},
-		{"429", &desk{status: 429}, all("throttled 0s", nil)},
-		{"429 and when", &desk{status: 429, header: retryAfter}, all("throttled 7s", nil)},
-		{"429 with 200", &desk{body: `{"status_code":429}`, header: retryAfter}, all("throttled 7s", nil)},
-		{"429 and an age", &desk{status: 429, header: http.Header{"Retry-After": {"999999999999"}}}, all("throttled 1h0m0s", nil)},
-		{"429 and nonsense", &desk{status: 429, header: http.Header{"Retry-After": {"soon"}}}, all("throttled 0s", nil)},
-		{"503 and when", &desk{status: 503, header: retryAfter}, all("throttled 7s", nil)},
-		{"503", &desk{status: 503}, all("retry", nil)},
-		{"501", &desk{status: 501}, all("retry", nil)},
-		{"500", &desk{status: 500, body: page}, lost},
-		{"500 with 200", &desk{body: `{"status_code":"500"}`}, lost},
-		{"502", &desk{status: 502}, lost},
-		{"504", &desk{status: 504}, lost},
-		{"599", &desk{status: 599}, lost},
-		{"redirect", &desk{status: 307, header: http.Header{"Location": {"/elsewhere"}}}, all("rejected http_307", nil)},
+		{"413", &plugintest.Far{Status: 413}, all("rejected status_413", nil)},
+		{"429", &plugintest.Far{Status: 429}, all("throttled 0s", nil)},
+		{"429 and when", &plugintest.Far{Status: 429, Header: retryAfter}, all("throttled 7s", nil)},
+		{"429 with 200", &plugintest.Far{Body: `{"status_code":429}`, Header: retryAfter}, all("throttled 7s", nil)},
+		{"429 and an age", &plugintest.Far{Status: 429, Header: http.Header{"Retry-After": {"999999999999"}}}, all("throttled 1h0m0s", nil)},
+		{"429 and nonsense", &plugintest.Far{Status: 429, Header: http.Header{"Retry-After": {"soon"}}}, all("throttled 0s", nil)},
+		{"503 and when", &plugintest.Far{Status: 503, Header: retryAfter}, all("throttled 7s", nil)},
+		{"503", &plugintest.Far{Status: 503}, all("retry", nil)},
+		{"501", &plugintest.Far{Status: 501}, all("retry", nil)},
+		{"500", &plugintest.Far{Status: 500, Body: page}, lost},
+		{"500 with 200", &plugintest.Far{Body: `{"status_code":"500"}`}, lost},
+		{"502", &plugintest.Far{Status: 502}, lost},
+		{"504", &plugintest.Far{Status: 504}, lost},
+		{"599", &plugintest.Far{Status: 599}, lost},
+		{"redirect", &plugintest.Far{Status: 307, Header: http.Header{"Location": {"/elsewhere"}}}, all("rejected http_307", nil)},
 	} {
 		for name, want := range tt.want {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				c, _ := dial(t, tt.desk)
 				err := acts[name](t.Context(), c)
-				if got := verdict(err); got != want {
+				if got := plugintest.Verdict(err); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
-				if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok && a.After < resendAfter {
-					t.Errorf("again after %v, want %v or more", a.After, resendAfter)
+				if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok && a.After < ccsp.ResendAfter {
+					t.Errorf("again after %v, want %v or more", a.After, ccsp.ResendAfter)
 				}
 				if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "maintenance")) {
 					t.Errorf("%v shows a secret or a body", err)
 				}
 			})
-		}
-	}
-}
-
-func TestRetryAfterDate(t *testing.T) {
-	c := newClient(config{}, http.DefaultClient, func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) })
-	for text, want := range map[string]time.Duration{
-		"Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second,
-		"Fri, 02 Jan 2026 03:04:00 GMT": 0,
-		"Fri, 02 Jan 2036 03:04:00 GMT": time.Hour,
-		"-5":                            0,
-		"":                              0,
-	} {
-		if got := c.waitAsked(text); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", text, got, want)
 		}
 	}
 }
@@ -157,74 +143,18 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// raw is a far side below HTTP. It serves one connection after the other.
-func raw(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serve(c)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return "http://" + l.Addr().String()
-}
-
 func TestLostAnswers(t *testing.T) {
-	readAll := func(c net.Conn) {
-		if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-			_, _ = io.Copy(io.Discard, r.Body)
-		}
-	}
-	lost := all("ambiguous", outcomes{"close": "retry"})
-	for _, tt := range []struct {
-		name  string
-		serve func(net.Conn)
-	}{
-		{"closed after the request", readAll},
-		{"reset after the request", func(c net.Conn) {
-			readAll(c)
-			_ = c.(*net.TCPConn).SetLinger(0)
-		}},
-		{"hangs", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.Copy(io.Discard, c) // until the client gives up
-		}},
-		{"garbage", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
-		}},
-		{"status and half a body", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status")
-		}},
-		{"a status and then one byte at a time", func(c net.Conn) {
-			readAll(c)
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-			_, _ = io.Copy(io.Discard, c)
-		}},
-	} {
-		base := raw(t, tt.serve)
-		for name, want := range lost {
-			t.Run(tt.name+"/"+name, func(t *testing.T) {
-				got := ""
-				for limit := 200 * time.Millisecond; got != want && limit < time.Minute; limit *= 2 {
+	for _, far := range plugintest.Lost {
+		base := plugintest.Listen(t, far.Serve)
+		for name, want := range all("ambiguous", outcomes{"close": "retry"}) {
+			t.Run(far.Name+"/"+name, func(t *testing.T) {
+				got := plugintest.Patiently(want, func(limit time.Duration) error {
+					defer http.DefaultClient.CloseIdleConnections()
 					s := settingsFor(base)
-					s.Timeout = limit.String() // enough to get that far
+					s.Timeout = limit.String()
 					c, _ := connect(t, s)
-					got = verdict(acts[name](t.Context(), c))
-					http.DefaultClient.CloseIdleConnections()
-				}
+					return acts[name](t.Context(), c)
+				})
 				if got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
@@ -234,28 +164,11 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestNothingWentOut(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused := "http://" + l.Addr().String()
-	_ = l.Close()
-	plain := raw(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, tt := range []struct {
-		name, base string
-		ctx        context.Context
-	}{
-		{"refused", refused, t.Context()},
-		{"no such host", "http://nowhere.invalid", t.Context()},
-		{"no TLS over there", strings.Replace(plain, "http", "https", 1), t.Context()},
-		{"ended before", refused, ended},
-	} {
+	for _, far := range plugintest.Nowhere(t) {
 		for name, act := range acts {
-			t.Run(tt.name+"/"+name, func(t *testing.T) {
-				c, _ := connect(t, settingsFor(tt.base))
-				if err := act(tt.ctx, c); verdict(err) != "retry" {
+			t.Run(far.Name+"/"+name, func(t *testing.T) {
+				c, _ := connect(t, settingsFor(far.Base))
+				if err := act(far.Ctx, c); plugintest.Verdict(err) != "retry" {
 					t.Errorf("%v, want a retry", err)
 				}
 			})
@@ -265,17 +178,16 @@ func TestNothingWentOut(t *testing.T) {
 
 // TestDeadline: the caller's deadline counts where it is the shorter one.
 func TestDeadline(t *testing.T) {
-	c, _ := connect(t, settingsFor(raw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
-	got := ""
-	for limit := 100 * time.Millisecond; got != "ambiguous" && limit < time.Minute; limit *= 2 { // enough to get that far
+	c, _ := connect(t, settingsFor(plugintest.Listen(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })))
+	got := plugintest.Patiently("ambiguous", func(limit time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
 		_, err := c.Send(ctx, chat, sdk.Message{Text: "Hi"})
-		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("%v, want the deadline", err)
+			t.Errorf("%v, want the deadline", err)
 		}
-		got = verdict(err)
-	}
+		return err
+	})
 	if got != "ambiguous" {
 		t.Errorf("%s, want ambiguous", got)
 	}
@@ -294,9 +206,9 @@ func FuzzAnswer(f *testing.F) {
 		if status < 200 || status > 599 {
 			return
 		}
-		a := answer{status: status, header: http.Header{}, body: body}
+		a := answer{ccsp.Answer{Status: status, Header: http.Header{}, Body: body}}
 		err := c.refused("append", a)
-		switch got := verdict(err); {
+		switch got := plugintest.Verdict(err); {
 		case got == "ok", got == "retry", got == "ambiguous", got == "throttled 0s", got == "credentials refused":
 		case strings.HasPrefix(got, "rejected "):
 		default:

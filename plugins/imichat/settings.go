@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"net/textproto"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 )
 
 // settings are the connection parameters of an IMIchat instance. Durations are
@@ -58,7 +58,7 @@ func (s settings) check() (config, error) {
 	c.base, errs[0] = s.parseURL()
 	c.keys, errs[1] = parseKeys(s.TeamSecret, s.FurtherSecrets)
 	c.calls, errs[2] = s.Endpoints.parse(s.APIVersion)
-	c.timeout, errs[3] = parseTimeout(s.Timeout)
+	c.timeout, errs[3] = ccsp.Duration("timeout", s.Timeout, 100*time.Millisecond, maxTimeout)
 	c.types, errs[4] = eventTypes(s.EventAliases)
 	c.door, errs[5] = s.parseDoor(c.keys)
 	errs[6] = s.checkAuth()
@@ -88,22 +88,11 @@ func (s *settings) fill() {
 }
 
 func (s settings) parseURL() (string, error) {
-	u, err := url.Parse(s.InstanceURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", errors.New(`instance_url is not an http or https address; write one such as "https://acme.imi.chat"`)
+	u, err := ccsp.Server("instance_url", s.InstanceURL, "https://acme.imi.chat", "endpoints and team_secret")
+	if err != nil {
+		return "", err
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return "", errors.New("instance_url has more than scheme and host; the rest goes to endpoints and team_secret")
-	}
-	return u.Scheme + "://" + u.Host, nil
-}
-
-func parseTimeout(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 100*time.Millisecond || d > maxTimeout {
-		return 0, fmt.Errorf(`timeout %q is not a duration from 100ms to %v; write one such as "30s"`, text, maxTimeout)
-	}
-	return d, nil
+	return u.String(), nil
 }
 
 func (s settings) checkAuth() error {
@@ -117,16 +106,7 @@ func (s settings) checkAuth() error {
 }
 
 func headerName(name string) bool {
-	for _, c := range []byte(name) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	switch textproto.CanonicalMIMEHeaderKey(name) {
-	case "", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Host":
-		return false // these belong to the client
-	}
-	return true
+	return ccsp.HeaderName(name) && http.CanonicalHeaderKey(name) != "Content-Type"
 }
 
 func (s settings) parseDoor(k keys) (door, error) {

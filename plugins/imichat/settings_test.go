@@ -3,13 +3,12 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/openccsp/gateway/examples/imichat-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 )
 
 func TestSettingsProblems(t *testing.T) {
@@ -117,7 +116,7 @@ func TestValidate(t *testing.T) {
 	far := httptest.NewServer(s)
 	defer far.Close()
 	answering := func(status int, body string, h ...string) string {
-		srv := httptest.NewServer(&desk{status: status, body: body, header: header(h...)})
+		srv := httptest.NewServer(&plugintest.Far{Status: status, Body: body, Header: header(h...)})
 		t.Cleanup(srv.Close)
 		return srv.URL
 	}
@@ -172,19 +171,4 @@ func TestValidateDoesNotFollow(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesSettings: a setting that the README does not name is found by
-// nobody.
-func TestReadmeNamesSettings(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[settings](), reflect.TypeFor[endpoints]()} {
-		for i := range typ.NumField() {
-			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-			if !regexp.MustCompile("[`{ ]" + name + "[`, ]").Match(text) {
-				t.Errorf("README.md does not name %s", name)
-			}
-		}
-	}
-}
+func TestReadmeNamesSettings(t *testing.T) { plugintest.Readme(t, settings{}, endpoints{}) }

@@ -70,7 +70,7 @@ func TestWebhookAnswers(t *testing.T) {
 			}
 		})
 	}
-	if log := host.logged(); strings.Contains(log, secret) || strings.Contains(log, "CSR") {
+	if log := host.Logged(); strings.Contains(log, secret) || strings.Contains(log, "CSR") {
 		t.Errorf("the log has a secret or a body:\n%s", log)
 	}
 }
@@ -99,7 +99,7 @@ func TestRepairIsLogged(t *testing.T) {
 	if res, err := c.Webhook(t.Context(), hooked(string(sample(t, "chat_closed")))); err != nil || len(res.Events) != 1 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	if log := host.logged(); !strings.Contains(log, "repaired") || strings.Contains(log, "chat_closed") {
+	if log := host.Logged(); !strings.Contains(log, "repaired") || strings.Contains(log, "chat_closed") {
 		t.Errorf("log %q, want that it was repaired, and no text", log)
 	}
 }

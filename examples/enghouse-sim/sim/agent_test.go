@@ -1,15 +1,15 @@
 package sim_test
 
 import (
-	"bufio"
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/enghouse-sim/sim"
+	"github.com/openccsp/gateway/examples/internal/desk"
+	"github.com/openccsp/gateway/examples/internal/desk/desktest"
 )
 
 func TestAgentAPI(t *testing.T) {
@@ -72,7 +72,7 @@ func TestTranscript(t *testing.T) {
 	_, body := do(t, "GET", base+"/agent/chats/"+id+"/messages?after=0", "")
 	var got struct {
 		Chat     sim.Chat
-		Messages []sim.Entry
+		Messages []desk.Entry
 	}
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
@@ -107,71 +107,7 @@ func TestLongAnswer(t *testing.T) {
 	}
 }
 
-func TestPage(t *testing.T) {
-	_, base := start(t, sim.Options{})
-	for path, want := range map[string]string{
-		"/": "<title>Agent desk</title>", "/app.js": "textContent", "/app.css": ":root", "/icon.svg": "<svg",
-	} {
-		res, err := http.Get(base + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		if _, err := bufio.NewReader(res.Body).WriteTo(&b); err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		csp := res.Header.Get("Content-Security-Policy")
-		if res.StatusCode != 200 || !strings.Contains(b.String(), want) || !strings.HasPrefix(csp, "default-src 'none'") {
-			t.Errorf("%s: %d, policy %q, holds %q: %v", path, res.StatusCode, csp, want, strings.Contains(b.String(), want))
-		}
-		for _, bad := range []string{"innerHTML", "http://", "https://cdn", "insertAdjacentHTML", "onclick="} {
-			if strings.Contains(b.String(), bad) && path != "/icon.svg" {
-				t.Errorf("%s holds %q", path, bad)
-			}
-		}
-	}
-}
-
-func TestForeignSiteCannotAct(t *testing.T) {
-	_, base := start(t, sim.Options{})
-	id := join(t, base, "Hello")
-	r, err := http.NewRequestWithContext(t.Context(), "POST", base+"/agent/chats/"+id+"/take", strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	if res.StatusCode != 403 {
-		t.Errorf("%d, want 403", res.StatusCode)
-	}
-}
-
-func TestChangesStream(t *testing.T) {
-	_, base := start(t, sim.Options{})
-	res, err := http.Get(base + "/agent/changes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	sc := bufio.NewScanner(res.Body)
-	next := func() string {
-		for sc.Scan() {
-			if sc.Text() != "" && sc.Text() != "data: {}" {
-				return sc.Text()
-			}
-		}
-		return ""
-	}
-	if got := next(); got != "event: change" {
-		t.Fatalf("first line %q", got)
-	}
-	join(t, base, "Hello")
-	if got := next(); got != "event: change" {
-		t.Errorf("after a new chat: %q", got)
-	}
+func TestDesk(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	desktest.Run(t, s, "Enghouse", func(t *testing.T) { join(t, base, "Hello") })
 }

@@ -1,9 +1,7 @@
 package sim_test
 
 import (
-	"context"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/enghouse-sim/sim"
+	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
 const script = `
@@ -44,13 +43,8 @@ func TestAuto(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := sim.New(sim.Options{Auto: &sim.Auto{Delay: time.Second, Script: rules}})
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { s.Run(ctx) })
-		defer wg.Wait()
-		defer cancel()
-
+		s := sim.New(sim.Options{Options: desk.Options{Auto: &desk.Auto{Delay: time.Second, Script: rules}}})
+		defer s.Close()
 		send(t, s, "joinchat", `{"Calling_User_FirstName":"Ada","Calling_User_HardMessage":"Hi there"}`)
 		id := s.Chats()[0].ID
 		synctest.Wait()
@@ -75,39 +69,6 @@ func TestAuto(t *testing.T) {
 			"system: Closed."}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("transcript (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestReadScriptErrors(t *testing.T) {
-	for _, tt := range []struct{ text, want string }{
-		{"hello", `s.txt:1: no "=>"; write words => answer`},
-		{"\n, => a", "s.txt:2: an empty word; write * to match everything"},
-		{"a =>", "s.txt:1: an empty act"},
-		{"a => !dance", "s.txt:1: unknown act !dance; want hold, resume, close, transfer, typing, push or event"},
-	} {
-		_, err := sim.ReadScript(strings.NewReader(tt.text), "s.txt")
-		if err == nil || err.Error() != tt.want {
-			t.Errorf("ReadScript(%q) = %v, want %s", tt.text, err, tt.want)
-		}
-	}
-}
-
-func FuzzReadScript(f *testing.F) {
-	f.Add(script)
-	f.Add("a => !push")
-	f.Fuzz(func(t *testing.T, text string) {
-		rules, err := sim.ReadScript(strings.NewReader(text), "s.txt")
-		if err == nil {
-			for _, r := range rules {
-				if len(r.Match) == 0 || len(r.Acts) == 0 {
-					t.Errorf("rule %+v of %q does nothing", r, text)
-				}
-			}
-			return
-		}
-		if !strings.HasPrefix(err.Error(), "s.txt:") {
-			t.Errorf("error %v has no place", err)
 		}
 	})
 }

@@ -1,16 +1,15 @@
 package sim
 
 import (
-	"bytes"
+	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
 // joinData is the body of joinchat; all of it is strings but the last, which,
@@ -36,6 +35,16 @@ type joinData struct {
 	Params          json.RawMessage `json:"OptionalParameterCount"`
 }
 
+func (d joinData) name() string {
+	switch {
+	case d.FirstName == "":
+		return d.LastName
+	case d.LastName == "":
+		return d.FirstName
+	}
+	return d.FirstName + " " + d.LastName
+}
+
 type wireRequest struct {
 	ID        string          `json:"Connection_ID"`
 	Text      *string         `json:"Message_Text"`
@@ -44,53 +53,30 @@ type wireRequest struct {
 	Params    json.RawMessage `json:"OptionalParameterCount"`
 }
 
-// wireError is a refusal.
-type wireError struct {
-	status int
-	what   string
+func errUnknown(id string) error {
+	return desk.Refuse(http.StatusNotFound, "unknown Connection_ID %q", id)
 }
-
-func (e *wireError) Error() string { return e.what }
-
-func refuse(status int, format string, args ...any) error {
-	return &wireError{status, fmt.Sprintf(format, args...)}
-}
-
-func errUnknown(id string) error { return refuse(http.StatusNotFound, "unknown Connection_ID %q", id) }
 
 // isWire reports whether path is the DLL's. IIS does not mind the case.
 func isWire(path string) bool { return strings.EqualFold(path, "/scripts/ChatExtension.DLL") }
 
-// serveWire answers one call of the chat protocol. Verbs with a body answer
-// 200 with nothing in it, joinchat excepted.
+// serveWire answers one call of the chat protocol.
 func (s *Sim) serveWire(w http.ResponseWriter, r *http.Request) {
 	verb := verbOf(r)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		http.Error(w, "body too large or cut off", http.StatusRequestEntityTooLarge)
-		return
+	s.Call(w, r, verb, func(body []byte) (any, error) { return s.call(r, verb, body) })
+}
+
+// write answers a call. Verbs with a body answer 200 with nothing in it,
+// joinchat excepted.
+func write(w http.ResponseWriter, status int, what string, answer any) {
+	switch {
+	case what != "":
+		http.Error(w, what, status)
+	case answer == nil:
+		w.WriteHeader(status)
+	default:
+		desk.WriteJSON(w, status, answer)
 	}
-	f, faulty := s.faults.take(verb)
-	if faulty && !f.After {
-		f.serve(w, r)
-		return
-	}
-	answer, err := s.call(r, verb, body)
-	if faulty {
-		f.serve(w, r)
-		return
-	}
-	s.opts.Log.Debug("call", "verb", verb, "bytes", len(body), "err", err)
-	var refusal *wireError
-	if errors.As(err, &refusal) {
-		http.Error(w, refusal.what, refusal.status)
-		return
-	}
-	if answer == nil {
-		w.WriteHeader(http.StatusOK)
-		return
-	}
-	writeJSON(w, http.StatusOK, answer)
 }
 
 func verbOf(r *http.Request) string {
@@ -106,11 +92,11 @@ func (s *Sim) call(r *http.Request, verb string, body []byte) (any, error) {
 		return s.getEvents(r)
 	}
 	if r.Method != http.MethodPost {
-		return nil, refuse(http.StatusMethodNotAllowed, "%s wants POST", verb)
+		return nil, desk.Refuse(http.StatusMethodNotAllowed, "%s wants POST", verb)
 	}
 	mt, p, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mt != "application/json" || !strings.EqualFold(p["charset"], "utf-8") {
-		return nil, refuse(http.StatusUnsupportedMediaType, "want application/json; charset=utf-8")
+		return nil, desk.Refuse(http.StatusUnsupportedMediaType, "want application/json; charset=utf-8")
 	}
 	switch verb {
 	case "joinchat":
@@ -124,66 +110,60 @@ func (s *Sim) call(r *http.Request, verb string, body []byte) (any, error) {
 	case "leavechat":
 		return nil, s.with(body, s.leaveChat)
 	}
-	return nil, refuse(http.StatusBadRequest, "unknown verb %q", verb)
+	return nil, desk.Refuse(http.StatusBadRequest, "unknown verb %q", verb)
 }
 
 func (s *Sim) joinChat(body []byte) (any, error) {
 	var d joinData
-	if err := strict(body, &d); err != nil {
+	if err := desk.Strict(body, &d); err != nil {
 		return nil, err
 	}
 	params, err := pairs(d.Params)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := &chat{id: newID(), join: d, params: params, state: stateQueued, opened: s.opts.Now()}
-	if !s.add(c) {
-		return nil, refuse(http.StatusServiceUnavailable, "%d chats are open", maxChats)
+	s.Lock()
+	defer s.Unlock()
+	c := &chat{Chat: Chat{Queue: d.Queue, Source: d.URL, Params: params,
+		Chat: desk.Chat{ID: rand.Text(), Name: d.name(), State: desk.Queued}}}
+	if !s.Add(c) {
+		return nil, desk.Refuse(http.StatusServiceUnavailable, "%d chats are open", desk.MaxChats)
 	}
-	defer s.touch()
+	defer s.Touch()
 	c.status(codeCalling, event{})
 	c.status(codeConnected, event{})
-	first := c.heard(s.opts.Now(), "joinchat", d.HardMessage)
-	if len(s.opts.Queues) > 0 && !slices.Contains(s.opts.Queues, d.Queue) {
+	s.Heard(c, desk.Entry{Text: d.HardMessage, Request: "joinchat"})
+	if len(s.queues) > 0 && !slices.Contains(s.queues, d.Queue) {
 		s.end(c, reasonInvalidQueue)
-		return map[string]any{"Connection_ID": c.id}, nil
+	} else {
+		s.enqueue(c)
 	}
-	s.enqueue(c)
-	s.schedule(c, first.Text)
-	return map[string]any{"Connection_ID": c.id}, nil
+	return map[string]any{"Connection_ID": c.ID}, nil
 }
 
 // enqueue tells the customer that c waits, behind how many others.
 func (s *Sim) enqueue(c *chat) {
-	waiting := 0
-	for _, o := range s.order {
-		if o.state == stateQueued {
-			waiting++
-		}
-	}
-	c.state, c.agent = stateQueued, ""
-	c.status(codeQueue, event{Est: loose(max(waiting, 1), c.number%2 == 0), Info: loose(2, c.number%2 == 1)})
+	waiting := max(s.Count(desk.Queued), 1)
+	c.State, c.Agent = desk.Queued, ""
+	c.status(codeQueue, event{Est: loose(waiting, c.Number%2 == 0), Info: loose(2, c.Number%2 == 1)})
 }
 
 func (s *Sim) sendMsg(c *chat, q wireRequest) error {
 	if q.Text == nil {
-		return refuse(http.StatusBadRequest, "Message_Text is missing")
+		return desk.Refuse(http.StatusBadRequest, "Message_Text is missing")
 	}
-	e := c.heard(s.opts.Now(), "sendmsg", *q.Text)
-	s.schedule(c, e.Text)
+	s.Heard(c, desk.Entry{Text: *q.Text, Request: "sendmsg"})
 	return nil
 }
 
 func (s *Sim) typingMsg(c *chat, q wireRequest) error {
 	switch strings.Trim(string(q.Typing), `"`) {
 	case "1":
-		c.typing = true
+		c.Typing = true
 	case "2":
-		c.typing = false
+		c.Typing = false
 	default:
-		return refuse(http.StatusBadRequest, "typing_status is neither 1 nor 2")
+		return desk.Refuse(http.StatusBadRequest, "typing_status is neither 1 nor 2")
 	}
 	return nil
 }
@@ -194,49 +174,52 @@ func (s *Sim) fireEvent(c *chat, q wireRequest) error {
 		return err
 	}
 	if q.EventName == "" {
-		return refuse(http.StatusBadRequest, "Fire_Event_Name is missing")
+		return desk.Refuse(http.StatusBadRequest, "Fire_Event_Name is missing")
 	}
-	c.note(Entry{At: s.opts.Now(), From: "customer", Kind: "event", Name: c.name(), Text: q.EventName,
-		Params: params, Request: "fireevent"})
+	e := desk.Entry{From: "customer", Kind: "event", Name: c.Name, Text: q.EventName, Request: "fireevent"}
+	if len(params) > 0 {
+		e.Params = params
+	}
+	s.Note(c, e)
 	return nil
 }
 
 func (s *Sim) leaveChat(c *chat, _ wireRequest) error {
-	c.state, c.left, c.typing = stateClosed, true, false
-	c.note(Entry{At: s.opts.Now(), From: "system", Kind: "status", Text: "The customer left.", Request: "leavechat"})
+	c.State, c.left, c.Typing = desk.Closed, true, false
+	s.Note(c, desk.Entry{From: "system", Kind: "status", Text: "The customer left.", Request: "leavechat"})
 	return nil
 }
 
 // with reads a body and calls do with its chat, which must be alive.
 func (s *Sim) with(body []byte, do func(*chat, wireRequest) error) error {
 	var q wireRequest
-	if err := strict(body, &q); err != nil {
+	if err := desk.Strict(body, &q); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.chats[q.ID]
-	if c == nil || c.state == stateClosed {
+	s.Lock()
+	defer s.Unlock()
+	c, ok := s.Find(q.ID)
+	if !ok || c.State == desk.Closed {
 		return errUnknown(q.ID)
 	}
-	defer s.touch()
+	defer s.Touch()
 	return do(c, q)
 }
 
 // getEvents answers with the events above Last_Event_ID, and {} if there are none.
 func (s *Sim) getEvents(r *http.Request) (any, error) {
 	if r.Method != http.MethodGet {
-		return nil, refuse(http.StatusMethodNotAllowed, "getevents wants GET")
+		return nil, desk.Refuse(http.StatusMethodNotAllowed, "getevents wants GET")
 	}
 	q := r.URL.Query()
 	last, err := strconv.Atoi(q.Get("Last_Event_ID"))
 	if err != nil || last < 0 {
-		return nil, refuse(http.StatusBadRequest, "Last_Event_ID is not a number")
+		return nil, desk.Refuse(http.StatusBadRequest, "Last_Event_ID is not a number")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.chats[q.Get("Connection_ID")]
-	if c == nil || c.left {
+	s.Lock()
+	defer s.Unlock()
+	c, ok := s.Find(q.Get("Connection_ID"))
+	if !ok || c.left {
 		return nil, errUnknown(q.Get("Connection_ID"))
 	}
 	news := slices.Clone(c.after(last))
@@ -246,36 +229,14 @@ func (s *Sim) getEvents(r *http.Request) (any, error) {
 	return map[string]any{"Events": news}, nil
 }
 
-// strict decodes the one JSON value of body; a field nobody knows is refused,
-// so that a client's typing error shows.
-func strict(body []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return refuse(http.StatusBadRequest, "body: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return refuse(http.StatusBadRequest, "body: more than one value")
-	}
-	return nil
-}
-
 // pairs reads OptionalParameterCount.
 func pairs(raw json.RawMessage) ([]pair, error) {
 	if len(raw) == 0 || string(raw) == `""` {
 		return nil, nil
 	}
 	var ps []pair
-	if err := strict(raw, &ps); err != nil {
-		return nil, refuse(http.StatusBadRequest, "OptionalParameterCount: %v", err)
+	if err := desk.Strict(raw, &ps); err != nil {
+		return nil, desk.Refuse(http.StatusBadRequest, "OptionalParameterCount: %v", err)
 	}
 	return ps, nil
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // the client may be gone
 }

@@ -2,83 +2,45 @@ package sim
 
 import (
 	"crypto/rand"
-	"time"
-	"unicode/utf16"
+
+	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
-// state is where a chat is in its life, in IMIchat's words.
-type state string
-
+// The states of a chat that an agent has, in IMIchat's words.
 const (
-	stateQueued state = "queued"
-	statePicked state = "picked"
-	stateHeld   state = "onhold"
-	stateClosed state = "closed"
+	statePicked = "picked"
+	stateHeld   = "onhold"
 )
 
-// chat is one customer's chat. Sim.mu guards it.
+// Chat is a chat as the agent sees it in the list.
+type Chat struct {
+	desk.Chat
+	Team    int64             `json:"team"`
+	Alias   string            `json:"alias"`
+	Address string            `json:"address"`
+	Channel string            `json:"channel"`
+	Waiting int               `json:"webhooks_waiting"`
+	Params  map[string]string `json:"params"`
+}
+
+// chat is one customer's chat. The desk's lock guards it.
 type chat struct {
-	id      string
-	number  int
-	create  createBody
-	state   state
-	agent   string
-	opened  time.Time
-	typing  bool // the customer is
-	said    int  // messages of the agent
-	entries []Entry
-	last    int // number of the last entry
-
-	hooks   []hook // that wait; the first is under way while sending
-	sending bool
-
-	texts []string // that the automatic agent has not answered
+	Chat
+	customer customer
+	asset    asset
+	said     int    // messages of the agent
+	hooks    []hook // that wait; the first is under way while the chat is busy
 }
 
-// Entry is a line of the transcript.
-type Entry struct {
-	N           int               `json:"n"`
-	At          time.Time         `json:"at"`
-	From        string            `json:"from"` // customer, agent, system
-	Kind        string            `json:"kind"` // text, event, status, note
-	Name        string            `json:"name,omitempty"`
-	Text        string            `json:"text"`
-	MessageID   string            `json:"message_id,omitempty"`
-	Units       int               `json:"units"`     // UTF-16 code units that arrived
-	Bytes       int               `json:"bytes"`     // bytes of UTF-8 that arrived
-	Truncated   bool              `json:"truncated"` // Text was cut at TextLimit
-	Params      map[string]string `json:"params,omitempty"`
-	Attachments []attachment      `json:"attachments,omitempty"`
+func newChat(b createBody) *chat {
+	return &chat{customer: b.Customer, asset: b.Asset, Chat: Chat{
+		Team: b.TeamID, Alias: b.AliasID, Address: b.Customer.ID, Channel: b.Channel, Params: b.RouteParams,
+		Chat: desk.Chat{ID: "CSR" + rand.Text()[:12], Name: b.Customer.Name, State: desk.Queued}}}
 }
 
-func newID() string { return "CSR" + rand.Text()[:12] }
-
-// note appends a line to the transcript.
-func (c *chat) note(e Entry) {
-	c.last++
-	e.N = c.last
-	c.entries = append(c.entries, e)
-	if n := len(c.entries); n > maxKept {
-		c.entries = append([]Entry(nil), c.entries[n-maxKept:]...)
-	}
-}
-
-// heard appends what the customer wrote, cut as the real server cuts it.
-func (c *chat) heard(at time.Time, m messageBody) Entry {
-	kept, units := cut(m.Text)
-	e := Entry{At: at, From: "customer", Kind: "text", Name: c.create.Customer.Name, Text: kept, MessageID: m.ID,
-		Units: units, Bytes: len(m.Text), Truncated: units > TextLimit, Attachments: m.Attachments}
-	c.note(e)
-	c.typing = false
-	return e
-}
-
-// cut returns the first TextLimit UTF-16 units of text and how many it had. A
-// pair that is cut in two becomes U+FFFD, as it does on the agent's screen.
-func cut(text string) (string, int) {
-	units := utf16.Encode([]rune(text))
-	if len(units) <= TextLimit {
-		return text, len(units)
-	}
-	return string(utf16.Decode(units[:TextLimit])), len(units)
+// View returns what the agent sees.
+func (c *chat) View() Chat {
+	v := c.Chat
+	v.Waiting = len(c.hooks)
+	return v
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
 // member is a member of a webhook's object; their order is kept.
@@ -25,19 +28,19 @@ type hook struct {
 	body  []byte
 }
 
-// tell has the chat's event sent after those before it. s.mu is held.
+// tell has the chat's event sent after those before it. The desk is locked.
 func (s *Sim) tell(c *chat, event string, members ...member) {
-	if s.hook == "" || len(c.hooks) >= maxKept {
+	if s.hook == "" || len(c.hooks) >= desk.MaxKept {
 		return
 	}
-	all := append([]member{{"event_type", event}, {"chatid", c.id}}, members...)
+	all := append([]member{{"event_type", event}, {"chatid", c.ID}}, members...)
 	if len(c.hooks)%2 == 1 {
 		all[0], all[1] = all[1], all[0] // the order means nothing
 	}
 	c.hooks = append(c.hooks, hook{event, s.render(all)})
-	if !c.sending {
-		c.sending = true
-		s.background(func() { s.deliver(c) })
+	if !c.Busy {
+		c.Busy = true
+		s.Background(func(ctx context.Context) { s.deliver(ctx, c) })
 	}
 }
 
@@ -70,44 +73,44 @@ func (s *Sim) render(members []member) []byte {
 }
 
 // deliver sends c's webhooks one after the other until there are none.
-func (s *Sim) deliver(c *chat) {
+func (s *Sim) deliver(ctx context.Context, c *chat) {
 	for {
-		s.mu.Lock()
+		s.Lock()
 		if len(c.hooks) == 0 {
-			c.sending = false
-			s.mu.Unlock()
+			c.Busy = false
+			s.Unlock()
 			return
 		}
 		h, to := c.hooks[0], s.hook
-		s.mu.Unlock()
-		ok := s.insist(to, h)
-		s.mu.Lock()
+		s.Unlock()
+		ok := s.insist(ctx, to, h)
+		s.Lock()
 		c.hooks = c.hooks[1:]
 		if !ok {
-			s.mark(c, "The gateway did not take "+h.event+".")
+			s.Mark(c, "The gateway did not take "+h.event+".")
 		}
-		s.touch()
-		s.mu.Unlock()
+		s.Touch()
+		s.Unlock()
 	}
 }
 
 // insist posts h until it is taken, for as often as Options.Repeat says.
-func (s *Sim) insist(to string, h hook) bool {
+func (s *Sim) insist(ctx context.Context, to string, h hook) bool {
 	for i := 0; ; i++ {
-		status, err := s.post(to, h)
-		s.opts.Log.Debug("webhook", "event", h.event, "status", status, "err", err)
+		status, err := s.post(ctx, to, h)
+		s.Log.Debug("webhook", "event", h.event, "status", status, "err", err)
 		if status == http.StatusOK {
 			return true
 		}
 		final := status == http.StatusBadRequest || status == http.StatusNotFound
-		if final || i >= len(s.opts.Repeat) || !sleep(s.ctx, s.opts.Repeat[i]) {
+		if final || i >= len(s.opts.Repeat) || !desk.Sleep(ctx, s.opts.Repeat[i]) {
 			return false
 		}
 	}
 }
 
-func (s *Sim) post(to string, h hook) (int, error) {
-	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, to, bytes.NewReader(h.body))
+func (s *Sim) post(ctx context.Context, to string, h hook) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(h.body))
 	if err != nil {
 		return 0, err
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/imichat-sim/sim"
+	"github.com/openccsp/gateway/examples/internal/desk"
+	"github.com/openccsp/gateway/examples/internal/desk/desktest"
 )
 
 const newChat = `{"team_id":17,"alias_id":"a","channel":"sms","customer":{"id":"+41","name":"Ada"},"asset":{"id":"s"},"messages":[%s]}`
@@ -139,18 +141,18 @@ func TestContract(t *testing.T) {
 
 func TestCut(t *testing.T) {
 	f := start(t, sim.Options{})
-	id := f.create(t, message(strings.Repeat("a", sim.TextLimit)))
-	if status, _ := f.call(t, "POST", "/v3.1/chats/"+id+"/messages", "", message(strings.Repeat("a", sim.TextLimit-1)+"😀")); status != 200 {
+	id := f.create(t, message(strings.Repeat("a", desk.TextLimit)))
+	if status, _ := f.call(t, "POST", "/v3.1/chats/"+id+"/messages", "", message(strings.Repeat("a", desk.TextLimit-1)+"😀")); status != 200 {
 		t.Fatalf("status %d, want 200: the far side says nothing", status)
 	}
 	_, list, err := f.Messages(id, 0)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if e := list[0]; e.Truncated || e.Units != sim.TextLimit {
-		t.Errorf("%d units, cut %t, want all %d", e.Units, e.Truncated, sim.TextLimit)
+	if e := list[0]; e.Truncated || e.Units != desk.TextLimit {
+		t.Errorf("%d units, cut %t, want all %d", e.Units, e.Truncated, desk.TextLimit)
 	}
-	if e := list[1]; !e.Truncated || e.Units != sim.TextLimit+1 || !strings.HasSuffix(e.Text, "a\uFFFD") {
+	if e := list[1]; !e.Truncated || e.Units != desk.TextLimit+1 || !strings.HasSuffix(e.Text, "a\uFFFD") {
 		t.Errorf("%d units, cut %t, ends %q", e.Units, e.Truncated, e.Text[len(e.Text)-4:])
 	}
 }
@@ -245,7 +247,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := new(hooks)
-	f := start(t, sim.Options{Hook: listen(t, h), HookAuth: "none", Auto: &sim.Auto{Script: script}})
+	f := start(t, sim.Options{Hook: listen(t, h), HookAuth: "none", Options: desk.Options{Auto: &desk.Auto{Script: script}}})
 	f.create(t, message("Hello")+","+message("I am back")+","+message("bye"))
 	var got []string
 	for range 10 {
@@ -270,9 +272,6 @@ func TestScript(t *testing.T) {
 
 func TestScriptProblems(t *testing.T) {
 	for text, want := range map[string]string{
-		"hello":               `bot.txt:1: no "=>"`,
-		"\n, => a":            "bot.txt:2: an empty word",
-		"a => ":               "bot.txt:1: an empty act",
 		"a => !dance":         "bot.txt:1: unknown act !dance; want hold, resume",
 		"a => !idle soon":     "bot.txt:1: !idle soon: no number",
 		"a => !transfer east": "bot.txt:1: !transfer east: no number",
@@ -311,12 +310,14 @@ func TestAgentAPI(t *testing.T) {
 	if status != 200 || strings.Contains(body, `"text":"Hi"`) || !strings.Contains(body, `"text":"a"`) {
 		t.Errorf("messages: %d %s", status, body)
 	}
-	if status, body := f.call(t, "GET", "/", "", ""); status != 200 || !strings.Contains(body, "IMIchat simulator") {
-		t.Errorf("page: %d %.100s", status, body)
-	}
 	if n := len(f.Chats()); n != 2 {
 		t.Errorf("%d chats, want 2", n)
 	}
+}
+
+func TestDesk(t *testing.T) {
+	f := start(t, sim.Options{})
+	desktest.Run(t, f, "IMIchat", func(t *testing.T) { f.create(t, "") })
 }
 
 func TestFaults(t *testing.T) {

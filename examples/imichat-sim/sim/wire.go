@@ -1,17 +1,16 @@
 package sim
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
 // createBody is the body of POST /v3.1/chats.
@@ -46,20 +45,12 @@ type customer struct {
 }
 
 type messageBody struct {
-	ID          string       `json:"message_id"`
-	Direction   string       `json:"direction"`
-	Type        string       `json:"type"`
-	Text        string       `json:"text"`
-	Attachments []attachment `json:"attachments"`
-	Timestamp   string       `json:"timestamp"`
-}
-
-type attachment struct {
-	URL     string `json:"url"`
-	Name    string `json:"name,omitempty"`
-	MIME    string `json:"mime_type,omitempty"`
-	Size    int64  `json:"size,omitempty"`
-	Caption string `json:"caption,omitempty"`
+	ID          string            `json:"message_id"`
+	Direction   string            `json:"direction"`
+	Type        string            `json:"type"`
+	Text        string            `json:"text"`
+	Attachments []desk.Attachment `json:"attachments"`
+	Timestamp   string            `json:"timestamp"`
 }
 
 type callBody struct {
@@ -75,18 +66,6 @@ type callBody struct {
 
 // channelNames are those of the documented chat object.
 var channelNames = []string{"sms", "facebook", "twitter", "livechat", "email", "abc", "whatsapp", "api"}
-
-// refusal is an answer other than 200.
-type refusal struct {
-	status int
-	what   string
-}
-
-func (e *refusal) Error() string { return e.what }
-
-func refuse(status int, format string, args ...any) error {
-	return &refusal{status, fmt.Sprintf(format, args...)}
-}
 
 func isWire(path string) bool { return path == "/v3.1" || strings.HasPrefix(path, "/v3.1/") }
 
@@ -118,130 +97,109 @@ var methodOf = map[string]string{
 // serveWire answers one call of the REST API.
 func (s *Sim) serveWire(w http.ResponseWriter, r *http.Request) {
 	verb, id := verbOf(r)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, BodyLimit))
-	if err != nil {
-		s.writeEnvelope(w, http.StatusRequestEntityTooLarge, "Request is too large", nil)
-		return
-	}
-	f, faulty := s.faults.take(verb)
-	if faulty && !f.After {
-		f.serve(w, r)
-		return
-	}
-	response, err := s.call(r, verb, id, body)
-	if faulty {
-		f.serve(w, r)
-		return
-	}
-	s.opts.Log.Debug("call", "verb", verb, "bytes", len(body), "err", err)
-	var no *refusal
-	if errors.As(err, &no) {
-		s.writeEnvelope(w, no.status, no.what, nil)
-		return
-	}
-	s.writeEnvelope(w, http.StatusOK, "Success", response)
+	s.Call(w, r, verb, func(body []byte) (any, error) { return s.call(r, verb, id, body) })
 }
 
 // call carries one call out.
 func (s *Sim) call(r *http.Request, verb, id string, body []byte) (any, error) {
 	if len(s.opts.Secrets) > 0 && !slices.Contains(s.opts.Secrets, r.Header.Get("key")) {
-		return nil, refuse(http.StatusUnauthorized, "Invalid key")
+		return nil, desk.Refuse(http.StatusUnauthorized, "Invalid key")
 	}
 	method, known := methodOf[verb]
 	switch {
 	case !known:
-		return nil, refuse(http.StatusNotFound, "No such resource")
+		return nil, desk.Refuse(http.StatusNotFound, "No such resource")
 	case r.Method != method:
-		return nil, refuse(http.StatusMethodNotAllowed, "%s wants %s", verb, method)
+		return nil, desk.Refuse(http.StatusMethodNotAllowed, "%s wants %s", verb, method)
 	}
 	if method != http.MethodGet {
 		mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil || mt != "application/json" {
-			return nil, refuse(http.StatusUnsupportedMediaType, "want application/json")
+			return nil, desk.Refuse(http.StatusUnsupportedMediaType, "want application/json")
 		}
 	}
 	if verb == "create" {
 		return s.create(body)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.chats[id]
-	if c == nil {
-		return nil, refuse(http.StatusNotFound, "Chat %q does not exist", id)
+	s.Lock()
+	defer s.Unlock()
+	c, ok := s.Find(id)
+	if !ok {
+		return nil, desk.Refuse(http.StatusNotFound, "Chat %q does not exist", id)
 	}
-	defer s.touch()
+	defer s.Touch()
 	return s.calls(c, verb, body)
 }
 
-// calls carries out a call about chat c. s.mu is held.
+// calls carries out a call about chat c. The desk is locked.
 func (s *Sim) calls(c *chat, verb string, body []byte) (any, error) {
 	if verb == "chat" {
 		return c.object(), nil
 	}
-	if c.state == stateClosed && verb != "reopen" {
+	if c.State == desk.Closed && verb != "reopen" {
 		if verb == "close" {
-			return nil, refuse(http.StatusConflict, "Chat is closed")
+			return nil, desk.Refuse(http.StatusConflict, "Chat is closed")
 		}
-		return nil, refuse(http.StatusGone, "Chat is closed")
+		return nil, desk.Refuse(http.StatusGone, "Chat is closed")
 	}
 	if verb == "append" {
 		var m messageBody
-		if err := strict(body, &m); err != nil {
+		if err := desk.Strict(body, &m); err != nil {
 			return nil, err
 		}
 		if err := m.check(); err != nil {
 			return nil, err
 		}
-		s.schedule(c, c.heard(s.opts.Now(), m).Text)
-		return map[string]any{"chat_id": c.id, "message_id": m.ID}, nil
+		s.heard(c, m)
+		return map[string]any{"chat_id": c.ID, "message_id": m.ID}, nil
 	}
 	var b callBody
-	if err := strict(body, &b); err != nil {
+	if err := desk.Strict(body, &b); err != nil {
 		return nil, err
 	}
 	switch verb {
 	case "typing":
 		if b.Typing == nil {
-			return nil, refuse(http.StatusBadRequest, "typing is missing")
+			return nil, desk.Refuse(http.StatusBadRequest, "typing is missing")
 		}
-		c.typing = *b.Typing
+		c.Typing = *b.Typing
 	case "close":
-		c.state, c.typing = stateClosed, false
-		s.mark(c, "The customer's side closed the chat.")
+		c.State, c.Typing = desk.Closed, false
+		s.Mark(c, "The customer's side closed the chat.")
 	case "reopen":
-		if c.state != stateClosed {
-			return nil, refuse(http.StatusConflict, "Chat is not closed")
+		if c.State != desk.Closed {
+			return nil, desk.Refuse(http.StatusConflict, "Chat is not closed")
 		}
-		c.state = stateQueued
-		s.mark(c, "Opened again.")
+		c.State = desk.Queued
+		s.Mark(c, "Opened again.")
 	case "transfer":
 		return nil, s.transferCall(c, b)
 	case "event":
 		if b.EventName == "" {
-			return nil, refuse(http.StatusBadRequest, "event_name is missing")
+			return nil, desk.Refuse(http.StatusBadRequest, "event_name is missing")
 		}
-		c.note(Entry{At: s.opts.Now(), From: "customer", Kind: "event", Text: b.EventName, Params: b.Params})
+		s.Note(c, desk.Entry{From: "customer", Kind: "event", Text: b.EventName, Params: shown(b.Params)})
 	}
 	return c.object(), nil
 }
 
 // transferCall: only chats that are queued or picked can be transferred.
 func (s *Sim) transferCall(c *chat, b callBody) error {
-	if c.state == stateHeld {
-		return refuse(http.StatusConflict, "Chat is on hold")
+	if c.State == stateHeld {
+		return desk.Refuse(http.StatusConflict, "Chat is on hold")
 	}
 	team, err := b.TeamID.Int64()
 	if b.SkillID == "" && err != nil {
-		return refuse(http.StatusBadRequest, "neither team_id nor skill_id")
+		return desk.Refuse(http.StatusBadRequest, "neither team_id nor skill_id")
 	}
 	if b.SkillID == "" && !s.hasTeam(team) {
-		return refuse(http.StatusBadRequest, "No team %d", team)
+		return desk.Refuse(http.StatusBadRequest, "No team %d", team)
 	}
 	if b.SkillID == "" {
-		c.create.TeamID = team
+		c.Team = team
 	}
-	c.state, c.agent = stateQueued, ""
-	s.mark(c, "Transferred from outside.")
+	c.State, c.Agent = desk.Queued, ""
+	s.Mark(c, "Transferred from outside.")
 	return nil
 }
 
@@ -251,47 +209,51 @@ func (s *Sim) hasTeam(id int64) bool {
 
 func (s *Sim) create(body []byte) (any, error) {
 	var b createBody
-	if err := strict(body, &b); err != nil {
+	if err := desk.Strict(body, &b); err != nil {
 		return nil, err
 	}
 	switch {
 	case !slices.Contains(channelNames, b.Channel):
-		return nil, refuse(http.StatusBadRequest, "channel %q is not one of %v", b.Channel, channelNames)
+		return nil, desk.Refuse(http.StatusBadRequest, "channel %q is not one of %v", b.Channel, channelNames)
 	case b.AliasID == "" || b.Customer.ID == "" || b.Asset.ID == "":
-		return nil, refuse(http.StatusBadRequest, "alias_id, customer.id or asset.id is missing")
+		return nil, desk.Refuse(http.StatusBadRequest, "alias_id, customer.id or asset.id is missing")
 	case !s.hasTeam(b.TeamID):
-		return nil, refuse(http.StatusBadRequest, "No team %d", b.TeamID)
+		return nil, desk.Refuse(http.StatusBadRequest, "No team %d", b.TeamID)
 	}
 	for _, m := range b.Messages {
 		if err := m.check(); err != nil {
 			return nil, err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := &chat{id: newID(), create: b, state: stateQueued, opened: s.opts.Now()}
-	if !s.add(c) {
-		return nil, refuse(http.StatusServiceUnavailable, "%d chats are open", maxChats)
+	s.Lock()
+	defer s.Unlock()
+	c := newChat(b)
+	if !s.Add(c) {
+		return nil, desk.Refuse(http.StatusServiceUnavailable, "%d chats are open", desk.MaxChats)
 	}
-	defer s.touch()
+	defer s.Touch()
 	s.tell(c, "chat_opened", member{"team_name", "Team " + strconv.FormatInt(b.TeamID, 10)})
 	for _, m := range b.Messages {
-		s.schedule(c, c.heard(s.opts.Now(), m).Text)
+		s.heard(c, m)
 	}
 	return c.object(), nil
+}
+
+func (s *Sim) heard(c *chat, m messageBody) {
+	s.Heard(c, desk.Entry{Text: m.Text, MessageID: m.ID, Attachments: m.Attachments})
 }
 
 func (m messageBody) check() error {
 	switch {
 	case m.Direction != "inbound":
-		return refuse(http.StatusBadRequest, "direction %q is not inbound", m.Direction)
+		return desk.Refuse(http.StatusBadRequest, "direction %q is not inbound", m.Direction)
 	case m.Type != "text" && m.Type != "attachment":
-		return refuse(http.StatusBadRequest, "type %q is neither text nor attachment", m.Type)
+		return desk.Refuse(http.StatusBadRequest, "type %q is neither text nor attachment", m.Type)
 	case m.Text == "" && len(m.Attachments) == 0:
-		return refuse(http.StatusBadRequest, "neither text nor attachments")
+		return desk.Refuse(http.StatusBadRequest, "neither text nor attachments")
 	}
 	if _, err := time.Parse(time.RFC3339, m.Timestamp); err != nil && m.Timestamp != "" {
-		return refuse(http.StatusBadRequest, "timestamp is not of RFC 3339")
+		return desk.Refuse(http.StatusBadRequest, "timestamp is not of RFC 3339")
 	}
 	return nil
 }
@@ -299,39 +261,30 @@ func (m messageBody) check() error {
 // object is the documented chat object.
 func (c *chat) object() map[string]any {
 	return map[string]any{
-		"team_id": c.create.TeamID, "chat_id": c.id, "alias_id": c.create.AliasID, "status": c.state,
-		"channel": c.create.Channel, "customer": c.create.Customer, "asset": c.create.Asset, "assignee": c.agent,
-		"created_at": c.opened.UTC().Format(time.RFC3339), "route_params": c.create.RouteParams,
+		"team_id": c.Team, "chat_id": c.ID, "alias_id": c.Alias, "status": c.State,
+		"channel": c.Channel, "customer": c.customer, "asset": c.asset, "assignee": c.Agent,
+		"created_at": c.Opened.UTC().Format(time.RFC3339), "route_params": c.Params,
 	}
 }
 
 // writeEnvelope writes the code as a number or as a text: both are seen.
-func (s *Sim) writeEnvelope(w http.ResponseWriter, status int, description string, response any) {
+func (s *Sim) writeEnvelope(w http.ResponseWriter, status int, what string, response any) {
 	var code any = status
-	if s.opts.Now().UnixNano()/1000%2 == 0 {
+	if s.Now().UnixNano()/1000%2 == 0 {
 		code = strconv.Itoa(status)
 	}
-	writeJSON(w, status, map[string]any{"status_code": code, "description": description, "response": response})
+	writeEnvelope(w, status, code, cmp.Or(what, "Success"), response)
 }
 
-// strict decodes the one JSON value of body; a field nobody knows is refused,
-// so that a client's typing error shows.
-func strict(body []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return refuse(http.StatusBadRequest, "body: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return refuse(http.StatusBadRequest, "body: more than one value")
-	}
-	return nil
+func writeEnvelope(w http.ResponseWriter, status int, code any, description string, response any) {
+	desk.WriteJSON(w, status, map[string]any{"status_code": code, "description": description, "response": response})
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // the client may be gone
+// refuse answers a fault, in the envelope alone if that is asked for.
+func refuse(w http.ResponseWriter, f Fault) {
+	status := f.Status()
+	if f.Envelope {
+		status = http.StatusOK
+	}
+	writeEnvelope(w, status, f.Kind, "made to fail", nil)
 }

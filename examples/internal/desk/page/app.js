@@ -2,15 +2,11 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const groups = { queued: "queued", picked: "open", onhold: "open", closed: "closed" };
-const fits = {
-  queued: ["pick", "unattended", "idle", "close"],
-  picked: ["hold", "transfer", "unattended", "idle", "close"],
-  onhold: ["resume", "unattended", "idle", "close"],
-  closed: ["reopen"],
-};
-const words = { queued: "waiting", picked: "in conversation", onhold: "on hold", closed: "closed" };
-const args = { unattended: { minutes: 15 }, idle: { minutes: 10 } };
+// The vendor's words: how a chat is taken, what its states and a pushed address are called.
+const { take, open, held, push } = document.body.dataset;
+const groups = { queued: "queued", [open]: "open", [held]: "open", closed: "closed" };
+const words = { queued: "waiting", [open]: "in conversation", [held]: "on hold", closed: "closed" };
+const kinds = { event: "Event ", note: "Note: " };
 
 let selected = "";
 let seen = 0; // number of the last transcript line shown
@@ -33,6 +29,8 @@ async function call(path, body) {
   return answer;
 }
 
+const source = (chat) => chat.source || chat.channel;
+const pairs = (params) => Array.isArray(params) ? params.map((p) => [p.key, p.value]) : Object.entries(params || {});
 const chatPath = (rest) => "/agent/chats/" + encodeURIComponent(selected) + "/" + rest;
 
 async function act(name, args = {}) {
@@ -87,7 +85,7 @@ function listItem(c) {
   button.dataset.chat = c.id;
   button.setAttribute("aria-current", String(c.id === selected));
   button.append(make("span", "name", c.name || "Unknown customer"));
-  button.append(` #${c.number}` + (c.channel ? ` · ${c.channel}` : "") + (c.state === "onhold" ? " · on hold" : ""));
+  button.append(` #${c.number}` + (source(c) ? ` · ${source(c)}` : "") + (c.state === held ? " · on hold" : ""));
   button.append(make("span", "last", c.typing ? "is typing…" : c.last));
   button.addEventListener("click", () => select(c.id));
   const li = make("li");
@@ -117,14 +115,14 @@ async function showChat() {
   const { chat, messages } = await call(chatPath("messages?after=" + seen));
   if (id !== selected) return;
   $("who").textContent = `${chat.name || "Unknown customer"} #${chat.number}`;
-  $("about").textContent = [words[chat.state], chat.team && "team " + chat.team, chat.agent && "agent " + chat.agent,
-    chat.channel && "from " + chat.channel,
+  $("about").textContent = [words[chat.state], chat.queue && "queue " + chat.queue, chat.team && "team " + chat.team,
+    chat.agent && "agent " + chat.agent, source(chat) && "from " + source(chat),
     chat.webhooks_waiting && chat.webhooks_waiting + " webhooks wait"].filter(Boolean).join(" · ");
-  const params = Object.entries(chat.params || {});
+  const params = pairs(chat.params);
   $("params-box").hidden = params.length === 0;
   $("params").replaceChildren(...params.flatMap(([k, v]) => [make("dt", "", k), make("dd", "", v)]));
-  for (const b of document.querySelectorAll("[data-act]")) b.hidden = !fits[chat.state].includes(b.dataset.act);
-  $("form").hidden = chat.state !== "picked" && chat.state !== "onhold";
+  for (const b of document.querySelectorAll("[data-act]")) b.hidden = !b.dataset.in.split(" ").includes(chat.state);
+  $("form").hidden = groups[chat.state] !== "open";
   $("typing").textContent = chat.typing ? `${chat.name || "The customer"} is typing…` : "";
   showMessages(messages);
 }
@@ -147,10 +145,8 @@ function line(m) {
     li.textContent = `${at} ${m.text}`;
     return li;
   }
-  const kinds = { event: "Event ", note: "Note: " };
-  const text = (kinds[m.kind] || "") + m.text;
-  li.append(make("span", "text", text));
-  for (const [k, v] of Object.entries(m.params || {})) li.append(make("span", "meta", `${k}: ${v}`));
+  li.append(make("span", "text", (kinds[m.kind] || "") + m.text));
+  for (const [k, v] of pairs(m.params)) li.append(make("span", "meta", `${k}: ${v}`));
   for (const f of m.attachments || []) li.append(make("span", "meta", f.url));
   const size = m.kind === "text" ? ` · ${m.units} units, ${m.bytes} bytes` : "";
   const meta = make("span", "meta", `${m.name || m.from} · ${at}${size}`);
@@ -185,11 +181,11 @@ $("form").addEventListener("submit", async (e) => {
   const url = $("url").value.trim();
   if (!text.trim() && !url) return;
   stopTyping();
-  const note = $("private").checked;
-  if (await act(note ? "note" : "say", note || !url ? { text } : { text, url })) {
+  const note = $("private")?.checked;
+  if (await act(note ? "note" : url ? push : "say", note || !url ? { text } : { text, url })) {
     $("text").value = "";
     $("url").value = "";
-    $("private").checked = false;
+    if (note) $("private").checked = false;
     $("text").focus();
   }
 });
@@ -197,8 +193,8 @@ $("form").addEventListener("submit", async (e) => {
 for (const b of document.querySelectorAll("[data-act]")) {
   b.addEventListener("click", async () => {
     stopTyping();
-    const done = await act(b.dataset.act, b.dataset.act === "pick" ? { agent: $("agent").value.trim() } : args[b.dataset.act]);
-    if (done && b.dataset.act === "pick") {
+    const done = await act(b.dataset.act, b.dataset.act === take ? { agent: $("agent").value.trim() } : JSON.parse(b.dataset.args || "{}"));
+    if (done && b.dataset.act === take) {
       await refresh();
       $("text").focus();
     }

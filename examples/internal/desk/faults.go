@@ -1,6 +1,7 @@
-package sim
+package desk
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,20 +14,20 @@ import (
 
 // Fault is one way to misbehave.
 //
-//	{"verb":"append","kind":"hang","count":1,"after":true}
+//	{"verb":"sendmsg","kind":"hang","count":1,"after":true}
 //
-// Verb is create, append, chat, typing, close, transfer, reopen or event, or "" for all of them. Kind is hang (no answer
-// until the client gives up), rst (the connection is reset), slow (one byte a
-// second), html, half (JSON cut in the middle), empty (200 and no body),
-// redirect, or a status such as 500 or 429. Count is how often, 0 for ever.
-// After carries the call out first, so that only the answer is lost.
+// Verb is a call of the vendor's protocol, or "" for all of them. Kind is hang
+// (no answer until the client gives up), rst (the connection is reset), slow
+// (one byte a second), html, half (JSON cut in the middle), empty (200 and no
+// body), redirect, or a status such as 500 or 429. Count is how often, 0 for
+// ever. After carries the call out first, so that only the answer is lost.
 type Fault struct {
 	Verb       string `json:"verb"`
 	Kind       string `json:"kind"`
 	Count      int    `json:"count"`
 	After      bool   `json:"after"`
-	RetryAfter int    `json:"retry_after"` // seconds, with a status
-	Envelope   bool   `json:"envelope"`    // the status stands in the answer's status_code, and HTTP says 200
+	RetryAfter int    `json:"retry_after"`        // seconds, with a status
+	Envelope   bool   `json:"envelope,omitempty"` // the status stands in the answer alone, and HTTP says 200
 }
 
 const maxFaults = 100
@@ -37,24 +38,27 @@ type faults struct {
 }
 
 // SetFault adds a fault. The oldest that fits a call is used up first.
-func (s *Sim) SetFault(f Fault) error {
+func (d *Desk[C, V, A]) SetFault(f Fault) error {
 	if !f.known() {
 		return fmt.Errorf("kind %q is not hang, rst, slow, html, half, empty, redirect or a status", f.Kind)
 	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	if len(s.faults.list) >= maxFaults {
+	if f.Envelope && d.vendor.Wire.Refuse == nil {
+		return errors.New("answers have no envelope")
+	}
+	d.faults.mu.Lock()
+	defer d.faults.mu.Unlock()
+	if len(d.faults.list) >= maxFaults {
 		return fmt.Errorf("%d faults are set already", maxFaults)
 	}
-	s.faults.list = append(s.faults.list, f)
+	d.faults.list = append(d.faults.list, f)
 	return nil
 }
 
 // ClearFaults ends all misbehaviour.
-func (s *Sim) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.list = nil
+func (d *Desk[C, V, A]) ClearFaults() {
+	d.faults.mu.Lock()
+	defer d.faults.mu.Unlock()
+	d.faults.list = nil
 }
 
 // take returns the fault for this call, if there is one, and counts it.
@@ -80,10 +84,11 @@ func (fs *faults) take(verb string) (Fault, bool) {
 
 func (f Fault) known() bool {
 	return slices.Contains([]string{"hang", "rst", "slow", "html", "half", "empty", "redirect"}, f.Kind) ||
-		f.status() != 0
+		f.Status() != 0
 }
 
-func (f Fault) status() int {
+// Status returns the status that Kind is, or 0.
+func (f Fault) Status() int {
 	n, err := strconv.Atoi(f.Kind)
 	if err != nil || n < 200 || n > 599 {
 		return 0
@@ -91,7 +96,7 @@ func (f Fault) status() int {
 	return n
 }
 
-func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
+func (f Fault) serve(w http.ResponseWriter, r *http.Request, wire Wire) {
 	switch f.Kind {
 	case "hang":
 		untimed(w)
@@ -106,7 +111,7 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, "<!DOCTYPE html><html><body>The service is being maintained.</body></html>")
 	case "half":
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, `{"status_code":200,"response":{"chat_id":"CSR`)
+		_, _ = fmt.Fprint(w, wire.Half)
 	case "empty":
 		w.WriteHeader(http.StatusOK)
 	case "redirect":
@@ -115,11 +120,11 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request) {
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
 		}
-		status := f.status()
-		if f.Envelope {
-			status = http.StatusOK
+		if wire.Refuse != nil {
+			wire.Refuse(w, f)
+			return
 		}
-		writeJSON(w, status, map[string]any{"status_code": f.Kind, "description": "made to fail", "response": nil})
+		wire.Write(w, f.Status(), "made to fail", nil)
 	}
 }
 
@@ -147,7 +152,7 @@ func drip(w http.ResponseWriter, r *http.Request) {
 	untimed(w)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for rest := strings.Repeat(" ", BodyLimit); rest != ""; rest = rest[1:] {
+	for rest := strings.Repeat(" ", maxBody); rest != ""; rest = rest[1:] {
 		if _, err := fmt.Fprint(w, rest[:1]); err != nil {
 			return
 		}
@@ -162,29 +167,29 @@ func drip(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Sim) setFault(w http.ResponseWriter, r *http.Request) {
+func (d *Desk[C, V, A]) setFault(w http.ResponseWriter, r *http.Request) {
 	var f Fault
 	if !readJSON(w, r, &f) {
 		return
 	}
-	if err := s.SetFault(f); err != nil {
+	if err := d.SetFault(f); err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	s.listFaults(w, r)
+	d.listFaults(w, r)
 }
 
-func (s *Sim) listFaults(w http.ResponseWriter, _ *http.Request) {
-	s.faults.mu.Lock()
-	list := slices.Clone(s.faults.list)
-	s.faults.mu.Unlock()
+func (d *Desk[C, V, A]) listFaults(w http.ResponseWriter, _ *http.Request) {
+	d.faults.mu.Lock()
+	list := slices.Clone(d.faults.list)
+	d.faults.mu.Unlock()
 	if list == nil {
 		list = []Fault{}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"faults": list})
+	WriteJSON(w, http.StatusOK, map[string]any{"faults": list})
 }
 
-func (s *Sim) clearFaults(w http.ResponseWriter, r *http.Request) {
-	s.ClearFaults()
-	s.listFaults(w, r)
+func (d *Desk[C, V, A]) clearFaults(w http.ResponseWriter, r *http.Request) {
+	d.ClearFaults()
+	d.listFaults(w, r)
 }

@@ -1,0 +1,121 @@
+package desk
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// Act is something that an agent can do with a chat.
+type Act[C, A any] struct {
+	From []string             // the states it fits
+	Do   func(c C, a A) error // the desk is locked; an error is about a
+}
+
+// errNoChat is returned for an id that no chat has.
+var errNoChat = errors.New("no such chat")
+
+// errState is an act that does not fit the chat's state.
+type errState struct{ act, is string }
+
+func (e *errState) Error() string { return fmt.Sprintf("cannot %s a chat that is %s", e.act, e.is) }
+
+// Act does for the agent what POST /agent/chats/{id}/{act} does.
+func (d *Desk[C, V, A]) Act(id, act string, a A) error {
+	spec, ok := d.vendor.Acts[act]
+	if !ok {
+		return fmt.Errorf("unknown act %q", act)
+	}
+	d.Lock()
+	defer d.Unlock()
+	c, ok := d.chats[id]
+	if !ok {
+		return errNoChat
+	}
+	if state := c.Common().State; !slices.Contains(spec.From, state) {
+		return &errState{act, state}
+	}
+	defer d.Touch()
+	return spec.Do(c, a)
+}
+
+// Chats returns all chats, the oldest first.
+func (d *Desk[C, V, A]) Chats() []V {
+	d.Lock()
+	defer d.Unlock()
+	list := make([]V, 0, len(d.order))
+	for _, c := range d.order {
+		list = append(list, c.View())
+	}
+	return list
+}
+
+// Messages returns the lines of a chat's transcript with a number above after.
+func (d *Desk[C, V, A]) Messages(id string, after int) (v V, list []Entry, err error) {
+	d.Lock()
+	defer d.Unlock()
+	c, ok := d.chats[id]
+	if !ok {
+		return v, nil, errNoChat
+	}
+	list = []Entry{}
+	for _, e := range c.Common().entries {
+		if e.N > after {
+			list = append(list, e)
+		}
+	}
+	return c.View(), list, nil
+}
+
+// listChats answers GET /agent/chats.
+func (d *Desk[C, V, A]) listChats(w http.ResponseWriter, _ *http.Request) {
+	WriteJSON(w, http.StatusOK, map[string]any{"chats": d.Chats()})
+}
+
+// listMessages answers GET /agent/chats/{id}/messages?after=<n>.
+func (d *Desk[C, V, A]) listMessages(w http.ResponseWriter, r *http.Request) {
+	after := 0
+	if q := r.URL.Query().Get("after"); q != "" {
+		n, err := strconv.Atoi(q)
+		if err != nil {
+			fail(w, http.StatusBadRequest, "after is not a number")
+			return
+		}
+		after = n
+	}
+	c, list, err := d.Messages(r.PathValue("id"), after)
+	if err != nil {
+		fail(w, http.StatusNotFound, err.Error())
+		return
+	}
+	WriteJSON(w, http.StatusOK, map[string]any{"chat": c, "messages": list})
+}
+
+// act answers POST /agent/chats/{id}/{act} with the chat as it is then.
+func (d *Desk[C, V, A]) act(w http.ResponseWriter, r *http.Request) {
+	var a A
+	if !readJSON(w, r, &a) {
+		return
+	}
+	id, act := r.PathValue("id"), r.PathValue("act")
+	var err error
+	if act == "start" && d.vendor.Start != nil { // the id is the customer's address
+		id, err = d.vendor.Start(id, a)
+	} else {
+		err = d.Act(id, act, a)
+	}
+	var unfit *errState
+	switch {
+	case errors.As(err, &unfit):
+		fail(w, http.StatusConflict, err.Error())
+	case errors.Is(err, errNoChat):
+		fail(w, http.StatusNotFound, err.Error())
+	case err != nil:
+		fail(w, http.StatusBadRequest, err.Error())
+	default:
+		c, _, _ := d.Messages(id, 1<<30)
+		WriteJSON(w, http.StatusOK, map[string]any{"chat": c})
+	}
+}

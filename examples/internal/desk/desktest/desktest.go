@@ -1,0 +1,124 @@
+// Package desktest holds what the simulators of all vendors promise: each runs
+// these tests on its own.
+package desktest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Run checks the agent's page. open has a customer open a chat with the desk.
+func Run(t *testing.T, desk http.Handler, vendor string, open func(*testing.T)) {
+	srv := httptest.NewServer(desk)
+	defer srv.Close()
+	t.Run("page", func(t *testing.T) { page(t, srv.URL, vendor) })
+	t.Run("a foreign site cannot act", func(t *testing.T) { foreign(t, srv.URL) })
+	t.Run("changes", func(t *testing.T) { changes(t, srv.URL, open) })
+}
+
+func page(t *testing.T, base, vendor string) {
+	for path, want := range map[string]string{
+		"/": vendor + " simulator", "/app.js": "textContent", "/app.css": ":root", "/icon.svg": "<svg",
+	} {
+		res, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		csp, text := res.Header.Get("Content-Security-Policy"), string(body)
+		if res.StatusCode != http.StatusOK || !strings.Contains(text, want) || !strings.HasPrefix(csp, "default-src 'none'") {
+			t.Errorf("%s: %d, policy %q, holds %q: %v", path, res.StatusCode, csp, want, strings.Contains(text, want))
+		}
+		for _, bad := range []string{"innerHTML", "http://", "https://cdn", "insertAdjacentHTML", "onclick="} {
+			if strings.Contains(text, bad) && path != "/icon.svg" {
+				t.Errorf("%s holds %q", path, bad)
+			}
+		}
+	}
+}
+
+func foreign(t *testing.T, base string) {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/agent/chats/C1/close", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for site, want := range map[string]int{"cross-site": http.StatusForbidden, "same-origin": http.StatusNotFound} {
+		r.Header.Set("Sec-Fetch-Site", site)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", site, res.StatusCode, want)
+		}
+	}
+}
+
+func changes(t *testing.T, base string, open func(*testing.T)) {
+	res, err := http.Get(base + "/agent/changes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	sc := bufio.NewScanner(res.Body)
+	next := func() string {
+		for sc.Scan() {
+			if sc.Text() != "" && sc.Text() != "data: {}" {
+				return sc.Text()
+			}
+		}
+		return ""
+	}
+	if got := next(); got != "event: change" {
+		t.Fatalf("first line %q", got)
+	}
+	open(t)
+	if got := next(); got != "event: change" {
+		t.Errorf("after a new chat: %q", got)
+	}
+}
+
+// Program checks that run serves with the arguments good until it is stopped,
+// and refuses bad.
+func Program(t *testing.T, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error, good []string, bad ...[]string) {
+	t.Run("serves until stopped", func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		out, in := io.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- run(ctx, append([]string{"-listen", "127.0.0.1:0"}, good...), in, io.Discard) }()
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+		if !ok {
+			t.Fatalf("first line %q", line)
+		}
+		// A stream that is open must not hold the exit.
+		res, err := http.Get(base + "/agent/changes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	for _, args := range append(bad, []string{"-listen", "nowhere:x:y"}, []string{"-script", "missing.txt"}, []string{"-bad"}) {
+		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
+			t.Errorf("run(%q): no error", args)
+		}
+	}
+}

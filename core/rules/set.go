@@ -15,7 +15,8 @@ import (
 type Set struct {
 	rules []*rule // in their order: file path, then position
 	index map[eventKey]*eventIndex
-	files []string // their paths as in problems, in order
+	waits map[string]*rule // those that wait, by name
+	files []string         // their paths as in problems, in order
 	hash  string
 
 	sources []Source
@@ -67,6 +68,9 @@ func (s *Set) Rules(c *Counters) []Info {
 // its place is in the text. v must have been through [state.Bound]. The verdicts are
 // shared between evaluations and must not be changed.
 func (s *Set) Evaluate(v *state.View) core.Evaluation {
+	if v.GetWaited() != "" {
+		return s.evaluateWaited(v)
+	}
 	var out core.Evaluation
 	candidates := s.candidates(v)
 	first, ok := candidates.next(s, v)
@@ -77,19 +81,8 @@ func (s *Set) Evaluate(v *state.View) core.Evaluation {
 	defer e.release()
 	out.Verdicts = make([]*state.RuleVerdict, 0, candidates.left()+1)
 	for r := first; ok; r, ok = candidates.next(s, v) {
-		matched, err := e.matches(r)
-		switch {
-		case err != nil:
-			out.Verdicts = append(out.Verdicts, &state.RuleVerdict{
-				Rule: r.name, Verdict: state.Verdict_ERROR, Error: err.Error(),
-			})
-		case !matched:
-			out.Verdicts = append(out.Verdicts, r.notMatched)
-		default:
-			out.Verdicts = append(out.Verdicts, r.matched)
-			for _, a := range r.actions {
-				out.Actions = append(out.Actions, a.run(e, r)...)
-			}
+		if e.evaluate(r, &out) {
+			break
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 			t.drop(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Rule: a.Rule}, "no_chat")
 		}
 	case core.Set:
+		t.doc.Attributes = maps.Clone(t.doc.Attributes) // the view shares them, and is recorded later
 		if !put(&t.doc.Attributes, a.Key, a.Value) {
 			t.drop(&state.Command{Rule: a.Rule}, "too_many_attributes")
 		}

@@ -143,7 +143,7 @@ func (g *gateway) Snap(_ context.Context, hash string) (httpd.Snap, error) {
 	if hash != "5a" {
 		return httpd.Snap{}, store.ErrNotFound
 	}
-	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}}, nil
+	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}, Without: []string{"slow"}}, nil
 }
 
 var dead = &state.DeadLetter{Id: "d1", Command: command, Attempts: attempts, Reason: "too old", AtMs: when.UnixMilli()}
@@ -270,7 +270,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
 		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`}, ""},
-		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}]}`}, ""},
+		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}],"without":["slow"]}`}, ""},
 		{"GET", "/v1/snaps/9c", "", 404, nil, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
 		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},

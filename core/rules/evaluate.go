@@ -126,11 +126,11 @@ func hashWait(r *rule) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// waiting are the active rules that wait, by name.
-func waiting(rules []*rule) map[string]*rule {
+// waiting are the rules that wait, by name.
+func waiting(s *Set) map[string]*rule {
 	all := map[string]*rule{}
-	for _, r := range rules {
-		if r.active && r.options != nil && r.options.after > 0 {
+	for _, r := range s.rules {
+		if r.active && !s.leaves(r) && r.options != nil && r.options.after > 0 {
 			all[r.name] = r
 		}
 	}

@@ -6,6 +6,8 @@
 package rules
 
 import (
+	"slices"
+
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 )
@@ -20,6 +22,7 @@ type Set struct {
 	hash  string
 
 	sources []Source
+	out     []string // rules that are not looked at, sorted
 }
 
 // Source is one rule file as it was read.
@@ -47,14 +50,24 @@ type Info struct {
 	Line   int    // from 1
 	On     []string
 	Active bool
+	Slow   bool // it was over its time budget, and is not looked at
 	Stats
+}
+
+// build makes what rules are found by.
+func (s *Set) build() { s.index, s.waits = buildIndex(s), waiting(s) }
+
+// leaves says whether the set does not look at r, which took too long.
+func (s *Set) leaves(r *rule) bool {
+	_, out := slices.BinarySearch(s.out, r.name)
+	return out
 }
 
 // Rules lists the rules in their order. Counts come from c, which may be nil.
 func (s *Set) Rules(c *Counters) []Info {
 	infos := make([]Info, len(s.rules))
 	for i, r := range s.rules {
-		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, On: r.on, Active: r.active}
+		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, On: r.on, Active: r.active, Slow: s.leaves(r)}
 		if c != nil {
 			infos[i].Stats = c.Stats(r.name)
 		}

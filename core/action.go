@@ -36,6 +36,8 @@ type Action struct {
 	Value  string            // Set
 	Params map[string]string // Emit, Flow
 
+	Bound *Bound // of the rule, nil: none
+
 	Err string // a template failed: the action is not done, and this says why
 }
 
@@ -44,6 +46,8 @@ type Action struct {
 type Evaluation struct {
 	Verdicts []*state.RuleVerdict // one for each rule that was looked at
 	Actions  []Action             // of the rules that matched
+	Waits    []Wait               // rules that are to be looked at again
+	Counts   []Count              // matches that limits per conversation count
 }
 
 // Fate says how far a call to a plugin got.

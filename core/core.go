@@ -31,6 +31,12 @@ func OrphanID(integration, chatID string) ConversationID {
 	return hashID("orphan", integration, chatID)
 }
 
+// CounterID names what counts the matches of a rule: all of them, or those of
+// the customer at address on channels of a type.
+func CounterID(rule, channelType, address string) ConversationID {
+	return hashID("counter", rule, channelType, address)
+}
+
 func hashID(parts ...string) (id ConversationID) {
 	h := sha256.New()
 	var n [8]byte

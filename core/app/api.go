@@ -228,6 +228,8 @@ func ruleOf(r rules.Info) httpd.Rule {
 	}
 	if !r.Active {
 		out.Disabled = "inactive"
+	} else if r.Slow {
+		out.Disabled = "over its time budget"
 	}
 	return out
 }

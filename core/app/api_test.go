@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,45 @@ func TestSnapOfARecord(t *testing.T) {
 	}
 	if _, err := g.Snap(t.Context(), hashOf([]byte(want.Files[0].Text))); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a rule file's hash: %v, want %v", err, store.ErrNotFound)
+	}
+}
+
+// A set without the rules that were too slow is another one for the records of
+// its decisions, and says what it has not.
+func TestSnapWithoutSlowRules(t *testing.T) {
+	dir := t.TempDir()
+	const file = "rules:\n  - {name: a, on: chat_closed, do: [{tag: x}]}\n  - {name: b, on: chat_closed, do: [{tag: x}]}\n"
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, problems := rules.Load(dir, rules.World{})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	g := &gateway{store: newStore(t)}
+	less := set.Without("b")
+	hashes := map[string]bool{}
+	for _, s := range []*rules.Set{set, less} {
+		snap, err := newSnap(&setup{Config: &config.Config{}}, nil, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.keepSnap(snap, s); err != nil {
+			t.Fatal(err)
+		}
+		got, err := g.Snap(t.Context(), snap.Hash)
+		if err != nil || got.Rules != set.Hash() || !slices.Equal(got.Without, s.Out()) {
+			t.Errorf("kept %+v, %v; want one without %q", got, err, s.Out())
+		}
+		hashes[snap.Hash] = true
+	}
+	if len(hashes) != 2 {
+		t.Error("the two sets have one hash")
+	}
+	for i, want := range []string{"", "over its time budget"} {
+		if got := ruleOf(less.Rules(nil)[i]).Disabled; got != want {
+			t.Errorf("rule %d is disabled %q, want %q", i, got, want)
+		}
 	}
 }
 

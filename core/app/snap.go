@@ -49,6 +49,7 @@ type keptSnap struct {
 	Services  map[string]*conversation.Service  `json:"services"`
 	Instances map[string]*conversation.Instance `json:"instances"`
 	Rules     []keptFile                        `json:"rules"`
+	Without   []string                          `json:"without,omitempty"` // rules that were over their time budget
 }
 
 type keptFile struct {
@@ -59,6 +60,7 @@ type keptFile struct {
 func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
 	k := keptSnap{Engine: s.Engine, Services: s.Services, Instances: s.Instances}
 	if set != nil {
+		k.Without = set.Out()
 		for _, src := range set.Sources() {
 			k.Rules = append(k.Rules, keptFile{src.Path, hashOf([]byte(src.Text))})
 		}
@@ -98,7 +100,7 @@ func (g *gateway) Snap(ctx context.Context, hash string) (httpd.Snap, error) {
 	if err != nil {
 		return httpd.Snap{}, err
 	}
-	out := httpd.Snap{Snap: hash, Engine: k.Engine, Rules: rules.Hash(files)}
+	out := httpd.Snap{Snap: hash, Engine: k.Engine, Rules: rules.Hash(files), Without: k.Without}
 	for _, f := range files {
 		out.Files = append(out.Files, httpd.RuleFile{Path: f.Path, Text: f.Text})
 	}

@@ -313,6 +313,7 @@ func (g *gateway) publish() error {
 		g.log.Error("the new rules and configuration are not in force", "err", err)
 		return err
 	}
+	snap.Rules = g.rules.Guard(set)
 	if snap.Hash != g.engine.Snap().Hash {
 		if err := g.keepSnap(snap, set); err != nil {
 			g.log.Warn("what decisions depend on is not kept, history of this time cannot be explained later", "err", err)

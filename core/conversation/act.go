@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ const maxTags = 50
 // do carries out one action of a rule or flow. Actions are independent: one
 // that cannot be done is recorded and the next one goes on.
 func (t *turn) do(f *fact, a *core.Action) {
+	t.limit = t.bound(a)
 	if a.Err != "" {
 		t.drop(&state.Command{Kind: kindOf(a.Kind), Rule: a.Rule}, "template: "+a.Err)
 		return
@@ -32,6 +34,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 			t.drop(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Rule: a.Rule}, "no_chat")
 		}
 	case core.Set:
+		t.doc.Attributes = maps.Clone(t.doc.Attributes) // the view shares them, and is recorded later
 		if !put(&t.doc.Attributes, a.Key, a.Value) {
 			t.drop(&state.Command{Rule: a.Rule}, "too_many_attributes")
 		}
@@ -183,8 +186,8 @@ func (t *turn) startFlow(a *core.Action) {
 }
 
 // offer hands the event to the flow that is under way.
-func (t *turn) offer(v *state.View) *FlowStep {
-	if t.doc.Flow == nil || t.snap.Flows == nil {
+func (t *turn) offer(f *fact, v *state.View) *FlowStep {
+	if t.doc.Flow == nil || t.snap.Flows == nil || f.waited != nil {
 		return nil
 	}
 	name := t.doc.Flow.Name

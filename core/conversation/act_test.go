@@ -240,3 +240,21 @@ func TestViewIsBounded(t *testing.T) {
 		t.Errorf("the agent gets %d bytes of %d", len(got), len(text))
 	}
 }
+
+// What is recorded is what the rules saw, not what they made of it: else the
+// record could not be explained.
+func TestTheRecordHasTheAttributesThatTheRulesSaw(t *testing.T) {
+	w := newWorld(t)
+	w.snap.Rules = rules(func(v *state.View) []core.Action {
+		return []core.Action{{Kind: core.Set, Key: "topic", Value: v.Event.Text}}
+	})
+	for i, text := range []string{"billing", "returns", "thanks"} {
+		w.customer(text)
+		if got, want := w.records()[0].View.Attributes["topic"], []string{"", "billing", "returns"}[i]; got != want {
+			t.Errorf("%s: the record says %q, want %q", text, got, want)
+		}
+	}
+	if w.doc.Attributes["topic"] != "thanks" {
+		t.Errorf("attributes %v", w.doc.Attributes)
+	}
+}

@@ -47,7 +47,7 @@ func (t *turn) chatEnded(f *fact) proposal {
 // endAnyway carries out an end of our own that could not be decided. A chat that
 // stayed open would be closed again, and fail again, for ever.
 func (t *turn) endAnyway(f *fact) {
-	own := f.instance == "" && (f.ev.GetType() == sdk.ChatClosed || f.ev.GetType() == sdk.ChatRejected)
+	own := f.instance == "" && f.waited == nil && (f.ev.GetType() == sdk.ChatClosed || f.ev.GetType() == sdk.ChatRejected)
 	if !own || !t.chatOpen() {
 		return
 	}

@@ -45,6 +45,9 @@ func (t *turn) number(c *state.Command) {
 	t.doc.Commands++
 	c.Conversation, c.Epoch, c.Number = t.doc.Id, t.doc.Epoch, t.doc.Commands
 	c.CreatedMs, c.Hops = t.ms, t.hops
+	if t.limit != nil && c.Rule != "" {
+		c.Limit = t.limit
+	}
 	if c.Record == 0 && t.record != nil {
 		c.Record = t.record.Number
 		t.record.Commands = append(t.record.Commands, c.Number)

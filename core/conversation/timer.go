@@ -29,6 +29,9 @@ func (t *turn) dues() []due {
 	if doc.Flow != nil && doc.Flow.DueMs != 0 {
 		add(doc.Flow.DueMs, t.flowDue)
 	}
+	for _, tm := range doc.Timers {
+		add(tm.DueMs, func(late time.Duration) { t.waited(tm, late) })
+	}
 	if !t.chatOpen() {
 		return all
 	}
@@ -52,7 +55,7 @@ func (t *turn) dues() []due {
 // longer holds is not among the dues: then nothing happens.
 func (t *turn) fired() {
 	t.doc.TimerMs, t.rang = 0, true
-	for range 3 + len(t.service().UnattendedAfter) { // each fires at most once a turn
+	for range 3 + len(t.doc.Timers) + len(t.service().UnattendedAfter) { // each fires at most once a turn
 		var first *due
 		for _, d := range t.dues() {
 			if d.ms <= t.ms && (first == nil || d.ms < first.ms) {

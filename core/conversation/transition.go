@@ -11,6 +11,9 @@ import (
 // transition is stage 1 of one fact: it changes the document and proposes what
 // should follow.
 func (t *turn) transition(f *fact) proposal {
+	if f.waited != nil {
+		return proposal{rules: true} // what it means for the core was decided when it came
+	}
 	t.know(f)
 	switch {
 	case f.outbound != nil:

@@ -27,7 +27,8 @@ type turn struct {
 	record  *state.Record // of the fact in hand
 	indexed index
 	hops    uint32
-	rang    bool // the conversation's timer has fired
+	limit   *state.CommandLimit // of the action in hand
+	rang    bool                // the conversation's timer has fired
 }
 
 // fact is one event to be decided.
@@ -42,7 +43,8 @@ type fact struct {
 	tell     bool   // chat_closed: we end it, the vendor is to be told
 	outbound *state.OutboundRequested
 	replay   []*state.Command
-	then     func() // after the fact's own commands, in any case
+	waited   *state.ScheduledTimer // a rule's time has come: it alone sees the event, again
+	then     func()                // after the fact's own commands, in any case
 }
 
 // proposal is what stage 1 wants done, unless a rule says otherwise.
@@ -141,13 +143,15 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 		}
 		return nil, false
 	}
-	if step := t.offer(t.record.View); step != nil {
+	if step := t.offer(f, t.record.View); step != nil {
 		asked, handled = append(asked, step.Actions...), step.Handled
 	}
 	if t.snap.Rules != nil && f.ev.Type != FlowDue {
 		e := t.snap.Rules.Evaluate(t.record.View)
 		t.record.Verdicts = append(t.record.Verdicts, e.Verdicts...)
 		asked = append(asked, e.Actions...)
+		t.wait(f, e.Waits)
+		t.count(e.Counts)
 	}
 	return asked, handled
 }
@@ -174,6 +178,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	for i := range asked {
 		t.do(f, &asked[i])
 	}
+	t.limit = nil
 	if f.then != nil {
 		f.then()
 	}

@@ -16,6 +16,12 @@ func (t *turn) view(f *fact) *state.View {
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
 		Conversation: hex.EncodeToString(t.doc.Id),
 	}
+	if len(t.doc.Counts) > 0 {
+		v.Counts, v.DecidedMs = t.doc.Counts, t.ms
+	}
+	if f.waited != nil {
+		v.Waited, v.WaitedHash = f.waited.Name, f.waited.Hash
+	}
 	if c := v.Customer; svc.Locale != "" && c != nil && c.Locale == "" {
 		v.Customer = c.CloneVT()
 		v.Customer.Locale = svc.Locale

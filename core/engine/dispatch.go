@@ -39,7 +39,7 @@ func (c *cell) planLane(p *plan, name string) {
 // at the instance, a token of its rate, its marker.
 func (c *cell) clear(p *plan, it *item) {
 	policy, inst := c.policy(it.cmd)
-	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil || inst == nil && needsInstance(it.cmd) {
+	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil || inst == nil && needsInstance(it.cmd) || it.limited() {
 		return
 	}
 	if inst != nil {
@@ -172,6 +172,9 @@ func (c *cell) advance(name string) func() {
 	if res := c.foregone(it, policy, inst, now); res != nil {
 		c.ended(l, it, *res)
 		return nil
+	}
+	if it.limited() {
+		return c.ask(l, it)
 	}
 	if inst != nil && it.inst == nil {
 		rises, ok := inst.take(l, now)

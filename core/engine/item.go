@@ -18,8 +18,9 @@ type item struct {
 
 	awaits *instance // that counts it among those whose provider's ids are not known yet, nil: none
 
-	flight int    // counts its calls: an answer to an earlier one is none
-	record []byte // the history record of its event, nil: only the store has it
+	flight  int    // counts its calls: an answer to an earlier one is none
+	allowed bool   // the limit of its rule lets it go
+	record  []byte // the history record of its event, nil: only the store has it
 }
 
 // itemState is where a command stands. Only the head of a lane leaves waiting.

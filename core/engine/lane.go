@@ -108,8 +108,8 @@ func (l *lane) fill(last *item) {
 
 // drop removes ended commands. The caller holds the cell's lock.
 func (l *lane) drop(ended map[uint64]bool) {
-	if len(ended) == 0 {
-		return
+	if len(ended) == 0 || len(l.items) == 0 && l.more {
+		return // what memory has none of is read by refill, which minds a marker
 	}
 	var last *item
 	if n := len(l.items); n > 0 {

@@ -41,7 +41,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %+v", *simSeeds, total)
-	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 {
+	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
@@ -58,8 +58,8 @@ func TestSimulationRepeats(t *testing.T) {
 
 // tally counts what a run went through.
 type tally struct {
-	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers int
-	Hash                                                                  uint64
+	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited int
+	Hash                                                                          uint64
 }
 
 func (t *tally) add(o tally) {
@@ -72,6 +72,7 @@ func (t *tally) add(o tally) {
 	t.Poison += o.Poison
 	t.Duplicates += o.Duplicates
 	t.Timers += o.Timers
+	t.Waited += o.Waited
 }
 
 // sim is the world around one engine after the other.
@@ -96,12 +97,13 @@ type sim struct {
 	chats     map[string]*simChat // at the vendor, by ref
 	opens     map[string]string   // refs of chats by the key that opened them
 	arrived   []arrival           // at the vendor and at customers, in order
+	posted    map[simPost]bool    // at endpoints
 }
 
 func simulate(t *testing.T, seed uint64, loud bool) tally {
 	s := &sim{
 		t: t, seed: seed, loud: loud, r: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1_800_000_000, 0),
-		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0,
+		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0, posted: map[simPost]bool{},
 	}
 	s.disk = memstore.New(func() time.Time { return s.now })
 	for i := range 3 {
@@ -197,6 +199,7 @@ func (s *sim) check() {
 	}
 	s.checkRepeats()
 	s.checkReplies(dead)
+	s.checkRules()
 	for i := range s.arrived {
 		s.count.Hash = s.count.Hash*31 + uint64(len(s.arrived[i].key)+len(s.arrived[i].text)*7)
 	}

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -12,7 +11,6 @@ import (
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/memstore"
-	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -83,19 +81,6 @@ func (s *sim) desk() *conversation.Instance {
 		i.Abilities = []string{pluginv1.AbilityPollChat}
 	}
 	return i
-}
-
-// simRules match nothing, and panic where a text says boom.
-type simRules struct{ s *sim }
-
-func (r simRules) Evaluate(v *state.View) core.Evaluation {
-	if strings.Contains(v.Event.Text, "boom") {
-		panic("stage 2")
-	}
-	if v.Type == sdk.CustomerUnattended {
-		r.s.count.Timers++
-	}
-	return core.Evaluation{Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_NOT_MATCHED}}}
 }
 
 // simExec runs tasks one at a time, in an order drawn at random.
@@ -218,6 +203,14 @@ func (d simStore) Append(ctx context.Context, evs ...store.Event) (r []store.Rec
 	}
 	d.around(func() { r, err = d.Store.Append(ctx, evs...) })
 	return r, err
+}
+
+func (d simStore) SetState(ctx context.Context, instance, key string, old, next []byte) (err error) {
+	if d.s.chance(100) {
+		return store.ErrUnavailable
+	}
+	d.around(func() { err = d.Store.SetState(ctx, instance, key, old, next) })
+	return err
 }
 
 func (d simStore) Bind(ctx context.Context, instance, ref string, c core.ConversationID, ttl time.Duration) (err error) {

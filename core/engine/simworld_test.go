@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -274,9 +273,4 @@ func (s *sim) Poll(_ string, _ core.ConversationID, p *pluginv1.Poll, timeout ti
 		}
 	}
 	later(time.Duration(s.r.IntN(20))*time.Millisecond, a, core.Answered)
-}
-
-// Do implements Notifier.
-func (s *sim) Do(context.Context, string, string, []byte) *pluginv1.Result {
-	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }

@@ -85,9 +85,10 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 	rec := &state.Record{Number: 9, NowMs: when.UnixMilli(), Snap: "5a", Engine: "dev", Commands: []uint64{3}, Route: "ccsp",
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
-		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}}}
+		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}, {Rule: "s", Verdict: state.Verdict_NOT_MATCHED, Reason: "once"},
+			{Rule: "t", Verdict: state.Verdict_MATCHED, Shadow: true}}}
 	minutes, place := 15.0, int32(2)
-	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Event: &pluginv1.Event{
+	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Waited: "w", Event: &pluginv1.Event{
 		Status: "closed", Reason: "timed_out", ReasonCode: "7", By: "system", TimedOut: true, WaitTime: &minutes, IdleTime: &minutes,
 		Queue: "retail", Position: &place, EstWait: &minutes, Kind: "about", From: "a", To: "b", Score: &minutes, Comment: "c"}}}
 	end := &state.Ended{Command: command, Attempts: attempts, End: "sent", MessageId: "p2", AtMs: when.UnixMilli()}
@@ -142,7 +143,7 @@ func (g *gateway) Snap(_ context.Context, hash string) (httpd.Snap, error) {
 	if hash != "5a" {
 		return httpd.Snap{}, store.ErrNotFound
 	}
-	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}}, nil
+	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}, Without: []string{"slow"}}, nil
 }
 
 var dead = &state.DeadLetter{Id: "d1", Command: command, Attempts: attempts, Reason: "too old", AtMs: when.UnixMilli()}
@@ -247,12 +248,12 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"verdict":"not_matched","reason":"once"`, `"verdict":"matched","shadow":true`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
 			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +
 				`"kind":"about","from":"a","to":"b","status":"closed","reason":"timed_out","reason_code":"7","by":"system","timed_out":true,` +
-				`"score":15,"comment":"c"}`}, ""},
+				`"score":15,"comment":"c","waited":"w"}`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String() + "/history", "", 404, []string{`"not_found"`}, ""},
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop","customer":"ada"}`, 200,
 			[]string{`{"id":"` + id + `"}`}, "bind {enghouse 4711 webshop ada}"},
@@ -269,7 +270,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
 		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`}, ""},
-		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}]}`}, ""},
+		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}],"without":["slow"]}`}, ""},
 		{"GET", "/v1/snaps/9c", "", 404, nil, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
 		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},

@@ -60,13 +60,16 @@ type eventBody struct {
 	Score       *float64          `json:"score,omitempty"`
 	Comment     string            `json:"comment,omitempty"`
 	Params      map[string]string `json:"params,omitempty"`
-	Cut         bool              `json:"cut,omitempty"` // something was longer than rules may see
+	Cut         bool              `json:"cut,omitempty"`    // something was longer than rules may see
+	Waited      string            `json:"waited,omitempty"` // the rule that looks at it again, its time having come
 }
 
 type verdictBody struct {
 	Rule    string `json:"rule"`
 	Verdict string `json:"verdict"` // matched, not_matched, error
 	Error   string `json:"error,omitempty"`
+	Reason  string `json:"reason,omitempty"` // not_matched: why, if not for its condition
+	Shadow  bool   `json:"shadow,omitempty"` // matched, and nothing was done
 }
 
 type endedBody struct {
@@ -118,7 +121,9 @@ func showRecord(rec *state.Record) *recordBody {
 		Dead: rec.GetDead(), Snap: rec.GetSnap(), Engine: rec.GetEngine(),
 	}
 	for _, v := range rec.GetVerdicts() {
-		b.Verdicts = append(b.Verdicts, verdictBody{v.GetRule(), verdicts[v.GetVerdict()], v.GetError()})
+		b.Verdicts = append(b.Verdicts, verdictBody{
+			v.GetRule(), verdicts[v.GetVerdict()], v.GetError(), v.GetReason(), v.GetShadow(),
+		})
 	}
 	return b
 }
@@ -131,7 +136,7 @@ func showEvent(v *state.View) eventBody {
 		ChatID: v.GetChat().GetRef(), Text: e.GetText(), Attachments: showAttachments(e.GetAttachments()),
 		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Queue: e.GetQueue(), Kind: e.GetKind(),
 		From: e.GetFrom(), To: e.GetTo(), Status: e.GetStatus(), Reason: e.GetReason(), ReasonCode: e.GetReasonCode(),
-		By: e.GetBy(), TimedOut: e.GetTimedOut(), Comment: e.GetComment(), Params: e.GetParams(), Cut: v.GetCut(),
+		By: e.GetBy(), TimedOut: e.GetTimedOut(), Comment: e.GetComment(), Params: e.GetParams(), Cut: v.GetCut(), Waited: v.GetWaited(),
 	}
 	if e != nil {
 		b.Position, b.EstWait, b.WaitTime, b.IdleTime, b.Score = e.Position, e.EstWait, e.WaitTime, e.IdleTime, e.Score

@@ -50,6 +50,8 @@ type Snap struct {
 	Engine string     `json:"engine"` // version
 	Rules  string     `json:"rules"`  // hash of the files, as RuleSet has it
 	Files  []RuleFile `json:"files"`  // of the rules, in their order
+
+	Without []string `json:"without,omitempty"` // rules that were out of it because they took too long
 }
 
 // RuleFile is a rule file as it was.

@@ -60,6 +60,14 @@ func (n *notify) run(e *evaluator, r *rule) []core.Action {
 	if err != nil {
 		return failed(a, err)
 	}
+	if a.Body, err = envelope(e, r, data); err != nil {
+		return failed(a, err)
+	}
+	return []core.Action{a}
+}
+
+// envelope is what is posted: data, and what event it is about.
+func envelope(e *evaluator, r *rule, data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"type":`)
 	b.Write(quoted(e.view.GetType()))
@@ -69,10 +77,9 @@ func (n *notify) run(e *evaluator, r *rule) []core.Action {
 	b.Write(data)
 	b.WriteByte('}')
 	if b.Len() > maxRendered {
-		return failed(a, diag.Errorf(r.pos, "the body grows beyond %d bytes", maxRendered))
+		return nil, diag.Errorf(r.pos, "the body grows beyond %d bytes", maxRendered)
 	}
-	a.Body = b.Bytes()
-	return []core.Action{a}
+	return b.Bytes(), nil
 }
 
 func quoted(s string) []byte {

@@ -38,6 +38,7 @@ type program struct {
 	code   *vm.Program
 	needs  []*field
 	facts  []string // paths that are not nil where the condition holds
+	text   string   // of a condition: the expression as it was understood
 }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
@@ -159,6 +160,10 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}}
 	r.root(&tree.Node, w)
 	sure := facts(tree.Node, true)
+	var text string
+	if w.condition && !r.failed {
+		text = tree.Node.String() // before it is optimized
+	}
 	if r.failed || !withinLimits(tree.Node, r) {
 		return nil
 	}
@@ -180,7 +185,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure}
+	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure, text: text}
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {

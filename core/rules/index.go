@@ -21,10 +21,10 @@ type eventIndex struct {
 	byType        map[string][]int
 }
 
-func buildIndex(rules []*rule) map[eventKey]*eventIndex {
+func buildIndex(s *Set) map[eventKey]*eventIndex {
 	index := map[eventKey]*eventIndex{}
-	for i, r := range rules {
-		if !r.active {
+	for i, r := range s.rules {
+		if !r.active || s.leaves(r) {
 			continue
 		}
 		for _, event := range r.on {

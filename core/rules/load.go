@@ -154,7 +154,7 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	set.index = buildIndex(set.rules)
+	set.build()
 	return set, nil
 }
 

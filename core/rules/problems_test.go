@@ -20,14 +20,14 @@ let: {}
 rules:
   - nam: x
     on: chat_idle
-    once: true
+    onec: true
     do: [{tag: x}]
 `, `rules.d/a.yaml:1:1: unknown key "ruls" of a rule file; did you mean "rules"?
 rules.d/a.yaml:3:1: the key "flows" is not supported yet
 rules.d/a.yaml:4:1: the key "let" is not supported yet
 rules.d/a.yaml:6:5: unknown key "nam" of a rule; did you mean "name"?
 rules.d/a.yaml:6:5: a rule needs a name
-rules.d/a.yaml:8:5: the key "once" is not supported yet`},
+rules.d/a.yaml:8:5: unknown key "onec" of a rule; did you mean "once"?`},
 		{"nothing in it", "rules:\n  - name: x\n  - on: [chat_idle, chat_idle]\n    do: []\n  - 5\n", `rules.d/a.yaml:2:5: a rule needs an event; write on: with the name of an event
 rules.d/a.yaml:3:5: a rule needs a name
 rules.d/a.yaml:3:21: the event "chat_idle" is named twice

@@ -25,6 +25,7 @@ type rule struct {
 	active       bool
 	when         *program // nil: always
 	actions      []action
+	options      *options // nil: it has none
 
 	matched, notMatched *state.RuleVerdict
 }
@@ -43,10 +44,6 @@ var ruleKeys = []string{
 	"name", "on", "event_name", "service", "integration", "channel", "channel_type", "when", "do", "active",
 }
 
-var laterRuleKeys = []string{
-	"after", "once", "throttle", "cooldown", "stop", "per", "valid_from", "valid_to", "hours", "mode", "notify_url",
-}
-
 // load reads the rule n, or returns nil if it is not one at all. Whether it
 // may be used is told by the problems of the source.
 func (l *ruleLoader) load(n ast.Node) *rule {
@@ -58,17 +55,17 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 	given := map[string]pair{}
 	for _, p := range pairs {
 		switch {
-		case slices.Contains(ruleKeys, p.key):
+		case slices.Contains(ruleKeys, p.key), slices.Contains(optionKeys, p.key):
 			given[p.key] = p
-		case slices.Contains(laterRuleKeys, p.key):
-			l.src.problem(p.pos, "", "the key %q is not supported yet", p.key)
 		default:
-			l.src.problem(p.pos, diag.DidYouMean(p.key, ruleKeys), "unknown key %q of a rule", p.key)
+			known := slices.Concat(ruleKeys, optionKeys)
+			l.src.problem(p.pos, diag.DidYouMean(p.key, known), "unknown key %q of a rule", p.key)
 		}
 	}
 	l.identity(given)
 	l.events(given)
 	l.limits(given)
+	l.options(given)
 	if p, ok := given["active"]; ok {
 		if b, isBool := p.value.(*ast.BoolNode); isBool {
 			l.rule.active = b.Value
@@ -89,6 +86,9 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 	l.do(given)
 	l.rule.matched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_MATCHED}
 	l.rule.notMatched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_NOT_MATCHED}
+	if o := l.rule.options; o != nil {
+		o.finish(l.rule)
+	}
 	return l.rule
 }
 

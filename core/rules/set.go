@@ -6,6 +6,8 @@
 package rules
 
 import (
+	"slices"
+
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 )
@@ -15,10 +17,12 @@ import (
 type Set struct {
 	rules []*rule // in their order: file path, then position
 	index map[eventKey]*eventIndex
-	files []string // their paths as in problems, in order
+	waits map[string]*rule // those that wait, by name
+	files []string         // their paths as in problems, in order
 	hash  string
 
 	sources []Source
+	out     []string // rules that are not looked at, sorted
 }
 
 // Source is one rule file as it was read.
@@ -46,14 +50,24 @@ type Info struct {
 	Line   int    // from 1
 	On     []string
 	Active bool
+	Slow   bool // it was over its time budget, and is not looked at
 	Stats
+}
+
+// build makes what rules are found by.
+func (s *Set) build() { s.index, s.waits = buildIndex(s), waiting(s) }
+
+// leaves says whether the set does not look at r, which took too long.
+func (s *Set) leaves(r *rule) bool {
+	_, out := slices.BinarySearch(s.out, r.name)
+	return out
 }
 
 // Rules lists the rules in their order. Counts come from c, which may be nil.
 func (s *Set) Rules(c *Counters) []Info {
 	infos := make([]Info, len(s.rules))
 	for i, r := range s.rules {
-		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, On: r.on, Active: r.active}
+		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, On: r.on, Active: r.active, Slow: s.leaves(r)}
 		if c != nil {
 			infos[i].Stats = c.Stats(r.name)
 		}
@@ -67,6 +81,9 @@ func (s *Set) Rules(c *Counters) []Info {
 // its place is in the text. v must have been through [state.Bound]. The verdicts are
 // shared between evaluations and must not be changed.
 func (s *Set) Evaluate(v *state.View) core.Evaluation {
+	if v.GetWaited() != "" {
+		return s.evaluateWaited(v)
+	}
 	var out core.Evaluation
 	candidates := s.candidates(v)
 	first, ok := candidates.next(s, v)
@@ -77,19 +94,8 @@ func (s *Set) Evaluate(v *state.View) core.Evaluation {
 	defer e.release()
 	out.Verdicts = make([]*state.RuleVerdict, 0, candidates.left()+1)
 	for r := first; ok; r, ok = candidates.next(s, v) {
-		matched, err := e.matches(r)
-		switch {
-		case err != nil:
-			out.Verdicts = append(out.Verdicts, &state.RuleVerdict{
-				Rule: r.name, Verdict: state.Verdict_ERROR, Error: err.Error(),
-			})
-		case !matched:
-			out.Verdicts = append(out.Verdicts, r.notMatched)
-		default:
-			out.Verdicts = append(out.Verdicts, r.matched)
-			for _, a := range r.actions {
-				out.Actions = append(out.Actions, a.run(e, r)...)
-			}
+		if e.evaluate(r, &out) {
+			break
 		}
 	}
 	return out

@@ -34,10 +34,13 @@ type Watcher struct {
 	counters *Counters
 	reloads  *prometheus.CounterVec
 	ok       prometheus.Gauge
-	wake     chan struct{} // the world has changed
+	wake     chan struct{} // the world has changed, or a rule is too slow
+	clock    func() time.Time
+	out      prometheus.Gauge
 	rescan   time.Duration // 0: the default
 
-	loading sync.Mutex // held for a whole load
+	loading    sync.Mutex // held for a whole load
+	suspecting sync.Mutex // while slow rules are looked for
 
 	mu     sync.Mutex // guards the rest
 	world  World
@@ -45,6 +48,8 @@ type Watcher struct {
 	set    *Set
 	seen   string // hash of the files at the last attempt
 	status Status
+	slow   map[string]slowness
+	slower bool // one more is to be taken out
 }
 
 // Status says how the loading of the rules stands.
@@ -67,9 +72,10 @@ func NewWatcher(c WatchConfig) *Watcher {
 		ok: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "gateway_rules_last_reload_successful", Help: "1 if the rules on disk are live, 0 if an older set is.",
 		}),
+		clock: time.Now, out: newOutGauge(), slow: map[string]slowness{},
 	}
 	if c.Metrics != nil {
-		c.Metrics.MustRegister(w.reloads, w.ok, w.counters)
+		c.Metrics.MustRegister(w.reloads, w.ok, w.out, w.counters)
 	}
 	return w
 }
@@ -133,7 +139,7 @@ func (w *Watcher) Load() error {
 			Hint:    "leave a file without rules there if that is meant",
 		}}, hash)
 	}
-	set, problems := compileFiles(files, world)
+	set, problems := w.compile(files, world)
 	if len(problems) > 0 {
 		return w.refuse(problems, hash)
 	}
@@ -180,12 +186,12 @@ func (w *Watcher) compileIn(world World, live *Set) (set *Set, seen string, prob
 	if err != nil {
 		problems = diag.Problems{unreadable(w.config.Dir, err)}
 	} else if vanished(live, files) == 0 {
-		set, problems = compileFiles(files, world)
+		set, problems = w.compile(files, world)
 	}
 	if set != nil || live == nil {
 		return set, hashFiles(files), problems
 	}
-	set, problems = compileFiles(filesOf(w.config.Dir, live.sources), world)
+	set, problems = w.compile(filesOf(w.config.Dir, live.sources), world)
 	return set, "", problems
 }
 
@@ -198,7 +204,7 @@ func (w *Watcher) Restore(files []Source) error {
 	w.mu.Lock()
 	world := w.world
 	w.mu.Unlock()
-	set, problems := compileFiles(filesOf(w.config.Dir, files), world)
+	set, problems := w.compile(filesOf(w.config.Dir, files), world)
 	if len(problems) > 0 {
 		return problems.Err()
 	}
@@ -220,6 +226,15 @@ func vanished(live *Set, files []ruleFile) int {
 		return 0
 	}
 	return len(live.files)
+}
+
+// compile is compileFiles, without the rules that are over their time budget.
+func (w *Watcher) compile(files []ruleFile, world World) (*Set, diag.Problems) {
+	set, problems := compileFiles(files, world)
+	if set != nil {
+		set = w.withoutSlow(set)
+	}
+	return set, problems
 }
 
 func (w *Watcher) accept(set *Set, seen string) {
@@ -280,7 +295,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	t := &tree{root: filepath.Clean(w.config.Dir)}
 	return watch.Run(ctx, watch.Config{
 		Name: w.config.Dir, Dirs: t.renew, Concerns: t.concerns, Wake: w.wake, Rescan: w.rescan, Log: w.config.Log,
-		Look: func() { _ = w.Load() }, // problems are in Status
+		Look: w.look,
 	})
 }
 

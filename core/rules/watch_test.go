@@ -32,11 +32,18 @@ type watching struct {
 
 func watch(t *testing.T) *watching {
 	t.Helper()
+	return watchWith(t, func(*rules.Watcher) {})
+}
+
+// watchWith is watch with a watcher that is set up before.
+func watchWith(t *testing.T, setUp func(*rules.Watcher)) *watching {
+	t.Helper()
 	w := &watching{t: t, sets: make(chan *rules.Set, 100), reg: prometheus.NewRegistry()}
 	w.Watcher = rules.NewWatcher(rules.WatchConfig{
 		Dir: "rules.d", World: world, Publish: func(s *rules.Set) { w.sets <- s },
 		Log: slog.New(slog.DiscardHandler), Metrics: w.reg,
 	})
+	setUp(w.Watcher)
 	w.Rescan(time.Hour) // what is seen is seen at once, however slow the machine
 	if err := w.Load(); err != nil {
 		t.Fatal(err)
@@ -60,6 +67,18 @@ func watch(t *testing.T) *watching {
 		t.Fatal("nothing is watched")
 	}
 	return w
+}
+
+// next returns the next set that is published.
+func (w *watching) next() *rules.Set {
+	w.t.Helper()
+	select {
+	case s := <-w.sets:
+		return s
+	case <-time.After(patience):
+		w.t.Fatalf("nothing is published; problems: %v", w.Status().Problems)
+		return nil
+	}
 }
 
 // live waits until the rules of exactly these names are live.

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "write the golden files that are missing
 var stored = []proto.Message{
 	&state.Document{}, &state.Mail{}, &state.Pending{}, &state.Entry{}, &state.DeadLetter{}, &state.Quarantined{},
 	&state.StoredDocument{}, &state.StoredIndex{}, &state.StoredTimer{}, &state.StoredBinding{}, &state.StoredHead{},
-	&state.StoredBlob{}, &pluginv1.Message{},
+	&state.StoredBlob{}, &pluginv1.Message{}, &state.Counter{},
 }
 
 // vt is what the store uses of a message.

@@ -287,7 +287,8 @@ type Document struct {
 	Sent           []*SentMessage         `protobuf:"bytes,21,rep,name=sent,proto3" json:"sent,omitempty"`                       // the last messages to the customer, oldest first
 	Flow           *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
 	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"` // the conversation an orphan was bound to
-	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close
+	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close: rules that wait
+	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"` // matches of rules that have a limit per conversation
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -490,6 +491,74 @@ func (x *Document) GetTimers() []*ScheduledTimer {
 	return nil
 }
 
+func (x *Document) GetCounts() []*RuleCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// RuleCount are the last matches of a rule that is limited per conversation.
+type RuleCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rule          string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	AtMs          []int64                `protobuf:"varint,2,rep,packed,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`   // oldest first, as many as its limits need
+	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // they count until then, 0: for ever
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuleCount) Reset() {
+	*x = RuleCount{}
+	mi := &file_core_state_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleCount) ProtoMessage() {}
+
+func (x *RuleCount) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleCount.ProtoReflect.Descriptor instead.
+func (*RuleCount) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RuleCount) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *RuleCount) GetAtMs() []int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return nil
+}
+
+func (x *RuleCount) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
 type Chat struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Number           uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // counts the conversation's chats from 1
@@ -515,7 +584,7 @@ type Chat struct {
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +596,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +609,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+	return file_core_state_state_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Chat) GetNumber() uint32 {
@@ -672,7 +741,7 @@ type OpenRecord struct {
 
 func (x *OpenRecord) Reset() {
 	*x = OpenRecord{}
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +753,7 @@ func (x *OpenRecord) String() string {
 func (*OpenRecord) ProtoMessage() {}
 
 func (x *OpenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +766,7 @@ func (x *OpenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRecord.ProtoReflect.Descriptor instead.
 func (*OpenRecord) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+	return file_core_state_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *OpenRecord) GetRecord() uint64 {
@@ -727,7 +796,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +808,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +821,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{3}
+	return file_core_state_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SentMessage) GetCommand() uint64 {
@@ -805,7 +874,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +886,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +899,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{4}
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Flow) GetName() string {
@@ -875,17 +944,24 @@ func (x *Flow) GetTries() uint32 {
 	return 0
 }
 
+// ScheduledTimer is a rule that waits for its time, with the event that it is
+// to be looked at on again.
 type ScheduledTimer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // of the rule
 	DueMs         int64                  `protobuf:"varint,2,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
+	Hash          string                 `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`   // of what the rule waits for: another one cancels the timer
+	Event         *pluginv1.Event        `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"` // its at_ms is set
+	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Instance      string                 `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
+	Hops          uint32                 `protobuf:"varint,7,opt,name=hops,proto3" json:"hops,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +973,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +986,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -923,6 +999,41 @@ func (x *ScheduledTimer) GetName() string {
 func (x *ScheduledTimer) GetDueMs() int64 {
 	if x != nil {
 		return x.DueMs
+	}
+	return 0
+}
+
+func (x *ScheduledTimer) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *ScheduledTimer) GetEvent() *pluginv1.Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ScheduledTimer) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ScheduledTimer) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ScheduledTimer) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
 	}
 	return 0
 }
@@ -953,7 +1064,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1076,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1089,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1167,7 +1278,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1290,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1303,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1233,7 +1344,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1356,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1369,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1283,7 +1394,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1406,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1419,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1363,7 +1474,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1486,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1499,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1408,7 +1519,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1531,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1544,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -1463,7 +1574,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1586,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1599,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1529,7 +1640,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1652,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1665,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1591,13 +1702,14 @@ type Command struct {
 	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	Limit         *CommandLimit          `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"` // asked when it is dispatched; nil: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1721,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1734,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -1793,6 +1905,225 @@ func (x *Command) GetHops() uint32 {
 	return 0
 }
 
+func (x *Command) GetLimit() *CommandLimit {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+// CommandLimit lets a command go only if its rule has not matched too often.
+// All commands of one match count once.
+type CommandLimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Counter       []byte                 `protobuf:"bytes,1,opt,name=counter,proto3" json:"counter,omitempty"` // 16 bytes: the name of the Counter
+	Match         uint64                 `protobuf:"fixed64,2,opt,name=match,proto3" json:"match,omitempty"`
+	Limits        []*Limit               `protobuf:"bytes,3,rep,name=limits,proto3" json:"limits,omitempty"` // one that is reached is enough
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandLimit) Reset() {
+	*x = CommandLimit{}
+	mi := &file_core_state_state_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandLimit) ProtoMessage() {}
+
+func (x *CommandLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
+func (*CommandLimit) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CommandLimit) GetCounter() []byte {
+	if x != nil {
+		return x.Counter
+	}
+	return nil
+}
+
+func (x *CommandLimit) GetMatch() uint64 {
+	if x != nil {
+		return x.Match
+	}
+	return 0
+}
+
+func (x *CommandLimit) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// Limit is a number of times within a time.
+type Limit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Times         uint32                 `protobuf:"varint,1,opt,name=times,proto3" json:"times,omitempty"`
+	WithinMs      int64                  `protobuf:"varint,2,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"` // 0: ever
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_core_state_state_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Limit) GetTimes() uint32 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *Limit) GetWithinMs() int64 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
+// Counter are the last matches that limits per customer or rule let go.
+type Counter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Counted       []*Counted             `protobuf:"bytes,1,rep,name=counted,proto3" json:"counted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counter) Reset() {
+	*x = Counter{}
+	mi := &file_core_state_state_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counter) ProtoMessage() {}
+
+func (x *Counter) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counter.ProtoReflect.Descriptor instead.
+func (*Counter) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Counter) GetCounted() []*Counted {
+	if x != nil {
+		return x.Counted
+	}
+	return nil
+}
+
+type Counted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Match         uint64                 `protobuf:"fixed64,1,opt,name=match,proto3" json:"match,omitempty"`
+	AtMs          int64                  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Counted) Reset() {
+	*x = Counted{}
+	mi := &file_core_state_state_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counted) ProtoMessage() {}
+
+func (x *Counted) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counted.ProtoReflect.Descriptor instead.
+func (*Counted) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Counted) GetMatch() uint64 {
+	if x != nil {
+		return x.Match
+	}
+	return 0
+}
+
+func (x *Counted) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
 // Attempts is what is known of a command's attempts so far.
 type Attempts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1808,7 +2139,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +2151,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +2164,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -1889,7 +2220,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2232,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2245,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -1937,13 +2268,15 @@ type RuleVerdict struct {
 	Rule          string                 `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
 	Verdict       Verdict                `protobuf:"varint,2,opt,name=verdict,proto3,enum=gateway.state.v1.Verdict" json:"verdict,omitempty"`
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`  // NOT_MATCHED: why, if not for its condition
+	Shadow        bool                   `protobuf:"varint,5,opt,name=shadow,proto3" json:"shadow,omitempty"` // MATCHED: nothing was done, the rule is in mode shadow
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2288,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2301,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -1992,6 +2325,20 @@ func (x *RuleVerdict) GetError() string {
 	return ""
 }
 
+func (x *RuleVerdict) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RuleVerdict) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
+}
+
 // View is what rules are evaluated on: bounded, cuts marked.
 type View struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2013,15 +2360,19 @@ type View struct {
 	Attributes    map[string]string      `protobuf:"bytes,16,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Timezone      string                 `protobuf:"bytes,17,opt,name=timezone,proto3" json:"timezone,omitempty"` // of the service
 	Hops          uint32                 `protobuf:"varint,18,opt,name=hops,proto3" json:"hops,omitempty"`
-	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"` // hex
-	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                  // something was cut to its limit
+	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"`               // hex
+	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                                // something was cut to its limit
+	Counts        []*RuleCount           `protobuf:"bytes,21,rep,name=counts,proto3" json:"counts,omitempty"`                           // the document's
+	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`   // when counts were looked at; 0 if there are none
+	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                           // the rule whose time has come: no other is looked at
+	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"` // of what it waited for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2384,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2397,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2189,6 +2540,34 @@ func (x *View) GetCut() bool {
 	return false
 }
 
+func (x *View) GetCounts() []*RuleCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *View) GetDecidedMs() int64 {
+	if x != nil {
+		return x.DecidedMs
+	}
+	return 0
+}
+
+func (x *View) GetWaited() string {
+	if x != nil {
+		return x.Waited
+	}
+	return ""
+}
+
+func (x *View) GetWaitedHash() string {
+	if x != nil {
+		return x.WaitedHash
+	}
+	return ""
+}
+
 // Record is the history of one decided fact.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2209,7 +2588,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2600,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2613,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2329,7 +2708,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2720,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +2733,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2413,7 +2792,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2804,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2817,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -2498,7 +2877,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2889,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2902,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -2584,7 +2963,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2975,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2988,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Quarantined) GetId() string {
@@ -2665,7 +3044,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xb4\a\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xe9\a\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -2695,10 +3074,15 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04sent\x18\x15 \x03(\v2\x1d.gateway.state.v1.SentMessageR\x04sent\x12*\n" +
 	"\x04flow\x18\x16 \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x12\x16\n" +
 	"\x06linked\x18\x17 \x01(\fR\x06linked\x128\n" +
-	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x1a=\n" +
+	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x123\n" +
+	"\x06counts\x18\x19 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\tRuleCount\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\x8c\x04\n" +
 	"\x04Chat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12 \n" +
 	"\vintegration\x18\x02 \x01(\tR\vintegration\x12\x10\n" +
@@ -2739,10 +3123,15 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05tries\x18\x06 \x01(\rR\x05tries\x1a7\n" +
 	"\tVarsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
 	"\x0eScheduledTimer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
-	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\"\xcf\x04\n" +
+	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12\x12\n" +
+	"\x04hash\x18\x03 \x01(\tR\x04hash\x12.\n" +
+	"\x05event\x18\x04 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12\x1a\n" +
+	"\binstance\x18\x06 \x01(\tR\binstance\x12\x12\n" +
+	"\x04hops\x18\a \x01(\rR\x04hops\"\xcf\x04\n" +
 	"\x04Mail\x12\x1f\n" +
 	"\vaccepted_ms\x18\x01 \x01(\x03R\n" +
 	"acceptedMs\x12\x1a\n" +
@@ -2786,7 +3175,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xed\x05\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xa3\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -2815,10 +3204,23 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06params\x18\x15 \x03(\v2%.gateway.state.v1.Command.ParamsEntryR\x06params\x12\x14\n" +
 	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x14\n" +
 	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
-	"\x04hops\x18\x18 \x01(\rR\x04hops\x1a9\n" +
+	"\x04hops\x18\x18 \x01(\rR\x04hops\x124\n" +
+	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
+	"\fCommandLimit\x12\x18\n" +
+	"\acounter\x18\x01 \x01(\fR\acounter\x12\x14\n" +
+	"\x05match\x18\x02 \x01(\x06R\x05match\x12/\n" +
+	"\x06limits\x18\x03 \x03(\v2\x17.gateway.state.v1.LimitR\x06limits\":\n" +
+	"\x05Limit\x12\x14\n" +
+	"\x05times\x18\x01 \x01(\rR\x05times\x12\x1b\n" +
+	"\twithin_ms\x18\x02 \x01(\x03R\bwithinMs\">\n" +
+	"\aCounter\x123\n" +
+	"\acounted\x18\x01 \x03(\v2\x19.gateway.state.v1.CountedR\acounted\"4\n" +
+	"\aCounted\x12\x14\n" +
+	"\x05match\x18\x01 \x01(\x06R\x05match\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\"\xae\x01\n" +
 	"\bAttempts\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\"\n" +
 	"\rnot_before_ms\x18\x02 \x01(\x03R\vnotBeforeMs\x12\x16\n" +
@@ -2829,11 +3231,13 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bfirst_ms\x18\x06 \x01(\x03R\afirstMs\"v\n" +
 	"\aPending\x123\n" +
 	"\acommand\x18\x01 \x01(\v2\x19.gateway.state.v1.CommandR\acommand\x126\n" +
-	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\"l\n" +
+	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\"\x9c\x01\n" +
 	"\vRuleVerdict\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x123\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x19.gateway.state.v1.VerdictR\averdict\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\xca\x05\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06shadow\x18\x05 \x01(\bR\x06shadow\"\xd7\x06\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -2857,7 +3261,13 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\btimezone\x18\x11 \x01(\tR\btimezone\x12\x12\n" +
 	"\x04hops\x18\x12 \x01(\rR\x04hops\x12\"\n" +
 	"\fconversation\x18\x13 \x01(\tR\fconversation\x12\x10\n" +
-	"\x03cut\x18\x14 \x01(\bR\x03cut\x1a=\n" +
+	"\x03cut\x18\x14 \x01(\bR\x03cut\x123\n" +
+	"\x06counts\x18\x15 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x12\x1d\n" +
+	"\n" +
+	"decided_ms\x18\x16 \x01(\x03R\tdecidedMs\x12\x16\n" +
+	"\x06waited\x18\x17 \x01(\tR\x06waited\x12\x1f\n" +
+	"\vwaited_hash\x18\x18 \x01(\tR\n" +
+	"waitedHash\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcf\x02\n" +
@@ -2953,95 +3363,106 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
 	(CommandKind)(0),                // 2: gateway.state.v1.CommandKind
 	(Verdict)(0),                    // 3: gateway.state.v1.Verdict
 	(*Document)(nil),                // 4: gateway.state.v1.Document
-	(*Chat)(nil),                    // 5: gateway.state.v1.Chat
-	(*OpenRecord)(nil),              // 6: gateway.state.v1.OpenRecord
-	(*SentMessage)(nil),             // 7: gateway.state.v1.SentMessage
-	(*Flow)(nil),                    // 8: gateway.state.v1.Flow
-	(*ScheduledTimer)(nil),          // 9: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 10: gateway.state.v1.Mail
-	(*Polled)(nil),                  // 11: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 12: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 13: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 14: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 15: gateway.state.v1.CloseRequested
-	(*Joined)(nil),                  // 16: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 17: gateway.state.v1.Linked
-	(*Command)(nil),                 // 18: gateway.state.v1.Command
-	(*Attempts)(nil),                // 19: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 20: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 21: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 22: gateway.state.v1.View
-	(*Record)(nil),                  // 23: gateway.state.v1.Record
-	(*Ended)(nil),                   // 24: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 25: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 26: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 27: gateway.state.v1.Quarantined
-	nil,                             // 28: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 29: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 30: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 31: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 32: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 33: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 34: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 35: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 36: gateway.plugin.v1.WebhookRequest
+	(*RuleCount)(nil),               // 5: gateway.state.v1.RuleCount
+	(*Chat)(nil),                    // 6: gateway.state.v1.Chat
+	(*OpenRecord)(nil),              // 7: gateway.state.v1.OpenRecord
+	(*SentMessage)(nil),             // 8: gateway.state.v1.SentMessage
+	(*Flow)(nil),                    // 9: gateway.state.v1.Flow
+	(*ScheduledTimer)(nil),          // 10: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 11: gateway.state.v1.Mail
+	(*Polled)(nil),                  // 12: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 13: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 14: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 15: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 16: gateway.state.v1.CloseRequested
+	(*Joined)(nil),                  // 17: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 18: gateway.state.v1.Linked
+	(*Command)(nil),                 // 19: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 20: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 21: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 22: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 23: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 24: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 25: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 26: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 27: gateway.state.v1.View
+	(*Record)(nil),                  // 28: gateway.state.v1.Record
+	(*Ended)(nil),                   // 29: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 30: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 31: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 32: gateway.state.v1.Quarantined
+	nil,                             // 33: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 34: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 35: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 36: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 37: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 38: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 39: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 40: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 41: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	32, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
-	5,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
+	37, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	6,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	28, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
-	6,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
-	7,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
-	8,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	9,  // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
-	1,  // 8: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	33, // 9: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	29, // 10: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	34, // 11: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	11, // 12: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	12, // 13: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	13, // 14: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	14, // 15: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	15, // 16: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	17, // 17: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	16, // 18: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	34, // 19: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	35, // 20: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	18, // 21: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 22: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	35, // 23: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	30, // 24: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	18, // 25: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	19, // 26: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 27: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	34, // 28: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 29: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	32, // 30: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	5,  // 31: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	31, // 32: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	22, // 33: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	21, // 34: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	18, // 35: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	19, // 36: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	23, // 37: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	24, // 38: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	18, // 39: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	19, // 40: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	36, // 41: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	10, // 42: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	33, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	7,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
+	8,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
+	9,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
+	10, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
+	1,  // 9: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	38, // 10: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	34, // 11: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	39, // 12: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	39, // 13: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	12, // 14: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	13, // 15: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	14, // 16: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	15, // 17: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	16, // 18: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	18, // 19: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	17, // 20: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	39, // 21: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	40, // 22: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	19, // 23: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	2,  // 24: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	40, // 25: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	35, // 26: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	20, // 27: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	21, // 28: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	23, // 29: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	19, // 30: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	24, // 31: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 32: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	39, // 33: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 34: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	37, // 35: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	6,  // 36: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	36, // 37: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	5,  // 38: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	27, // 39: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	26, // 40: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	19, // 41: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	24, // 42: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	28, // 43: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	29, // 44: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	19, // 45: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	24, // 46: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	41, // 47: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	11, // 48: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3049,7 +3470,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[6].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[7].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -3059,7 +3480,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
 	}
-	file_core_state_state_proto_msgTypes[21].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[26].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3069,7 +3490,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -16,6 +16,7 @@ import (
 type rule struct {
 	name         string
 	pos          diag.Pos
+	namePos      diag.Pos
 	on           []string
 	eventNames   []string // of custom events; none: any
 	services     []string
@@ -35,7 +36,6 @@ type ruleLoader struct {
 	world *World
 	comp  *compilation
 	scope *scope
-	named map[string]diag.Pos // the rules read so far
 	rule  *rule
 }
 
@@ -76,7 +76,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 			l.src.problem(l.src.pos(p.value), "", "active is true or false")
 		}
 	}
-	l.scope = newScope(l.rule.on)
+	l.scope = l.comp.scope(l.rule.on, l.rule.eventNames)
 	if len(l.rule.on) == 0 {
 		return l.rule // without its events nothing can be said of its expressions
 	}
@@ -111,15 +111,10 @@ func (l *ruleLoader) identity(given map[string]pair) {
 		return
 	}
 	name := strings.TrimSpace(sc.text)
-	switch first, taken := l.named[name]; {
-	case name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00"):
+	if name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00") {
 		l.src.problem(sc.pos, "", "the name of a rule is one line of 1 to 200 bytes")
-	case taken:
-		l.src.problem(sc.pos, "", "the name %q is taken by the rule at %s", name, first)
-	default:
-		l.named[name] = sc.pos
 	}
-	l.rule.name = name
+	l.rule.name, l.rule.namePos = name, sc.pos
 }
 
 func (l *ruleLoader) events(given map[string]pair) {

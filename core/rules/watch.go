@@ -37,7 +37,8 @@ type Watcher struct {
 	wake     chan struct{} // the world has changed
 	rescan   time.Duration // 0: the default
 
-	loading sync.Mutex // held for a whole load
+	loading sync.Mutex // held for a whole load, and guards builder
+	builder builder
 
 	mu     sync.Mutex // guards the rest
 	world  World
@@ -133,7 +134,7 @@ func (w *Watcher) Load() error {
 			Hint:    "leave a file without rules there if that is meant",
 		}}, hash)
 	}
-	set, problems := compileFiles(files, world)
+	set, problems := w.builder.compile(files, world)
 	if len(problems) > 0 {
 		return w.refuse(problems, hash)
 	}
@@ -180,12 +181,12 @@ func (w *Watcher) compileIn(world World, live *Set) (set *Set, seen string, prob
 	if err != nil {
 		problems = diag.Problems{unreadable(w.config.Dir, err)}
 	} else if vanished(live, files) == 0 {
-		set, problems = compileFiles(files, world)
+		set, problems = w.builder.compile(files, world)
 	}
 	if set != nil || live == nil {
 		return set, hashFiles(files), problems
 	}
-	set, problems = compileFiles(filesOf(w.config.Dir, live.sources), world)
+	set, problems = w.builder.compile(filesOf(w.config.Dir, live.sources), world)
 	return set, "", problems
 }
 
@@ -198,7 +199,7 @@ func (w *Watcher) Restore(files []Source) error {
 	w.mu.Lock()
 	world := w.world
 	w.mu.Unlock()
-	set, problems := compileFiles(filesOf(w.config.Dir, files), world)
+	set, problems := w.builder.compile(filesOf(w.config.Dir, files), world)
 	if len(problems) > 0 {
 		return problems.Err()
 	}

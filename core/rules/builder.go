@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"path"
@@ -63,6 +64,7 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 	set.index = buildIndex(set.rules)
 	set.warnings = append(set.warnings, unreachable(set.rules, &w)...)
 	set.warnings = append(set.warnings, loops(set.rules)...)
+	set.warnings = onceEach(set.warnings)
 	return set, nil
 }
 
@@ -130,4 +132,13 @@ func sameNames(rules []*rule) (ps diag.Problems) {
 		first[r.name] = r
 	}
 	return ps
+}
+
+// onceEach sorts warnings by their places and leaves out those that are there
+// already: what stands in a shared let is found in each file that uses it.
+func onceEach(ps diag.Problems) diag.Problems {
+	slices.SortStableFunc(ps, func(a, b *diag.Problem) int {
+		return cmp.Or(a.Compare(b.Pos), cmp.Compare(a.Summary, b.Summary))
+	})
+	return slices.CompactFunc(ps, func(a, b *diag.Problem) bool { return *a == *b })
 }

@@ -170,8 +170,9 @@ func toText(params ...any) (any, error) {
 
 // want says what an expression is for.
 type want struct {
-	condition bool // it must be true or false
-	template  bool // a blank value is told when it is evaluated, not at load
+	condition bool    // it must be true or false
+	limits    []claim // what is known where it is evaluated
+	template  bool    // a blank value is told when it is evaluated, not at load
 
 	name string // of the let that it is looked at for; "": it is to be used
 }
@@ -216,6 +217,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		return report(lead, `compare it with something, such as x == "y"`,
 			"a condition must be true or false, but this is a %s", typeWord(t.String()))
 	}
+	fine := w.condition && (&analysis{r: r}).condition(tree.Node, w.limits, "the condition")
 	// Compared values may be nil, so no comparison may count on their types.
 	ast.Walk(&tree.Node, forgetTypes{})
 	if err := optimizer.Optimize(&tree.Node, c.config); err != nil {
@@ -226,9 +228,13 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{
+	p := &program{
 		in: in, offset: offset, lead: lead, code: code, needs: r.needs, typed: r.typed, facts: sure, lets: c.declared.lets,
 	}
+	if fine && len(r.needs) == 0 {
+		p.constantly(r.warnAt)
+	}
+	return p
 }
 
 // problem reports a mistake at the rune at of an expression. One in a let is

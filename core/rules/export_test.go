@@ -1,7 +1,40 @@
 package rules
 
-import "time"
+import (
+	"time"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
+)
 
 // Rescan changes how often the files are read without a change being told.
 // Call it before Run.
 func (w *Watcher) Rescan(every time.Duration) { w.rescan = every }
+
+// Stop makes a rule end the looking at later ones, and returns the warnings
+// that follow.
+func (s *Set) Stop(name string, w World) diag.Problems {
+	for _, r := range s.rules {
+		if r.name == name {
+			r.stop = true
+		}
+	}
+	return unreachable(s.rules, &w)
+}
+
+// Emit gives rules an action that emits a custom event, and returns the
+// warnings that follow.
+func (s *Set) Emit(events map[string]string) diag.Problems {
+	for _, r := range s.rules {
+		if event, ok := events[r.name]; ok {
+			r.actions = append(r.actions, emitting(event))
+		}
+	}
+	return loops(s.rules)
+}
+
+type emitting string
+
+func (e emitting) emits() string { return string(e) }
+
+func (e emitting) run(*evaluator, *rule) []core.Action { return nil }

@@ -24,6 +24,8 @@ type rule struct {
 	channels     []string
 	channelTypes []string
 	active       bool
+	stop         bool     // later rules are not looked at if it matches
+	always       bool     // it has no condition of any kind
 	when         *program // nil: always
 	actions      []action
 
@@ -66,6 +68,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 			l.src.problem(p.pos, diag.DidYouMean(p.key, ruleKeys), "unknown key %q of a rule", p.key)
 		}
 	}
+	l.rule.always = !slices.ContainsFunc(conditionKeys, func(key string) bool { _, ok := given[key]; return ok })
 	l.identity(given)
 	l.events(given)
 	l.limits(given)
@@ -97,7 +100,7 @@ func (l *ruleLoader) when(sc *scalar) {
 		l.src.problem(sc.pos, "write it without {{ }}", "when is an expression, not a template")
 		return
 	}
-	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true})
+	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true, limits: l.claims()})
 }
 
 func (l *ruleLoader) identity(given map[string]pair) {

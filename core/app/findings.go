@@ -40,8 +40,11 @@ func look(c *config.Config) findings {
 		}
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
-	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
 	f.problems = append(f.problems, ps...)
+	if set != nil {
+		f.warnings = append(f.warnings, set.Warnings()...)
+	}
 	return f
 }
 

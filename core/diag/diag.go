@@ -41,8 +41,8 @@ const Warning Severity = "warning"
 type Problem struct {
 	Pos
 	Severity Severity `json:"severity,omitempty"`
-	Summary string `json:"summary"`        // what is wrong: lower case, no full stop
-	Hint    string `json:"hint,omitempty"` // what to do about it, or ""
+	Summary  string   `json:"summary"`        // what is wrong: lower case, no full stop
+	Hint     string   `json:"hint,omitempty"` // what to do about it, or ""
 }
 
 // Errorf returns a problem at pos without a hint.

@@ -113,6 +113,7 @@ type compilation struct {
 	config   *conf.Config
 	declared *declarations
 	locales  map[string]string // of the services
+	scopes   map[string]*scope // made so far
 }
 
 func newCompilation(d *declarations) *compilation {
@@ -134,7 +135,7 @@ func newCompilation(d *declarations) *compilation {
 	for _, f := range functions {
 		c.Functions[f.Name] = f
 	}
-	return &compilation{config: c, declared: d}
+	return &compilation{config: c, declared: d, scopes: map[string]*scope{}}
 }
 
 var functions = []*builtin.Function{
@@ -217,7 +218,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		return report(lead, `compare it with something, such as x == "y"`,
 			"a condition must be true or false, but this is a %s", typeWord(t.String()))
 	}
-	fine := w.condition && (&analysis{r: r}).condition(tree.Node, w.limits, "the condition")
+	fine := w.condition && (&analysis{r: r, claims: map[ast.Node]claim{}}).condition(tree.Node, w.limits, "the condition")
 	// Compared values may be nil, so no comparison may count on their types.
 	ast.Walk(&tree.Node, forgetTypes{})
 	if err := optimizer.Optimize(&tree.Node, c.config); err != nil {

@@ -38,3 +38,18 @@ type emitting string
 func (e emitting) emits() string { return string(e) }
 
 func (e emitting) run(*evaluator, *rule) []core.Action { return nil }
+
+// Common counts the rules that two sets have in common: those of files that
+// were not compiled again.
+func Common(a, b *Set) (n int) {
+	in := map[*rule]bool{}
+	for _, r := range a.rules {
+		in[r] = true
+	}
+	for _, r := range b.rules {
+		if in[r] {
+			n++
+		}
+	}
+	return n
+}

@@ -16,18 +16,43 @@ type claim struct {
 	subject string // the expression of the value
 	op      string // in, not in, <, <=, >, >=
 	values  []any  // nil, bool, float64, string
-	says    string // for people
-	at      int    // where it stands
+	says    string // for people; "": the part
+	part    ast.Node
+	negated bool // it is said by the part being false
+}
+
+// text is what people read of c.
+func (c *claim) text() string {
+	switch {
+	case c.says != "":
+		return c.says
+	case c.negated:
+		return "not (" + plainName(c.part.String()) + ")"
+	}
+	return plainName(c.part.String())
 }
 
 var opposite = map[string]string{"in": "not in", "not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 var mirrored = map[string]string{"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
-// claimOf returns what n having the outcome says. Anything that is not a
-// comparison with a constant is a value of its own, which is true or false.
-func claimOf(n ast.Node, outcome bool) claim {
-	c := claim{subject: n.String(), op: "in", values: []any{true}, says: plainName(n.String()), at: start(n)}
+// claim returns what n having the outcome says.
+func (a *analysis) claim(n ast.Node, outcome bool) claim {
+	c, ok := a.claims[n]
+	if !ok {
+		c = claimOf(n)
+		a.claims[n] = c
+	}
+	if !outcome {
+		c.op, c.negated = opposite[c.op], true
+	}
+	return c
+}
+
+// claimOf returns what n says if it is true. Anything that is not a comparison
+// with a constant is a value of its own, which is true or false.
+func claimOf(n ast.Node) claim {
+	c := claim{op: "in", values: []any{true}, part: n}
 	if x, ok := n.(*ast.BinaryNode); ok {
 		left, leftConst := constant(x.Left)
 		right, rightConst := constant(x.Right)
@@ -41,8 +66,8 @@ func claimOf(n ast.Node, outcome bool) claim {
 			c.subject, c.values = x.Left.String(), list
 		}
 	}
-	if !outcome {
-		c.op, c.says = opposite[c.op], "not ("+c.says+")"
+	if c.subject == "" {
+		c.subject = n.String()
 	}
 	return c
 }
@@ -199,8 +224,9 @@ func exclusive(a, b *claim) bool {
 
 // analysis looks for parts of a condition that have always the same outcome.
 type analysis struct {
-	r    *resolver
-	pair [2]*claim // that excluded each other last
+	r      *resolver
+	claims map[ast.Node]claim // of the parts looked at, if they are true
+	pair   [2]*claim          // that excluded each other last
 }
 
 // possible reports whether n can have the outcome where the claims hold.
@@ -213,7 +239,7 @@ func (a *analysis) possible(n ast.Node, outcome bool, given []claim) bool {
 	}
 	parts, all := partsOf(n, outcome)
 	if parts == nil {
-		return a.consistent(append(slices.Clip(given), claimOf(n, outcome)))
+		return a.consistent(append(slices.Clip(given), a.claim(n, outcome)))
 	}
 	if !all {
 		return slices.ContainsFunc(parts, func(p ast.Node) bool { return a.possible(p, outcome, given) })
@@ -224,7 +250,7 @@ func (a *analysis) possible(n ast.Node, outcome bool, given []claim) bool {
 			compound = append(compound, p)
 			continue
 		}
-		given = append(slices.Clip(given), claimOf(p, outcome))
+		given = append(slices.Clip(given), a.claim(p, outcome))
 	}
 	if !a.consistent(given) {
 		return false
@@ -305,9 +331,9 @@ func (a *analysis) condition(n ast.Node, limits []claim, whole string) bool {
 	if !a.possible(n, true, limits) {
 		at, hint := start(n), ""
 		if first, second := a.pair[0], a.pair[1]; first != nil && second != nil {
-			at = second.at
+			at = start(second.part)
 			if first != second {
-				hint = first.says + " and " + second.says + " exclude each other"
+				hint = first.text() + " and " + second.text() + " exclude each other"
 			}
 		}
 		a.r.warnAt(at, hint, "%s is never true", whole)

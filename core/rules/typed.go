@@ -76,15 +76,21 @@ func (d *declarations) fields() []*field {
 
 // scope is what the expressions of a rule on these events see.
 func (c *compilation) scope(on, eventNames []string) *scope {
+	key := strings.Join(on, ",") + "\x00" + strings.Join(eventNames, "\x00")
+	if c.scopes[key] == nil {
+		c.scopes[key] = c.newScope(on, eventNames)
+	}
+	return c.scopes[key]
+}
+
+func (c *compilation) newScope(on, eventNames []string) *scope {
 	s := newScope(on)
-	if d := c.declared; d != nil {
-		s.declared = map[string]*field{}
-		for _, f := range slices.Concat(d.attributes, d.texts) {
-			s.declared[f.path] = f
-		}
-		if slices.Contains(on, sdk.CustomEvent) && len(eventNames) > 0 {
-			s.params(d, on, eventNames)
-		}
+	s.declared = map[string]*field{}
+	for _, f := range slices.Concat(c.declared.attributes, c.declared.texts) {
+		s.declared[f.path] = f
+	}
+	if slices.Contains(on, sdk.CustomEvent) && len(eventNames) > 0 {
+		s.params(c.declared, on, eventNames)
 	}
 	return s
 }
@@ -120,7 +126,12 @@ func (s *scope) params(d *declarations, on, eventNames []string) {
 // lenient is the scope in which a let is checked on its own: it may be meant
 // for any event.
 func (c *compilation) lenient() *scope {
-	s := c.scope(eventNames, nil)
+	const key = "of a let" // no list of events
+	if s := c.scopes[key]; s != nil {
+		return s
+	}
+	s := c.newScope(eventNames, nil)
+	c.scopes[key] = s
 	for _, params := range c.declared.events {
 		for _, p := range params {
 			path := paramPath + p.name

@@ -208,7 +208,7 @@ func (g *gateway) Rules() httpd.RuleSet {
 	if live == nil {
 		return out
 	}
-	out.Hash, out.Snap, out.LoadedAt = live.set.Hash(), live.snap, live.at
+	out.Hash, out.Snap, out.LoadedAt, out.Warnings = live.set.Hash(), live.snap, live.at, live.set.Warnings()
 	for _, r := range live.set.Rules(g.rules.Counters()) {
 		out.Rules = append(out.Rules, ruleOf(r))
 	}

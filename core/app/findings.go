@@ -43,8 +43,11 @@ func look(c *config.Config) findings {
 		f.warnings = append(f.warnings, limitWarnings(c, idsOf(manifests))...)
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
-	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
 	f.problems = append(f.problems, ps...)
+	if set != nil {
+		f.warnings = append(f.warnings, set.Warnings()...)
+	}
 	return f
 }
 
@@ -195,9 +198,12 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 // rulesWorld is what rules may name. The type of a channel is its driver's; of
 // a driver that nobody knows yet it is taken to be the driver's name.
 func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
-	w := rules.World{Channels: map[string]rules.Channel{}}
+	w := rules.World{Channels: map[string]rules.Channel{}, Locales: map[string]string{}}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)
+		if s.Locale != "" {
+			w.Locales[s.Name] = s.Locale
+		}
 	}
 	for _, i := range c.Integrations {
 		w.Integrations = append(w.Integrations, i.Name)

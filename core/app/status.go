@@ -77,7 +77,7 @@ func (c *command) status(ctx context.Context) error {
 		Next  string
 	}
 	var plugins pluginList
-	var rules struct{ Problems []struct{} }
+	var rules struct{ Problems, Warnings []struct{} }
 	var conf struct {
 		File          string
 		Problems      diag.Problems
@@ -120,6 +120,9 @@ func (c *command) status(ctx context.Context) error {
 	}
 	if len(rules.Problems) > 0 {
 		fmt.Fprintf(&b, "rules: %s, the last good ones stay; see gateway check\n", count(len(rules.Problems), "problem"))
+	}
+	if len(rules.Warnings) > 0 {
+		fmt.Fprintf(&b, "rules: %s; see gateway check\n", count(len(rules.Warnings), "warning"))
 	}
 	for _, i := range instances {
 		if i.Draining != nil {

@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 			{"name":"old","driver":"enghouse","state":"open","draining":{"counted":false,"forced":true}}]}`,
 		"/v1/config": `{"file":"gateway.hcl","problems":[{"file":"gateway.hcl","line":3,"column":1,"summary":"bad","hint":"mend it"}],
 			"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":1,"column":1}}]}`,
-		"/v1/rules": `{"hash":"h","rules":[],"problems":[{"summary":"bad"}]}`,
+		"/v1/rules": `{"hash":"h","rules":[],"problems":[{"summary":"bad"}],"warnings":[{"summary":"hm"},{"summary":"so"}]}`,
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
@@ -61,6 +61,7 @@ gateway.hcl: 1 problem, the configuration before stays
   gateway.hcl:3:1: bad; mend it
 gateway.hcl:1:1: listen: restart needed
 rules: 1 problem, the last good ones stay; see gateway check
+rules: 2 warnings; see gateway check
 channel webshop: removed: 1 open chat and 2 waiting commands left
 integration old: removed by force: what it still has is being counted
 plugin org.a 1.0.0: running

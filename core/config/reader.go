@@ -31,7 +31,9 @@ func (r *reader) problem(pos diag.Pos, format string, args ...any) {
 }
 
 func (r *reader) warn(pos diag.Pos, format string, args ...any) {
-	r.warnings = append(r.warnings, newProblem(pos, format, args...))
+	p := newProblem(pos, format, args...)
+	p.Severity = diag.Warning
+	r.warnings = append(r.warnings, p)
 }
 
 func newProblem(pos diag.Pos, format string, args ...any) *diag.Problem {
@@ -60,6 +62,7 @@ func (r *reader) report(diags hcl.Diagnostics) {
 		if d.Severity == hcl.DiagError {
 			r.problems = append(r.problems, p)
 		} else {
+			p.Severity = diag.Warning
 			r.warnings = append(r.warnings, p)
 		}
 	}

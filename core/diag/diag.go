@@ -30,11 +30,19 @@ func (p Pos) Compare(q Pos) int {
 	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column))
 }
 
+// Severity says what a problem keeps from working.
+type Severity string
+
+// Warning is the severity of what may be meant and keeps nothing from working.
+// Any other problem keeps the file from being used.
+const Warning Severity = "warning"
+
 // Problem is one mistake in one place.
 type Problem struct {
 	Pos
-	Summary string `json:"summary"`        // what is wrong: lower case, no full stop
-	Hint    string `json:"hint,omitempty"` // what to do about it, or ""
+	Severity Severity `json:"severity,omitempty"`
+	Summary  string   `json:"summary"`        // what is wrong: lower case, no full stop
+	Hint     string   `json:"hint,omitempty"` // what to do about it, or ""
 }
 
 // Errorf returns a problem at pos without a hint.

@@ -34,7 +34,7 @@ func TestProblemText(t *testing.T) {
 		want string
 	}{
 		{"caret", diag.Problem{Pos: diag.Pos{File: "f", Line: 2, Column: 3}, Summary: "bad", Hint: "try this"}, "x\n  wrong\n",
-			"f:2:3: bad; try this\n  2 |   wrong\n    |   ^"},
+			"f:2:3: bad\n  2 |   wrong\n    |   ^ try this"},
 		{"tabs and escapes", diag.Problem{Pos: diag.Pos{File: "f", Line: 1, Column: 3}, Summary: "bad"}, "\t\x1bx\r\n",
 			"f:1:3: bad\n  1 |  \ufffdx\n    |   ^"},
 		{"wide runes", diag.Problem{Pos: diag.Pos{File: "f", Line: 1, Column: 3}, Summary: "bad"}, "客户x",

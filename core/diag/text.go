@@ -12,12 +12,12 @@ import (
 const textWidth = 100
 
 // Text returns the form for a terminal: the problem, the line of src it is in,
-// and a caret under the place. src is the whole text of the file; nothing in
-// it reaches the terminal as a control character.
+// a caret under the place, and what to do. src is the whole text of the file;
+// nothing in it reaches the terminal as a control character.
 //
-//	rules.d/a.yaml:3:9: unknown key "wen"; did you mean "when"?
+//	rules.d/a.yaml:3:5: unknown key "wen"
 //	  3 |   - wen: true
-//	    |     ^
+//	    |     ^ did you mean "when"?
 func (p *Problem) Text(src string) string {
 	lines := strings.Split(src, "\n")
 	if p.Line < 1 || p.Line > len(lines) || p.Column < 1 {
@@ -32,11 +32,14 @@ func (p *Problem) Text(src string) string {
 	to := min(len(line), from+textWidth)
 	n := strconv.Itoa(p.Line)
 	var b strings.Builder
-	b.WriteString(p.Error())
+	b.WriteString(p.String() + ": " + p.Summary)
 	b.WriteString("\n  " + n + " | " + printable(line[from:to]))
 	b.WriteString("\n  " + strings.Repeat(" ", len(n)) + " | ")
 	b.WriteString(strings.Repeat(" ", uniseg.StringWidth(printable(line[from:caret]))))
 	b.WriteByte('^')
+	if p.Hint != "" {
+		b.WriteString(" " + p.Hint)
+	}
 	return b.String()
 }
 

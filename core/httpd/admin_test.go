@@ -136,7 +136,8 @@ func (g *gateway) Rules() httpd.RuleSet {
 	p := diag.Pos{File: "rules.d/retail.yaml", Line: 3, Column: 5}
 	return httpd.RuleSet{Hash: "9c", Snap: "5a", LoadedAt: when, TriedAt: when,
 		Rules:    []httpd.Rule{{Name: "nobody answers", On: "customer_unattended", At: p, Matched: 7, LastMatch: when, LastError: "rules.d/a.yaml:1:1: bad"}},
-		Problems: []*diag.Problem{{Pos: p, Summary: "unknown name prioritty", Hint: `did you mean "priority"?`}}}
+		Problems: []*diag.Problem{{Pos: p, Summary: "unknown name prioritty", Hint: `did you mean "priority"?`}},
+		Warnings: []*diag.Problem{{Pos: p, Severity: diag.Warning, Summary: "the condition is never true"}}}
 }
 
 func (g *gateway) Snap(_ context.Context, hash string) (httpd.Snap, error) {
@@ -269,7 +270,8 @@ func TestAdminAnswers(t *testing.T) {
 			`"draining":{"since":"2026-11-22T10:00:00Z","counted":true,"chats":2,"commands":1,"forced":true}`}, ""},
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
-		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`}, ""},
+		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`,
+			`"warnings":[{"file":"rules.d/retail.yaml","line":3,"column":5,"severity":"warning","summary":"the condition is never true"}]`}, ""},
 		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}],"without":["slow"]}`}, ""},
 		{"GET", "/v1/snaps/9c", "", 404, nil, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},

@@ -23,10 +23,11 @@ type RuleSet struct {
 	Hash     string          `json:"hash"`           // of the files
 	Snap     string          `json:"snap,omitempty"` // what records of decisions name now
 	LoadedAt time.Time       `json:"loaded_at,omitzero"`
-	Rules    []Rule          `json:"rules"`             // in their order
-	TriedAt  time.Time       `json:"tried_at,omitzero"` // when files were last read
-	Problems []*diag.Problem `json:"problems"`          // of that attempt; none: it is in force
-	More     int             `json:"more,omitempty"`    // problems that are not shown
+	Rules    []Rule          `json:"rules"`              // in their order
+	TriedAt  time.Time       `json:"tried_at,omitzero"`  // when files were last read
+	Problems []*diag.Problem `json:"problems"`           // of that attempt; none: it is in force
+	Warnings []*diag.Problem `json:"warnings,omitempty"` // of the set in force
+	More     int             `json:"more,omitempty"`     // problems that are not shown
 }
 
 // Rule is a rule and what became of it since the gateway's start.
@@ -76,6 +77,7 @@ func (a *Admin) getRules(_ context.Context, r *fasthttp.RequestCtx) error {
 	if n := len(set.Problems); n > maxProblems {
 		set.Problems, set.More = set.Problems[:maxProblems], n-maxProblems
 	}
+	set.Warnings = set.Warnings[:min(len(set.Warnings), maxProblems)]
 	writeJSON(r, fasthttp.StatusOK, set)
 	return nil
 }

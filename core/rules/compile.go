@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
@@ -37,21 +36,55 @@ type program struct {
 	lead   int // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
-	facts  []string // paths that are not nil where the condition holds
-	text   string   // of a condition: the expression as it was understood
+	typed  []typedNeed // those of needs that may be of another type than declared
+	facts  []string    // paths that are not nil where the condition holds
+	text   string      // of a condition: the expression as it was understood
+	lets   letTable
 }
+
+// typedNeed is a declared value that an expression needs.
+type typedNeed struct {
+	field    *field
+	at       int  // in the expression, where it is named first
+	required bool // it must be there
+}
+
+// place is where in the files the rune at of the expression stands.
+func (p *program) place(at int) diag.Pos { return p.lets.place(p.in, p.offset, at) }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
 func (p *program) run(e *evaluator) (any, error) {
 	e.fill(p.needs)
+	if err := p.readable(e); err != nil {
+		return nil, err
+	}
 	v, err := e.vm.Run(p.code, e.values)
 	if err == nil {
 		return v, nil
 	}
 	if fe, ok := errors.AsType[*file.Error](err); ok {
-		return nil, diag.Errorf(p.in.place(p.offset+fe.From), "%s", runtimeMessage(fe.Message))
+		return nil, diag.Errorf(p.place(fe.From), "%s", runtimeMessage(fe.Message))
 	}
 	return nil, p.problem("%s", err.Error())
+}
+
+// readable returns an error if a declared value is not what it is declared to
+// be, whether the expression would come to it or not.
+func (p *program) readable(e *evaluator) error {
+	for _, t := range p.typed {
+		switch v := e.values[t.field.path].(type) {
+		case *diag.Problem: // of a text, which has its own place
+			return v
+		case error:
+			return diag.Errorf(p.place(t.at), "%s", v)
+		case nil:
+			if t.required {
+				name, _, _ := strings.Cut(t.field.path, ":")
+				return diag.Errorf(p.place(t.at), "%s is absent, which its declaration does not allow", name)
+			}
+		}
+	}
+	return nil
 }
 
 // problem is at the beginning of the expression.
@@ -78,13 +111,19 @@ var banned = map[string]string{
 
 // compiler settings shared by all expressions of a load.
 type compilation struct {
-	config *conf.Config
+	config   *conf.Config
+	declared *declarations
+	locales  map[string]string // of the services
+	scopes   map[string]*scope // made so far
 }
 
-func newCompilation() *compilation {
+func newCompilation(d *declarations) *compilation {
 	env := types.Map{}
 	for path, f := range fields {
 		env[path] = f.typ
+	}
+	for _, f := range d.fields() {
+		env[f.path] = f.typ
 	}
 	c := conf.CreateNew()
 	c.WithEnv(env)
@@ -97,7 +136,7 @@ func newCompilation() *compilation {
 	for _, f := range functions {
 		c.Functions[f.Name] = f
 	}
-	return &compilation{config: c}
+	return &compilation{config: c, declared: d, scopes: map[string]*scope{}}
 }
 
 var functions = []*builtin.Function{
@@ -133,18 +172,30 @@ func toText(params ...any) (any, error) {
 
 // want says what an expression is for.
 type want struct {
-	condition bool // it must be true or false
-	template  bool // a blank value is told when it is evaluated, not at load
+	condition bool    // it must be true or false
+	limits    []claim // what is known where it is evaluated
+	template  bool    // a blank value is told when it is evaluated, not at load
+
+	name string // of the let that it is looked at for; "": it is to be used
 }
 
 // compile checks the expression src, which begins at rune offset of in. It
 // adds its problems to the source and returns nil if there are any.
 func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w want) *program {
+	r := &resolver{scope: s, comp: c}
 	report := func(at int, hint, format string, args ...any) *program {
-		in.src.problem(in.place(offset+at), hint, format, args...)
+		user := r.user
+		if r.lenient {
+			user = nil
+		}
+		c.problem(in, offset, at, user, hint, format, args...)
 		return nil
 	}
-	lead := utf8.RuneCountInString(src) - utf8.RuneCountInString(strings.TrimLeft(src, " \t\r\n"))
+	r.report = func(at int, hint, format string, args ...any) { report(at, hint, format, args...) }
+	r.warnAt = func(at int, hint, format string, args ...any) {
+		in.src.warn(c.declared.lets.place(in, offset, at), hint, format, args...)
+	}
+	lead := leading(src)
 	switch {
 	case strings.TrimSpace(src) == "":
 		return report(0, "", "an expression is missing here")
@@ -155,9 +206,6 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	if err != nil {
 		return c.report(err, lead, report)
 	}
-	r := &resolver{scope: s, report: func(n ast.Node, hint, format string, args ...any) {
-		report(n.Location().From, hint, format, args...)
-	}}
 	r.root(&tree.Node, w)
 	sure := facts(tree.Node, true)
 	var text string
@@ -175,6 +223,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		return report(lead, `compare it with something, such as x == "y"`,
 			"a condition must be true or false, but this is a %s", typeWord(t.String()))
 	}
+	fine := w.condition && (&analysis{r: r, claims: map[ast.Node]claim{}}).condition(tree.Node, w.limits, "the condition")
 	// Compared values may be nil, so no comparison may count on their types.
 	ast.Walk(&tree.Node, forgetTypes{})
 	if err := optimizer.Optimize(&tree.Node, c.config); err != nil {
@@ -185,7 +234,30 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure, text: text}
+	p := &program{
+		in: in, offset: offset, lead: lead, code: code, needs: r.needs, typed: r.typed, facts: sure, text: text,
+		lets: c.declared.lets,
+	}
+	if fine && len(r.needs) == 0 {
+		p.constantly(r.warnAt)
+	}
+	return p
+}
+
+// problem reports a mistake at the rune at of an expression. One in a let is
+// told once, with the place that uses it.
+func (c *compilation) problem(in *scalar, offset, at int, user ast.Node, hint, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if l := c.declared.lets.of(at); l != nil {
+		if l.told[message] {
+			return
+		}
+		l.told[message] = true
+		if user != nil {
+			message += fmt.Sprintf(" (used at %s)", in.place(offset+user.Location().From))
+		}
+	}
+	in.src.problem(c.declared.lets.place(in, offset, at), hint, "%s", message)
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {

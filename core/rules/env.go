@@ -17,6 +17,8 @@ import (
 type env struct {
 	view   *state.View
 	values map[string]any
+
+	evaluator *evaluator // that this is the env of
 }
 
 func (e *env) fill(needed []*field) {
@@ -34,7 +36,9 @@ type evaluator struct {
 }
 
 var evaluators = sync.Pool{New: func() any {
-	return &evaluator{env: env{values: make(map[string]any, 32)}}
+	e := &evaluator{env: env{values: make(map[string]any, 32)}}
+	e.evaluator = e
+	return e
 }}
 
 func newEvaluator(v *state.View) *evaluator {

@@ -41,7 +41,7 @@ var fields = func() map[string]*field {
 }()
 
 // groups are the first words of paths.
-var groups = []string{"event", "conversation", "customer", "chat", "service"}
+var groups = []string{"event", "conversation", "customer", "chat", "service", "texts"}
 
 func (e *env) event() *pluginv1.Event { return e.view.GetEvent() }
 
@@ -195,6 +195,18 @@ type scope struct {
 	on     []string
 	absent map[string]bool // event paths; true: may be absent
 	sure   []string        // paths that a condition has found to be there
+
+	declared map[string]*field // beside fields, by path
+	closed   bool              // event.params has what is declared only
+	mixed    []string          // paths that are declared with different types
+}
+
+// field returns what can be named by path, nil if nothing can.
+func (s *scope) field(path string) *field {
+	if f := s.declared[path]; f != nil {
+		return f
+	}
+	return fields[path]
 }
 
 func newScope(on []string) *scope {
@@ -220,7 +232,9 @@ func (s *scope) given(p *program) *scope {
 	if p == nil {
 		return s
 	}
-	return &scope{on: s.on, absent: s.absent, sure: p.facts}
+	given := *s
+	given.sure = p.facts
+	return &given
 }
 
 // isCollection reports whether f is a list or map, which is empty rather than
@@ -236,7 +250,7 @@ func (s *scope) known(path string) bool {
 		_, ok := s.absent[path]
 		return ok
 	}
-	return fields[path] != nil
+	return s.field(path) != nil
 }
 
 // paths are all that can be named, sorted.
@@ -246,6 +260,9 @@ func (s *scope) paths() []string {
 		if s.known(path) && path != "now" {
 			paths = append(paths, path)
 		}
+	}
+	for path := range s.declared {
+		paths = append(paths, path)
 	}
 	slices.Sort(paths)
 	return paths

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
@@ -143,6 +144,10 @@ func (m *meter) named(name string) size {
 		return s
 	}
 	switch f := fields[name]; {
+	case strings.HasPrefix(name, textPath):
+		return size{0, maxRendered}
+	case f == nil && slices.ContainsFunc(m.r.needs, func(f *field) bool { return f.path == name }):
+		return size{0, state.MaxText}
 	case f == nil:
 		return size{0, 64}
 	case name == "payload":

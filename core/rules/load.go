@@ -136,37 +136,8 @@ func ignored(name string) bool {
 // topKeys are the keys of a file; the others are not supported yet.
 var topKeys = []string{"rules", "flows", "tests", "let", "events", "attributes", "texts"}
 
-// compileFiles is the one validator: for check, start-up and reload.
-func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
-	set := &Set{hash: hashFiles(files)}
-	for _, f := range files {
-		set.sources = append(set.sources, Source{Path: f.rel, Text: f.text})
-	}
-	var problems diag.Problems
-	comp := newCompilation()
-	named := map[string]diag.Pos{}
-	for _, f := range files {
-		src := newSource(f.name, f.text)
-		set.rules = append(set.rules, loadFile(src, &w, comp, named)...)
-		set.files = append(set.files, f.name)
-		problems = append(problems, src.problems...)
-	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	set.build()
-	return set, nil
-}
-
-func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Pos) (list []*rule) {
-	root := src.parse()
-	if root == nil {
-		return nil
-	}
-	pairs, ok := src.mapping(root, "a rule file")
-	if !ok {
-		return nil
-	}
+// loadFile reads the rules of a file; its declarations have been read.
+func loadFile(src *source, pairs []pair, w *World, comp *compilation) (list []*rule) {
 	for _, p := range pairs {
 		switch {
 		case p.key == "rules":
@@ -175,11 +146,12 @@ func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Po
 				if src.hopeless() {
 					break
 				}
-				l := &ruleLoader{src: src, world: w, comp: comp, named: named}
+				l := &ruleLoader{src: src, world: w, comp: comp}
 				if r := l.load(n); r != nil {
 					list = append(list, r)
 				}
 			}
+		case slices.Contains(declarationKeys, p.key):
 		case slices.Contains(topKeys, p.key):
 			src.problem(p.pos, "", "the key %q is not supported yet", p.key)
 		default:

@@ -29,6 +29,13 @@ type options struct {
 	notify   string // the endpoint that is told, "": none
 }
 
+// stopsAlways says whether a rule that matches ends the looking at later ones,
+// whatever the time and the conversation.
+func (o *options) stopsAlways() bool {
+	return o != nil && o.stop && !o.shadow && !o.from.set && !o.to.set && o.hours == nil &&
+		o.canary == 0 && o.after == 0 && o.count == nil
+}
+
 var optionKeys = []string{
 	"valid_from",
 	"valid_to",

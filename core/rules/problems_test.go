@@ -24,7 +24,6 @@ rules:
     do: [{tag: x}]
 `, `rules.d/a.yaml:1:1: unknown key "ruls" of a rule file; did you mean "rules"?
 rules.d/a.yaml:3:1: the key "flows" is not supported yet
-rules.d/a.yaml:4:1: the key "let" is not supported yet
 rules.d/a.yaml:6:5: unknown key "nam" of a rule; did you mean "name"?
 rules.d/a.yaml:6:5: a rule needs a name
 rules.d/a.yaml:8:5: unknown key "onec" of a rule; did you mean "once"?`},

@@ -16,12 +16,20 @@ import (
 // value is needed, and what is not allowed.
 type resolver struct {
 	scope  *scope
-	report func(n ast.Node, hint, format string, args ...any)
+	report func(at int, hint, format string, args ...any)
+	warnAt func(at int, hint, format string, args ...any)
 	failed bool
 	needs  []*field
+	typed  []typedNeed
 	vars   []string       // of let
 	sure   map[string]int // what a condition before it has found to be there
 	depth  int            // of predicates
+
+	comp    *compilation
+	within  []string // the lets that are being put in, the outermost first
+	user    ast.Node // where the outermost of them is used; nil: l is looked at on its own
+	nodes   int      // of what lets stand for
+	lenient bool     // a let on its own may name what is absent at times
 }
 
 // tolerance is which absent values a place in an expression can do with.
@@ -42,12 +50,19 @@ func (r *resolver) root(n *ast.Node, w want) {
 	if w.template {
 		allow = profile
 	}
+	if w.name != "" {
+		r.within, r.lenient, allow = []string{w.name}, true, any_
+	}
 	r.visit(n, allow)
 }
 
 func (r *resolver) fail(n ast.Node, hint, format string, args ...any) {
 	r.failed = true
-	r.report(n, hint, format, args...)
+	r.report(n.Location().From, hint, format, args...)
+}
+
+func (r *resolver) warn(n ast.Node, hint, format string, args ...any) {
+	r.warnAt(n.Location().From, hint, format, args...)
 }
 
 func (r *resolver) visit(n *ast.Node, allow tolerance) {
@@ -186,6 +201,10 @@ func (r *resolver) identifier(n *ast.Node, x *ast.IdentifierNode, allow toleranc
 	case slices.Contains(groups, x.Value):
 		r.group(x, x.Value)
 	default:
+		if i := r.comp.declared.lets.index(x.Value); i >= 0 {
+			r.substitute(n, i, allow)
+			return
+		}
 		r.unknownName(x, x.Value)
 	}
 }
@@ -197,6 +216,7 @@ func (r *resolver) unknownName(n ast.Node, name string) {
 	}
 	known := append(slices.Clone(groups), "payload", "now", "num", "str")
 	known = append(known, r.vars...)
+	known = append(known, r.comp.declared.lets.names()...)
 	hint := diag.DidYouMean(name, known)
 	for _, path := range r.scope.paths() {
 		if _, last, _ := strings.Cut(path, "."); last == name {
@@ -231,6 +251,7 @@ func (r *resolver) member(n *ast.Node, x *ast.MemberNode, allow tolerance) {
 		}
 		if id, ok := x.Node.(*ast.IdentifierNode); ok && fields[id.Value] != nil && isAttrs(fields[id.Value]) {
 			r.absent(x, x.String(), false, allow)
+			r.nearlyDeclared(x, id.Value)
 		}
 		return
 	}
@@ -271,8 +292,9 @@ func (r *resolver) path(x *ast.MemberNode) (string, bool) {
 		}
 	case *ast.MemberNode:
 		path, ok := r.path(base)
-		if ok && fields[path] == nil {
-			return path + "." + name.Value, true
+		whole := path + "." + name.Value
+		if ok && (r.scope.field(path) == nil || r.scope.declared[whole] != nil || r.scope.closed && path+"." == paramPath) {
+			return whole, true
 		}
 	}
 	return "", false
@@ -296,6 +318,14 @@ func (r *resolver) unknown(x *ast.MemberNode, path string) {
 }
 
 func (r *resolver) unknownField(n ast.Node, path string) {
+	if strings.HasPrefix(path, paramPath) {
+		r.undeclared(n, path)
+		return
+	}
+	if fields[path] != nil && len(r.scope.on) == 0 {
+		r.fail(n, "it is for any event", "there is no %s in a text of texts", path)
+		return
+	}
 	if fields[path] != nil { // of another event
 		var on []string
 		for _, event := range eventNames {
@@ -319,9 +349,17 @@ func (r *resolver) unknownField(n ast.Node, path string) {
 // use makes *n the field at path.
 func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow tolerance) {
 	*n = id
-	f := fields[path]
-	if !slices.Contains(r.needs, f) {
+	f := r.scope.field(path)
+	id.Value = f.path
+	if !slices.ContainsFunc(r.needs, func(g *field) bool { return g.path == f.path }) {
 		r.needs = append(r.needs, f)
+		if r.scope.declared[path] != nil {
+			may, isParam := r.scope.absent[path]
+			r.typed = append(r.typed, typedNeed{f, id.Location().From, isParam && !may})
+		}
+	}
+	if slices.Contains(r.scope.mixed, path) {
+		r.fail(id, "limit the rule to one of the events", "%s has different types in the rule's events", path)
 	}
 	if may, isEvent := r.scope.absent[path]; isEvent && may {
 		r.absent(id, path, true, allow)
@@ -332,12 +370,16 @@ func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow t
 
 // absent reports a value that may be absent where that cannot be borne.
 func (r *resolver) absent(n ast.Node, path string, strict bool, allow tolerance) {
-	if allow == any_ || allow == profile && !strict || r.sure[n.String()] > 0 {
+	if r.lenient || allow == any_ || allow == profile && !strict || r.sure[n.String()] > 0 {
 		return
 	}
 	instead := `""`
-	if f := fields[path]; f != nil && (f.typ == types.Float64 || f.typ == types.Int) {
+	switch f := r.scope.field(path); {
+	case f == nil:
+	case f.typ == types.Float64 || f.typ == types.Int:
 		instead = "0"
+	case f.typ == types.Bool:
+		instead = "false"
 	}
 	r.fail(n, "write ("+path+" ?? "+instead+") or another value for that case", "%s may be absent", path)
 }

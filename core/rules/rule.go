@@ -16,6 +16,7 @@ import (
 type rule struct {
 	name         string
 	pos          diag.Pos
+	namePos      diag.Pos
 	on           []string
 	eventNames   []string // of custom events; none: any
 	services     []string
@@ -23,6 +24,7 @@ type rule struct {
 	channels     []string
 	channelTypes []string
 	active       bool
+	always       bool     // it has no condition of any kind
 	when         *program // nil: always
 	actions      []action
 	options      *options // nil: it has none
@@ -36,7 +38,6 @@ type ruleLoader struct {
 	world *World
 	comp  *compilation
 	scope *scope
-	named map[string]diag.Pos // the rules read so far
 	rule  *rule
 }
 
@@ -62,6 +63,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 			l.src.problem(p.pos, diag.DidYouMean(p.key, known), "unknown key %q of a rule", p.key)
 		}
 	}
+	l.rule.always = !slices.ContainsFunc(conditionKeys, func(key string) bool { _, ok := given[key]; return ok })
 	l.identity(given)
 	l.events(given)
 	l.limits(given)
@@ -73,7 +75,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 			l.src.problem(l.src.pos(p.value), "", "active is true or false")
 		}
 	}
-	l.scope = newScope(l.rule.on)
+	l.scope = l.comp.scope(l.rule.on, l.rule.eventNames)
 	if len(l.rule.on) == 0 {
 		return l.rule // without its events nothing can be said of its expressions
 	}
@@ -97,7 +99,7 @@ func (l *ruleLoader) when(sc *scalar) {
 		l.src.problem(sc.pos, "write it without {{ }}", "when is an expression, not a template")
 		return
 	}
-	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true})
+	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true, limits: l.claims()})
 }
 
 func (l *ruleLoader) identity(given map[string]pair) {
@@ -111,15 +113,10 @@ func (l *ruleLoader) identity(given map[string]pair) {
 		return
 	}
 	name := strings.TrimSpace(sc.text)
-	switch first, taken := l.named[name]; {
-	case name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00"):
+	if name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00") {
 		l.src.problem(sc.pos, "", "the name of a rule is one line of 1 to 200 bytes")
-	case taken:
-		l.src.problem(sc.pos, "", "the name %q is taken by the rule at %s", name, first)
-	default:
-		l.named[name] = sc.pos
 	}
-	l.rule.name = name
+	l.rule.name, l.rule.namePos = name, sc.pos
 }
 
 func (l *ruleLoader) events(given map[string]pair) {

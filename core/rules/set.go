@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/state"
 )
 
@@ -21,8 +22,9 @@ type Set struct {
 	files []string         // their paths as in problems, in order
 	hash  string
 
-	sources []Source
-	out     []string // rules that are not looked at, sorted
+	sources  []Source
+	warnings diag.Problems
+	out      []string // rules that are not looked at, sorted
 }
 
 // Source is one rule file as it was read.
@@ -39,6 +41,10 @@ func (s *Set) Sources() []Source { return s.sources }
 
 // Hash names files as Set.Hash names the set that is made of them.
 func Hash(files []Source) string { return hashFiles(filesOf("", files)) }
+
+// Warnings are what may be a mistake in the files and keeps nothing from
+// working.
+func (s *Set) Warnings() diag.Problems { return s.warnings }
 
 // Len is the number of rules, the inactive ones included.
 func (s *Set) Len() int { return len(s.rules) }

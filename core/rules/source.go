@@ -28,6 +28,7 @@ type source struct {
 	text     string
 	lines    []int // where each begins
 	problems diag.Problems
+	warnings diag.Problems
 }
 
 func newSource(name, text string) *source {
@@ -48,6 +49,15 @@ func (s *source) problem(pos diag.Pos, hint, format string, args ...any) {
 		return
 	}
 	s.problems = append(s.problems, &diag.Problem{Pos: pos, Summary: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// warn reports what may be meant.
+func (s *source) warn(pos diag.Pos, hint, format string, args ...any) {
+	if len(s.warnings) < maxProblems {
+		s.warnings = append(s.warnings, &diag.Problem{
+			Pos: pos, Summary: fmt.Sprintf(format, args...), Hint: hint, Severity: diag.Warning,
+		})
+	}
 }
 
 func (s *source) at(t *token.Token) diag.Pos {
@@ -105,6 +115,16 @@ func (s *source) parse() (root ast.Node) {
 		root = doc.Body
 	}
 	return root
+}
+
+// read returns the pairs of the file, none if it is empty or broken.
+func (s *source) read() []pair {
+	root := s.parse()
+	if root == nil {
+		return nil
+	}
+	pairs, _ := s.mapping(root, "a rule file")
+	return pairs
 }
 
 func (s *source) yamlProblem(err error) {

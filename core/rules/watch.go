@@ -39,8 +39,9 @@ type Watcher struct {
 	out      prometheus.Gauge
 	rescan   time.Duration // 0: the default
 
-	loading    sync.Mutex // held for a whole load
+	loading    sync.Mutex // held for a whole load, and guards builder
 	suspecting sync.Mutex // while slow rules are looked for
+	builder    builder
 
 	mu     sync.Mutex // guards the rest
 	world  World
@@ -60,6 +61,7 @@ type Status struct {
 	Rules       int           // in the live set
 	Files       []string      // of the live set
 	Problems    diag.Problems // of the last attempt; none: it is live
+	Warnings    diag.Problems // of the live set
 }
 
 // NewWatcher returns a watcher that has loaded nothing yet.
@@ -228,9 +230,9 @@ func vanished(live *Set, files []ruleFile) int {
 	return len(live.files)
 }
 
-// compile is compileFiles, without the rules that are over their time budget.
+// compile makes a set of files, without the rules that are over their time budget.
 func (w *Watcher) compile(files []ruleFile, world World) (*Set, diag.Problems) {
-	set, problems := compileFiles(files, world)
+	set, problems := w.builder.compile(files, world)
 	if set != nil {
 		set = w.withoutSlow(set)
 	}
@@ -239,14 +241,40 @@ func (w *Watcher) compile(files []ruleFile, world World) (*Set, diag.Problems) {
 
 func (w *Watcher) accept(set *Set, seen string) {
 	w.mu.Lock()
+	before := w.status.Warnings
 	w.set, w.seen = set, seen
 	w.status = set.status(time.Now())
 	w.mu.Unlock()
 	w.reloads.WithLabelValues("ok").Inc()
 	w.ok.Set(1)
 	w.publish(set)
+	w.warn(before, set.warnings)
 	w.config.Log.Info("rules loaded", "rules", len(set.rules), "files", len(set.files), "hash", set.hash)
 }
+
+// warn logs the warnings that were not there before.
+func (w *Watcher) warn(before, now diag.Problems) {
+	told := map[diag.Problem]bool{}
+	for _, p := range before {
+		told[*p] = true
+	}
+	n := 0
+	for _, p := range now {
+		if told[*p] {
+			continue
+		}
+		if n++; n > maxLogged {
+			continue
+		}
+		w.config.Log.Warn("warning in rules", "file", p.File, "line", p.Line, "column", p.Column, "summary", p.Summary, "hint", p.Hint)
+	}
+	if n > maxLogged {
+		w.config.Log.Warn("more warnings in rules", "warnings", n-maxLogged)
+	}
+}
+
+// maxLogged is how many problems of one attempt are logged.
+const maxLogged = 20
 
 func (w *Watcher) publish(set *Set) {
 	w.counters.keep(set)
@@ -257,7 +285,7 @@ func (w *Watcher) publish(set *Set) {
 
 // status is that of a set which goes live now.
 func (s *Set) status(now time.Time) Status {
-	return Status{Loaded: now, LastAttempt: now, Hash: s.hash, Rules: len(s.rules), Files: s.files}
+	return Status{Loaded: now, LastAttempt: now, Hash: s.hash, Rules: len(s.rules), Files: s.files, Warnings: s.warnings}
 }
 
 func (w *Watcher) refuse(problems diag.Problems, seen string) error {
@@ -275,7 +303,7 @@ func (w *Watcher) refuse(problems diag.Problems, seen string) error {
 	}
 	w.reloads.WithLabelValues("refused").Inc()
 	for i, p := range problems {
-		if i == 20 {
+		if i == maxLogged {
 			w.config.Log.Error("more problems in rules", "problems", len(problems)-i)
 			break
 		}

@@ -117,7 +117,7 @@ func tagRule(name string) string {
 	return "rules:\n  - {name: " + name + ", on: chat_idle, do: [{tag: x}]}\n"
 }
 
-func do(t *testing.T, err error) {
+func do(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ type World struct {
 	Channels     map[string]Channel // by instance name
 	Integrations []string
 	Endpoints    []string
+	Locales      map[string]string // of services that have one
 }
 
 // Channel is what rules need to know of a configured channel.

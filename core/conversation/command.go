@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/split"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -60,7 +61,7 @@ func (t *turn) key(n uint64) string {
 // A message of too many is a dead letter; then there are none.
 func (t *turn) split(c *state.Command) []string {
 	inst := t.snap.Instances[c.Instance]
-	texts := Split(c.Message.GetText(), inst.caps().GetToOutside())
+	texts := split.Text(c.Message.GetText(), inst.caps().GetToOutside())
 	limit := defaultMaxParts
 	if inst != nil && inst.MaxParts > 0 {
 		limit = inst.MaxParts

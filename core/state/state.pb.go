@@ -147,6 +147,7 @@ const (
 	CommandKind_CHAT_EVENT          CommandKind = 9
 	CommandKind_CALL                CommandKind = 10
 	CommandKind_PUSH                CommandKind = 11
+	CommandKind_CHAT_TRANSFER       CommandKind = 12
 )
 
 // Enum value maps for CommandKind.
@@ -164,6 +165,7 @@ var (
 		9:  "CHAT_EVENT",
 		10: "CALL",
 		11: "PUSH",
+		12: "CHAT_TRANSFER",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -178,6 +180,7 @@ var (
 		"CHAT_EVENT":          9,
 		"CALL":                10,
 		"PUSH":                11,
+		"CHAT_TRANSFER":       12,
 	}
 )
 
@@ -721,6 +724,8 @@ type SentMessage struct {
 	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // sent, delivered, read, failed
 	Agent         bool                   `protobuf:"varint,4,opt,name=agent,proto3" json:"agent,omitempty"`                         // an agent wrote it
 	DeskId        string                 `protobuf:"bytes,5,opt,name=desk_id,json=deskId,proto3" json:"desk_id,omitempty"`          // then: the desk's id of it, "" if it gave none
+	Hops          uint32                 `protobuf:"varint,6,opt,name=hops,proto3" json:"hops,omitempty"`                           // of the command: what its far side reports carries them on
+	Call          bool                   `protobuf:"varint,7,opt,name=call,proto3" json:"call,omitempty"`                           // a voice call; message_id is the call's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,6 +793,20 @@ func (x *SentMessage) GetDeskId() string {
 		return x.DeskId
 	}
 	return ""
+}
+
+func (x *SentMessage) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
+}
+
+func (x *SentMessage) GetCall() bool {
+	if x != nil {
+		return x.Call
+	}
+	return false
 }
 
 // Flow is a flow in the middle.
@@ -1586,11 +1605,12 @@ type Command struct {
 	Reason        string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
 	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
 	Status        string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
-	EventName     string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
+	EventName     string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT; of an event that was not made: its name
 	Params        map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	To            string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1791,6 +1811,13 @@ func (x *Command) GetHops() uint32 {
 		return x.Hops
 	}
 	return 0
+}
+
+func (x *Command) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 // Attempts is what is known of a command's attempts so far.
@@ -2722,14 +2749,16 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"\x8d\x01\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xb5\x01\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
-	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xe4\x01\n" +
+	"\adesk_id\x18\x05 \x01(\tR\x06deskId\x12\x12\n" +
+	"\x04hops\x18\x06 \x01(\rR\x04hops\x12\x12\n" +
+	"\x04call\x18\a \x01(\bR\x04call\"\xe4\x01\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -2786,7 +2815,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xed\x05\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xfd\x05\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -2815,7 +2844,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06params\x18\x15 \x03(\v2%.gateway.state.v1.Command.ParamsEntryR\x06params\x12\x14\n" +
 	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x14\n" +
 	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
-	"\x04hops\x18\x18 \x01(\rR\x04hops\x1a9\n" +
+	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x0e\n" +
+	"\x02to\x18\x19 \x01(\tR\x02to\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
@@ -2915,7 +2945,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xc1\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\xd4\x01\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -2933,7 +2963,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"CHAT_EVENT\x10\t\x12\b\n" +
 	"\x04CALL\x10\n" +
 	"\x12\b\n" +
-	"\x04PUSH\x10\v*K\n" +
+	"\x04PUSH\x10\v\x12\x11\n" +
+	"\rCHAT_TRANSFER\x10\f*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +

@@ -12,6 +12,7 @@ import (
 // should follow.
 func (t *turn) transition(f *fact) proposal {
 	t.know(f)
+	t.follow(f)
 	switch {
 	case f.outbound != nil:
 		return proposal{extra: func() { t.outbound(f) }}
@@ -29,6 +30,8 @@ func (t *turn) transition(f *fact) proposal {
 		return t.chatEnded(f)
 	case sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed:
 		return t.receipt(f)
+	case sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded:
+		return t.callNews(f)
 	}
 	return t.chatNews(f)
 }

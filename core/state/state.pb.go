@@ -1610,7 +1610,7 @@ type Command struct {
 	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
-	To            string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer says
+	To            string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

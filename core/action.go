@@ -1,20 +1,26 @@
 package core
 
-import "github.com/openccsp/gateway/core/state"
+import (
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
 
 // ActionKind is what a rule asks for.
 type ActionKind string
 
 // The kinds of actions.
 const (
-	Send    ActionKind = "send"    // a message to this customer, or to another one
-	Notify  ActionKind = "notify"  // POST to an endpoint
-	Forward ActionKind = "forward" // who gets the customer's message
-	Close   ActionKind = "close"   // end the chat
-	Set     ActionKind = "set"     // an attribute of the conversation
-	Tag     ActionKind = "tag"     // a tag of the conversation
-	Emit    ActionKind = "emit"    // a custom event in this conversation
-	Flow    ActionKind = "flow"    // start a flow
+	Send     ActionKind = "send"     // a message to this customer, or to another one
+	Call     ActionKind = "call"     // a voice call
+	Push     ActionKind = "push"     // a notice in the customer's app
+	Notify   ActionKind = "notify"   // POST to an endpoint
+	Forward  ActionKind = "forward"  // who gets the customer's message
+	Close    ActionKind = "close"    // end the chat
+	Transfer ActionKind = "transfer" // hand the chat to others
+	Set      ActionKind = "set"      // an attribute of the conversation
+	Tag      ActionKind = "tag"      // a tag of the conversation
+	Emit     ActionKind = "emit"     // a custom event in this conversation, or for the vendor
+	Flow     ActionKind = "flow"     // start a flow
 )
 
 // Action is one thing a matching rule wants done, its templates filled in.
@@ -22,10 +28,15 @@ type Action struct {
 	Rule string // its name
 	Kind ActionKind
 
-	Text        string // Send
-	Channel     string // Send: another channel by name; "": see ChannelType
-	ChannelType string // Send: a channel of this type of the service; "": this conversation
-	To          string // Send: another address; "": the profile's
+	Text        string // Send; Call: what is said; Push
+	Channel     string // Send, Call: a channel by name; "": see ChannelType
+	ChannelType string // Send: the service's channel of this type; "": this conversation
+	To          string // Send, Call: another address; "": the profile's. Transfer: a queue, or agent:<id>
+	Service     string // Transfer: another service, in place of To
+	Title       string // Push
+
+	Attachments  []*pluginv1.Attachment // Send; Call: what is played
+	QuickReplies []*pluginv1.QuickReply // Send
 
 	Endpoint string // Notify
 	Body     []byte // Notify: JSON
@@ -34,7 +45,8 @@ type Action struct {
 	Reason string            // Close
 	Key    string            // Set; Tag and Emit and Flow: the name
 	Value  string            // Set
-	Params map[string]string // Emit, Flow
+	Params map[string]string // Emit, Flow; Push: its data
+	Vendor bool              // Emit: the event is for the vendor
 
 	Bound *Bound // of the rule, nil: none
 

@@ -1,6 +1,6 @@
 // Package core is the vocabulary of the gateway: ids, error codes, what rules
 // ask for, and how far a call got. It imports nothing of this module but the
-// stored formats.
+// stored formats and the plugin protocol that they hold.
 package core
 
 import (

@@ -124,7 +124,9 @@ type Receipter interface {
 	Receipt(ctx context.Context, c Chat, messageID, status, reason string) error
 }
 
-// Transferrer moves a chat to another queue, team or agent. Connectors.
+// Transferrer moves a chat to another queue, team or agent. Target is a queue or
+// team as the vendor names it, or agent: and the vendor's name of an agent; a
+// driver may know further kinds, such as skill:. Connectors.
 type Transferrer interface {
 	Transfer(ctx context.Context, c Chat, target string) error
 }
@@ -151,8 +153,10 @@ type EventSender interface {
 	SendEvent(ctx context.Context, c Chat, name string, params map[string]string) error
 }
 
-// Caller places a voice call; its outcome comes as call_ events. Channels. A
-// call whose answer was lost is never placed again.
+// Caller places a voice call: it says the message's text, or plays its
+// attachments. It returns once the call is placed; the outcome comes as call_
+// events, whose CallID is the receipt's MessageID or the message's ID. Channels.
+// A call whose answer was lost is never placed again.
 type Caller interface {
 	Call(ctx context.Context, to Customer, m Message) (Receipt, error)
 }

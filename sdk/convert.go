@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -109,7 +110,7 @@ func eventsProto(events []Event) []*pluginv1.Event {
 
 func (e *Event) proto() *pluginv1.Event {
 	p := &pluginv1.Event{
-		Type: valid(e.Type), Id: valid(e.ID), Ref: valid(e.Ref), Text: valid(e.Text),
+		Type: valid(e.Type), Id: valid(e.ID), Ref: valid(cmp.Or(e.Ref, e.CallID)), Text: valid(e.Text),
 		MessageId: valid(e.MessageID), Queue: valid(e.Queue), Reason: valid(e.Reason),
 		ReasonCode: valid(e.ReasonCode), Kind: valid(e.Kind), From: valid(e.From), To: valid(e.To),
 		Status: valid(e.Status), By: valid(e.By), TimedOut: e.TimedOut, EventName: valid(e.EventName),

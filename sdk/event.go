@@ -66,7 +66,7 @@ type Event struct {
 	EventName   string            // custom_event
 	Params      map[string]string // custom_event, flow_triggered
 	Code        string            // message_failed
-	CallID      string            // call_answered, call_digits, call_ended
+	CallID      string            // call_answered, call_digits, call_ended: it is a Ref, too, see [Caller]
 	Digits      string            // call_digits
 	Duration    *time.Duration    // call_ended
 	Score       *float64          // survey_rated

@@ -58,8 +58,12 @@ type Message struct {
 	URLPush      string            // page that the agent wants the customer to see
 	At           time.Time         // when it was decided
 	ReplyTo      string            // id of the message it answers, "" if it answers none
-	Extras       map[string]string // for the channel's own use
+	Extras       map[string]string // for the channel's own use; of an app push: its title, see PushTitle, and its data
 }
+
+// PushTitle is the key of an app push's title in Message.Extras. The other keys
+// are the data for the app.
+const PushTitle = "title"
 
 // Attachment is a file by reference.
 type Attachment struct {

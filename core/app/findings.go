@@ -198,22 +198,35 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 // rulesWorld is what rules may name. The type of a channel is its driver's; of
 // a driver that nobody knows yet it is taken to be the driver's name.
 func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
-	w := rules.World{Channels: map[string]rules.Channel{}, Locales: map[string]string{}}
+	w := rules.World{
+		Channels: map[string]rules.Channel{}, Locales: map[string]string{}, ServedBy: map[string]string{},
+		Drivers: map[string]*pluginv1.Driver{},
+	}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)
 		if s.Locale != "" {
 			w.Locales[s.Name] = s.Locale
 		}
+		if s.Integration != "" {
+			w.ServedBy[s.Name] = s.Integration
+		}
 	}
 	for _, i := range c.Integrations {
 		w.Integrations = append(w.Integrations, i.Name)
+		if d := driverOf(manifests, i); d != nil {
+			w.Drivers[i.Name] = d
+		}
 	}
 	for _, e := range c.Endpoints {
 		w.Endpoints = append(w.Endpoints, e.Name)
 	}
 	for _, i := range c.Channels {
 		ch := rules.Channel{Type: i.Driver}
-		if t := driverOf(manifests, i).GetCapabilities().GetChannelType(); t != "" {
+		d := driverOf(manifests, i)
+		if d != nil {
+			w.Drivers[i.Name] = d
+		}
+		if t := d.GetCapabilities().GetChannelType(); t != "" {
 			ch.Type = t
 		}
 		if s := c.ServiceOf(i.Name); s != nil {

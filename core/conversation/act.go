@@ -19,12 +19,16 @@ const maxTags = 50
 func (t *turn) do(f *fact, a *core.Action) {
 	t.limit = t.bound(a)
 	if a.Err != "" {
-		t.drop(&state.Command{Kind: kindOf(a.Kind), Rule: a.Rule}, "template: "+a.Err)
+		t.drop(&state.Command{Kind: kindOf(a), Rule: a.Rule}, "template: "+a.Err)
 		return
 	}
 	switch a.Kind {
 	case core.Send:
 		t.send(a)
+	case core.Call:
+		t.call(a)
+	case core.Push:
+		t.push(a)
 	case core.Notify:
 		t.command(&state.Command{
 			Kind: state.CommandKind_NOTIFY, Lane: t.ownLane("notify"), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule,
@@ -33,6 +37,8 @@ func (t *turn) do(f *fact, a *core.Action) {
 		if !t.closeChat(&pluginv1.Event{By: "rule", Reason: a.Reason}, "rule", 0) {
 			t.drop(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Rule: a.Rule}, "no_chat")
 		}
+	case core.Transfer:
+		t.transfer(a)
 	case core.Set:
 		t.doc.Attributes = maps.Clone(t.doc.Attributes) // the view shares them, and is recorded later
 		if !put(&t.doc.Attributes, a.Key, a.Value) {
@@ -41,7 +47,11 @@ func (t *turn) do(f *fact, a *core.Action) {
 	case core.Tag:
 		t.tag(state.CutText(a.Key), a.Rule)
 	case core.Emit:
-		t.emitted(f, a)
+		if a.Vendor {
+			t.tellVendor(a)
+		} else {
+			t.emitted(f, a)
+		}
 	case core.Flow:
 		t.startFlow(a)
 	}
@@ -49,14 +59,24 @@ func (t *turn) do(f *fact, a *core.Action) {
 
 // kindOf is the kind of command that an action would have become; what is done
 // in the document has none.
-func kindOf(k core.ActionKind) state.CommandKind {
-	switch k {
+func kindOf(a *core.Action) state.CommandKind {
+	switch a.Kind {
 	case core.Send:
 		return state.CommandKind_DELIVER
+	case core.Call:
+		return state.CommandKind_CALL
+	case core.Push:
+		return state.CommandKind_PUSH
 	case core.Notify:
 		return state.CommandKind_NOTIFY
 	case core.Close:
 		return state.CommandKind_CHAT_CLOSE
+	case core.Transfer:
+		return state.CommandKind_CHAT_TRANSFER
+	case core.Emit:
+		if a.Vendor {
+			return state.CommandKind_CHAT_EVENT
+		}
 	}
 	return state.CommandKind_COMMAND_UNSPECIFIED
 }
@@ -72,74 +92,6 @@ func (t *turn) tag(name, rule string) {
 	}
 }
 
-// send writes to this customer, or asks another conversation to write to its own.
-func (t *turn) send(a *core.Action) {
-	m := &pluginv1.Message{Text: a.Text, Author: pluginv1.AuthorKind_AUTHOR_RULE, AtMs: t.ms}
-	if a.Channel == "" && a.ChannelType == "" && a.To == "" {
-		t.write(m, a.Rule)
-		return
-	}
-	failed := &state.Command{Kind: state.CommandKind_APPEND, Message: m, Rule: a.Rule}
-	channel := t.channelFor(a)
-	inst := t.snap.Instances[channel]
-	if inst == nil || !inst.Channel {
-		t.drop(failed, "no_channel")
-		return
-	}
-	to := a.To
-	if to == "" && channel == t.doc.Channel {
-		to = t.doc.Customer.GetAddress()
-	} else if to == "" {
-		to = t.doc.Customer.GetAddresses()[inst.Caps.GetChannelType()]
-	}
-	switch {
-	case to == "":
-		t.drop(failed, "no_address")
-	case channel == t.doc.Channel && to == t.doc.Customer.GetAddress():
-		t.write(m, a.Rule)
-	case t.hops+1 >= maxHops:
-		t.drop(failed, "loop_guard")
-	default:
-		t.append(channel, to, m, a.Rule)
-	}
-}
-
-// channelFor returns the channel that an action names, by name or by type; ""
-// if the service has none of that type.
-func (t *turn) channelFor(a *core.Action) string {
-	switch {
-	case a.Channel != "":
-		return a.Channel
-	case a.ChannelType == "" || a.ChannelType == t.doc.ChannelType:
-		return t.doc.Channel
-	}
-	for _, name := range t.service().Channels {
-		if t.snap.Instances[name].caps().GetChannelType() == a.ChannelType {
-			return name
-		}
-	}
-	return ""
-}
-
-// append asks another conversation to write to its customer.
-func (t *turn) append(channel, address string, m *pluginv1.Message, rule string) {
-	target := core.NewConversationID(channel, address)
-	mail := &state.Mail{
-		AcceptedMs: t.ms, Source: "rule", Hops: t.hops + 1,
-		Body: &state.Mail_Outbound{Outbound: &state.OutboundRequested{
-			Id: t.key(t.doc.Commands + 1), Channel: channel, Address: address, Message: m, Rule: rule,
-		}},
-	}
-	body, err := mail.MarshalVT()
-	if err != nil {
-		t.drop(&state.Command{Kind: state.CommandKind_APPEND, Rule: rule}, "not UTF-8")
-		return
-	}
-	t.command(&state.Command{
-		Kind: state.CommandKind_APPEND, Lane: t.ownLane("append"), Target: target[:], Body: body, Rule: rule,
-	})
-}
-
 // maxFacts bounds what one input may set off: two rules that emit two events
 // each would be thousands before the loop guard stops them.
 const maxFacts = 100
@@ -147,7 +99,7 @@ const maxFacts = 100
 // emitted puts a custom event into this conversation, behind the facts in hand.
 func (t *turn) emitted(f *fact, a *core.Action) {
 	if f.hops+1 >= maxHops || t.at+1+len(t.facts) >= maxFacts {
-		t.drop(&state.Command{Rule: a.Rule}, "loop_guard")
+		t.drop(&state.Command{EventName: a.Key, Rule: a.Rule}, "loop_guard")
 		return
 	}
 	t.facts = append(t.facts, &fact{

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/split"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -59,11 +60,16 @@ func (t *turn) key(n uint64) string {
 	return core.CommandID{Conversation: core.ConversationID(t.doc.Id), Epoch: t.doc.Epoch, N: n}.String()
 }
 
-// split returns the texts of the parts that c's message needs at its instance.
-// A message of too many is a dead letter; then there are none.
+// texts are those of the parts that c's message needs at its instance.
+func (t *turn) texts(c *state.Command) []string {
+	return split.Text(c.Message.GetText(), t.snap.Instances[c.Instance].caps().GetToOutside())
+}
+
+// split is texts, but a message of too many is a dead letter; then there are
+// none.
 func (t *turn) split(c *state.Command) []string {
 	inst := t.snap.Instances[c.Instance]
-	texts := Split(c.Message.GetText(), inst.caps().GetToOutside())
+	texts := t.texts(c)
 	limit := defaultMaxParts
 	if inst != nil && inst.MaxParts > 0 {
 		limit = inst.MaxParts

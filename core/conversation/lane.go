@@ -10,6 +10,8 @@ const LaneCustomer = "customer"
 
 const (
 	laneBot  = "bot"
+	laneCall = "call"
+	lanePush = "push"
 	laneChat = "chat:" // and the chat's number: each chat has a lane
 )
 

@@ -14,7 +14,8 @@ import (
 func (t *turn) know(f *fact) {
 	doc := t.doc
 	inst := t.snap.Instances[f.instance]
-	if inst != nil && inst.Channel && doc.Channel == "" && doc.Linked == nil {
+	own := inst != nil && inst.Channel && t.livesOn(inst.Name)
+	if own {
 		doc.Channel = inst.Name
 	}
 	if f.outbound != nil && doc.Channel == "" {
@@ -24,13 +25,20 @@ func (t *turn) know(f *fact) {
 	if ch := t.snap.Instances[doc.Channel]; ch != nil && !t.chatOpen() { // a chat keeps its service
 		doc.ChannelType, doc.Service = ch.Caps.GetChannelType(), ch.Service
 	}
-	if inst != nil && inst.Channel {
+	if own {
 		t.merge(f.ev.Customer)
 	}
 	if inst != nil && !inst.Channel && doc.Channel == "" && doc.Chat == nil {
 		doc.Chat = &state.Chat{Number: 1, Integration: inst.Name, Ref: f.ev.Ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms}
 		doc.Service = t.snap.serviceOf(inst.Name)
 	}
+}
+
+// livesOn says whether this is a conversation of that channel, or will be: what
+// another one tells, of a call that we placed on it, is not of its customer.
+func (t *turn) livesOn(channel string) bool {
+	doc := t.doc
+	return doc.Channel == channel || doc.Channel == "" && doc.Chat == nil && doc.Linked == nil
 }
 
 // merge takes over what the driver knows of the customer.

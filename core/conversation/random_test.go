@@ -65,7 +65,12 @@ func (tr *traffic) configure() {
 	svc := tr.snap.Services["retail"]
 	svc.IdleAfter, svc.CloseAfter, svc.UnattendedAfter = 10*time.Minute, time.Hour, []time.Duration{5 * time.Minute, 15 * time.Minute}
 	tr.snap.Flows = flows{takes: "never"}
-	tr.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt}
+	tr.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt, pluginv1.AbilityTransfer, pluginv1.AbilitySendEvent}
+	tr.snap.Services["sales"] = &conversation.Service{Name: "sales", Integration: "desk2"}
+	tr.snap.Instances["desk2"] = &conversation.Instance{Name: "desk2", Caps: &pluginv1.Capabilities{}}
+	svc.Channels = append(svc.Channels, "phone")
+	tr.snap.Instances["phone"] = &conversation.Instance{Name: "phone", Channel: true, Abilities: []string{pluginv1.AbilityCall},
+		Caps: &pluginv1.Capabilities{ChannelType: "voice"}}
 	tr.snap.Instances["web"].Caps.ToOutside = &pluginv1.TextLimit{Limit: 40, Unit: pluginv1.TextUnit_RUNE}
 	tr.snap.Rules = rules(func(v *state.View) []core.Action {
 		// Pure: what is done depends on the view alone.
@@ -82,6 +87,10 @@ func (tr *traffic) configure() {
 			return []core.Action{{Kind: core.Flow, Key: "survey"}, {Kind: core.Send, Channel: "sms", To: "+1", Text: "x"}}
 		case n == 8:
 			return []core.Action{forward(both)}
+		case n == 10:
+			return []core.Action{{Kind: core.Call, Text: "Hello", To: "+1"}, {Kind: core.Transfer, To: "2"}}
+		case n == 11:
+			return []core.Action{{Kind: core.Emit, Key: "e", Vendor: true}, {Kind: core.Transfer, Service: "sales"}}
 		case n == 9:
 			panic("a broken rule")
 		}
@@ -187,7 +196,7 @@ func (tr *traffic) local(c *state.Command) (conversation.Result, bool) {
 		return conversation.Result{End: conversation.Gone, Reason: "chat_closed"}, over
 	case state.CommandKind_CHAT_CLOSE:
 		return conversation.Result{End: conversation.Dropped, Reason: "no_chat"}, chat.GetRef() == "" || chat.GetNumber() != c.Chat
-	case state.CommandKind_CHAT_RECEIPT:
+	case state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_TRANSFER, state.CommandKind_CHAT_EVENT:
 		return conversation.Result{End: conversation.Dropped, Reason: "chat_closed"}, over
 	}
 	return conversation.Result{}, false

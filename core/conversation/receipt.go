@@ -41,6 +41,9 @@ func (t *turn) delivered(r *Result) {
 		m = &state.SentMessage{}
 	}
 	m.MessageId, m.Agent, m.DeskId = r.MessageID, c.Agent, c.MessageId
+	if c.Rule != "" {
+		m.Hops = c.Hops + 1
+	}
 	switch {
 	case early:
 		t.tellReceipt(m, "")
@@ -78,12 +81,11 @@ func (t *turn) remember(number uint64, status string) *state.SentMessage {
 
 // receipt takes in that a message to the customer was delivered, read or lost.
 func (t *turn) receipt(f *fact) proposal {
-	doc := t.doc
 	status := receiptStatus[f.ev.Type]
 	id := cmp.Or(f.ev.MessageId, f.ev.Ref)
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil {
-		if cmd.Conversation != core.ConversationID(doc.Id) || cmd.Epoch != doc.Epoch || cmd.N > doc.Commands {
+		if !t.ours(cmd) {
 			return t.only("unknown message")
 		}
 		number = cmd.N
@@ -106,13 +108,40 @@ func (t *turn) receipt(f *fact) proposal {
 	return proposal{rules: true, extra: func() { t.tellReceipt(m, f.ev.Reason) }}
 }
 
+// ours says whether this conversation has made a command.
+func (t *turn) ours(id core.CommandID) bool {
+	return id.Conversation == core.ConversationID(t.doc.Id) && id.Epoch == t.doc.Epoch && id.N <= t.doc.Commands
+}
+
 // lastSent is the number of the last message that the customer's side took: they
 // end in order.
 func (t *turn) lastSent() uint64 {
-	if n := len(t.doc.Sent); n > 0 {
-		return t.doc.Sent[n-1].Command
+	for _, m := range slices.Backward(t.doc.Sent) {
+		if !m.Call {
+			return m.Command
+		}
 	}
 	return 0
+}
+
+// follow carries the hops of a rule's message or call on to what its far side
+// tells of it: what rules set off must not look like news from outside.
+func (t *turn) follow(f *fact) {
+	id := cmp.Or(f.ev.MessageId, f.ev.Ref)
+	switch {
+	case isCall(f.ev.Type):
+		id = callID(f.ev)
+	case receiptStatus[f.ev.Type] == "":
+		return
+	}
+	var number uint64
+	if cmd, err := core.ParseCommandID(id); err == nil && t.ours(cmd) {
+		number = cmd.N
+	}
+	if m := t.sentMessage(number, id); m != nil {
+		f.hops = max(f.hops, m.Hops)
+		t.hops = f.hops
+	}
 }
 
 // tellReceipt passes a receipt on to the agent who wrote m, where the desk has

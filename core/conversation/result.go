@@ -55,6 +55,8 @@ func (t *turn) sent(r *Result) {
 		t.opened(r)
 	case state.CommandKind_DELIVER:
 		t.delivered(r)
+	case state.CommandKind_CALL:
+		t.placed(r)
 	}
 }
 
@@ -120,6 +122,9 @@ func wanted(c *state.Command) bool {
 	if c.Kind != state.CommandKind_CHAT_SEND && c.Kind != state.CommandKind_CHAT_OPEN_CMD {
 		return false
 	}
+	if c.To != "" {
+		return true // it is to open a chat in another service
+	}
 	a := c.GetMessage().GetAuthor()
 	return a != pluginv1.AuthorKind_AUTHOR_SYSTEM && a != pluginv1.AuthorKind_AUTHOR_RULE
 }
@@ -180,8 +185,13 @@ func (t *turn) moveAll(r *Result, all []*state.Command) {
 func (t *turn) again(r *Result, all []*state.Command, move uint32) {
 	groups := t.regroup()
 	for _, c := range all {
+		if c.To != "" && !t.chatOpen() {
+			t.doc.Service = c.To
+		}
+	}
+	for _, c := range all {
 		next := &state.Command{
-			Message: c.Message.CloneVT(), Rule: c.Rule, Record: c.Record, Late: c.Late,
+			Message: c.Message.CloneVT(), Rule: c.Rule, Record: c.Record, Late: c.Late, To: c.To,
 			Group: groups(c.Group), Moves: c.Moves + move,
 		}
 		if c == r.Command && r.Attempts.GetResent() {

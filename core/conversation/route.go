@@ -64,14 +64,16 @@ func (t *turn) deliverAgent(f *fact) {
 }
 
 // customer makes the commands that bring c's message to this conversation's
-// customer.
-func (t *turn) customer(c *state.Command) {
+// customer, and says whether there are any.
+func (t *turn) customer(c *state.Command) bool {
 	c.Kind, c.Lane, c.Instance = state.CommandKind_DELIVER, LaneCustomer, t.doc.Channel
 	if t.doc.Channel == "" || t.doc.Customer.GetAddress() == "" {
 		t.drop(c, "no_customer")
-		return
+		return false
 	}
-	t.parts(c, t.split(c))
+	texts := t.split(c)
+	t.parts(c, texts)
+	return len(texts) > 0
 }
 
 // toChat makes the commands that bring c's message to the contact center: in
@@ -111,8 +113,10 @@ func (t *turn) openChat(c *state.Command) {
 	}
 	doc := t.doc
 	doc.Chat = &state.Chat{
-		Number: doc.Chat.GetNumber() + 1, Integration: c.Instance, State: state.ChatState_CHAT_OPENING,
-		OpenedMs: t.ms, CustomerMessages: 1,
+		Number: doc.Chat.GetNumber() + 1, Integration: c.Instance, State: state.ChatState_CHAT_OPENING, OpenedMs: t.ms,
+	}
+	if c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_CUSTOMER {
+		doc.Chat.CustomerMessages = 1
 	}
 	doc.UnattendedDone = 0
 	if doc.UnansweredMs == 0 {
@@ -138,18 +142,6 @@ func (t *turn) outbound(f *fact) {
 	t.write(m, f.outbound.Rule)
 }
 
-// write brings what a rule sends to the customer, and shows it to the agent of
-// an open chat.
-func (t *turn) write(m *pluginv1.Message, rule string) {
-	t.customer(&state.Command{Message: m, Rule: rule})
-	if !t.chatOpen() {
-		return
-	}
-	t.toChat(&state.Command{Rule: rule, Message: &pluginv1.Message{
-		Text: "[automatic] " + m.Text, Attachments: m.Attachments, Author: pluginv1.AuthorKind_AUTHOR_RULE, AtMs: t.ms,
-	}})
-}
-
 // tellAgent is a system message to the agent of an open chat.
 func (t *turn) tellAgent(text string) {
 	if t.chatOpen() {
@@ -173,6 +165,8 @@ func (t *turn) replay(dead []*state.Command) {
 			t.toBot(again)
 		case state.CommandKind_DELIVER:
 			t.customer(again)
+		case state.CommandKind_CALL:
+			t.place(again)
 		case state.CommandKind_NOTIFY:
 			again.Lane = t.ownLane("notify")
 			t.command(again)

@@ -1,10 +1,12 @@
 package conversation
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -65,6 +67,26 @@ type Instance struct {
 // Can says whether the instance's driver has an ability.
 func (i *Instance) Can(ability string) bool {
 	return i != nil && slices.Contains(i.Abilities, ability)
+}
+
+// cannot says whether the instance's driver is known to be without an ability.
+// That of a driver which no plugin has offered yet is not: it is asked.
+func (i *Instance) cannot(ability string) bool { return i.caps() != nil && !i.Can(ability) }
+
+// unfit says why a channel cannot take a message, "" if it can.
+func (i *Instance) unfit(m *pluginv1.Message) string {
+	switch caps := i.caps(); {
+	case caps == nil:
+	case len(m.QuickReplies) > 0 && !caps.QuickReplies:
+		return unsupported + ": quick replies"
+	default:
+		for _, a := range m.Attachments {
+			if !media.Takes(caps.MediaTypes, a.Mime) {
+				return unsupported + ": " + cmp.Or(a.Mime, "attachments")
+			}
+		}
+	}
+	return ""
 }
 
 // caps returns the instance's capabilities; a missing one has none.

@@ -15,6 +15,7 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{rules: true} // what it means for the core was decided when it came
 	}
 	t.know(f)
+	t.follow(f)
 	switch {
 	case f.outbound != nil:
 		return proposal{extra: func() { t.outbound(f) }}
@@ -32,6 +33,8 @@ func (t *turn) transition(f *fact) proposal {
 		return t.chatEnded(f)
 	case sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed:
 		return t.receipt(f)
+	case sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded:
+		return t.callNews(f)
 	}
 	return t.chatNews(f)
 }

@@ -166,6 +166,11 @@ func dedupOf(conf *conversation.Instance) time.Duration {
 // but may soon.
 func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
 	e, name, conf := a.e, a.i.name, a.conf
+	if isCall(ev.Type) && conf.Channel {
+		if id, ok, err := a.routeCall(ev); ok || err != nil {
+			return id, false, err
+		}
+	}
 	if address := ev.Customer.GetAddress(); address != "" && conf.Channel {
 		id = core.NewConversationID(name, address)
 		if !isReceipt(ev.Type) && a.leaves(id) {
@@ -199,6 +204,34 @@ func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool
 	}
 	ev.Ref = ref
 	return core.OrphanID(name, ref), hold, nil
+}
+
+// routeCall finds the conversation that placed the call which an event is about;
+// not ok: nobody here did, the customer rang.
+func (a *accepting) routeCall(ev *pluginv1.Event) (id core.ConversationID, ok bool, err error) {
+	ref := cmp.Or(ev.CallId, ev.Ref)
+	if ref == "" {
+		return id, false, nil
+	}
+	if cmd, err := core.ParseCommandID(ref); err == nil {
+		return cmd.Conversation, true, nil
+	}
+	early := a.e.awaitsID(a.i) // before looking: what is bound meanwhile is found
+	id, err = a.e.Store.Resolve(a.e.ctx, a.i.name, ref)
+	switch {
+	case err == nil:
+		return id, true, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return id, false, unavailable(err)
+	case early:
+		return id, false, core.Errorf(core.Unavailable, "the id of this call may not be known yet")
+	}
+	return id, false, nil
+}
+
+// isCall says whether an event is about a voice call.
+func isCall(typ string) bool {
+	return typ == sdk.CallAnswered || typ == sdk.CallDigits || typ == sdk.CallEnded
 }
 
 // isReceipt says whether an event tells what became of a message of ours.

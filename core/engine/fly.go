@@ -68,6 +68,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_CHAT_EVENT:    pluginv1.Op_EVENT,
 	state.CommandKind_CALL:          pluginv1.Op_CALL_OUT,
 	state.CommandKind_PUSH:          pluginv1.Op_SEND,
+	state.CommandKind_CHAT_TRANSFER: pluginv1.Op_TRANSFER,
 }
 
 // call is what the driver is asked. What belongs to the chat is read now, not
@@ -88,11 +89,27 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE,
 		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT:
 		call.Chat = chatOf(doc)
+	case state.CommandKind_CHAT_TRANSFER:
+		call.Chat, call.Target = chatOf(doc), cmd.To
+	case state.CommandKind_CALL, state.CommandKind_PUSH:
+		call.Customer = reached(doc, cmd.To)
 	case state.CommandKind_BOT_SEND:
 		call.Chat = chatOf(doc)
 		call.Chat.Ref = c.id.String()
 	}
 	return call
+}
+
+// reached is the customer at another address than the conversation's own.
+func reached(doc *state.Document, address string) *pluginv1.Customer {
+	c := doc.Customer.CloneVT()
+	if c == nil {
+		c = &pluginv1.Customer{}
+	}
+	if address != "" {
+		c.Address = address
+	}
+	return c
 }
 
 // chatOf is what a driver is told of a chat.

@@ -75,10 +75,11 @@ func (it *item) mark(now time.Time) {
 	it.att.Marked = true
 }
 
-// awaitID counts the item, a message that is being sent, as one whose
-// provider's id is not known yet.
+// awaitID counts the item, a message that is being sent or a call that is being
+// placed, as one whose provider's id is not known yet.
 func (it *item) awaitID(i *instance) {
-	if it.cmd.Kind == state.CommandKind_DELIVER && it.awaits == nil && i != nil {
+	named := it.cmd.Kind == state.CommandKind_DELIVER || it.cmd.Kind == state.CommandKind_CALL
+	if named && it.awaits == nil && i != nil {
 		it.awaits = i
 		i.awaited.Add(1)
 	}

@@ -88,7 +88,7 @@ func (e *Engine) letGo(ctx context.Context, cmd *state.Command) (bool, error) {
 		if slices.ContainsFunc(counter.Counted, func(m *state.Counted) bool { return m.Match == cmd.Limit.Match }) {
 			return true, nil
 		}
-		if reached(counter, cmd) {
+		if usedUp(counter, cmd) {
 			return false, nil
 		}
 		err = e.Store.SetState(ctx, limitState, key, old, encode(counted(counter, cmd)))
@@ -99,9 +99,9 @@ func (e *Engine) letGo(ctx context.Context, cmd *state.Command) (bool, error) {
 	return false, store.ErrConflict
 }
 
-// reached says whether the counter uses up one of a command's limits. All
+// usedUp says whether the counter uses up one of a command's limits. All
 // commands of a match are asked for the time of the match: they have one answer.
-func reached(counter *state.Counter, cmd *state.Command) bool {
+func usedUp(counter *state.Counter, cmd *state.Command) bool {
 	at := make([]int64, len(counter.Counted))
 	for i, m := range counter.Counted {
 		at[i] = m.AtMs

@@ -11,7 +11,7 @@ type metrics struct {
 }
 
 // kinds are the values of the label kind.
-const kinds = "(DELIVER, CHAT_OPEN_CMD, CHAT_SEND, CHAT_CLOSE, CHAT_RECEIPT, BOT_SEND, NOTIFY, APPEND)"
+const kinds = "(DELIVER, CHAT_OPEN_CMD, CHAT_SEND, CHAT_CLOSE, CHAT_RECEIPT, CHAT_TRANSFER, CHAT_EVENT, BOT_SEND, CALL, PUSH, NOTIFY, APPEND)"
 
 // newMetrics registers the engine's metrics.
 func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 		ends: vec("gateway_deliveries_total",
 			"Commands that ended, by kind "+kinds+" and end (sent, dropped, dead, gone).", "kind", "end"),
 		dead: vec("gateway_dead_letters_total", "Dead letters, by reason (rejected, expired, ambiguous, no_instance, "+
-			"no_bot, no_integration, too_many_parts, chat_rejected, chat_gone, poison).", "reason"),
+			"no_bot, no_integration, too_many_parts, too_long, chat_rejected, chat_gone, poison).", "reason"),
 		pollErrors: vec("gateway_poll_errors_total", "Polls of chats and accounts that failed, by instance.", "instance"),
 		duplicates: one("gateway_events_duplicate_total", "Events that had been accepted before."),
 		refused: one("gateway_events_refused_total",

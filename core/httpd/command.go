@@ -14,6 +14,8 @@ type commandBody struct {
 	Lane     string       `json:"lane,omitempty"`
 	Instance string       `json:"instance,omitempty"`
 	Endpoint string       `json:"endpoint,omitempty"`
+	To       string       `json:"to,omitempty"`    // of a call or push: the address; of a transfer: where to
+	Event    string       `json:"event,omitempty"` // its name
 	Chat     uint32       `json:"chat,omitempty"`
 	Rule     string       `json:"rule,omitempty"`
 	Group    uint64       `json:"group,omitempty"`
@@ -54,7 +56,7 @@ type pendingBody struct {
 func showCommand(c *state.Command) commandBody {
 	b := commandBody{
 		ID: showCommandID(c), Kind: kinds[c.GetKind()], Lane: c.GetLane(), Instance: c.GetInstance(),
-		Endpoint: c.GetEndpoint(), Chat: c.GetChat(), Rule: c.GetRule(), Group: c.GetGroup(), Record: c.GetRecord(),
+		Endpoint: c.GetEndpoint(), To: c.GetTo(), Event: c.GetEventName(), Chat: c.GetChat(), Rule: c.GetRule(), Group: c.GetGroup(), Record: c.GetRecord(),
 		Message: showMessage(c.GetMessage()), Reason: c.GetReason(), Late: c.GetLate(),
 		Created: utc(c.GetCreatedMs()),
 	}
@@ -98,9 +100,10 @@ func showEnded(a *state.Attempts) attemptsBody {
 }
 
 var kinds = map[state.CommandKind]string{
-	state.CommandKind_DELIVER: "deliver", state.CommandKind_CHAT_OPEN_CMD: "chat_open",
+	state.CommandKind_COMMAND_UNSPECIFIED: "none", // something in the document alone, that was not done
+	state.CommandKind_DELIVER:             "deliver", state.CommandKind_CHAT_OPEN_CMD: "chat_open",
 	state.CommandKind_CHAT_SEND: "chat_send", state.CommandKind_CHAT_CLOSE: "chat_close",
 	state.CommandKind_NOTIFY: "notify", state.CommandKind_APPEND: "append", state.CommandKind_BOT_SEND: "bot_send",
 	state.CommandKind_CHAT_RECEIPT: "chat_receipt", state.CommandKind_CHAT_EVENT: "chat_event",
-	state.CommandKind_CALL: "call", state.CommandKind_PUSH: "push",
+	state.CommandKind_CALL: "call", state.CommandKind_PUSH: "push", state.CommandKind_CHAT_TRANSFER: "chat_transfer",
 }

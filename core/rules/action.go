@@ -23,30 +23,7 @@ type action interface {
 
 // failed is an action that is not done, because of err.
 func failed(a core.Action, err error) []core.Action {
-	return []core.Action{{Rule: a.Rule, Kind: a.Kind, Key: a.Key, Endpoint: a.Endpoint, Err: err.Error()}}
-}
-
-type send struct {
-	text    *template
-	channel string
-	to      *template // nil: the customer
-}
-
-func (s *send) run(e *evaluator, r *rule) []core.Action {
-	a := core.Action{Rule: r.name, Kind: core.Send, Channel: s.channel}
-	var err error
-	if a.Text, err = s.text.text(e); err != nil {
-		return failed(a, err)
-	}
-	if strings.TrimSpace(a.Text) == "" {
-		return failed(a, diag.Errorf(r.pos, "the text to send is blank"))
-	}
-	if s.to != nil {
-		if a.To, err = s.to.text(e); err != nil {
-			return failed(a, err)
-		}
-	}
-	return []core.Action{a}
+	return []core.Action{{Rule: a.Rule, Kind: a.Kind, Key: a.Key, Vendor: a.Vendor, Endpoint: a.Endpoint, Err: err.Error()}}
 }
 
 type notify struct {
@@ -227,11 +204,14 @@ func (t tag) run(_ *evaluator, r *rule) []core.Action {
 
 // later are actions that the language will have.
 var later = []string{
-	"send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook",
-	"call", "push", "flow", "transfer", "emit",
+	"flow",
 }
 
-var actionNames = []string{"send", "notify", "forward", "close", "set", "tag"}
+var actionNames = []string{
+	"send", "notify", "forward", "close", "set", "tag",
+	"send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook",
+	"call", "push", "transfer", "emit",
+}
 
 // action compiles one entry of do; it returns nil if there is a problem.
 func (l *ruleLoader) action(n ast.Node) action {
@@ -246,7 +226,17 @@ func (l *ruleLoader) action(n ast.Node) action {
 	p := pairs[0]
 	switch p.key {
 	case "send":
-		return l.send(p)
+		return l.send(p, "")
+	case "send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook":
+		return l.send(p, strings.TrimPrefix(p.key, "send_"))
+	case "call":
+		return l.call(p)
+	case "push":
+		return l.push(p)
+	case "transfer":
+		return l.transfer(p)
+	case "emit":
+		return l.emit(p)
 	case "notify":
 		return l.notify(p)
 	case "forward":
@@ -277,31 +267,6 @@ func (l *ruleLoader) keys(p pair, known map[string]func(pair)) bool {
 		l.src.problem(q.pos, diag.DidYouMean(q.key, slices.Sorted(maps.Keys(known))), "unknown key %q of %s", q.key, p.key)
 	}
 	return ok
-}
-
-func (l *ruleLoader) send(p pair) action {
-	a := &send{}
-	if _, isMap := p.value.(*ast.MappingNode); !isMap {
-		a.text = l.templateOf(p)
-	} else {
-		l.keys(p, map[string]func(pair){
-			"text": func(q pair) { a.text = l.templateOf(q) },
-			"to":   func(q pair) { a.to = l.templateOf(q) },
-			"channel": func(q pair) {
-				a.channel = l.name(q, slices.Sorted(maps.Keys(l.world.Channels)), "channel")
-			},
-		})
-	}
-	if a.text == nil {
-		if _, isMap := p.value.(*ast.MappingNode); isMap {
-			l.src.problem(p.pos, "", "send needs a text")
-		}
-		return nil
-	}
-	if a.text.blank() {
-		l.src.problem(l.src.pos(p.value), "", "the text to send is empty")
-	}
-	return a
 }
 
 func (l *ruleLoader) notify(p pair) action {

@@ -49,9 +49,9 @@ rules.d/a.yaml:8:85: unknown receiver "cccp"; did you mean "ccsp"?`},
 		{"never matches", oneRule("customer_message", "service: retail", "channel: webshop", "channel_type: sms", "do: [{tag: x}]"),
 			`rules.d/a.yaml:5:5: the channel "webshop" belongs to the service "demo": this rule would never match
 rules.d/a.yaml:5:5: the channel "webshop" has the type "rtm": this rule would never match`},
-		{"actions", oneRule("chat_idle", "do:", "  - send_sms: x", "  - sned: x", "  - send: {txt: x}", "  - {tag: x, send: y}", "  - tag: '{{ 1 }}'",
+		{"actions", oneRule("chat_idle", "do:", "  - call: x", "  - sned: x", "  - send: {txt: x}", "  - {tag: x, send: y}", "  - tag: '{{ 1 }}'",
 			"  - send: ''", "  - notify: {}", "  - set: {}", "  - send: '{{ 1'", "  - tag: ['']"),
-			`rules.d/a.yaml:5:9: the action "send_sms" is not supported yet
+			`rules.d/a.yaml:5:15: call must be a mapping of keys to values, not a text
 rules.d/a.yaml:6:9: unknown action "sned"; did you mean "send"?
 rules.d/a.yaml:7:9: send needs a text
 rules.d/a.yaml:7:16: unknown key "txt" of send; did you mean "text"?

@@ -1,5 +1,7 @@
 package rules
 
+import "github.com/openccsp/gateway/sdk/pluginv1"
+
 // World is what exists around the rules, so that a rule which names something
 // unknown is a problem at load.
 type World struct {
@@ -8,6 +10,12 @@ type World struct {
 	Integrations []string
 	Endpoints    []string
 	Locales      map[string]string // of services that have one
+
+	// ServedBy is the integration of each service that has one.
+	ServedBy map[string]string
+	// Drivers are those of channels and integrations, by instance name. Of one
+	// that no plugin has offered yet nothing is known, and nothing is checked.
+	Drivers map[string]*pluginv1.Driver
 }
 
 // Channel is what rules need to know of a configured channel.

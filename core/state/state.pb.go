@@ -147,6 +147,7 @@ const (
 	CommandKind_CHAT_EVENT          CommandKind = 9
 	CommandKind_CALL                CommandKind = 10
 	CommandKind_PUSH                CommandKind = 11
+	CommandKind_CHAT_TRANSFER       CommandKind = 12
 )
 
 // Enum value maps for CommandKind.
@@ -164,6 +165,7 @@ var (
 		9:  "CHAT_EVENT",
 		10: "CALL",
 		11: "PUSH",
+		12: "CHAT_TRANSFER",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -178,6 +180,7 @@ var (
 		"CHAT_EVENT":          9,
 		"CALL":                10,
 		"PUSH":                11,
+		"CHAT_TRANSFER":       12,
 	}
 )
 
@@ -790,6 +793,8 @@ type SentMessage struct {
 	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // sent, delivered, read, failed
 	Agent         bool                   `protobuf:"varint,4,opt,name=agent,proto3" json:"agent,omitempty"`                         // an agent wrote it
 	DeskId        string                 `protobuf:"bytes,5,opt,name=desk_id,json=deskId,proto3" json:"desk_id,omitempty"`          // then: the desk's id of it, "" if it gave none
+	Hops          uint32                 `protobuf:"varint,6,opt,name=hops,proto3" json:"hops,omitempty"`                           // of the command: what its far side reports carries them on
+	Call          bool                   `protobuf:"varint,7,opt,name=call,proto3" json:"call,omitempty"`                           // a voice call; message_id is the call's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -857,6 +862,20 @@ func (x *SentMessage) GetDeskId() string {
 		return x.DeskId
 	}
 	return ""
+}
+
+func (x *SentMessage) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
+}
+
+func (x *SentMessage) GetCall() bool {
+	if x != nil {
+		return x.Call
+	}
+	return false
 }
 
 // Flow is a flow in the middle.
@@ -1677,32 +1696,34 @@ func (x *Linked) GetConversation() []byte {
 
 // Command is something to be done outside.
 type Command struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Conversation  []byte                 `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
-	Epoch         uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
-	Kind          CommandKind            `protobuf:"varint,4,opt,name=kind,proto3,enum=gateway.state.v1.CommandKind" json:"kind,omitempty"`
-	Lane          string                 `protobuf:"bytes,5,opt,name=lane,proto3" json:"lane,omitempty"` // customer, chat:<n>, bot, call, push, notify, append
-	Instance      string                 `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
-	Chat          uint32                 `protobuf:"varint,7,opt,name=chat,proto3" json:"chat,omitempty"`
-	Message       *pluginv1.Message      `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
-	Record        uint64                 `protobuf:"varint,9,opt,name=record,proto3" json:"record,omitempty"` // the history record of the event that caused it
-	Rule          string                 `protobuf:"bytes,10,opt,name=rule,proto3" json:"rule,omitempty"`     // the rule that asked for it, "" for routing
-	Group         uint64                 `protobuf:"varint,11,opt,name=group,proto3" json:"group,omitempty"`  // number of the first part; parts die together; 0: no group
-	CreatedMs     int64                  `protobuf:"varint,12,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
-	Late          bool                   `protobuf:"varint,13,opt,name=late,proto3" json:"late,omitempty"`                           // replayed by an operator
-	Endpoint      string                 `protobuf:"bytes,14,opt,name=endpoint,proto3" json:"endpoint,omitempty"`                    // NOTIFY
-	Body          []byte                 `protobuf:"bytes,15,opt,name=body,proto3" json:"body,omitempty"`                            // NOTIFY: the request's body; APPEND: a Mail
-	Target        []byte                 `protobuf:"bytes,16,opt,name=target,proto3" json:"target,omitempty"`                        // APPEND: the conversation
-	Reason        string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
-	MessageId     string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
-	Status        string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
-	EventName     string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
-	Params        map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
-	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
-	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
-	Limit         *CommandLimit          `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"` // asked when it is dispatched; nil: none
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Conversation []byte                 `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
+	Epoch        uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Number       uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Kind         CommandKind            `protobuf:"varint,4,opt,name=kind,proto3,enum=gateway.state.v1.CommandKind" json:"kind,omitempty"`
+	Lane         string                 `protobuf:"bytes,5,opt,name=lane,proto3" json:"lane,omitempty"` // customer, chat:<n>, bot, call, push, notify, append
+	Instance     string                 `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"`
+	Chat         uint32                 `protobuf:"varint,7,opt,name=chat,proto3" json:"chat,omitempty"`
+	Message      *pluginv1.Message      `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
+	Record       uint64                 `protobuf:"varint,9,opt,name=record,proto3" json:"record,omitempty"` // the history record of the event that caused it
+	Rule         string                 `protobuf:"bytes,10,opt,name=rule,proto3" json:"rule,omitempty"`     // the rule that asked for it, "" for routing
+	Group        uint64                 `protobuf:"varint,11,opt,name=group,proto3" json:"group,omitempty"`  // number of the first part; parts die together; 0: no group
+	CreatedMs    int64                  `protobuf:"varint,12,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
+	Late         bool                   `protobuf:"varint,13,opt,name=late,proto3" json:"late,omitempty"`                           // replayed by an operator
+	Endpoint     string                 `protobuf:"bytes,14,opt,name=endpoint,proto3" json:"endpoint,omitempty"`                    // NOTIFY
+	Body         []byte                 `protobuf:"bytes,15,opt,name=body,proto3" json:"body,omitempty"`                            // NOTIFY: the request's body; APPEND: a Mail
+	Target       []byte                 `protobuf:"bytes,16,opt,name=target,proto3" json:"target,omitempty"`                        // APPEND: the conversation
+	Reason       string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
+	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
+	Status       string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
+	EventName    string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT; of an event that was not made: its name
+	Params       map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Agent        bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
+	Moves        uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
+	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
+	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
+	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"` // asked when it is dispatched; nil: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1903,6 +1924,13 @@ func (x *Command) GetHops() uint32 {
 		return x.Hops
 	}
 	return 0
+}
+
+func (x *Command) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
 }
 
 func (x *Command) GetLimit() *CommandLimit {
@@ -3106,14 +3134,16 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"\x8d\x01\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xb5\x01\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
-	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xe4\x01\n" +
+	"\adesk_id\x18\x05 \x01(\tR\x06deskId\x12\x12\n" +
+	"\x04hops\x18\x06 \x01(\rR\x04hops\x12\x12\n" +
+	"\x04call\x18\a \x01(\bR\x04call\"\xe4\x01\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -3175,7 +3205,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xa3\x06\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xb3\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3204,7 +3234,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06params\x18\x15 \x03(\v2%.gateway.state.v1.Command.ParamsEntryR\x06params\x12\x14\n" +
 	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x14\n" +
 	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
-	"\x04hops\x18\x18 \x01(\rR\x04hops\x124\n" +
+	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x0e\n" +
+	"\x02to\x18\x19 \x01(\tR\x02to\x124\n" +
 	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -3325,7 +3356,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xc1\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\xd4\x01\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -3343,7 +3374,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"CHAT_EVENT\x10\t\x12\b\n" +
 	"\x04CALL\x10\n" +
 	"\x12\b\n" +
-	"\x04PUSH\x10\v*K\n" +
+	"\x04PUSH\x10\v\x12\x11\n" +
+	"\rCHAT_TRANSFER\x10\f*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +

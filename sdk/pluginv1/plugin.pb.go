@@ -2151,7 +2151,7 @@ type Call struct {
 	Message       *Message               `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
 	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	On            bool                   `protobuf:"varint,9,opt,name=on,proto3" json:"on,omitempty"`
-	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: where to; REGISTER: the token
+	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: a queue or team, or agent:<name>; REGISTER: the token
 	EventName     string                 `protobuf:"bytes,11,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,12,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	MessageId     string                 `protobuf:"bytes,13,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // RECEIPT: the agent's message
@@ -3769,7 +3769,7 @@ type Message struct {
 	UrlPush       string                 `protobuf:"bytes,11,opt,name=url_push,json=urlPush,proto3" json:"url_push,omitempty"`
 	AtMs          int64                  `protobuf:"varint,12,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	ReplyTo       string                 `protobuf:"bytes,13,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
-	Extras        map[string]string      `protobuf:"bytes,14,rep,name=extras,proto3" json:"extras,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Extras        map[string]string      `protobuf:"bytes,14,rep,name=extras,proto3" json:"extras,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of an app push: "title", the others are its data
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4069,7 +4069,7 @@ type Event struct {
 	EventName     string                 `protobuf:"bytes,28,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,29,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // custom_event params, flow_triggered flowparams
 	Code          string                 `protobuf:"bytes,30,opt,name=code,proto3" json:"code,omitempty"`
-	CallId        string                 `protobuf:"bytes,31,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
+	CallId        string                 `protobuf:"bytes,31,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"` // of a call that we placed: its message_id or its key; the ref is the same
 	Digits        string                 `protobuf:"bytes,32,opt,name=digits,proto3" json:"digits,omitempty"`
 	Duration      *float64               `protobuf:"fixed64,33,opt,name=duration,proto3,oneof" json:"duration,omitempty"` // seconds
 	Score         *float64               `protobuf:"fixed64,34,opt,name=score,proto3,oneof" json:"score,omitempty"`

@@ -1,4 +1,5 @@
-package conversation
+// Package split cuts a text that is longer than the other side takes into parts.
+package split
 
 import (
 	"strings"
@@ -11,10 +12,10 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Split cuts text into parts that each fit limit, at the last space that fits,
+// Text cuts text into parts that each fit limit, at the last space that fits,
 // else between graphemes, else (a single grapheme over the limit) between code
 // points. The parts joined are the text again. Text that fits is one part.
-func Split(text string, limit *pluginv1.TextLimit) []string {
+func Text(text string, limit *pluginv1.TextLimit) []string {
 	room, unit := int(limit.GetLimit()), limit.GetUnit()
 	if room <= 0 || 2*len(text) <= room || size(text, unit) <= room {
 		return []string{text} // no unit counts more than two for a byte

@@ -1,4 +1,4 @@
-package conversation_test
+package split_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
-	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/split"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -39,7 +39,7 @@ func measure(text string, unit pluginv1.TextUnit) int {
 	return units
 }
 
-func TestSplit(t *testing.T) {
+func TestText(t *testing.T) {
 	family := "👨\u200d👩\u200d👧" // 5 code points, 8 UTF-16 units, 18 bytes
 	tests := []struct {
 		name  string
@@ -69,13 +69,13 @@ func TestSplit(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := conversation.Split(tt.text, &pluginv1.TextLimit{Limit: tt.limit, Unit: tt.unit})
+			got := split.Text(tt.text, &pluginv1.TextLimit{Limit: tt.limit, Unit: tt.unit})
 			if strings.Join(got, "|") != strings.Join(tt.want, "|") {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
-	if got := conversation.Split("any", nil); len(got) != 1 || got[0] != "any" {
+	if got := split.Text("any", nil); len(got) != 1 || got[0] != "any" {
 		t.Errorf("without a limit: %q", got)
 	}
 }
@@ -93,7 +93,7 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, limit uint16, unit int32) {
 		u := pluginv1.TextUnit(unit)
 		l := &pluginv1.TextLimit{Limit: uint32(limit), Unit: u}
-		parts := conversation.Split(text, l)
+		parts := split.Text(text, l)
 		if got := strings.Join(parts, ""); got != text {
 			t.Fatalf("parts make %q of %q", got, text)
 		}

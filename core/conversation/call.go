@@ -1,0 +1,107 @@
+package conversation
+
+import (
+	"cmp"
+	"maps"
+	"strings"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// call has a phone rung. What becomes of it are later events.
+func (t *turn) call(a *core.Action) {
+	p, why := t.reach(a, "voice")
+	c := &state.Command{
+		Kind: state.CommandKind_CALL, Lane: laneCall, Instance: p.channel, To: p.address, Message: t.messageOf(a), Rule: a.Rule,
+	}
+	if why == "" && p.inst.cannot(pluginv1.AbilityCall) {
+		why = unsupported
+	}
+	shown := c.Message.CloneVT()
+	if !t.whole(c, why) {
+		return
+	}
+	t.place(c)
+	if p.own {
+		shown.Attachments = nil // what is played is no message
+		for _, a := range c.Message.Attachments {
+			shown.Text = strings.TrimSpace(shown.Text + " " + a.Url)
+		}
+		t.copy("call", shown, a.Rule)
+	}
+}
+
+// push shows a notice in the customer's app.
+func (t *turn) push(a *core.Action) {
+	p, why := t.reach(a, "push")
+	m := t.messageOf(a)
+	m.Extras = maps.Clone(a.Params)
+	if a.Title != "" {
+		if m.Extras == nil {
+			m.Extras = map[string]string{}
+		}
+		m.Extras[sdk.PushTitle] = a.Title
+	}
+	c := &state.Command{
+		Kind: state.CommandKind_PUSH, Lane: lanePush, Instance: p.channel, To: p.address, Message: m, Rule: a.Rule,
+	}
+	if !t.whole(c, why) {
+		return
+	}
+	t.command(c)
+	shown := &pluginv1.Message{Text: strings.TrimPrefix(a.Title+": "+a.Text, ": ")}
+	t.copy("push", shown, a.Rule)
+}
+
+// whole ends a command that is not to be made, and why, or whose text would be
+// more than one: half a call helps nobody.
+func (t *turn) whole(c *state.Command, why string) bool {
+	switch {
+	case why != "":
+		t.drop(c, why)
+	case t.looping():
+		t.drop(c, loopGuard)
+	case len(t.texts(c)) > 1:
+		t.refuse(c, "too_long")
+	default:
+		return true
+	}
+	return false
+}
+
+// place makes the command of a call. It is remembered from the start: the
+// other side may tell of it, by our id, before it has answered.
+func (t *turn) place(c *state.Command) {
+	t.command(c)
+	m := t.remember(c.Number, "")
+	m.Call, m.Hops = true, c.Hops+1
+}
+
+// placed: the call has an id of the provider's by now, which its events name.
+func (t *turn) placed(r *Result) {
+	if r.MessageID == "" {
+		return
+	}
+	t.d.Binds = append(t.d.Binds, Bind{Instance: r.Command.Instance, Ref: r.MessageID, Message: true})
+	if m := t.sentMessage(r.Command.Number, ""); m != nil {
+		m.MessageId = r.MessageID
+	}
+}
+
+// callNews is what a voice channel tells of a call.
+func (t *turn) callNews(f *fact) proposal {
+	if cmd, err := core.ParseCommandID(callID(f.ev)); err == nil && !t.ours(cmd) {
+		return t.only("unknown call")
+	}
+	return proposal{rules: true}
+}
+
+func callID(ev *pluginv1.Event) string { return cmp.Or(ev.CallId, ev.Ref) }
+
+// isCall says whether events of a type are about a voice call.
+func isCall(typ string) bool {
+	return typ == sdk.CallAnswered || typ == sdk.CallDigits || typ == sdk.CallEnded
+}

@@ -34,7 +34,7 @@ type process struct {
 	env     []string
 	deaf    bool // nobody reads its standard error
 
-	cmd     *exec.Cmd
+	cmd     *exec.Cmd     // nil until it has been started; set with mu
 	stdin   *os.File      // its end tells the plugin that the gateway is gone
 	first   chan struct{} // closed when the first line is there, or none will be
 	exited  chan struct{} // closed when the process has ended
@@ -43,6 +43,7 @@ type process struct {
 	socketDir, address string // of the socket
 
 	mu     sync.Mutex
+	killed bool // also before it was started: then it never is
 	gone   bool
 	stdout bytes.Buffer
 	stderr bytes.Buffer
@@ -66,18 +67,12 @@ func (p *process) Start(context.Context) error {
 		}
 		ends[i], ends[i+1] = r, w
 	}
-	p.cmd = exec.Command(p.command[0], p.command[1:]...)
-	p.cmd.Dir, p.cmd.Env = p.dir, p.env
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = ends[0], ends[3], ends[5]
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err := p.cmd.Start()
+	err := p.launch(ends)
 	closeAll(ends[0], ends[3], ends[5])
 	if err != nil {
 		closeAll(ends[1], ends[2], ends[4])
-		p.cmd = nil
 		return err
 	}
-	p.stdin = ends[1]
 	if p.deaf {
 		_ = ends[4].Close()
 	}
@@ -85,6 +80,24 @@ func (p *process) Start(context.Context) error {
 	pumps.Go(func() { p.pumpStdout(ends[2]) })
 	pumps.Go(func() { p.pumpStderr(ends[4]) })
 	go p.reap(&pumps, ends[2], ends[4])
+	return nil
+}
+
+// launch starts the command, unless it has been killed.
+func (p *process) launch(ends [6]*os.File) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.killed {
+		return errors.New("killed before it was started")
+	}
+	cmd := exec.Command(p.command[0], p.command[1:]...)
+	cmd.Dir, cmd.Env = p.dir, p.env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = ends[0], ends[3], ends[5]
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.cmd, p.stdin = cmd, ends[1]
 	return nil
 }
 
@@ -159,6 +172,7 @@ func (p *process) signal(sig syscall.Signal) {
 // kill ends the process and its group at once, and waits for that.
 func (p *process) kill() {
 	p.mu.Lock()
+	p.killed = true
 	started := p.cmd != nil
 	if started && !p.gone {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)

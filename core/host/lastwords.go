@@ -81,7 +81,7 @@ var (
 	errorForm     = regexp.MustCompile(`^(Uncaught )?[\w.]*(Error|Exception|Rejection)( \[\w+\])?(: |$)`) // of Node and Python
 	frameForm     = regexp.MustCompile(`^\S+\(.*\)$`)                                                     // main.main()
 	registerForm  = regexp.MustCompile(`^[a-z0-9]+ +0x[0-9a-f]+$`)
-	recoveredForm = regexp.MustCompile(`( \[recovered.*\])?( goroutine \d+ .*)?$`)
+	recoveredForm = regexp.MustCompile(`( \[recovered.*\])?( goroutine \d+ \[.*\]:)?$`)
 )
 
 func isPanic(line []byte) bool { return hasPrefix(line, panics) }

@@ -17,6 +17,7 @@ func TestLastWords(t *testing.T) {
 		{"recovered once", "panic: one [recovered, repanicked]\n" + stack, "panic: one"},
 		{"recovered, with another", "panic: one [recovered]\n\tpanic: two\n" + stack, "panic: one"},
 		{"all on one line", "panic: boom goroutine 7 [running]:", "panic: boom"},
+		{"about a goroutine", "panic: leaked goroutine 7 of x\n" + stack, "panic: leaked goroutine 7 of x"},
 		{"a signal", "panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1]\n" + stack,
 			"panic: runtime error: invalid memory address or nil pointer dereference"},
 		{"a deadlock", "fatal error: all goroutines are asleep - deadlock!\n\n" + stack + "rax    0x0\nrip    0x45e1a3\nexit status 2\n",

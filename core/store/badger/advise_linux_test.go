@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/core/store/storetest"
 )
 
 // TestAdvice asks the kernel how it reads the tables.
@@ -19,7 +20,7 @@ func TestAdvice(t *testing.T) {
 	closeStore(t, s) // makes a table
 	s = openStore(t, badger.Options{Dir: dir})
 	defer closeStore(t, s)
-	poll(t, "tables are read at random", func() bool {
+	storetest.Eventually(t, "tables are read at random", func() bool {
 		tables, random := advice(t, filepath.Join(dir, "db"))
 		return tables > 0 && random == tables
 	})

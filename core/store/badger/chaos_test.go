@@ -14,6 +14,7 @@ import (
 
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/core/store/storetest"
 )
 
 // These tests spoil syncs and disks with tools of the machine. They run with
@@ -169,7 +170,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		free := s.Health().FreeBytes
 		run(t, "fallocate", "-l", fmt.Sprint(free-uint64(200+mrand.IntN(100))<<20), fill)
-		poll(t, "new events are refused", func() bool {
+		storetest.Eventually(t, "new events are refused", func() bool {
 			_, err := s.Append(t.Context(), store.Event{Conversation: c, Body: random(2000)})
 			if err == nil {
 				appended++
@@ -193,7 +194,7 @@ func TestDiskFull(t *testing.T) {
 		if err := os.Remove(fill); err != nil {
 			t.Fatal(err)
 		}
-		poll(t, "events are taken again", func() bool {
+		storetest.Eventually(t, "events are taken again", func() bool {
 			_, err := s.Append(t.Context(), store.Event{Conversation: c})
 			return err == nil
 		})

@@ -19,6 +19,7 @@ import (
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/core/store/storetest"
 )
 
 // crashed returns a data directory as a killed process left it, with what was
@@ -246,7 +247,7 @@ func TestDamagedTable(t *testing.T) {
 		}
 		var log lockedBuffer
 		s = openStore(t, badger.Options{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		poll(t, "the damage is found", func() bool { return !s.Health().OK })
+		storetest.Eventually(t, "the damage is found", func() bool { return !s.Health().OK })
 		if err := s.Health().Err; !strings.Contains(err.Error(), filepath.Base(tables[0])) {
 			t.Errorf("Health says %v, want the table named", err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/core/store/storetest"
 )
 
 func openStore(t *testing.T, o badger.Options) *badger.Store {
@@ -157,12 +158,12 @@ func TestBallast(t *testing.T) {
 	}
 	s := openStore(t, badger.Options{Dir: dir, Free: disk, Watermark: 20 << 20, OpenFloor: -1, Ballast: 4 << 20})
 	defer closeStore(t, s)
-	poll(t, "the ballast is made", exists)
+	storetest.Eventually(t, "the ballast is made", exists)
 	if fi, err := os.Stat(ballast); err != nil || fi.Size() != 4<<20 {
 		t.Errorf("ballast = %v, %v", fi, err)
 	}
 	free.Store(8 << 20) // under half of the watermark
-	poll(t, "the ballast is given back", func() bool { return !exists() })
+	storetest.Eventually(t, "the ballast is given back", func() bool { return !exists() })
 	if err := s.SetState(t.Context(), "i", "k", nil, []byte("v")); err != nil {
 		t.Errorf("SetState on the ballast's space = %v", err)
 	}
@@ -170,28 +171,13 @@ func TestBallast(t *testing.T) {
 		t.Errorf("Health = %+v, want full", h)
 	}
 	free.Store(1 << 20)
-	poll(t, "every write is refused", func() bool {
+	storetest.Eventually(t, "every write is refused", func() bool {
 		return errors.Is(s.SetState(t.Context(), "i", "k", []byte("v"), []byte("v")), store.ErrFull)
 	})
 	free.Store(100 << 20)
-	poll(t, "the ballast is back", exists)
+	storetest.Eventually(t, "the ballast is back", exists)
 	if _, err := s.Append(t.Context(), store.Event{Conversation: core.NewConversationID("a", "b")}); err != nil {
 		t.Errorf("Append with room again = %v", err)
-	}
-}
-
-// poll waits for what the store does by itself every second.
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within a minute: %s", what)
-		}
 	}
 }
 
@@ -224,7 +210,7 @@ func TestGroups(t *testing.T) {
 	for i := range callers {
 		append1(i)
 	}
-	poll(t, "all callers wait", func() bool { return badger.Waiting(s) == callers })
+	storetest.Eventually(t, "all callers wait", func() bool { return badger.Waiting(s) == callers })
 	close(release)
 	wg.Wait()
 	closeStore(t, s)

@@ -186,9 +186,14 @@ func (f *fixture) wantErr(what string, err, want error) {
 	}
 }
 
-// eventually polls until ok; for what only time brings.
 func (f *fixture) eventually(what string, ok func() bool) {
 	f.Helper()
+	Eventually(f.T, what, ok)
+}
+
+// Eventually polls until ok; for what only time brings.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -196,7 +201,7 @@ func (f *fixture) eventually(what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			f.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

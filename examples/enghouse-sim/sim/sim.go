@@ -10,7 +10,6 @@ package sim
 
 import (
 	"io"
-	"net/http"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 )
@@ -39,18 +38,9 @@ func New(o Options) *Sim {
 	s := &Sim{queues: o.Queues}
 	s.Desk = desk.New(o.Options, desk.Vendor[*chat, Chat, Args]{
 		Page: page, Acts: s.acts(), Commands: commands,
-		Wire: desk.Wire{MaxBody: BodyLimit, Write: write, Half: `{"Connection_ID":"half`},
+		Wire: desk.Wire{At: isWire, Serve: s.serveWire, MaxBody: BodyLimit, Write: write, Half: `{"Connection_ID":"half`},
 	})
 	return s
-}
-
-// ServeHTTP serves the wire protocol, the agent API and the page.
-func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if isWire(r.URL.Path) {
-		s.serveWire(w, r)
-		return
-	}
-	s.Desk.ServeHTTP(w, r)
 }
 
 var page = desk.Page{

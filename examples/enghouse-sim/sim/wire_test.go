@@ -3,7 +3,6 @@ package sim_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/enghouse-sim/sim"
+	"github.com/openccsp/gateway/examples/internal/desk/desktest"
 )
 
 const dll = "/scripts/ChatExtension.DLL"
@@ -33,16 +33,7 @@ func do(t *testing.T, method, url, body string) (int, string) {
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	return desktest.Do(t, r)
 }
 
 // post sends one verb and wants 200 with an empty body.

@@ -63,7 +63,7 @@ func New(o Options) *Sim {
 	}
 	s.Desk = desk.New(o.Options, desk.Vendor[*chat, Chat, Args]{
 		Page: page, Acts: s.acts(), Start: s.Start, Commands: commands,
-		Wire: desk.Wire{MaxBody: BodyLimit, Write: s.writeEnvelope, Refuse: refuse,
+		Wire: desk.Wire{At: isWire, Serve: s.serveWire, MaxBody: BodyLimit, Write: s.writeEnvelope, Refuse: refuse,
 			Half: `{"status_code":200,"response":{"chat_id":"CSR`},
 	})
 	return s
@@ -80,15 +80,6 @@ func (s *Sim) SetHook(url string) {
 	s.Lock()
 	defer s.Unlock()
 	s.hook = url
-}
-
-// ServeHTTP serves the REST API, the agent API and the page.
-func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if isWire(r.URL.Path) {
-		s.serveWire(w, r)
-		return
-	}
-	s.Desk.ServeHTTP(w, r)
 }
 
 var page = desk.Page{

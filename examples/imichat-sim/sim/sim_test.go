@@ -49,16 +49,7 @@ func (f *far) call(t *testing.T, method, path, key, body string) (int, string) {
 	}
 	r.Header.Set("key", key)
 	r.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	return desktest.Do(t, r)
 }
 
 func (f *far) create(t *testing.T, messages string) string {

@@ -88,8 +88,14 @@ func (d *Desk[C, V, A]) routes() http.Handler {
 	return mux
 }
 
-// ServeHTTP serves the agent's API and page.
-func (d *Desk[C, V, A]) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.http.ServeHTTP(w, r) }
+// ServeHTTP serves the vendor's protocol, the agent's API and the page.
+func (d *Desk[C, V, A]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if wire := d.vendor.Wire; wire.At(r.URL.Path) {
+		wire.Serve(w, r)
+		return
+	}
+	d.http.ServeHTTP(w, r)
+}
 
 // Close ends what runs in the background, and waits until it has ended.
 func (d *Desk[C, V, A]) Close() {

@@ -9,9 +9,11 @@ import (
 	"net/http"
 )
 
-// Wire is how a vendor's protocol answers.
+// Wire is a vendor's protocol.
 type Wire struct {
-	MaxBody int64 // bytes of a request
+	At      func(path string) bool // whether it is spoken there
+	Serve   http.HandlerFunc       // answers by Call
+	MaxBody int64                  // bytes of a request
 	// Write writes an answer, or with what the reason why there is none.
 	Write func(w http.ResponseWriter, status int, what string, answer any)
 	// Refuse answers a fault that is a status; nil: Write does.

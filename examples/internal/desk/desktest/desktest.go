@@ -53,13 +53,8 @@ func foreign(t *testing.T, base string) {
 	}
 	for site, want := range map[string]int{"cross-site": http.StatusForbidden, "same-origin": http.StatusNotFound} {
 		r.Header.Set("Sec-Fetch-Site", site)
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != want {
-			t.Errorf("%s: %d, want %d", site, res.StatusCode, want)
+		if status, _ := Do(t, r); status != want {
+			t.Errorf("%s: %d, want %d", site, status, want)
 		}
 	}
 }
@@ -86,6 +81,21 @@ func changes(t *testing.T, base string, open func(*testing.T)) {
 	if got := next(); got != "event: change" {
 		t.Errorf("after a new chat: %q", got)
 	}
+}
+
+// Do makes the request r and returns what it is answered.
+func Do(t *testing.T, r *http.Request) (status int, body string) {
+	t.Helper()
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
 }
 
 // Program checks that run serves with the arguments good until it is stopped,

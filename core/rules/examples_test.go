@@ -77,6 +77,7 @@ func TestDescription(t *testing.T) {
 		load(t, example)
 	}
 	for _, key := range strings.Fields("name: on: event_name: service: integration: channel: channel_type: when: active: do: " +
+		"valid_from: valid_to: hours: outside: mode: canary: after: once: cooldown: throttle: per: stop: notify_url: " +
 		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason:") {
 		if !strings.Contains(all.String(), key) {
 			t.Errorf("no example of %s", key)

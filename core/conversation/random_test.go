@@ -72,7 +72,7 @@ func (tr *traffic) configure() {
 	tr.snap.Instances["phone"] = &conversation.Instance{Name: "phone", Channel: true, Abilities: []string{pluginv1.AbilityCall},
 		Caps: &pluginv1.Capabilities{ChannelType: "voice"}}
 	tr.snap.Instances["web"].Caps.ToOutside = &pluginv1.TextLimit{Limit: 40, Unit: pluginv1.TextUnit_RUNE}
-	tr.snap.Rules = rules(func(v *state.View) []core.Action {
+	tr.snap.Rules = busy(func(v *state.View) []core.Action {
 		// Pure: what is done depends on the view alone.
 		switch n := v.AtMs / 7 % 40; {
 		case n == 0:
@@ -101,6 +101,19 @@ func (tr *traffic) configure() {
 			panic("poison")
 		}
 	}
+}
+
+// busy are rules that also wait, and count their matches.
+type busy func(v *state.View) []core.Action
+
+func (b busy) Evaluate(v *state.View) core.Evaluation {
+	e := rules(b).Evaluate(v)
+	n := v.AtMs % 200
+	if v.Waited == "" && n%3 == 0 {
+		e.Waits = []core.Wait{{Rule: fmt.Sprint("w", n), After: time.Duration(n) * time.Minute, Hash: "h"}}
+	}
+	e.Counts = []core.Count{{Rule: fmt.Sprint("c", n), Keep: int(n%5) + 1, For: time.Duration(n) * time.Hour}}
+	return e
 }
 
 func (tr *traffic) step() {
@@ -227,7 +240,7 @@ func (tr *traffic) watch() {
 		tr.letters = append(tr.letters, l.Command)
 	}
 	for _, r := range tr.records() {
-		if r.DuplicateOf != "" || r.Dead != "" {
+		if r.DuplicateOf != "" || r.Dead != "" || r.View.Waited != "" {
 			continue
 		}
 		switch n := r.View.Chat.GetNumber(); r.View.Type {

@@ -103,7 +103,8 @@ func (i *Instance) sends(event string) bool { return slices.Contains(i.caps().Ge
 // RuleSet is what Decide asks of the rules.
 type RuleSet interface {
 	// Evaluate decides all rules on v, which is within the limits of
-	// state.Bound. It is pure, and may be called from many goroutines.
+	// state.Bound, or the one whose time has come if v names it as waited. It is
+	// pure, and may be called from many goroutines.
 	Evaluate(v *state.View) core.Evaluation
 }
 

@@ -16,7 +16,7 @@ func (e *evaluator) evaluate(r *rule, out *core.Evaluation) (stop bool) {
 	o := r.options
 	if o != nil {
 		if why := e.leftOut(r); why != "" {
-			out.Verdicts = append(out.Verdicts, leftOut(r, why))
+			out.Verdicts = append(out.Verdicts, reasoned(r, why))
 			return false
 		}
 	}
@@ -29,7 +29,7 @@ func (e *evaluator) evaluate(r *rule, out *core.Evaluation) (stop bool) {
 	case !matched:
 		out.Verdicts = append(out.Verdicts, r.notMatched)
 	case o != nil && o.after > 0 && e.view.GetWaited() == "":
-		out.Verdicts = append(out.Verdicts, leftOut(r, o.waits))
+		out.Verdicts = append(out.Verdicts, reasoned(r, o.waits))
 		out.Waits = append(out.Waits, core.Wait{Rule: r.name, After: o.after, Hash: o.waitHash})
 	default:
 		out.Verdicts = append(out.Verdicts, r.matched)

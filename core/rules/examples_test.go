@@ -79,6 +79,7 @@ func TestDescription(t *testing.T) {
 		}
 	}
 	for _, key := range strings.Fields("name: on: event_name: service: integration: channel: channel_type: when: active: do: " +
+		"valid_from: valid_to: hours: outside: mode: canary: after: once: cooldown: throttle: per: stop: notify_url: " +
 		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason: " +
 		"send_sms: send_rtm: send_twitter: send_wechat: send_facebook: attachments: url: mime: quick_replies: title: payload: " +
 		"call: say: play: push: data: transfer: queue: agent: emit: event: params:") {

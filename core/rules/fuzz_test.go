@@ -39,6 +39,9 @@ func FuzzRuleText(f *testing.F) {
 	for _, seed := range []string{
 		"", "rules: []", oneRule("chat_idle", "when: event.idle_time > 5", "do: [{send: 'x {{ customer.name ?? 1 }}'}]"),
 		oneRule("customer_message", "when: |", "  true", "do:", "  - notify: {endpoint: ops, body: {a: ['{{ payload.a }}']}}"),
+		oneRule("customer_message", "valid_from: 2026-12-01 08:00", "valid_to: 2026-12-01", "hours: {outside: [mon-fri 08:00-18:00, sat]}",
+			"mode: canary", "canary: 5%", "after: 15m", "once: true", "cooldown: 1d", "throttle: 3 per 1h", "per: rule",
+			"stop: false", "notify_url: ops", "do: [{send: x}]"),
 		"rules:\n- &a\n  name: *a\n", "? a\n: b", "%YAML 1.2\n---\na: !!int x", "rules: {{", "a: \"\\x", "\t", "- - - -",
 	} {
 		f.Add(seed)

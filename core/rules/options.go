@@ -171,8 +171,8 @@ func (o *options) finish(r *rule) {
 	r.matched.Shadow = o.shadow
 }
 
-// leftOut is the verdict on a rule that was left out, or waits.
-func leftOut(r *rule, reason string) *state.RuleVerdict {
+// reasoned is the verdict on a rule that was left out, or waits.
+func reasoned(r *rule, reason string) *state.RuleVerdict {
 	return &state.RuleVerdict{Rule: r.name, Verdict: state.Verdict_NOT_MATCHED, Reason: reason}
 }
 

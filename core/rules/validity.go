@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a service's clock, also on a machine without zone files
 
 	"github.com/openccsp/gateway/core/diag"
 )

@@ -55,8 +55,8 @@ func TestKillers(t *testing.T) {
 func TestKillersInParts(t *testing.T) {
 	tests := map[string]string{
 		`let: { inner: 'count(payload.c, {# > 0}) > 0', outer: 'count(payload.a, {count(payload.b, {inner}) > 0}) > 0' }`: "{ } must not be nested more than 2 deep",
-		`let: { a: '"x" matches "y"', b: 'any(payload.a, {a})' }`:                                                          "matches cannot stand inside { }, where it would run once per element",
-		`let: { a: 'count(1..1000, {# > 0}) > 0', b: 'count(1..1000, {a}) > 0' }`:                                          "the expression could take too long",
+		`let: { a: '"x" matches "y"', b: 'any(payload.a, {a})' }`:                                                         "matches cannot stand inside { }, where it would run once per element",
+		`let: { a: 'count(1..1000, {# > 0}) > 0', b: 'count(1..1000, {a}) > 0' }`:                                         "the expression could take too long",
 	}
 	for text, want := range tests {
 		_, problems := loadFiles(t, map[string]string{"a.yaml": text + "\n"})

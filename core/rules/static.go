@@ -27,9 +27,9 @@ func (c *claim) text() string {
 	case c.says != "":
 		return c.says
 	case c.negated:
-		return "not (" + plainName(c.part.String()) + ")"
+		return "not (" + untyped(c.part.String()) + ")"
 	}
-	return plainName(c.part.String())
+	return untyped(c.part.String())
 }
 
 var opposite = map[string]string{"in": "not in", "not in": "in", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -54,9 +54,9 @@ func (a *analysis) claim(n ast.Node, outcome bool) claim {
 func claimOf(n ast.Node) claim {
 	c := claim{op: "in", values: []any{true}, part: n}
 	if x, ok := n.(*ast.BinaryNode); ok {
-		left, leftConst := constant(x.Left)
-		right, rightConst := constant(x.Right)
-		list, listConst := constants(x.Right)
+		left, leftConst := constValue(x.Left)
+		right, rightConst := constValue(x.Right)
+		list, listConst := constList(x.Right)
 		switch op := x.Operator; {
 		case mirrored[op] != "" && rightConst:
 			c.compare(x.Left, op, right)
@@ -82,8 +82,8 @@ func (c *claim) compare(subject ast.Node, op string, value any) {
 	}
 }
 
-// plainName takes the types out of the names of declared values.
-func plainName(expression string) string {
+// untyped takes the types out of the names of declared values.
+func untyped(expression string) string {
 	for _, typ := range append([]string{"any"}, valueTypes...) {
 		expression = strings.ReplaceAll(expression, ":"+typ, "")
 	}
@@ -109,8 +109,8 @@ func fixed(n ast.Node) (value, ok bool) {
 	case *ast.BoolNode:
 		return x.Value, true
 	case *ast.BinaryNode:
-		left, leftConst := constant(x.Left)
-		right, rightConst := constant(x.Right)
+		left, leftConst := constValue(x.Left)
+		right, rightConst := constValue(x.Right)
 		if mirrored[x.Operator] != "" && leftConst && rightConst {
 			return compares(left, x.Operator, right), true
 		}
@@ -118,7 +118,7 @@ func fixed(n ast.Node) (value, ok bool) {
 	return false, false
 }
 
-func constant(n ast.Node) (any, bool) {
+func constValue(n ast.Node) (any, bool) {
 	switch x := n.(type) {
 	case *ast.NilNode:
 		return nil, true
@@ -131,7 +131,7 @@ func constant(n ast.Node) (any, bool) {
 	case *ast.StringNode:
 		return x.Value, true
 	case *ast.UnaryNode:
-		if v, ok := constant(x.Node); ok && x.Operator == "-" {
+		if v, ok := constValue(x.Node); ok && x.Operator == "-" {
 			f, isNumber := v.(float64)
 			return -f, isNumber
 		}
@@ -139,13 +139,13 @@ func constant(n ast.Node) (any, bool) {
 	return nil, false
 }
 
-func constants(n ast.Node) (list []any, ok bool) {
+func constList(n ast.Node) (list []any, ok bool) {
 	a, ok := n.(*ast.ArrayNode)
 	if !ok {
 		return nil, false
 	}
 	for _, e := range a.Nodes {
-		v, ok := constant(e)
+		v, ok := constValue(e)
 		if !ok {
 			return nil, false
 		}

@@ -54,10 +54,10 @@ func attributeField(path, typ string) *field {
 
 const paramPath = "event.params."
 
-// paramField is a declared value of a custom event. Two events may have values
+// eventParam is a declared value of a custom event. Two events may have values
 // of one name and of different types, so that the type is part of what
 // expressions call it.
-func paramField(name, typ string) *field {
+func eventParam(name, typ string) *field {
 	return &field{paramPath + name + ":" + typ, exprTypes[typ], false, func(e *env) any {
 		return typed(paramPath+name, e.event().GetParams()[name], typ)
 	}}
@@ -68,7 +68,7 @@ func (d *declarations) fields() []*field {
 	all := slices.Concat(d.attributes, d.texts)
 	for _, params := range d.events {
 		for _, p := range params {
-			all = append(all, paramField(p.name, p.typ), paramField(p.name, "any"))
+			all = append(all, eventParam(p.name, p.typ), eventParam(p.name, "any"))
 		}
 	}
 	return all
@@ -118,7 +118,7 @@ func (s *scope) params(d *declarations, on, eventNames []string) {
 			}
 			may = may || p.optional
 		}
-		s.declared[paramPath+name] = paramField(name, typ)
+		s.declared[paramPath+name] = eventParam(name, typ)
 		s.absent[paramPath+name] = may
 	}
 }
@@ -135,9 +135,9 @@ func (c *compilation) lenient() *scope {
 	for _, params := range c.declared.events {
 		for _, p := range params {
 			path := paramPath + p.name
-			f := paramField(p.name, p.typ)
+			f := eventParam(p.name, p.typ)
 			if other := s.declared[path]; other != nil && other.typ != f.typ {
-				f = paramField(p.name, "any")
+				f = eventParam(p.name, "any")
 			}
 			s.declared[path], s.absent[path] = f, false
 		}

@@ -1,8 +1,6 @@
 package rules_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,16 +57,4 @@ func TestShippedRules(t *testing.T) {
 	if out := set.Evaluate(other); len(out.Verdicts) > 0 {
 		t.Errorf("the demo's rules concern another service: %v", out.Verdicts)
 	}
-}
-
-// examples are those of the language's description.
-func examples(t *testing.T) (list []string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(rulesDir, "README.md"))
-	do(t, err)
-	for _, b := range strings.Split(string(text), "```yaml\n")[1:] {
-		example, _, _ := strings.Cut(b, "```")
-		list = append(list, example)
-	}
-	return list
 }

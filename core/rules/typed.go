@@ -197,3 +197,17 @@ func (r *resolver) nearlyDeclared(x *ast.MemberNode, path string) {
 		r.warn(x, `did you mean "`+path+"."+s+`"?`, "%s.%s is not declared and is a text", path, name.Value)
 	}
 }
+
+// fits reports a text, without templates in it, that cannot be read as what the
+// value at the path is declared to be.
+func (l *ruleLoader) fits(p pair, path string, t *template) {
+	f := l.scope.declared[path]
+	if f == nil || t == nil || len(t.parts) != 1 || t.parts[0].expr != nil {
+		return
+	}
+	for typ, is := range exprTypes {
+		if err, ok := typed(path, t.parts[0].literal, typ).(error); ok && is == f.typ {
+			l.src.problem(l.src.pos(p.value), "", "%s", err)
+		}
+	}
+}

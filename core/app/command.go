@@ -101,6 +101,7 @@ func (c *command) root() *cobra.Command {
 		},
 		c.instances(),
 		c.plugins(),
+		c.rulesCommands(),
 	)
 	return root
 }

@@ -348,6 +348,7 @@ func (l *ruleLoader) set(p pair) action {
 	for _, q := range pairs {
 		a.keys = append(a.keys, q.key)
 		a.values = append(a.values, l.templateOf(q))
+		l.suits(q, "conversation.attributes."+q.key, a.values[len(a.values)-1])
 	}
 	if ok && len(pairs) == 0 {
 		l.src.problem(l.src.pos(p.value), "", "set is empty")

@@ -45,8 +45,9 @@ type program struct {
 // typedNeed is a declared value that an expression needs.
 type typedNeed struct {
 	field    *field
-	at       int  // in the expression, where it is named first
-	required bool // it must be there
+	path     string // as it is written
+	at       int    // in the expression, where it is named first
+	required bool   // it must be there
 }
 
 // place is where in the files the rune at of the expression stands.
@@ -79,8 +80,7 @@ func (p *program) readable(e *evaluator) error {
 			return diag.Errorf(p.place(t.at), "%s", v)
 		case nil:
 			if t.required {
-				name, _, _ := strings.Cut(t.field.path, ":")
-				return diag.Errorf(p.place(t.at), "%s is absent, which its declaration does not allow", name)
+				return diag.Errorf(p.place(t.at), "%s is absent, which its declaration does not allow", t.path)
 			}
 		}
 	}

@@ -289,6 +289,10 @@ rules.d/a.yaml:1:71: the params of an event must be a mapping of keys to values,
 rules.d/a.yaml:1:28: "chat" has no attributes; known: conversation, customer
 rules.d/a.yaml:1:50: an attribute may always be absent; it takes no ?; write a
 rules.d/a.yaml:1:63: unknown type "date"; known: string, number, bool`},
+		{"set what cannot be read", map[string]string{"a.yaml": "attributes: { conversation: { score: number, vip: bool, s: string } }\n" +
+			oneRule("chat_idle", "do: [{set: { score: high, vip: 'yes', s: x, other: y }}, {set: { score: '4.5', vip: 1, s: 5 }}, {set: { score: '{{ event.idle_time }}' }}]")},
+			`rules.d/a.yaml:5:25: conversation.attributes.score is declared to be a number, but is "high"
+rules.d/a.yaml:5:36: conversation.attributes.vip is declared to be true or false, but is "yes"`},
 		{"texts", map[string]string{"a.yaml": "texts:\n  a: x\n  b: {}\n  c: { xxxxxxxxxxx: y, en: '', en: z, EN: z }\n  d-e: { en: x }\n  f: { en: '{{ event.text }} {{ texts.g }}' }\n" +
 			oneRule("chat_idle", "do: [{send: '{{ texts.ff }} {{ texts }}'}]")}, `rules.d/a.yaml:2:6: a text must be a mapping of keys to values, not a text
 rules.d/a.yaml:3:6: the text "b" has no languages

@@ -1,8 +1,6 @@
 package rules_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,33 +56,5 @@ func TestShippedRules(t *testing.T) {
 	other.Service = "retail"
 	if out := set.Evaluate(other); len(out.Verdicts) > 0 {
 		t.Errorf("the demo's rules concern another service: %v", out.Verdicts)
-	}
-}
-
-// Each example of the language's description is loaded, and all keys and
-// actions are in them.
-func TestDescription(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "rules.d", "README.md"))
-	do(t, err)
-	blocks := strings.Split(string(text), "```yaml\n")[1:]
-	if len(blocks) < 4 {
-		t.Fatalf("%d examples", len(blocks))
-	}
-	var all strings.Builder
-	for _, b := range blocks {
-		example, _, _ := strings.Cut(b, "```")
-		all.WriteString(example)
-		if _, problems := loadIn(t, able(), example); problems != "" {
-			t.Errorf("%s\n%s", example, problems)
-		}
-	}
-	for _, key := range strings.Fields("name: on: event_name: service: integration: channel: channel_type: when: active: do: " +
-		"valid_from: valid_to: hours: outside: mode: canary: after: once: cooldown: throttle: per: stop: notify_url: " +
-		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason: " +
-		"send_sms: send_rtm: send_twitter: send_wechat: send_facebook: attachments: url: mime: quick_replies: title: payload: " +
-		"call: say: play: push: data: transfer: queue: agent: emit: event: params:") {
-		if !strings.Contains(all.String(), key) {
-			t.Errorf("no example of %s", key)
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -56,3 +57,11 @@ func Common(a, b *Set) (n int) {
 	}
 	return n
 }
+
+// What the loader knows: the keys of a file and of a rule, and the actions.
+var (
+	FileKeys    = topKeys
+	RuleKeys    = slices.Concat(ruleKeys, optionKeys)
+	ActionNames = slices.Concat(actionNames, later)
+	EventNames  = eventNames
+)

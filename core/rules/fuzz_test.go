@@ -37,7 +37,8 @@ func loadText(t *testing.T, text string) *rules.Set {
 
 func FuzzRuleText(f *testing.F) {
 	for _, seed := range []string{
-		"", "rules: []", oneRule("chat_idle", "when: event.idle_time > 5", "do: [{send: 'x {{ customer.name ?? 1 }}'}]"),
+		"", "rules: []", "let: {a: b, b: 'a or true'}\nevents: {e: {p: number, q?: bool}}\nattributes: {customer: {t: bool}}\ntexts: {x: {en: '{{ a }}', de-CH: y}}\n",
+		"events: {e: {p: number}}\n" + oneRule("custom_event", "event_name: e", "when: event.params.p > 5", "do: [{tag: x}]"), oneRule("chat_idle", "when: event.idle_time > 5", "do: [{send: 'x {{ customer.name ?? 1 }}'}]"),
 		oneRule("customer_message", "when: |", "  true", "do:", "  - notify: {endpoint: ops, body: {a: ['{{ payload.a }}']}}"),
 		oneRule("customer_message", "valid_from: 2026-12-01 08:00", "valid_to: 2026-12-01", "hours: {outside: [mon-fri 08:00-18:00, sat]}",
 			"mode: canary", "canary: 5%", "after: 15m", "once: true", "cooldown: 1d", "throttle: 3 per 1h", "per: rule",
@@ -113,6 +114,35 @@ func FuzzPayload(f *testing.F) {
 					t.Errorf("the body is not JSON: %q", a.Body)
 				}
 			}
+		}
+	})
+}
+
+// A named expression means what it stands for.
+func FuzzLet(f *testing.F) {
+	for _, seed := range []string{
+		`(event.text ?? "") == "Hello"`, `let t = 1; t == chat.number`, `any(event.attachments, .mime != "x")`, `num(payload.none) > 1`,
+		`customer.last_name == nil`, `chat.number > 1 and chat.number < 1`, `payload`, `event.attachments[7].bytes == 1`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 500 {
+			return // with the let it may be over the limits
+		}
+		quoted := jsonOf(text)
+		plain := loadText(t, oneRule("customer_message", "when: "+quoted, "do: [{tag: x}]"))
+		named := loadText(t, "let: { it: "+quoted+" }\n"+oneRule("customer_message", "when: it", "do: [{tag: x}]"))
+		if (plain == nil) != (named == nil) {
+			t.Fatalf("%q: only one of them loads", text)
+		}
+		if plain == nil {
+			return
+		}
+		v := state.Bound(view(nil))
+		a, b := plain.Evaluate(v).Verdicts[0], named.Evaluate(v).Verdicts[0]
+		if a.GetVerdict() != b.GetVerdict() {
+			t.Errorf("%q: %v, named %v", text, a, b)
 		}
 	})
 }

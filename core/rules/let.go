@@ -60,8 +60,8 @@ func (t letTable) names() []string {
 
 var letName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// reserved words cannot be the name of a let.
-var reserved = words(`event conversation customer chat service texts payload now num str params reply steps
+// keywords cannot be the name of a let.
+var keywords = words(`event conversation customer chat service texts payload now num str params reply steps
 	true false nil in not and or let if else matches contains startsWith endsWith`)
 
 func (d *declarer) readLets(p pair) {
@@ -72,7 +72,7 @@ func (d *declarer) readLets(p pair) {
 		case !ok:
 		case !letName.MatchString(q.key):
 			d.src.problem(q.pos, "use letters, digits and _", "%q cannot be a name in expressions", q.key)
-		case slices.Contains(reserved, q.key), slices.Contains(builtinNames, q.key), banned[q.key] != "":
+		case slices.Contains(keywords, q.key), slices.Contains(builtinNames, q.key), banned[q.key] != "":
 			d.src.problem(q.pos, "", "%q has a meaning in expressions already", q.key)
 		case d.take("let", q.key, q.pos):
 			d.lets = append(d.lets, &let{name: q.key, in: sc, told: map[string]bool{}})

@@ -355,7 +355,7 @@ func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow t
 		r.needs = append(r.needs, f)
 		if r.scope.declared[path] != nil {
 			may, isParam := r.scope.absent[path]
-			r.typed = append(r.typed, typedNeed{f, id.Location().From, isParam && !may})
+			r.typed = append(r.typed, typedNeed{f, path, id.Location().From, isParam && !may})
 		}
 	}
 	if slices.Contains(r.scope.mixed, path) {

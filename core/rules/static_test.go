@@ -1,8 +1,10 @@
 package rules_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,5 +98,19 @@ rules.d/_shared.yaml:1:35: this part of the condition is never true; chat.number
 rules.d/a.yaml:4:57: customer.attributes.teir is not declared and is a text; did you mean "customer.attributes.tier"?`
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// The search for parts that exclude each other takes no longer than the rest,
+// however a condition is nested.
+func TestAnalysisOfDeepConditions(t *testing.T) {
+	when := "chat.open"
+	for i := range 40 {
+		when = fmt.Sprintf("(chat.number > %d or (chat.number < %d and %s))", 500-i, i+100, when)
+	}
+	start := time.Now()
+	warnings(t, map[string]string{"a.yaml": oneRule("chat_idle", "when: "+when, "do: [{tag: x}]")})
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("loaded in %s", took)
 	}
 }

@@ -54,13 +54,33 @@ func attributeField(path, typ string) *field {
 
 const paramPath = "event.params."
 
-// paramField is a declared value of a custom event. Two events may have values
-// of one name and of different types, so that the type is part of what
-// expressions call it.
-func paramField(name, typ string) *field {
-	return &field{paramPath + name + ":" + typ, exprTypes[typ], false, func(e *env) any {
+// param is a declared value of a custom event. Two events may have values of
+// one name and of different types: then the type is part of what expressions
+// call it inside.
+func (d *declarations) param(name, typ string) *field {
+	path := paramPath + name
+	if len(d.paramTypes(name)) > 1 {
+		path += ":" + typ
+	}
+	return &field{path, exprTypes[typ], false, func(e *env) any {
 		return typed(paramPath+name, e.event().GetParams()[name], typ)
 	}}
+}
+
+// paramTypes are the types that values of a name are declared with, and "any"
+// if there is more than one.
+func (d *declarations) paramTypes(name string) (types []string) {
+	for _, params := range d.events {
+		for _, p := range params {
+			if p.name == name && !slices.Contains(types, p.typ) {
+				types = append(types, p.typ)
+			}
+		}
+	}
+	if len(types) > 1 {
+		types = append(types, "any")
+	}
+	return types
 }
 
 // fields are all that is declared, for the environment of expressions.
@@ -68,7 +88,9 @@ func (d *declarations) fields() []*field {
 	all := slices.Concat(d.attributes, d.texts)
 	for _, params := range d.events {
 		for _, p := range params {
-			all = append(all, paramField(p.name, p.typ), paramField(p.name, "any"))
+			for _, typ := range d.paramTypes(p.name) {
+				all = append(all, d.param(p.name, typ))
+			}
 		}
 	}
 	return all
@@ -118,7 +140,7 @@ func (s *scope) params(d *declarations, on, eventNames []string) {
 			}
 			may = may || p.optional
 		}
-		s.declared[paramPath+name] = paramField(name, typ)
+		s.declared[paramPath+name] = d.param(name, typ)
 		s.absent[paramPath+name] = may
 	}
 }
@@ -134,12 +156,9 @@ func (c *compilation) lenient() *scope {
 	c.scopes[key] = s
 	for _, params := range c.declared.events {
 		for _, p := range params {
+			types := c.declared.paramTypes(p.name)
 			path := paramPath + p.name
-			f := paramField(p.name, p.typ)
-			if other := s.declared[path]; other != nil && other.typ != f.typ {
-				f = paramField(p.name, "any")
-			}
-			s.declared[path], s.absent[path] = f, false
+			s.declared[path], s.absent[path] = c.declared.param(p.name, types[len(types)-1]), false
 		}
 	}
 	return s
@@ -176,5 +195,19 @@ func (r *resolver) nearlyDeclared(x *ast.MemberNode, path string) {
 	slices.Sort(names)
 	if s := diag.Suggest(name.Value, names); s != "" {
 		r.warn(x, `did you mean "`+path+"."+s+`"?`, "%s.%s is not declared and is a text", path, name.Value)
+	}
+}
+
+// suits reports a text, without templates in it, that cannot be read as what the
+// value at the path is declared to be.
+func (l *ruleLoader) suits(p pair, path string, t *template) {
+	f := l.scope.declared[path]
+	if f == nil || t == nil || len(t.parts) != 1 || t.parts[0].expr != nil {
+		return
+	}
+	for typ, is := range exprTypes {
+		if err, ok := typed(path, t.parts[0].literal, typ).(error); ok && is == f.typ {
+			l.src.problem(l.src.pos(p.value), "", "%s", err)
+		}
 	}
 }

@@ -1,0 +1,161 @@
+package rules_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/openccsp/gateway/core/rules"
+)
+
+// notLoadedYet are keys of rules and of send that the schema has and the loader
+// has not. It is empty once all of the language is there.
+var notLoadedYet []string
+
+const rulesDir = "../../rules.d"
+
+func TestSchemaIsCommitted(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(rulesDir, "schema.json"))
+	do(t, err)
+	if !bytes.Equal(b, rules.Schema()) {
+		t.Error("rules.d/schema.json is not what is printed; write it anew: go run . rules schema > rules.d/schema.json")
+	}
+}
+
+// properties are the keys that the schema knows at a place.
+func properties(t *testing.T, path ...string) []string {
+	t.Helper()
+	var at any
+	do(t, json.Unmarshal(rules.Schema(), &at))
+	for _, key := range append(path, "properties") {
+		at = at.(map[string]any)[key]
+	}
+	return slices.Sorted(maps.Keys(at.(map[string]any)))
+}
+
+// TestSchemaHasTheKeysOfTheLoader keeps the schema and what is loaded equal.
+func TestSchemaHasTheKeysOfTheLoader(t *testing.T) {
+	for _, key := range notLoadedYet {
+		if slices.Contains(rules.RuleKeys, key) {
+			t.Errorf("%s is loaded by now: take it out of notLoadedYet", key)
+		}
+	}
+	tests := []struct {
+		what   string
+		loader []string
+		schema []string
+	}{
+		{"a file", rules.FileKeys, properties(t)},
+		{"a rule", rules.RuleKeys, without(properties(t, "$defs", "rule"), notLoadedYet)},
+		{"an action", rules.ActionNames, properties(t, "$defs", "action")},
+	}
+	for _, tt := range tests {
+		if d := cmp.Diff(slices.Sorted(slices.Values(tt.loader)), tt.schema); d != "" {
+			t.Errorf("keys of %s: -loader +schema:\n%s", tt.what, d)
+		}
+	}
+}
+
+func without(list, names []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return slices.Contains(names, s) })
+}
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(rules.Schema()))
+	do(t, err)
+	c := jsonschema.NewCompiler()
+	do(t, c.AddResource("schema.json", doc))
+	s, err := c.Compile("schema.json")
+	do(t, err)
+	return s
+}
+
+// valid checks a rule file against the schema, as an editor does.
+func valid(t *testing.T, s *jsonschema.Schema, text string) error {
+	t.Helper()
+	var doc any
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if doc == nil {
+		return nil // an empty file
+	}
+	b, err := json.Marshal(doc)
+	do(t, err)
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	do(t, err)
+	return s.Validate(v)
+}
+
+// All examples, and all files of rules.d, are good by the schema.
+func TestExamplesFitTheSchema(t *testing.T) {
+	s := compileSchema(t)
+	texts := examples(t)
+	files, err := filepath.Glob(filepath.Join(rulesDir, "*.yaml"))
+	do(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		do(t, err)
+		if !strings.HasPrefix(string(b), "# yaml-language-server: $schema=schema.json\n") {
+			t.Errorf("%s does not name its schema in the first line", f)
+		}
+		texts = append(texts, string(b))
+	}
+	for _, text := range texts {
+		if err := valid(t, s, text); err != nil {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+}
+
+// What the loader refuses for its form the schema refuses, too.
+func TestSchemaRefuses(t *testing.T) {
+	s := compileSchema(t)
+	for _, text := range []string{
+		"ruls: []\n",
+		"rules: {}\n",
+		"- a\n",
+		"rules: [{ name: a, on: chat_idle }]\n",
+		"rules: [{ on: chat_idle, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [] }]\n",
+		"rules: [{ name: a, on: chat_idel, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: [chat_idle, chat_idle], do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, wen: x, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, active: 'no', do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, when: [x], do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ tga: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ tag: x, send: y }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ send: { txt: x } }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ forward: cccp }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ notify: {} }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ set: {} }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ close: { why: x } }] }]\n",
+		"rules: [{ name: a, on: chat_idle, after: soon, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, mode: test, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, mode: canary, canary: half, do: [{ tag: x }] }]\n",
+		"rules: [{ name: a, on: chat_idle, throttle: often, do: [{ tag: x }] }]\n",
+		"let: [a]\n",
+		"let: { a: [b] }\n",
+		"events: { a: { b: date } }\n",
+		"attributes: { chat: { a: bool } }\n",
+		"texts: { a: Hello }\n",
+		"flows: [{ name: a, steps: [{ sand: x }] }]\n",
+		"flows: [{ name: a, steps: [{ ask: x, retries: many }] }]\n",
+		"tests: [{ name: a, events: [], expects: [] }]\n",
+		"tests: [{ name: a, events: [{ at: noon }], expect: [] }]\n",
+	} {
+		if valid(t, s, text) == nil {
+			t.Errorf("this is good by the schema:\n%s", text)
+		}
+	}
+}

@@ -79,8 +79,8 @@ func TestDescription(t *testing.T) {
 		}
 	}
 	for _, key := range strings.Fields("name: on: event_name: service: integration: channel: channel_type: when: active: do: " +
-		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason: "+
-		"send_sms: send_rtm: send_twitter: send_wechat: send_facebook: attachments: url: mime: quick_replies: title: payload: "+
+		"send: notify: forward: close: set: tag: text: to: endpoint: body: reason: " +
+		"send_sms: send_rtm: send_twitter: send_wechat: send_facebook: attachments: url: mime: quick_replies: title: payload: " +
 		"call: say: play: push: data: transfer: queue: agent: emit: event: params:") {
 		if !strings.Contains(all.String(), key) {
 			t.Errorf("no example of %s", key)

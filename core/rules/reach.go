@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 
 // channel reads the name of a channel, of type typ if that is not "".
 func (l *ruleLoader) channel(p pair, typ string) string {
-	name := l.name(p, slices.Sorted(maps.Keys(l.world.Channels)), "channel")
+	name := l.name(p, l.world.names, "channel")
 	if c, ok := l.world.Channels[name]; ok && typ != "" && c.Type != typ {
 		hint := "use send"
 		if slices.Contains(actionNames, "send_"+c.Type) {
@@ -46,7 +45,7 @@ func (l *ruleLoader) goesTo(name, typ string, p pair) (channels []string, hint s
 // writes from where one is only called or notified.
 func (l *ruleLoader) concerned() (channels []string) {
 	r := l.rule
-	for _, name := range slices.Sorted(maps.Keys(l.world.Channels)) {
+	for _, name := range l.world.names {
 		c := l.world.Channels[name]
 		silent := (c.Type == "voice" || c.Type == "push") && !l.onChannels()
 		if !silent && among(name, r.channels) && among(c.Type, r.channelTypes) && among(c.Service, r.services) &&
@@ -106,7 +105,7 @@ func (l *ruleLoader) ofType(typ string, p pair) []string {
 
 // channelsOf are the service's channels of a type.
 func (l *ruleLoader) channelsOf(service, typ string) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(l.world.Channels)) {
+	for _, name := range l.world.names {
 		if c := l.world.Channels[name]; c.Service == service && c.Type == typ {
 			names = append(names, name)
 		}

@@ -1,6 +1,11 @@
 package rules
 
-import "github.com/openccsp/gateway/sdk/pluginv1"
+import (
+	"maps"
+	"slices"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
 
 // World is what exists around the rules, so that a rule which names something
 // unknown is a problem at load.
@@ -15,6 +20,14 @@ type World struct {
 	// Drivers are those of channels and integrations, by instance name. Of one
 	// that no plugin has offered yet nothing is known, and nothing is checked.
 	Drivers map[string]*pluginv1.Driver
+
+	names []string // of the channels, sorted
+}
+
+// sorted is w with what is looked up for each rule.
+func (w World) sorted() World {
+	w.names = slices.Sorted(maps.Keys(w.Channels))
+	return w
 }
 
 // Channel is what rules need to know of a configured channel.

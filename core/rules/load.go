@@ -144,7 +144,6 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 	}
 	var problems diag.Problems
 	comp := newCompilation()
-	w = w.sorted()
 	named := map[string]diag.Pos{}
 	for _, f := range files {
 		src := newSource(f.name, f.text)

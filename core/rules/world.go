@@ -20,15 +20,10 @@ type World struct {
 	// Drivers are those of channels and integrations, by instance name. Of one
 	// that no plugin has offered yet nothing is known, and nothing is checked.
 	Drivers map[string]*pluginv1.Driver
-
-	names []string // of the channels, sorted
 }
 
-// sorted is w with what is looked up for each rule.
-func (w World) sorted() World {
-	w.names = slices.Sorted(maps.Keys(w.Channels))
-	return w
-}
+// channelNames are those of all channels, sorted.
+func (w *World) channelNames() []string { return slices.Sorted(maps.Keys(w.Channels)) }
 
 // Channel is what rules need to know of a configured channel.
 type Channel struct {

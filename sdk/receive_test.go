@@ -60,6 +60,24 @@ func TestEmitNobody(t *testing.T) {
 	}
 }
 
+// TestEmitOfACall: a call is named by its id alone.
+func TestEmitOfACall(t *testing.T) {
+	f := &fake{listen: func(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+		err := emit(ctx, sdk.Event{Type: sdk.CallAnswered, CallID: "c1"}, sdk.Event{Type: sdk.CallEnded, CallID: "c1", Ref: "r1"})
+		if err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}}
+	g := f.start(t)
+	for _, want := range []string{"c1", "r1"} {
+		if e := g.NextEvent(); e.Ref != want || e.CallID != "c1" {
+			t.Errorf("event %+v, want the ref %s", e, want)
+		}
+	}
+}
+
 // TestEmitUnderPressure: many goroutines may emit, more than there are credits.
 func TestEmitUnderPressure(t *testing.T) {
 	const n = 500

@@ -45,6 +45,9 @@ func servePlugin() {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "hello from %s %s\n", id, version)
+	if mode == "able" {
+		sdk.Main(sdk.Plugin{ID: id, Version: version, Drivers: ableDrivers(driver)})
+	}
 	capabilities := sdk.Capabilities{ChannelType: "sms", Text: sdk.TextLimit{Limit: 160, Unit: sdk.Rune}}
 	channel := sdk.NewChannel(driver, capabilities, openQuiet)
 	if mode == "settings" {

@@ -86,7 +86,7 @@ func (t *turn) placed(r *Result) {
 		return
 	}
 	t.d.Binds = append(t.d.Binds, Bind{Instance: r.Command.Instance, Ref: r.MessageID, Message: true})
-	if m := t.sentMessage(r.Command.Number, ""); m != nil {
+	if m := t.sentOne(true, r.Command.Number, ""); m != nil {
 		m.MessageId = r.MessageID
 	}
 }

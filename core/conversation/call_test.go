@@ -346,6 +346,33 @@ func TestTransferToAnotherService(t *testing.T) {
 	}
 }
 
+// Two services that hand a chat to each other are stopped.
+func TestTransfersInACircle(t *testing.T) {
+	w := able(t)
+	w.snap.Services["sales"].Integration = "desk"
+	w.snap.Rules = rules(func(v *state.View) []core.Action {
+		to := map[string]string{"retail": "sales", "sales": "retail"}[v.Service]
+		if v.Type == sdk.ChatOpened {
+			return []core.Action{{Kind: core.Transfer, Service: to}}
+		}
+		return nil
+	})
+	w.customer("hello")
+	rounds := 0
+	for ; len(w.pending) > 0 && rounds < 100; rounds++ {
+		c := w.pending[0]
+		if c.Kind == state.CommandKind_CHAT_SEND && c.Chat == w.doc.Chat.Number && w.doc.Chat.State == state.ChatState_CHAT_CLOSED {
+			w.gone(c, "chat_closed")
+		} else {
+			w.sent(c)
+		}
+	}
+	if n := w.doc.Chat.Number; n != 8 {
+		t.Errorf("%d chats, want 8", n)
+	}
+	w.wantEnded("CHAT_OPEN_CMD sent ", "CHAT_TRANSFER dropped loop_guard")
+}
+
 // With nothing else to say the next chat opens with who sent the customer.
 func TestTransferOpensTheChat(t *testing.T) {
 	w := able(t)

@@ -60,8 +60,13 @@ func (t *turn) delivered(r *Result) {
 // sentMessage finds one by our number, or else by the provider's id; nil if it
 // is not among the last ones.
 func (t *turn) sentMessage(number uint64, id string) *state.SentMessage {
+	return t.sentOne(false, number, id)
+}
+
+// sentOne is sentMessage for messages and for calls.
+func (t *turn) sentOne(call bool, number uint64, id string) *state.SentMessage {
 	for _, m := range slices.Backward(t.doc.Sent) {
-		if number != 0 && m.Command == number || number == 0 && m.MessageId == id {
+		if m.Call == call && (number != 0 && m.Command == number || number == 0 && id != "" && m.MessageId == id) {
 			return m
 		}
 	}
@@ -127,18 +132,17 @@ func (t *turn) lastSent() uint64 {
 // follow carries the hops of a rule's message or call on to what its far side
 // tells of it: what rules set off must not look like news from outside.
 func (t *turn) follow(f *fact) {
-	id := cmp.Or(f.ev.MessageId, f.ev.Ref)
-	switch {
-	case isCall(f.ev.Type):
+	call, id := isCall(f.ev.Type), cmp.Or(f.ev.MessageId, f.ev.Ref)
+	if call {
 		id = callID(f.ev)
-	case receiptStatus[f.ev.Type] == "":
+	} else if receiptStatus[f.ev.Type] == "" {
 		return
 	}
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil && t.ours(cmd) {
 		number = cmd.N
 	}
-	if m := t.sentMessage(number, id); m != nil {
+	if m := t.sentOne(call, number, id); m != nil {
 		f.hops = max(f.hops, m.Hops)
 		t.hops = f.hops
 	}

@@ -12,6 +12,7 @@ import (
 // result takes the end of a command into the document.
 func (t *turn) result(r *Result) {
 	c := r.Command
+	t.hops = c.Hops // what follows from it is no news from outside either
 	switch r.End {
 	case Gone:
 		t.move(r)

@@ -225,10 +225,8 @@ func (l *ruleLoader) action(n ast.Node) action {
 	}
 	p := pairs[0]
 	switch p.key {
-	case "send":
-		return l.send(p, "")
-	case "send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook":
-		return l.send(p, strings.TrimPrefix(p.key, "send_"))
+	case "send", "send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook":
+		return l.send(p)
 	case "call":
 		return l.call(p)
 	case "push":

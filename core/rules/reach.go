@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 
 // channel reads the name of a channel, of type typ if that is not "".
 func (l *ruleLoader) channel(p pair, typ string) string {
-	name := l.name(p, slices.Sorted(maps.Keys(l.world.Channels)), "channel")
+	name := l.name(p, l.world.channelNames(), "channel")
 	if c, ok := l.world.Channels[name]; ok && typ != "" && c.Type != typ {
 		hint := "use send"
 		if slices.Contains(actionNames, "send_"+c.Type) {
@@ -36,21 +35,26 @@ func (l *ruleLoader) goesTo(name, typ string, p pair) (channels []string, hint s
 			channels = []string{name}
 		}
 		return channels, ""
-	case typ == "":
-		return l.concerned(), "limit the rule with channel or channel_type"
+	case typ != "":
+		return l.ofType(typ, p), ""
+	case l.ofFlow():
+		return nil, ""
 	}
-	return l.ofType(typ, p), ""
+	return l.concerned(), "limit the rule with channel or channel_type"
 }
+
+// ofFlow says whether the actions are steps of a flow: which customers it
+// is about is known to the rules that start it.
+func (l *ruleLoader) ofFlow() bool { return len(l.rule.on) == 0 }
 
 // concerned are the channels on which the rule's customers can be. Nobody
 // writes from where one is only called or notified.
 func (l *ruleLoader) concerned() (channels []string) {
 	r := l.rule
-	for _, name := range slices.Sorted(maps.Keys(l.world.Channels)) {
+	for _, name := range l.world.channelNames() {
 		c := l.world.Channels[name]
 		silent := (c.Type == "voice" || c.Type == "push") && !l.onChannels()
-		if !silent && among(name, r.channels) && among(c.Type, r.channelTypes) && among(c.Service, r.services) &&
-			among(l.world.ServedBy[c.Service], r.integrations) {
+		if !silent && among(name, r.channels) && among(c.Type, r.channelTypes) && l.aboutService(c.Service) {
 			channels = append(channels, name)
 		}
 	}
@@ -63,13 +67,18 @@ func (l *ruleLoader) onChannels() bool { return len(l.rule.channels)+len(l.rule.
 // among says whether a limit lets a name through.
 func among(name string, limit []string) bool { return len(limit) == 0 || slices.Contains(limit, name) }
 
+// aboutService says whether the rule can be about a service.
+func (l *ruleLoader) aboutService(name string) bool {
+	served := l.world.ServedBy == nil || among(l.world.ServedBy[name], l.rule.integrations)
+	return served && among(name, l.rule.services)
+}
+
 // services are those that the rule can be about.
 func (l *ruleLoader) services() (names []string) {
 	own := l.concerned()
 	for _, name := range l.world.Services {
 		has := func(channel string) bool { return l.world.Channels[channel].Service == name }
-		if among(name, l.rule.services) && among(l.world.ServedBy[name], l.rule.integrations) &&
-			(!l.onChannels() || slices.ContainsFunc(own, has)) {
+		if l.aboutService(name) && (!l.onChannels() || slices.ContainsFunc(own, has)) {
 			names = append(names, name)
 		}
 	}
@@ -106,7 +115,7 @@ func (l *ruleLoader) ofType(typ string, p pair) []string {
 
 // channelsOf are the service's channels of a type.
 func (l *ruleLoader) channelsOf(service, typ string) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(l.world.Channels)) {
+	for _, name := range l.world.channelNames() {
 		if c := l.world.Channels[name]; c.Service == service && c.Type == typ {
 			names = append(names, name)
 		}
@@ -127,6 +136,9 @@ func (l *ruleLoader) parts(channel string, t *template) int {
 // without an ability.
 func (l *ruleLoader) vendorsCan(ability string, pos diag.Pos, format string) {
 	names := l.vendors()
+	if l.ofFlow() {
+		return
+	}
 	for _, name := range names {
 		d := l.world.Drivers[name]
 		if d.GetCapabilities() == nil || slices.Contains(d.GetAbilities(), ability) {

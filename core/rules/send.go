@@ -102,8 +102,12 @@ func (t *template) filled(e *evaluator, r *rule, what string) (string, error) {
 	return s, err
 }
 
-// send reads a send, or one of its kind for channels of type typ.
-func (l *ruleLoader) send(p pair, typ string) action {
+// send reads a send, or one of those for channels of a type, such as send_sms.
+func (l *ruleLoader) send(p pair) action {
+	typ, ok := strings.CutPrefix(p.key, "send_")
+	if !ok {
+		typ = ""
+	}
 	a := &send{channelType: typ}
 	textAt := p.value
 	if _, isMap := p.value.(*ast.MappingNode); !isMap {

@@ -1,6 +1,11 @@
 package rules
 
-import "github.com/openccsp/gateway/sdk/pluginv1"
+import (
+	"maps"
+	"slices"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
 
 // World is what exists around the rules, so that a rule which names something
 // unknown is a problem at load.
@@ -17,6 +22,9 @@ type World struct {
 	// that no plugin has offered yet nothing is known, and nothing is checked.
 	Drivers map[string]*pluginv1.Driver
 }
+
+// channelNames are those of all channels, sorted.
+func (w *World) channelNames() []string { return slices.Sorted(maps.Keys(w.Channels)) }
 
 // Channel is what rules need to know of a configured channel.
 type Channel struct {

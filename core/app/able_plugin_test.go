@@ -1,0 +1,122 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+// ableDrivers can do all that rules ask for: NAME is a channel on which customers
+// write by webhook, NAME_voice one that calls, NAME_push one for apps, NAME_desk a
+// contact center. Each effect is a line of the plugin's log.
+func ableDrivers(name string) []sdk.Driver {
+	caps := func(typ string) sdk.Capabilities {
+		return sdk.Capabilities{ChannelType: typ, QuickReplies: true, MediaTypes: []string{"image/*"}}
+	}
+	return []sdk.Driver{
+		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
+			return &ableChannel{able{h, "chat"}}, nil
+		}),
+		sdk.NewChannel(name+"_push", caps("push"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
+			return &ableChannel{able{h, "push"}}, nil
+		}),
+		sdk.NewChannel(name+"_voice", caps("voice"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableVoice, error) {
+			return &ableVoice{ableChannel{able{h, "voice"}}}, nil
+		}),
+		sdk.NewConnector(name+"_desk", sdk.Capabilities{MediaTypes: []string{"*/*"}}, func(_ context.Context, _ struct{}, h sdk.Host) (*ableDesk, error) {
+			return &ableDesk{able{h, "desk"}}, nil
+		}),
+	}
+}
+
+type able struct {
+	host sdk.Host
+	name string
+}
+
+func (a *able) did(format string, args ...any) {
+	a.host.Log().Info("effect", "by", a.name, "did", fmt.Sprintf(format, args...))
+}
+
+func show(m sdk.Message) string {
+	s := m.Text
+	for _, at := range m.Attachments {
+		s += " [" + at.MIME + " " + at.Name + "]"
+	}
+	for _, q := range m.QuickReplies {
+		s += " (" + q.Title + "=" + q.Payload + ")"
+	}
+	return s + showMap(m.Extras)
+}
+
+func showMap(m map[string]string) (s string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		s += " " + k + "=" + m[k]
+	}
+	return s
+}
+
+type ableChannel struct{ able }
+
+// Send implements sdk.Channel.
+func (c *ableChannel) Send(_ context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+	c.did("send to %s: %s", to.Address, show(m))
+	return sdk.Receipt{MessageID: "m-" + m.ID}, nil
+}
+
+// Webhook implements sdk.WebhookReceiver: an event as it is in Go.
+func (c *ableChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+	var ev sdk.Event
+	if err := json.Unmarshal(r.Body, &ev); err != nil {
+		return sdk.WebhookResponse{Status: 400}, nil //nolint:nilerr // it is the answer
+	}
+	return sdk.WebhookResponse{Events: []sdk.Event{ev}}, nil
+}
+
+type ableVoice struct{ ableChannel }
+
+// Call implements sdk.Caller.
+func (c *ableVoice) Call(_ context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+	c.did("call to %s: %s", to.Address, show(m))
+	return sdk.Receipt{MessageID: "call-1"}, nil
+}
+
+type ableDesk struct{ able }
+
+// Open implements sdk.Connector.
+func (d *ableDesk) Open(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.ChatRef, error) {
+	d.did("open for %s: %s", c.Customer.Address, show(m))
+	return "chat-1", nil
+}
+
+// Send implements sdk.Connector.
+func (d *ableDesk) Send(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.Receipt, error) {
+	d.did("send in %s: %s", c.Ref, show(m))
+	return sdk.Receipt{}, nil
+}
+
+// Close implements sdk.Connector.
+func (d *ableDesk) Close(_ context.Context, c sdk.Chat, reason string) error {
+	d.did("close %s: %s", c.Ref, reason)
+	return nil
+}
+
+// Transfer implements sdk.Transferrer.
+func (d *ableDesk) Transfer(_ context.Context, c sdk.Chat, target string) error {
+	d.did("transfer %s to %s", c.Ref, target)
+	return nil
+}
+
+// SendEvent implements sdk.EventSender. It takes no names in capitals.
+func (d *ableDesk) SendEvent(_ context.Context, c sdk.Chat, name string, params map[string]string) error {
+	if strings.ToUpper(name) == name {
+		return sdk.Rejected("loud", "not so loud")
+	}
+	d.did("event in %s: %s%s", c.Ref, name, showMap(params))
+	return nil
+}

@@ -239,14 +239,15 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 }
 
 // problem reports a mistake at the rune at of an expression. One in a let is
-// told once, with the place that uses it.
+// told once for each file, with the place that uses it.
 func (c *compilation) problem(in *scalar, offset, at int, user ast.Node, hint, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if l := c.declared.lets.of(at); l != nil {
-		if l.told[message] {
+		key := in.src.name + "\x00" + message
+		if l.told[key] {
 			return
 		}
-		l.told[message] = true
+		l.told[key] = true
 		if user != nil {
 			message += fmt.Sprintf(" (used at %s)", in.place(offset+user.Location().From))
 		}

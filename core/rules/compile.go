@@ -124,8 +124,14 @@ func newCompilation(d *declarations) *compilation {
 	for _, f := range d.fields() {
 		env[f.path] = f.typ
 	}
-	c := conf.CreateNew()
+	c := exprConfig // its tables are read only
 	c.WithEnv(env)
+	return &compilation{config: &c, declared: d, scopes: map[string]*scope{}}
+}
+
+// exprConfig is what expressions have beside the names of values.
+var exprConfig = func() conf.Config {
+	c := conf.CreateNew()
 	c.MaxNodes = maxNodes
 	for name := range banned {
 		delete(c.Builtins, name)
@@ -135,8 +141,8 @@ func newCompilation(d *declarations) *compilation {
 	for _, f := range functions {
 		c.Functions[f.Name] = f
 	}
-	return &compilation{config: c, declared: d, scopes: map[string]*scope{}}
-}
+	return *c
+}()
 
 var functions = []*builtin.Function{
 	{Name: "num", Func: toNumber, Types: []reflect.Type{reflect.TypeFor[func(any) float64]()}},

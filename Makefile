@@ -49,10 +49,11 @@ baseline: $(TOOLS)/.buf-v1.75.0 ## make today's plugin protocol the released one
 GENERATORS := $(addprefix $(TOOLS)/.,buf-v1.75.0 protoc-gen-go-v1.36.12 protoc-gen-go-grpc-v1.6.2 \
 	protoc-gen-go-vtproto-v0.6.1-0.20240319094008-0393e58bdf10)
 
-generate: $(GENERATORS) ## make Go of the .proto files, and the copies that examples have
+generate: $(GENERATORS) ## make Go of the .proto files, the schema of rules, and the copies that examples have
 	$(TOOLS)/buf generate --config .ci/buf.yaml --template .ci/buf.gen.yaml
 	cp sdk/pluginv1/plugin.proto examples/plugin-node/plugin.proto
 	cp core/scaffold/templates/node/gateway.mjs.tmpl examples/plugin-node/gateway.mjs
+	go run . rules schema > bin/schema.json && mv bin/schema.json rules.d/schema.json
 
 generated: $(GENERATORS) ## check that the committed Go is what generate makes
 	@rm -rf bin/.generated && mkdir -p bin/.generated # a dot: it is no package of ours

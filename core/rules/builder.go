@@ -47,8 +47,8 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 			var ps diag.Problems
 			made, ps = b.file(f)
 			problems = append(problems, ps...)
-			if len(ps) > 0 {
-				key = fileKey{}
+			if len(ps) > 0 || b.shared != nil && len(b.shared.problems) > 0 {
+				key = fileKey{} // it is not kept
 			}
 		}
 		kept[key] = made

@@ -125,8 +125,14 @@ func newCompilation(d *declarations) *compilation {
 	for _, f := range d.fields() {
 		env[f.path] = f.typ
 	}
-	c := conf.CreateNew()
+	c := exprConfig // its tables are read only
 	c.WithEnv(env)
+	return &compilation{config: &c, declared: d, scopes: map[string]*scope{}}
+}
+
+// exprConfig is what expressions have beside the names of values.
+var exprConfig = func() conf.Config {
+	c := conf.CreateNew()
 	c.MaxNodes = maxNodes
 	for name := range banned {
 		delete(c.Builtins, name)
@@ -136,8 +142,8 @@ func newCompilation(d *declarations) *compilation {
 	for _, f := range functions {
 		c.Functions[f.Name] = f
 	}
-	return &compilation{config: c, declared: d, scopes: map[string]*scope{}}
-}
+	return *c
+}()
 
 var functions = []*builtin.Function{
 	{Name: "num", Func: toNumber, Types: []reflect.Type{reflect.TypeFor[func(any) float64]()}},
@@ -245,14 +251,15 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 }
 
 // problem reports a mistake at the rune at of an expression. One in a let is
-// told once, with the place that uses it.
+// told once for each file, with the place that uses it.
 func (c *compilation) problem(in *scalar, offset, at int, user ast.Node, hint, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if l := c.declared.lets.of(at); l != nil {
-		if l.told[message] {
+		key := in.src.name + "\x00" + message
+		if l.told[key] {
 			return
 		}
-		l.told[message] = true
+		l.told[key] = true
 		if user != nil {
 			message += fmt.Sprintf(" (used at %s)", in.place(offset+user.Location().From))
 		}

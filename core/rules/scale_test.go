@@ -122,6 +122,28 @@ func TestWhatIsCompiledAgain(t *testing.T) {
 	}
 }
 
+// Two files use a shared let where it does not fit. The second is refused when
+// the first one is mended: what was told of the first must not hide it.
+func TestEachFileHasItsProblems(t *testing.T) {
+	use := func(name string) string {
+		return "rules:\n  - { name: " + name + ", on: chat_idle, when: waits, do: [{ tag: x }] }\n"
+	}
+	dir(t, map[string]string{"_shared.yaml": "let: { waits: event.wait_time > 5 }\n", "a.yaml": use("a"), "b.yaml": use("b")})
+	w := rules.NewWatcher(rules.WatchConfig{Dir: "rules.d", World: world, Log: slog.New(slog.DiscardHandler)})
+	const want = "rules.d/_shared.yaml:1:15: chat_idle has no event.wait_time (used at rules.d/%s.yaml:2:37); it comes with customer_unattended"
+	if got := fmt.Sprint(w.Load()); got != fmt.Sprintf(want+"\n"+want, "a", "b") {
+		t.Errorf("got %s", got)
+	}
+	write(t, "a.yaml", strings.ReplaceAll(use("a"), "chat_idle", "customer_unattended"))
+	if got := fmt.Sprint(w.Load()); got != fmt.Sprintf(want, "b") {
+		t.Errorf("with one of them mended: got %s", got)
+	}
+	write(t, "_shared.yaml", "let: { waits: chat.nmber > 5 }\n")
+	if got := fmt.Sprint(w.Load()); got != `rules.d/_shared.yaml:1:15: unknown field "chat.nmber"; did you mean "chat.number"?` {
+		t.Errorf("with a let that is wrong by itself: got %s", got)
+	}
+}
+
 func BenchmarkLoadThousandFiles(b *testing.B) {
 	dir(b, thousandFiles())
 	for b.Loop() {

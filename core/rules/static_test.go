@@ -1,7 +1,9 @@
 package rules_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +114,35 @@ func TestAnalysisOfDeepConditions(t *testing.T) {
 	warnings(t, map[string]string{"a.yaml": oneRule("chat_idle", "when: "+when, "do: [{tag: x}]")})
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("loaded in %s", took)
+	}
+}
+
+// A warning is logged when it is new, and not again with each save.
+func TestNewWarningsAreLogged(t *testing.T) {
+	never := oneRule("chat_idle", "when: chat.number > 5 and chat.number < 3", "do: [{tag: x}]")
+	dir(t, map[string]string{"a.yaml": never})
+	var log bytes.Buffer
+	w := rules.NewWatcher(rules.WatchConfig{Dir: "rules.d", World: world, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, step := range []struct {
+		file, text string
+		want       int // warnings logged
+	}{
+		{"", "", 1},
+		{"b.yaml", tagRule("b"), 0},
+		{"b.yaml", strings.ReplaceAll(never, "name: r", "name: b"), 1},
+		{"a.yaml", "rules: 5\n", 0},
+		{"a.yaml", "# \n" + never, 1}, // it stands elsewhere
+	} {
+		if step.file != "" {
+			write(t, step.file, step.text)
+		}
+		log.Reset()
+		_ = w.Load() // a problem is meant
+		if got := strings.Count(log.String(), `level=WARN msg="warning in rules"`); got != step.want {
+			t.Errorf("%s: %d warnings, want %d:\n%s", step.file, got, step.want, log.String())
+		}
+	}
+	if n := len(w.Status().Warnings); n != 2 {
+		t.Errorf("the status has %d warnings", n)
 	}
 }

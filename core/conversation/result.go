@@ -186,9 +186,7 @@ func (t *turn) moveAll(r *Result, all []*state.Command) {
 func (t *turn) again(r *Result, all []*state.Command, move uint32) {
 	groups := t.regroup()
 	for _, c := range all {
-		if c.To != "" && !t.chatOpen() {
-			t.doc.Service = c.To
-		}
+		t.toServiceOf(c) // also the messages before it
 	}
 	for _, c := range all {
 		next := &state.Command{

@@ -80,6 +80,7 @@ func (t *turn) customer(c *state.Command) bool {
 // the open chat, behind what still waits for a closed one, or by opening a new
 // chat.
 func (t *turn) toChat(c *state.Command) {
+	t.toServiceOf(c)
 	if !t.chatOpen() && !t.waits() {
 		t.openChat(c)
 		return
@@ -87,6 +88,13 @@ func (t *turn) toChat(c *state.Command) {
 	c.Kind = state.CommandKind_CHAT_SEND
 	t.inChat(c)
 	t.parts(c, t.split(c))
+}
+
+// toServiceOf lets the next chat open where a message says that it is to.
+func (t *turn) toServiceOf(c *state.Command) {
+	if c.To != "" && !t.chatOpen() {
+		t.doc.Service = c.To
+	}
 }
 
 // inChat makes c one of the current chat.

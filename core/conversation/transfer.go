@@ -70,7 +70,6 @@ func (t *turn) toService(c *state.Command) {
 	closed := t.facts[len(t.facts)-1]
 	closed.hops++
 	closed.then = func() {
-		t.doc.Service = c.To
 		t.toChat(&state.Command{Rule: c.Rule, To: c.To, Message: &pluginv1.Message{
 			Text: "Transferred from " + from + ".", Author: pluginv1.AuthorKind_AUTHOR_SYSTEM, AtMs: t.ms,
 		}})

@@ -116,7 +116,9 @@ func (t *attempt) prepare(ctx context.Context) error {
 	})
 	err := t.verdict(ctx, must)
 	if err == nil {
-		err = g.wellTwice(ctx)
+		if err = g.wellTwice(ctx); err != nil && ctx.Err() != nil && !g.dead() {
+			err = &laterError{err} // the time was over before it could answer
+		}
 	}
 	if err == nil && t.after != nil {
 		select { // one farewell at a time

@@ -342,15 +342,19 @@ func TestBadInstanceHoldsUpNobody(t *testing.T) {
 // TestSuccessorThatIsNotReadyYet is not rejected, but tried again later: its
 // vendor may only be away for a while.
 func TestSuccessorThatIsNotReadyYet(t *testing.T) {
+	for mode, why := range map[string]string{"shy": "the vendor is away", "slow": "health: context deadline exceeded"} {
+		t.Run(mode, func(t *testing.T) { notReadyYet(t, mode, why) })
+	}
+}
+
+func notReadyYet(t *testing.T, mode, why string) {
 	b := start(t, host.Timing{Prepare: 200 * time.Millisecond, Again: 20 * time.Millisecond}, nil)
 	b.replace("echo", "echo_1.0.0")
 	b.h.SetInstances([]host.Instance{{Name: "i-echo", Driver: "echo", Revision: 1}})
 	b.awaitVersion("test.echo", "1.0.0")
 	b.eventually("open", func() bool { return b.h.Instances()[0].State == host.Opened })
-	b.replace("echo", "shy_2.0.0_test.echo")
-	b.eventually("a word of it", func() bool {
-		return b.log.line("cannot take over yet", "i-echo", "the vendor is away") != ""
-	})
+	b.replace("echo", mode+"_2.0.0_test.echo")
+	b.eventually("a word of it", func() bool { return b.log.line("cannot take over yet", why) != "" })
 	if r, fate := b.call("i-echo", "hello"); fate != core.Answered || r.GetCode() != "1.0.0" {
 		t.Errorf("call = %v, %v, want an answer of 1.0.0", r, fate)
 	}

@@ -93,7 +93,7 @@ func servePlugin(name string) {
 				_, err = fmt.Fprintln(stderr, "line", n)
 			}
 		}()
-	case "xecho", "xdeaf", "dull", "faulty", "schema", "unwell", "shy":
+	case "xecho", "xdeaf", "dull", "faulty", "schema", "unwell", "shy", "slow":
 		p.driver = "echo"
 	case "sdk", "xsdk":
 		sdkPlugin(p)
@@ -236,7 +236,13 @@ func (p *testPlugin) Drain(context.Context, *pluginv1.DrainRequest) (*pluginv1.D
 	return &pluginv1.DrainReport{}, nil
 }
 
-func (p *testPlugin) CheckHealth(context.Context, *pluginv1.HealthRequest) (*pluginv1.HealthReport, error) {
+func (p *testPlugin) CheckHealth(ctx context.Context, _ *pluginv1.HealthRequest) (*pluginv1.HealthReport, error) {
+	for p.mode == "slow" && ctx.Err() == nil { // until somebody allows it
+		if _, err := os.Stat(filepath.Join(os.Args[2], "allowed")); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	return &pluginv1.HealthReport{Serving: p.mode != "sick" && p.mode != "unwell"}, nil
 }
 

@@ -30,8 +30,11 @@ var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 func (l *ruleLoader) hours(p pair) *hours {
 	h := &hours{}
 	value := p.value
-	if _, isMap := value.(*ast.MappingNode); isMap {
+	if m, isMap := value.(*ast.MappingNode); isMap {
 		h.outside = true
+		if len(m.Values) == 0 {
+			l.src.problem(l.src.pos(value), "", "hours is empty")
+		}
 		if l.keys(p, map[string]func(pair){"outside": func(q pair) { value = q.value }}); value == p.value {
 			return nil
 		}

@@ -36,6 +36,7 @@ rules.d/a.yaml:4:77: "mon 08:00-08:00" are no hours; write days, a time or both,
 rules.d/a.yaml:4:94: "a b c" are no hours; write days, a time or both, such as mon-fri 08:00-18:00`},
 		{"hours outside", "chat_idle", []string{"hours: { outsid: mon }", "do: [{tag: x}]"},
 			`rules.d/a.yaml:4:14: unknown key "outsid" of hours; did you mean "outside"?`},
+		{"no hours outside", "chat_idle", []string{"hours: {}", "do: [{tag: x}]"}, `rules.d/a.yaml:4:12: hours is empty`},
 		{"no hours", "chat_idle", []string{"hours: []", "do: [{tag: x}]"}, `rules.d/a.yaml:4:12: hours is an empty list`},
 		{"after", "chat_idle", []string{"after: 15", "do: [{tag: x}]"},
 			`rules.d/a.yaml:4:12: after "15" is not a time; write one such as 30s, 15m, 2h or 1d`},
@@ -86,6 +87,30 @@ rules.d/a.yaml:6:32: forward is done at once and cannot be counted per customer;
 				t.Errorf("-want +got:\n%s\n%s", diff, text)
 			}
 		})
+	}
+}
+
+// Whatever stands where a value should is a problem with a place.
+func TestOddValuesOfOptions(t *testing.T) {
+	for _, lines := range [][]string{
+		{"hours: {outside: [{a: }]}", "do: [{tag: x}]"},
+		{"hours: [a: , ? b]", "do: [{tag: x}]"},
+		{"hours: {outside: [{? }]}", "do: [{tag: x}]"},
+		{"hours: {outside: }", "do: [{tag: x}]"},
+		{"hours:", "do: [{tag: x}]"},
+		{"hours: {outside: [{<<: x}, {[a]: [b]}, {a: {b: c}}, {a: &x y}, *x]}", "do: [{tag: x}]"},
+		{"after: 1m", "per: rule", "once: true", "do: [{[a]: b}, {<<: x}, {? : }, {a: }, [x], x, {&a b: c}]"},
+		{"after:", "once:", "throttle:", "per:", "mode:", "canary:", "notify_url:", "valid_from:", "stop:", "do:"},
+		{"after: []", "once: []", "throttle: {}", "per: []", "mode: []", "canary: []", "notify_url: []", "valid_from: {}", "do: {}"},
+		{"mode: canary", "canary: 1e308%", "do: [{tag: x}]"},
+		{"mode: canary", "canary: NaN%", "do: [{tag: x}]"},
+		{"cooldown: 99999999999999d", "do: [{tag: x}]"},
+		{"throttle: 99999999999999999999 per 1h", "do: [{tag: x}]"},
+		{"cooldown: -5m", "do: [{tag: x}]"},
+	} {
+		if loadText(t, oneRule("customer_message", lines...)) != nil {
+			t.Errorf("%q was loaded", lines)
+		}
 	}
 }
 

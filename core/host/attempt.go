@@ -116,8 +116,8 @@ func (t *attempt) prepare(ctx context.Context) error {
 	})
 	err := t.verdict(ctx, must)
 	if err == nil {
-		if err = g.wellTwice(ctx); err != nil && ctx.Err() != nil && !g.dead() {
-			err = &laterError{err} // the time was over before it could answer
+		if err = g.wellTwice(ctx); (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) && !g.dead() && err != nil {
+			err = &laterError{err} // the time was over before it could answer; the far end may see that first
 		}
 	}
 	if err == nil && t.after != nil {

@@ -19,6 +19,7 @@ type item struct {
 	awaits *instance // that counts it among those whose provider's ids are not known yet, nil: none
 
 	flight int    // counts its calls: an answer to an earlier one is none
+	answer []byte // what the endpoint said, if a flow wants to know
 	record []byte // the history record of its event, nil: only the store has it
 }
 

@@ -48,6 +48,7 @@ type rig struct {
 	onPoll func(*pluginv1.Poll) (a *pluginv1.PollAnswer, fate core.Fate, after time.Duration)
 	posts  []string // endpoints and bodies
 	refuse string   // a body that is not taken the first time
+	says   string   // what endpoints answer, in JSON
 }
 
 type ruleFunc func(*state.View) core.Evaluation

@@ -280,3 +280,8 @@ func (s *sim) Poll(_ string, _ core.ConversationID, p *pluginv1.Poll, timeout ti
 func (s *sim) Do(context.Context, string, string, []byte) *pluginv1.Result {
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
+
+// Ask implements Notifier.
+func (s *sim) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
+	return s.Do(ctx, endpoint, id, body), []byte(`{"ok":true}`)
+}

@@ -112,6 +112,9 @@ func known(e *evaluator, r *rule) map[string]any {
 		}
 		in[parts[len(parts)-1]] = v
 	}
+	if e.flow != nil {
+		out["params"], out["answers"] = fromJSONs(e.flow.Params), fromJSONs(e.flow.Vars)
+	}
 	return out
 }
 
@@ -221,10 +224,10 @@ func (t tag) run(_ *evaluator, r *rule) []core.Action {
 // later are actions that the language will have.
 var later = []string{
 	"send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook",
-	"call", "push", "flow", "transfer", "emit",
+	"call", "push", "transfer", "emit",
 }
 
-var actionNames = []string{"send", "notify", "forward", "close", "set", "tag"}
+var actionNames = []string{"send", "notify", "forward", "close", "set", "tag", "flow"}
 
 // action compiles one entry of do; it returns nil if there is a problem.
 func (l *ruleLoader) action(n ast.Node) action {
@@ -250,6 +253,8 @@ func (l *ruleLoader) action(n ast.Node) action {
 		return l.set(p)
 	case "tag":
 		return l.tag(p)
+	case "flow":
+		return l.flow(p)
 	}
 	if slices.Contains(later, p.key) {
 		l.src.problem(p.pos, "", "the action %q is not supported yet", p.key)

@@ -37,7 +37,8 @@ type program struct {
 	lead   int // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
-	facts  []string // paths that are not nil where the condition holds
+	facts  []string     // paths that are not nil where the condition holds
+	kind   reflect.Kind // of its value; Interface or Invalid: not known
 }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
@@ -80,10 +81,14 @@ type compilation struct {
 	config *conf.Config
 }
 
-func newCompilation() *compilation {
+// newCompilation returns what compiles expressions that name fields, and own
+// ones of a flow.
+func newCompilation(own map[string]*field) *compilation {
 	env := types.Map{}
-	for path, f := range fields {
-		env[path] = f.typ
+	for _, list := range []map[string]*field{fields, own} {
+		for path, f := range list {
+			env[path] = f.typ
+		}
 	}
 	c := conf.CreateNew()
 	c.WithEnv(env)
@@ -180,7 +185,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure}
+	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure, kind: t.Kind()}
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {

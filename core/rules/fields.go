@@ -193,8 +193,9 @@ var eventNames = func() []string {
 // they may be absent.
 type scope struct {
 	on     []string
-	absent map[string]bool // event paths; true: may be absent
-	sure   []string        // paths that a condition has found to be there
+	absent map[string]bool   // event paths and own ones; true: may be absent
+	sure   []string          // paths that a condition has found to be there
+	own    map[string]*field // what a flow has beside what all have; nil: a rule's scope
 }
 
 func newScope(on []string) *scope {
@@ -220,7 +221,7 @@ func (s *scope) given(p *program) *scope {
 	if p == nil {
 		return s
 	}
-	return &scope{on: s.on, absent: s.absent, sure: p.facts}
+	return &scope{on: s.on, absent: s.absent, sure: p.facts, own: s.own}
 }
 
 // isCollection reports whether f is a list or map, which is empty rather than
@@ -236,7 +237,10 @@ func (s *scope) known(path string) bool {
 		_, ok := s.absent[path]
 		return ok
 	}
-	return fields[path] != nil
+	if path == "payload" && s.own != nil {
+		return false
+	}
+	return s.field(path) != nil
 }
 
 // paths are all that can be named, sorted.
@@ -246,6 +250,9 @@ func (s *scope) paths() []string {
 		if s.known(path) && path != "now" {
 			paths = append(paths, path)
 		}
+	}
+	for path := range s.own {
+		paths = append(paths, path)
 	}
 	slices.Sort(paths)
 	return paths

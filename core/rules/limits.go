@@ -5,6 +5,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/types"
 
 	"github.com/openccsp/gateway/core/state"
 )
@@ -142,10 +143,10 @@ func (m *meter) named(name string) size {
 	if s, ok := m.vars[name]; ok {
 		return s
 	}
-	switch f := fields[name]; {
+	switch f := m.r.scope.field(name); {
 	case f == nil:
 		return size{0, 64}
-	case name == "payload":
+	case name == "payload", f.typ == types.Any:
 		return size{state.MaxItems, state.MaxPayload}
 	case name == "event.text":
 		return size{0, state.MaxText}

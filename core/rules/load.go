@@ -142,23 +142,31 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 	for _, f := range files {
 		set.sources = append(set.sources, Source{Path: f.rel, Text: f.text})
 	}
-	var problems diag.Problems
-	comp := newCompilation()
-	named := map[string]diag.Pos{}
-	for _, f := range files {
-		src := newSource(f.name, f.text)
-		set.rules = append(set.rules, loadFile(src, &w, comp, named)...)
-		set.files = append(set.files, f.name)
-		problems = append(problems, src.problems...)
-	}
-	if len(problems) > 0 {
+	flows := newFlowTable(files)
+	if problems := set.compile(files, &w, flows); len(problems) > 0 {
 		return nil, problems
 	}
+	set.flowFiles = flows.files
 	set.index = buildIndex(set.rules)
 	return set, nil
 }
 
-func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Pos) (list []*rule) {
+// compile adds the rules and flows of files to the set.
+func (s *Set) compile(files []ruleFile, w *World, flows *flowTable) (problems diag.Problems) {
+	comp := newCompilation(nil)
+	named := map[string]diag.Pos{}
+	for _, f := range files {
+		src := newSource(f.name, f.text)
+		flows.open(f, files)
+		s.rules = append(s.rules, loadFile(src, w, comp, named, flows)...)
+		s.files = append(s.files, f.name)
+		problems = append(problems, src.problems...)
+	}
+	s.flows = flows.defs
+	return append(problems, flows.cycles()...)
+}
+
+func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Pos, flows *flowTable) (list []*rule) {
 	root := src.parse()
 	if root == nil {
 		return nil
@@ -167,19 +175,22 @@ func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Po
 	if !ok {
 		return nil
 	}
+	loader := func() *ruleLoader { return &ruleLoader{src: src, world: w, comp: comp, named: named, flows: flows} }
 	for _, p := range pairs {
 		switch {
-		case p.key == "rules":
+		case p.key == "rules" && !flows.earlier():
 			nodes, _ := src.sequence(p.value, "rules")
 			for _, n := range nodes {
 				if src.hopeless() {
 					break
 				}
-				l := &ruleLoader{src: src, world: w, comp: comp, named: named}
-				if r := l.load(n); r != nil {
+				if r := loader().load(n); r != nil {
 					list = append(list, r)
 				}
 			}
+		case p.key == "flows":
+			loader().loadFlows(p)
+		case p.key == "rules", p.key == "tests" && flows.earlier():
 		case slices.Contains(topKeys, p.key):
 			src.problem(p.pos, "", "the key %q is not supported yet", p.key)
 		default:

@@ -179,11 +179,13 @@ func isNil(n ast.Node) bool {
 func (r *resolver) identifier(n *ast.Node, x *ast.IdentifierNode, allow tolerance) {
 	switch {
 	case slices.Contains(r.vars, x.Value):
-	case x.Value == "payload":
+	case r.scope.own[x.Value] != nil:
+		r.use(n, x, x.Value, allow)
+	case x.Value == "payload" && r.scope.known("payload"):
 		r.use(n, x, "payload", any_) // its parts are untyped anyway
 	case x.Value == "now":
 		r.fail(x, "write now()", "now is a function")
-	case slices.Contains(groups, x.Value):
+	case r.scope.isGroup(x.Value):
 		r.group(x, x.Value)
 	default:
 		r.unknownName(x, x.Value)
@@ -196,8 +198,11 @@ func (r *resolver) unknownName(n ast.Node, name string) {
 		return
 	}
 	known := append(slices.Clone(groups), "payload", "now", "num", "str")
-	known = append(known, r.vars...)
+	known = append(append(known, r.vars...), r.scope.names()...)
 	hint := diag.DidYouMean(name, known)
+	if name == "payload" {
+		hint = outlives
+	}
 	for _, path := range r.scope.paths() {
 		if _, last, _ := strings.Cut(path, "."); last == name {
 			hint = "did you mean " + strconv.Quote(path) + "?"
@@ -229,7 +234,7 @@ func (r *resolver) member(n *ast.Node, x *ast.MemberNode, allow tolerance) {
 		if _, static := x.Property.(*ast.StringNode); !static {
 			r.visit(&x.Property, none)
 		}
-		if id, ok := x.Node.(*ast.IdentifierNode); ok && fields[id.Value] != nil && isAttrs(fields[id.Value]) {
+		if id, ok := x.Node.(*ast.IdentifierNode); ok && isAttrs(r.scope.field(id.Value)) {
 			r.absent(x, x.String(), false, allow)
 		}
 		return
@@ -253,6 +258,9 @@ func (r *resolver) baseTolerance(x *ast.MemberNode, allow tolerance) tolerance {
 }
 
 func isAttrs(f *field) bool {
+	if f == nil {
+		return false
+	}
 	_, ok := f.typ.(types.Map)
 	return ok
 }
@@ -266,12 +274,12 @@ func (r *resolver) path(x *ast.MemberNode) (string, bool) {
 	}
 	switch base := x.Node.(type) {
 	case *ast.IdentifierNode:
-		if slices.Contains(groups, base.Value) && !slices.Contains(r.vars, base.Value) {
+		if r.scope.isGroup(base.Value) && !slices.Contains(r.vars, base.Value) {
 			return base.Value + "." + name.Value, true
 		}
 	case *ast.MemberNode:
 		path, ok := r.path(base)
-		if ok && fields[path] == nil {
+		if ok && r.scope.field(path) == nil {
 			return path + "." + name.Value, true
 		}
 	}
@@ -296,6 +304,10 @@ func (r *resolver) unknown(x *ast.MemberNode, path string) {
 }
 
 func (r *resolver) unknownField(n ast.Node, path string) {
+	if r.scope.own != nil && (path == "event" || strings.HasPrefix(path, "event.")) {
+		r.fail(n, outlives, "a flow has no %s", path)
+		return
+	}
 	if fields[path] != nil { // of another event
 		var on []string
 		for _, event := range eventNames {
@@ -319,7 +331,7 @@ func (r *resolver) unknownField(n ast.Node, path string) {
 // use makes *n the field at path.
 func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow tolerance) {
 	*n = id
-	f := fields[path]
+	f := r.scope.field(path)
 	if !slices.Contains(r.needs, f) {
 		r.needs = append(r.needs, f)
 	}
@@ -336,7 +348,7 @@ func (r *resolver) absent(n ast.Node, path string, strict bool, allow tolerance)
 		return
 	}
 	instead := `""`
-	if f := fields[path]; f != nil && (f.typ == types.Float64 || f.typ == types.Int) {
+	if f := r.scope.field(path); f != nil && (f.typ == types.Float64 || f.typ == types.Int) {
 		instead = "0"
 	}
 	r.fail(n, "write ("+path+" ?? "+instead+") or another value for that case", "%s may be absent", path)

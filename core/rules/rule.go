@@ -36,7 +36,10 @@ type ruleLoader struct {
 	comp  *compilation
 	scope *scope
 	named map[string]diag.Pos // the rules read so far
+	flows *flowTable
 	rule  *rule
+
+	inFlow string // the flow that is read; "": a rule
 }
 
 var ruleKeys = []string{
@@ -66,7 +69,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 			l.src.problem(p.pos, diag.DidYouMean(p.key, ruleKeys), "unknown key %q of a rule", p.key)
 		}
 	}
-	l.identity(given)
+	l.identity(given, "rule")
 	l.events(given)
 	l.limits(given)
 	if p, ok := given["active"]; ok {
@@ -100,10 +103,11 @@ func (l *ruleLoader) when(sc *scalar) {
 	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true})
 }
 
-func (l *ruleLoader) identity(given map[string]pair) {
+// identity reads the name of a rule, or of what stands in for one.
+func (l *ruleLoader) identity(given map[string]pair, what string) {
 	p, ok := given["name"]
 	if !ok {
-		l.src.problem(l.rule.pos, "", "a rule needs a name")
+		l.src.problem(l.rule.pos, "", "a %s needs a name", what)
 		return
 	}
 	sc, ok := l.src.scalar(p.value, "name")
@@ -113,9 +117,9 @@ func (l *ruleLoader) identity(given map[string]pair) {
 	name := strings.TrimSpace(sc.text)
 	switch first, taken := l.named[name]; {
 	case name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00"):
-		l.src.problem(sc.pos, "", "the name of a rule is one line of 1 to 200 bytes")
+		l.src.problem(sc.pos, "", "the name of a %s is one line of 1 to 200 bytes", what)
 	case taken:
-		l.src.problem(sc.pos, "", "the name %q is taken by the rule at %s", name, first)
+		l.src.problem(sc.pos, "", "the name %q is taken by the %s at %s", name, what, first)
 	default:
 		l.named[name] = sc.pos
 	}

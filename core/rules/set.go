@@ -18,7 +18,9 @@ type Set struct {
 	files []string // their paths as in problems, in order
 	hash  string
 
-	sources []Source
+	sources   []Source
+	flows     []*core.FlowDef
+	flowFiles map[string][]Source // by version
 }
 
 // Source is one rule file as it was read.

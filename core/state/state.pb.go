@@ -288,6 +288,7 @@ type Document struct {
 	Flow           *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
 	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"` // the conversation an orphan was bound to
 	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close
+	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`  // number of the last flow
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -488,6 +489,13 @@ func (x *Document) GetTimers() []*ScheduledTimer {
 		return x.Timers
 	}
 	return nil
+}
+
+func (x *Document) GetFlows() uint32 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
 }
 
 type Chat struct {
@@ -795,10 +803,15 @@ type Flow struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	Step          uint32                 `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`
-	DueMs         int64                  `protobuf:"varint,4,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
-	Vars          map[string]string      `protobuf:"bytes,5,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`
+	Step          uint32                 `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`                                                                              // where it waits
+	DueMs         int64                  `protobuf:"varint,4,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`                                                               // its time limit; 0: it has just passed
+	Vars          map[string]string      `protobuf:"bytes,5,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`     // what its steps named with as, in JSON
+	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`                                                                            // replies that were not accepted
+	Params        map[string]string      `protobuf:"bytes,7,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // in JSON
+	Command       uint64                 `protobuf:"varint,8,opt,name=command,proto3" json:"command,omitempty"`                                                                        // the notification whose answer it waits for
+	Number        uint32                 `protobuf:"varint,9,opt,name=number,proto3" json:"number,omitempty"`                                                                          // counts the conversation's flows from 1
+	Hops          uint32                 `protobuf:"varint,10,opt,name=hops,proto3" json:"hops,omitempty"`                                                                             // of the event that set it off
+	Chain         uint32                 `protobuf:"varint,11,opt,name=chain,proto3" json:"chain,omitempty"`                                                                           // flows that stand before it, each in place of the last one's rest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -875,6 +888,118 @@ func (x *Flow) GetTries() uint32 {
 	return 0
 }
 
+func (x *Flow) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *Flow) GetCommand() uint64 {
+	if x != nil {
+		return x.Command
+	}
+	return 0
+}
+
+func (x *Flow) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Flow) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
+}
+
+func (x *Flow) GetChain() uint32 {
+	if x != nil {
+		return x.Chain
+	}
+	return 0
+}
+
+// FlowDone is one thing that a flow did.
+type FlowDone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Flow          string                 `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Place         string                 `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"` // of the step in its file, "" before the first one
+	Step          string                 `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`   // ask, wait, …
+	What          string                 `protobuf:"bytes,5,opt,name=what,proto3" json:"what,omitempty"`   // what happened
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowDone) Reset() {
+	*x = FlowDone{}
+	mi := &file_core_state_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowDone) ProtoMessage() {}
+
+func (x *FlowDone) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
+func (*FlowDone) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *FlowDone) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *FlowDone) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *FlowDone) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *FlowDone) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *FlowDone) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
 type ScheduledTimer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -885,7 +1010,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1022,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1035,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -953,7 +1078,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1090,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1103,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1167,7 +1292,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1304,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1317,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1233,7 +1358,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1245,7 +1370,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1258,7 +1383,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1283,7 +1408,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1420,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1433,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1363,7 +1488,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1500,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1513,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1408,7 +1533,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1545,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1558,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -1463,7 +1588,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1600,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1613,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1529,7 +1654,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1666,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1679,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1591,13 +1716,14 @@ type Command struct {
 	Agent         bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves         uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops          uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	Answer        bool                   `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"` // NOTIFY: a flow waits for what the endpoint says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1735,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1748,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -1793,6 +1919,13 @@ func (x *Command) GetHops() uint32 {
 	return 0
 }
 
+func (x *Command) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
 // Attempts is what is known of a command's attempts so far.
 type Attempts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1808,7 +1941,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1953,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +1966,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -1889,7 +2022,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1901,7 +2034,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1914,7 +2047,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -1943,7 +2076,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2088,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2101,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2015,13 +2148,14 @@ type View struct {
 	Hops          uint32                 `protobuf:"varint,18,opt,name=hops,proto3" json:"hops,omitempty"`
 	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"` // hex
 	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                  // something was cut to its limit
+	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                 // the one under way before the fact; nil: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2167,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2180,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2189,6 +2323,13 @@ func (x *View) GetCut() bool {
 	return false
 }
 
+func (x *View) GetFlow() *Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
 // Record is the history of one decided fact.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2203,13 +2344,14 @@ type Record struct {
 	Document      string                 `protobuf:"bytes,9,opt,name=document,proto3" json:"document,omitempty"` // then: hash of the document
 	Route         string                 `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`      // where a customer's message went
 	DuplicateOf   string                 `protobuf:"bytes,11,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"`
+	Flows         []*FlowDone            `protobuf:"bytes,20,rep,name=flows,proto3" json:"flows,omitempty"` // what flows did, in order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2363,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2376,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2314,6 +2456,13 @@ func (x *Record) GetDuplicateOf() string {
 	return ""
 }
 
+func (x *Record) GetFlows() []*FlowDone {
+	if x != nil {
+		return x.Flows
+	}
+	return nil
+}
+
 // Ended is the history of a command's end.
 type Ended struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2329,7 +2478,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2341,7 +2490,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2354,7 +2503,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2413,7 +2562,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2574,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2587,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -2498,7 +2647,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2659,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2672,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -2584,7 +2733,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2596,7 +2745,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2609,7 +2758,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Quarantined) GetId() string {
@@ -2665,7 +2814,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xb4\a\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xca\a\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -2695,7 +2844,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04sent\x18\x15 \x03(\v2\x1d.gateway.state.v1.SentMessageR\x04sent\x12*\n" +
 	"\x04flow\x18\x16 \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x12\x16\n" +
 	"\x06linked\x18\x17 \x01(\fR\x06linked\x128\n" +
-	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x1a=\n" +
+	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x12\x14\n" +
+	"\x05flows\x18\x1e \x01(\rR\x05flows\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8c\x04\n" +
@@ -2729,17 +2879,32 @@ const file_core_state_state_proto_rawDesc = "" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
-	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xe4\x01\n" +
+	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xb7\x03\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
 	"\x04step\x18\x03 \x01(\rR\x04step\x12\x15\n" +
 	"\x06due_ms\x18\x04 \x01(\x03R\x05dueMs\x124\n" +
 	"\x04vars\x18\x05 \x03(\v2 .gateway.state.v1.Flow.VarsEntryR\x04vars\x12\x14\n" +
-	"\x05tries\x18\x06 \x01(\rR\x05tries\x1a7\n" +
+	"\x05tries\x18\x06 \x01(\rR\x05tries\x12:\n" +
+	"\x06params\x18\a \x03(\v2\".gateway.state.v1.Flow.ParamsEntryR\x06params\x12\x18\n" +
+	"\acommand\x18\b \x01(\x04R\acommand\x12\x16\n" +
+	"\x06number\x18\t \x01(\rR\x06number\x12\x12\n" +
+	"\x04hops\x18\n" +
+	" \x01(\rR\x04hops\x12\x14\n" +
+	"\x05chain\x18\v \x01(\rR\x05chain\x1a7\n" +
 	"\tVarsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"v\n" +
+	"\bFlowDone\x12\x12\n" +
+	"\x04flow\x18\x01 \x01(\tR\x04flow\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
+	"\x05place\x18\x03 \x01(\tR\x05place\x12\x12\n" +
+	"\x04step\x18\x04 \x01(\tR\x04step\x12\x12\n" +
+	"\x04what\x18\x05 \x01(\tR\x04what\";\n" +
 	"\x0eScheduledTimer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\"\xcf\x04\n" +
@@ -2786,7 +2951,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xed\x05\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\x85\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -2815,7 +2980,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06params\x18\x15 \x03(\v2%.gateway.state.v1.Command.ParamsEntryR\x06params\x12\x14\n" +
 	"\x05agent\x18\x16 \x01(\bR\x05agent\x12\x14\n" +
 	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
-	"\x04hops\x18\x18 \x01(\rR\x04hops\x1a9\n" +
+	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x16\n" +
+	"\x06answer\x18( \x01(\bR\x06answer\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
@@ -2833,7 +2999,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vRuleVerdict\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x123\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x19.gateway.state.v1.VerdictR\averdict\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\xca\x05\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xf6\x05\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -2857,10 +3023,11 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\btimezone\x18\x11 \x01(\tR\btimezone\x12\x12\n" +
 	"\x04hops\x18\x12 \x01(\rR\x04hops\x12\"\n" +
 	"\fconversation\x18\x13 \x01(\tR\fconversation\x12\x10\n" +
-	"\x03cut\x18\x14 \x01(\bR\x03cut\x1a=\n" +
+	"\x03cut\x18\x14 \x01(\bR\x03cut\x12*\n" +
+	"\x04flow\x18\x1a \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcf\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x03\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x15\n" +
 	"\x06now_ms\x18\x02 \x01(\x03R\x05nowMs\x12*\n" +
@@ -2873,7 +3040,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bdocument\x18\t \x01(\tR\bdocument\x12\x14\n" +
 	"\x05route\x18\n" +
 	" \x01(\tR\x05route\x12!\n" +
-	"\fduplicate_of\x18\v \x01(\tR\vduplicateOf\"\xd2\x01\n" +
+	"\fduplicate_of\x18\v \x01(\tR\vduplicateOf\x120\n" +
+	"\x05flows\x18\x14 \x03(\v2\x1a.gateway.state.v1.FlowDoneR\x05flows\"\xd2\x01\n" +
 	"\x05Ended\x123\n" +
 	"\acommand\x18\x01 \x01(\v2\x19.gateway.state.v1.CommandR\acommand\x126\n" +
 	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\x12\x10\n" +
@@ -2953,7 +3121,7 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
@@ -2964,84 +3132,89 @@ var file_core_state_state_proto_goTypes = []any{
 	(*OpenRecord)(nil),              // 6: gateway.state.v1.OpenRecord
 	(*SentMessage)(nil),             // 7: gateway.state.v1.SentMessage
 	(*Flow)(nil),                    // 8: gateway.state.v1.Flow
-	(*ScheduledTimer)(nil),          // 9: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 10: gateway.state.v1.Mail
-	(*Polled)(nil),                  // 11: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 12: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 13: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 14: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 15: gateway.state.v1.CloseRequested
-	(*Joined)(nil),                  // 16: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 17: gateway.state.v1.Linked
-	(*Command)(nil),                 // 18: gateway.state.v1.Command
-	(*Attempts)(nil),                // 19: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 20: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 21: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 22: gateway.state.v1.View
-	(*Record)(nil),                  // 23: gateway.state.v1.Record
-	(*Ended)(nil),                   // 24: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 25: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 26: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 27: gateway.state.v1.Quarantined
-	nil,                             // 28: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 29: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 30: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 31: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 32: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 33: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 34: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 35: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 36: gateway.plugin.v1.WebhookRequest
+	(*FlowDone)(nil),                // 9: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 10: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 11: gateway.state.v1.Mail
+	(*Polled)(nil),                  // 12: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 13: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 14: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 15: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 16: gateway.state.v1.CloseRequested
+	(*Joined)(nil),                  // 17: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 18: gateway.state.v1.Linked
+	(*Command)(nil),                 // 19: gateway.state.v1.Command
+	(*Attempts)(nil),                // 20: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 21: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 22: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 23: gateway.state.v1.View
+	(*Record)(nil),                  // 24: gateway.state.v1.Record
+	(*Ended)(nil),                   // 25: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 26: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 27: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 28: gateway.state.v1.Quarantined
+	nil,                             // 29: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 30: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 31: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 32: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 33: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 34: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 35: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 36: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 37: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 38: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	32, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	34, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
 	5,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	28, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	29, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
 	6,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
 	7,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
 	8,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	9,  // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	10, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
 	1,  // 8: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	33, // 9: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	29, // 10: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	34, // 11: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	11, // 12: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	12, // 13: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	13, // 14: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	14, // 15: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	15, // 16: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	17, // 17: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	16, // 18: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	34, // 19: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	35, // 20: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	18, // 21: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 22: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	35, // 23: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	30, // 24: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	18, // 25: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	19, // 26: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 27: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	34, // 28: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 29: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	32, // 30: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	5,  // 31: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	31, // 32: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	22, // 33: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	21, // 34: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	18, // 35: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	19, // 36: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	23, // 37: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	24, // 38: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	18, // 39: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	19, // 40: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	36, // 41: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	10, // 42: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	35, // 9: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	30, // 10: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	31, // 11: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	36, // 12: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	12, // 13: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	13, // 14: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	14, // 15: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	15, // 16: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	16, // 17: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	18, // 18: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	17, // 19: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	36, // 20: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	37, // 21: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	19, // 22: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	2,  // 23: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	37, // 24: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	32, // 25: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	19, // 26: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	20, // 27: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 28: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	36, // 29: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 30: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	34, // 31: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	5,  // 32: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	33, // 33: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	8,  // 34: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	23, // 35: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	22, // 36: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	9,  // 37: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	19, // 38: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	20, // 39: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	24, // 40: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	25, // 41: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	19, // 42: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	20, // 43: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	38, // 44: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	11, // 45: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3049,7 +3222,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[6].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[7].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -3059,7 +3232,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
 	}
-	file_core_state_state_proto_msgTypes[21].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[22].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3069,7 +3242,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,7 +43,7 @@ func (s *Set) Start(name string, params map[string]string, v *state.View, now ti
 		return nil
 	}
 	r := &run{set: s, view: v, now: now, def: def, left: maxSteps, out: &conversation.FlowStep{}}
-	defer r.rescue()
+	defer func() { out = r.rescue(out, recover()) }()
 	r.begin(def, params, 0)
 	return r.out
 }
@@ -52,7 +52,7 @@ func (s *Set) Start(name string, params map[string]string, v *state.View, now ti
 func (s *Set) Offer(f *state.Flow, v *state.View, now time.Time) (out *conversation.FlowStep) {
 	def := s.all[key{f.Name, f.Version}]
 	r := &run{set: s, view: v, now: now, def: def, f: f, left: maxSteps, out: &conversation.FlowStep{}}
-	defer r.rescue()
+	defer func() { out = r.rescue(out, recover()) }()
 	switch {
 	case def == nil:
 		r.def = &core.FlowDef{Name: f.Name, Version: f.Version}

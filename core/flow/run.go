@@ -143,13 +143,16 @@ func (r *run) fail(op *core.FlowOp, err string) {
 	r.out.Err = err
 }
 
-// rescue ends the flow if one of its steps panics. The event goes on: it is
-// not the flow's any more, and nothing of what the flow wanted is done.
-func (r *run) rescue() {
-	if p := recover(); p != nil {
-		r.out.Handled, r.out.Actions = false, nil
-		r.fail(nil, fmt.Sprintf("it broke: %v", p))
+// rescue returns out, or, if one of the steps panicked, the end of the flow. The
+// event goes on: it is not the flow's any more, and nothing of what the flow
+// wanted is done.
+func (r *run) rescue(out *conversation.FlowStep, panicked any) *conversation.FlowStep {
+	if panicked == nil {
+		return out
 	}
+	r.out.Handled, r.out.Actions = false, nil
+	r.fail(nil, fmt.Sprintf("it broke: %v", panicked))
+	return r.out
 }
 
 // note records what happened at a step; op nil is the flow itself.

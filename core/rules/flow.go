@@ -164,7 +164,7 @@ func (l *flowLoader) as(p pair, typ types.Type) string {
 		l.src.problem(sc.pos, "", "a name is a plain word in lower case, such as score")
 		return ""
 	case slices.Contains(reserved, name):
-		l.src.problem(sc.pos, "take another one", "the name %q means something else", name)
+		l.src.problem(sc.pos, "take another one", "the name %q is that of a function or means something else", name)
 		return ""
 	case old != nil && old.typ != typ:
 		l.src.problem(sc.pos, "take another one", "the name %q has another type elsewhere in the flow", name)

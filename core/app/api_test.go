@@ -118,7 +118,7 @@ func TestSnapOfARecord(t *testing.T) {
 		t.Fatal(problems)
 	}
 	g := &gateway{store: newStore(t)}
-	snap, err := newSnap(&setup{Config: &config.Config{}}, nil, set)
+	snap, err := newSnap(&setup{Config: &config.Config{}}, nil, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

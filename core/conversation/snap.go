@@ -18,6 +18,7 @@ type Snap struct {
 	Instances map[string]*Instance // channels and integrations by name
 	Rules     RuleSet              // nil: none
 	Flows     FlowSet              // nil: none
+	Versions  []string             // earlier ones of Flows, of flows that may be under way
 
 	// Probe is called at the start of each stage of a fact; a test makes a
 	// stage fail with it. nil in the gateway.

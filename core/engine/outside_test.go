@@ -89,6 +89,7 @@ func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) *pluginv1.R
 
 // Ask implements Notifier.
 func (r *rig) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
+	time.Sleep(r.slow)
 	res := r.Do(ctx, endpoint, id, body)
 	r.mu.Lock()
 	defer r.mu.Unlock()

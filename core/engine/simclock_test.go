@@ -65,7 +65,7 @@ func (s *sim) snap() *conversation.Snap {
 			}},
 			"desk": s.desk(),
 		},
-		Rules: simRules{s},
+		Rules: simRules{s}, Flows: s.flows,
 		Probe: func(stage int, typ string) {
 			if stage == 1 && typ == "poison" {
 				panic("stage 1")
@@ -85,7 +85,8 @@ func (s *sim) desk() *conversation.Instance {
 	return i
 }
 
-// simRules match nothing, and panic where a text says boom.
+// simRules begin a flow with every fourth message of a customer, and panic where
+// a text says boom.
 type simRules struct{ s *sim }
 
 func (r simRules) Evaluate(v *state.View) core.Evaluation {
@@ -94,6 +95,12 @@ func (r simRules) Evaluate(v *state.View) core.Evaluation {
 	}
 	if v.Type == sdk.CustomerUnattended {
 		r.s.count.Timers++
+	}
+	if strings.Contains(v.Event.Text, "-m3") && v.Type == sdk.CustomerMessage {
+		return core.Evaluation{
+			Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_MATCHED}},
+			Actions:  []core.Action{{Rule: "r", Kind: core.Flow, Key: "survey"}},
+		}
 	}
 	return core.Evaluation{Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_NOT_MATCHED}}}
 }

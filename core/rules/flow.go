@@ -113,9 +113,9 @@ func (l *flowLoader) endsOn(p pair) {
 		case sc.text == sdk.CustomerMessage:
 			l.src.problem(sc.pos, "write { keyword: STOP }", "every message of the customer would end the flow")
 		case events[sc.text] == nil:
-			hint := diag.DidYouMean(sc.text, eventNames)
-			if hint == "" {
-				hint = "a word of the customer is written { keyword: STOP }"
+			hint := "a word of the customer is written { keyword: " + sc.text + " }"
+			if near := diag.Suggest(sc.text, eventNames); near != "" {
+				hint = `did you mean "` + near + `"?`
 			}
 			l.src.problem(sc.pos, hint, "unknown event %q", sc.text)
 		default:

@@ -62,9 +62,18 @@ func (s *scope) isGroup(name string) bool {
 	return slices.Contains(groups, name) || s.own != nil && (name == "params" || name == "reply")
 }
 
-// names are the flow's names that stand alone, sorted.
-func (s *scope) names() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.own)), func(n string) bool { return strings.Contains(n, ".") })
+// words are what an expression can begin with.
+func (s *scope) words() []string {
+	if s.own == nil {
+		return append(slices.Clone(groups), "payload")
+	}
+	all := append(slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "event" }), "params")
+	for _, name := range slices.Sorted(maps.Keys(s.own)) {
+		if !strings.Contains(name, ".") {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // answers are the names of a flow's answers that its expressions can see at a

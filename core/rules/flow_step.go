@@ -16,7 +16,7 @@ import (
 // A step has one of the keys of an action, or of these, and perhaps some of
 // its own beside it.
 var (
-	stepNames = []string{"ask", "wait", "when", "flow", "end"}
+	stepNames = []string{"ask", "wait", "when", "end"}
 	stepKeys  = map[string][]string{
 		"ask":    {"accept", "within", "retries", "retry", "as", "else"},
 		"notify": {"as", "within", "else"},

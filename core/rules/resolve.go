@@ -197,8 +197,8 @@ func (r *resolver) unknownName(n ast.Node, name string) {
 		r.fail(n, "", "%s() cannot be used in a rule: %s", name, why)
 		return
 	}
-	known := append(slices.Clone(groups), "payload", "now", "num", "str")
-	known = append(append(known, r.vars...), r.scope.names()...)
+	known := append(r.scope.words(), "now", "num", "str")
+	known = append(known, r.vars...)
 	hint := diag.DidYouMean(name, known)
 	if name == "payload" {
 		hint = outlives
@@ -306,6 +306,10 @@ func (r *resolver) unknown(x *ast.MemberNode, path string) {
 func (r *resolver) unknownField(n ast.Node, path string) {
 	if r.scope.own != nil && (path == "event" || strings.HasPrefix(path, "event.")) {
 		r.fail(n, outlives, "a flow has no %s", path)
+		return
+	}
+	if path == replyText.path && r.scope.own != nil {
+		r.fail(n, "name the reply with as", "%s is there in accept and retry only", path)
 		return
 	}
 	if fields[path] != nil { // of another event

@@ -20,6 +20,7 @@ type recordBody struct {
 	Decided     time.Time     `json:"decided,omitzero"`
 	Event       eventBody     `json:"event"`
 	Verdicts    []verdictBody `json:"verdicts,omitempty"`
+	Flows       []flowDone    `json:"flows,omitempty"` // what flows did, in order
 	Commands    []uint64      `json:"commands,omitempty"` // their numbers
 	Route       string        `json:"route,omitempty"`
 	DuplicateOf string        `json:"duplicate_of,omitempty"`
@@ -67,6 +68,14 @@ type verdictBody struct {
 	Rule    string `json:"rule"`
 	Verdict string `json:"verdict"` // matched, not_matched, error
 	Error   string `json:"error,omitempty"`
+}
+
+type flowDone struct {
+	Flow    string `json:"flow"`
+	Version string `json:"version,omitempty"` // hash of the files it was made of
+	Place   string `json:"place,omitempty"`   // of the step in its file
+	Step    string `json:"step,omitempty"`    // ask, wait, …; none: the flow itself
+	What    string `json:"what"`              // what happened
 }
 
 type endedBody struct {
@@ -119,6 +128,9 @@ func showRecord(rec *state.Record) *recordBody {
 	}
 	for _, v := range rec.GetVerdicts() {
 		b.Verdicts = append(b.Verdicts, verdictBody{v.GetRule(), verdicts[v.GetVerdict()], v.GetError()})
+	}
+	for _, f := range rec.GetFlows() {
+		b.Flows = append(b.Flows, flowDone{f.GetFlow(), f.GetVersion(), f.GetPlace(), f.GetStep(), f.GetWhat()})
 	}
 	return b
 }

@@ -45,7 +45,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 	case core.Emit:
 		t.emitted(f, a)
 	case core.Flow:
-		t.startFlow(a)
+		t.noFlow(a)
 	}
 }
 

@@ -19,35 +19,50 @@ const (
 // ofFlow says whether an event is a flow's own.
 func ofFlow(typ string) bool { return typ == FlowDue || typ == FlowAnswer }
 
-// startFlow begins a flow and does what its first steps ask for. A flow that
-// waits takes the place of the one under way; one that ends at once does not
-// disturb it.
-func (t *turn) startFlow(a *core.Action) {
-	var step *FlowStep
-	if t.snap.Flows != nil {
-		step = t.snap.Flows.Start(a.Key, a.Params, t.record.View, t.now)
+// beginFlows begins the flows among the actions, and puts what their first steps
+// ask for in their place. An action for a flow that there is not stays.
+func (t *turn) beginFlows(asked []core.Action) (all []core.Action) {
+	for i, a := range asked {
+		if a.Kind != core.Flow || a.Err != "" || t.snap.Flows == nil {
+			all = append(all, asked[i])
+			continue
+		}
+		step := t.snap.Flows.Start(a.Key, a.Params, t.record.View, t.now)
+		if step == nil {
+			all = append(all, asked[i])
+			continue
+		}
+		t.begun(a.Key, step)
+		for _, next := range step.Actions {
+			if next.Kind != core.Flow { // a flow that starts flows could loop
+				all = append(all, next)
+			}
+		}
 	}
-	if step == nil {
-		t.drop(&state.Command{Rule: a.Rule}, "no_flow")
-		t.flowFailed(a.Key, "there is no flow of that name")
+	return all
+}
+
+// begun takes over where a new flow waits. One that waits takes the place of
+// the one under way; one that ends at once does not disturb it.
+func (t *turn) begun(name string, step *FlowStep) {
+	t.note(name, step)
+	if step.Next == nil {
 		return
 	}
-	t.note(a.Key, step)
-	if step.Next != nil {
-		if old := t.doc.Flow; old != nil {
-			t.record.Flows = append(t.record.Flows, &state.FlowDone{
-				Flow: old.Name, Version: old.Version, What: "ends: the flow " + strconv.Quote(a.Key) + " takes its place",
-			})
-		}
-		t.doc.Flows++
-		step.Next.Number, step.Next.Hops = t.doc.Flows, t.hops
-		t.doc.Flow = step.Next
+	if old := t.doc.Flow; old != nil {
+		t.record.Flows = append(t.record.Flows, &state.FlowDone{
+			Flow: old.Name, Version: old.Version, What: "ends: the flow " + strconv.Quote(name) + " takes its place",
+		})
 	}
-	for i := range step.Actions {
-		if step.Actions[i].Kind != core.Flow { // a flow that starts flows could loop
-			t.do(&fact{ev: t.record.View.Event, hops: t.hops}, &step.Actions[i])
-		}
-	}
+	t.doc.Flows++
+	step.Next.Number, step.Next.Hops = t.doc.Flows, t.hops
+	t.doc.Flow = step.Next
+}
+
+// noFlow is for an action that names a flow which there is not.
+func (t *turn) noFlow(a *core.Action) {
+	t.drop(&state.Command{Rule: a.Rule}, "no_flow")
+	t.flowFailed(a.Key, "there is no flow of that name")
 }
 
 // offer hands the event to the flow that is under way.
@@ -113,7 +128,8 @@ func (t *turn) flowDue(late time.Duration) {
 	})
 }
 
-// awaits notes which notification the flow waits for.
+// awaits notes which notification the flow waits for. If two flows of one event
+// wait for one, the last is that of the flow which is under way.
 func (t *turn) awaits(c *state.Command) {
 	if c.Answer && t.doc.Flow != nil {
 		t.doc.Flow.Command = c.Number

@@ -121,6 +121,7 @@ func (t *turn) fact(f *fact) {
 			t.probe(f)
 		}
 		asked, handled = t.consult(f, broken)
+		asked = t.beginFlows(asked)
 	}
 	t.act(f, p, asked, handled)
 	t.keepRecord()

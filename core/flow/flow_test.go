@@ -252,6 +252,18 @@ flows:
 	}
 }
 
+// What a flow forwards counts for the message that began it.
+func TestForwardOfAFlow(t *testing.T) {
+	l := newLife(t, compile(t, `
+rules:
+  - {name: r, on: customer_message, do: [{flow: f}]}
+flows:
+  - {name: f, steps: [forward: none, send: later]}
+`))
+	l.says("hi")
+	l.wants("a.yaml:5:5: begins", "a.yaml:5:23 forward: done", "a.yaml:5:38 send: done", "a.yaml:5:5: ends", "-> none", "customer gets later")
+}
+
 // broken is a flow whose steps panic.
 func broken(name string) *core.FlowDef {
 	boom := func(*state.View, *core.FlowScope) []core.Action { panic("boom") }

@@ -49,6 +49,8 @@ type life struct {
 	log  []string
 	asks []*state.Command // notifications whose answer is awaited
 
+	out []*state.Command // all others that have not ended
+
 	records  []*state.Record // of the last decision
 	commands []*state.Command
 }
@@ -114,6 +116,9 @@ func (l *life) entry(e *state.Entry) {
 }
 
 func (l *life) command(c *state.Command) {
+	if !c.Answer {
+		l.out = append(l.out, c)
+	}
 	switch c.Kind {
 	case state.CommandKind_DELIVER:
 		l.write("customer gets %s", c.Message.Text)
@@ -166,6 +171,20 @@ func (l *life) answers(end conversation.End, said string) {
 		r.Reason = "rejected: 400"
 	}
 	l.decide(conversation.Input{Result: r})
+}
+
+// settles has all that is on its way arrive.
+func (l *life) settles() {
+	l.t.Helper()
+	for len(l.out) > 0 {
+		c := l.out[0]
+		l.out = l.out[1:]
+		r := &conversation.Result{Command: c, Attempts: &state.Attempts{Count: 1}, End: conversation.Sent}
+		if c.Kind == state.CommandKind_CHAT_OPEN_CMD {
+			r.ChatRef = fmt.Sprint("chat", c.Chat)
+		}
+		l.decide(conversation.Input{Result: r})
+	}
 }
 
 // wants compares what was written down since the last time.

@@ -86,7 +86,7 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
 		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}},
-		Flows: []*state.FlowDone{{Flow: "survey", Version: "7f", Place: "a.yaml:3:5", Step: "ask", What: "accepts the reply"}}}
+		Flows:    []*state.FlowDone{{Flow: "survey", Version: "7f", Place: "a.yaml:3:5", Step: "ask", What: "accepts the reply"}}}
 	minutes, place := 15.0, int32(2)
 	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Event: &pluginv1.Event{
 		Status: "closed", Reason: "timed_out", ReasonCode: "7", By: "system", TimedOut: true, WaitTime: &minutes, IdleTime: &minutes,

@@ -20,7 +20,7 @@ type recordBody struct {
 	Decided     time.Time     `json:"decided,omitzero"`
 	Event       eventBody     `json:"event"`
 	Verdicts    []verdictBody `json:"verdicts,omitempty"`
-	Flows       []flowDone    `json:"flows,omitempty"` // what flows did, in order
+	Flows       []flowDone    `json:"flows,omitempty"`    // what flows did, in order
 	Commands    []uint64      `json:"commands,omitempty"` // their numbers
 	Route       string        `json:"route,omitempty"`
 	DuplicateOf string        `json:"duplicate_of,omitempty"`

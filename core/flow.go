@@ -11,7 +11,7 @@ import (
 type FlowDef struct {
 	Name    string
 	Version string // hash of the files it was made of
-	Place   string // of its name, as in problems
+	Place   string // as in problems
 	Params  []FlowParam
 	Ops     []FlowOp // in order; the flow ends behind the last one
 	EndsOn  FlowEnds

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,9 +22,13 @@ func ofFlow(typ string) bool { return typ == FlowDue || typ == FlowAnswer }
 
 // beginFlows begins the flows among the actions, and puts what their first steps
 // ask for in their place. An action for a flow that there is not stays.
-func (t *turn) beginFlows(asked []core.Action) (all []core.Action) {
+func (t *turn) beginFlows(asked []core.Action) []core.Action {
+	if t.snap.Flows == nil || !slices.ContainsFunc(asked, func(a core.Action) bool { return a.Kind == core.Flow }) {
+		return asked
+	}
+	var all []core.Action
 	for i, a := range asked {
-		if a.Kind != core.Flow || a.Err != "" || t.snap.Flows == nil {
+		if a.Kind != core.Flow || a.Err != "" {
 			all = append(all, asked[i])
 			continue
 		}

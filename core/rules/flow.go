@@ -27,6 +27,9 @@ const (
 	tellFor    = 2 * time.Minute // for an endpoint's answer, unless the step says how long
 )
 
+// flowRule and its name is what a flow is called where a rule's name stands.
+const flowRule = "flow "
+
 // plainName is what parameters and answers may be called.
 var plainName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,40}$`)
 
@@ -68,7 +71,7 @@ func (l *ruleLoader) loadFlow(n ast.Node) {
 func (l *flowLoader) load(given map[string]pair) {
 	l.identity(given, "flow")
 	l.def = &core.FlowDef{Name: l.rule.name, Version: l.flows.version, Place: l.rule.pos.String()}
-	l.inFlow, l.rule.name = l.def.Name, "flow "+l.def.Name
+	l.inFlow, l.rule.name = l.def.Name, flowRule+l.def.Name
 	if p, ok := given["params"]; ok {
 		l.def.Params = l.src.flowParams(p)
 		for _, param := range l.def.Params {

@@ -198,6 +198,17 @@ func TestFlowVersions(t *testing.T) {
 	}
 }
 
+// A notification without a body has what the flow knows, too.
+func TestWhatAFlowKnows(t *testing.T) {
+	set := load(t, oneFlow("params: { n: number }", "steps:", "- ask: x", "  as: score", "- notify: { endpoint: ops }"))
+	got := set.Flows()[0].Ops[1].Do(view(nil), &core.FlowScope{Params: map[string]string{"n": "3"}, Vars: map[string]string{"score": `"5"`}})
+	for _, want := range []string{`"rule":"flow f"`, `"params":{"n":3}`, `"answers":{"score":"5"}`, `"first_name":"Ada"`} {
+		if len(got) != 1 || !strings.Contains(string(got[0].Body), want) {
+			t.Errorf("%s is not in %v", want, got)
+		}
+	}
+}
+
 // What an earlier version calls need not exist any more; that is found out when
 // it is called.
 func TestEarlierVersionCallsWhatIsGone(t *testing.T) {

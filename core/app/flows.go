@@ -16,11 +16,12 @@ import (
 
 const (
 	keptFlows   = "flows" // state of gatewayState: a JSON list of keptFlow
-	maxVersions = 500     // of flows that are kept
+	maxVersions = 500     // that are kept; flows of an older one end as errors
 )
 
-// A flow goes on with the version that it began with. Versions are kept, with
-// what they were made of, for as long as a flow can be under way.
+// flowVersions are those of flows that may be under way: a flow goes on with the
+// version that it began with. What they were made of is in the store, so that
+// they are there after a restart.
 type flowVersions struct {
 	list []keptFlow
 	defs map[string][]*core.FlowDef // by version; none if it cannot be compiled any more

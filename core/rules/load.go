@@ -190,7 +190,7 @@ func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Po
 			}
 		case p.key == "flows":
 			loader().loadFlows(p)
-		case p.key == "rules", p.key == "tests" && flows.earlier():
+		case p.key == "rules", p.key == "tests" && flows.earlier(): // it is of flows alone
 		case slices.Contains(topKeys, p.key):
 			src.problem(p.pos, "", "the key %q is not supported yet", p.key)
 		default:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +81,9 @@ func (g *gateway) earlier(set *rules.Set, world func() rules.World, now time.Tim
 func (v *flowVersions) follow(set *rules.Set, now time.Time) (changed bool) {
 	current := map[string][]*core.FlowDef{}
 	for _, d := range set.Flows() {
-		current[d.Version] = append(current[d.Version], d)
+		if d.Life > 0 { // another one ends as it begins
+			current[d.Version] = append(current[d.Version], d)
+		}
 	}
 	if v.defs == nil {
 		v.defs = map[string][]*core.FlowDef{}
@@ -94,9 +97,10 @@ func (v *flowVersions) follow(set *rules.Set, now time.Time) (changed bool) {
 			k.Until, changed = now.Add(keptFor(v.defs[k.Version])).UTC(), true
 		}
 	}
-	for _, d := range set.Flows() {
-		if v.defs[d.Version] = current[d.Version]; !slices.ContainsFunc(v.list, func(k keptFlow) bool { return k.Version == d.Version }) {
-			v.list, changed = append(v.list, keptFlow{Version: d.Version, Files: keptFiles(set.FlowFiles(d.Version))}), true
+	for _, version := range slices.Sorted(maps.Keys(current)) {
+		v.defs[version] = current[version]
+		if !slices.ContainsFunc(v.list, func(k keptFlow) bool { return k.Version == version }) {
+			v.list, changed = append(v.list, keptFlow{Version: version, Files: keptFiles(set.FlowFiles(version))}), true
 		}
 	}
 	return v.prune(now) || changed

@@ -66,6 +66,8 @@ func TestEarlierVersionsOfFlows(t *testing.T) {
 	wants(g.earlier(one, here, now))
 	wants(g.earlier(two, here, now), "one")
 	wants(g.earlier(one, here, now), "two")
+	wants(g.earlier(flowsOf(t, dir, strings.Replace(waiting("x"), "wait: 1h", "tag: none", 1), here()), here, now), "one", "two") // it never waits
+	wants(g.earlier(one, here, now), "two")
 	wants(g.earlier(two, here, now), "one")
 	g = started(t, dir, s)
 	wants(g.earlier(two, here, now.Add(time.Hour)), "one")

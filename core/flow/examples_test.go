@@ -45,7 +45,7 @@ func (l *life) chat() {
 func (l *life) heard() (all []string) {
 	for _, line := range l.log {
 		if text, ok := strings.CutPrefix(line, "customer gets "); ok {
-			all = append(all, strings.TrimSpace(text))
+			all = append(all, text)
 		} else if strings.HasPrefix(line, "-> ") || strings.HasPrefix(line, "error") {
 			all = append(all, line)
 		}

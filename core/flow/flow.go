@@ -53,13 +53,15 @@ func (s *Set) Offer(f *state.Flow, v *state.View, now time.Time) (out *conversat
 	def := s.all[key{f.Name, f.Version}]
 	r := &run{set: s, view: v, now: now, def: def, f: f, left: maxSteps, out: &conversation.FlowStep{}}
 	defer func() { out = r.rescue(out, recover()) }()
-	switch {
-	case def == nil:
+	if def == nil {
 		r.def = &core.FlowDef{Name: f.Name, Version: f.Version}
 		r.fail(nil, "the version "+f.Version+" that it began with is gone")
-	case int(f.Step) >= len(def.Ops):
+		return r.out
+	}
+	op := waiting(def, f)
+	if op == nil {
 		r.fail(nil, "it waits at a step that there is not")
-	case !r.offer(&def.Ops[f.Step]):
+	} else if !r.offer(op) {
 		return nil
 	}
 	return r.out

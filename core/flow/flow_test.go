@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,7 +270,7 @@ func broken(name string) *core.FlowDef {
 	boom := func(*state.View, *core.FlowScope) []core.Action { panic("boom") }
 	ask := func(*state.View, *core.FlowScope) []core.Action { return []core.Action{{Kind: core.Send, Text: "hm?"}} }
 	return &core.FlowDef{Name: name, Version: "v", Ops: []core.FlowOp{
-		{Kind: core.OpAsk, Name: "ask", Do: ask, Within: time.Hour, Next: 1, Else: -1}, {Kind: core.OpDo, Name: "send", Do: boom, Next: 2},
+		{Kind: core.OpAsk, Name: "ask", Place: "a.yaml:1:1", Do: ask, Within: time.Hour, Next: 1, Else: -1}, {Kind: core.OpDo, Name: "send", Do: boom, Next: 2},
 	}}
 }
 
@@ -277,9 +278,9 @@ func TestPanicInAStep(t *testing.T) {
 	set := compile(t, "rules:\n  - {name: s, on: customer_message, do: [{tag: seen}]}\n")
 	l := newLife(t, set)
 	l.snap.Flows = flow.New([]*core.FlowDef{broken("f")}, nil)
-	l.doc.Flow = &state.Flow{Name: "f", Version: "v", DueMs: begin.Add(time.Hour).UnixMilli()}
+	l.doc.Flow = &state.Flow{Name: "f", Version: "v", At: "1:1", DueMs: begin.Add(time.Hour).UnixMilli()}
 	l.says("5")
-	l.wants("error flow f: it broke: boom", "ask: accepts the reply", ": ends as an error: it broke: boom", "-> ccsp")
+	l.wants("error flow f: it broke: boom", "a.yaml:1:1 ask: accepts the reply", ": ends as an error: it broke: boom", "-> ccsp")
 	if l.doc.Flow != nil || len(l.doc.Tags) != 1 {
 		t.Errorf("flow %v, tags %v: the message did not go on", l.doc.Flow, l.doc.Tags)
 	}
@@ -311,6 +312,22 @@ func TestVersions(t *testing.T) {
 		": ends as an error: the version "+version+" that it began with is gone", "-> ccsp")
 	if l.doc.Flow != nil {
 		t.Errorf("it goes on: %v", l.doc.Flow)
+	}
+}
+
+// A later gateway may number the steps otherwise, or know the rules at another
+// path: what counts is the line.
+func TestStepIsFoundByItsLine(t *testing.T) {
+	set := compile(t, triggered("steps:", "- send: one", "- wait: 1h", "- send: two"))
+	for at, want := range map[string]string{"7:7": "customer gets two", "70:7": "error flow f: it waits at a step that there is not"} {
+		l := newLife(t, set)
+		l.starts(nil)
+		l.doc.Flow.Step, l.doc.Flow.At = 17, at
+		l.log = nil
+		l.waits(time.Hour)
+		if !slices.Contains(l.log, want) || l.doc.Flow != nil {
+			t.Errorf("at %s: %q, want %q", at, l.log, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -85,12 +86,33 @@ func (r *run) walk(i int) {
 	r.end(nil, "ends")
 }
 
+// lineOf is where op stands in its file, as "line:column".
+func lineOf(op *core.FlowOp) string {
+	parts := strings.Split(op.Place, ":")
+	return strings.Join(parts[max(0, len(parts)-2):], ":")
+}
+
+// waiting finds the step at which f waits, nil if it is not there.
+func waiting(def *core.FlowDef, f *state.Flow) *core.FlowOp {
+	if i := int(f.Step); i < len(def.Ops) && lineOf(&def.Ops[i]) == f.At {
+		return &def.Ops[i]
+	}
+	for i := range def.Ops {
+		if op := &def.Ops[i]; lineOf(op) == f.At && op.Within > 0 {
+			f.Step = uint32(i)
+			return op
+		}
+	}
+	return nil
+}
+
 // do adds actions of the flow.
 func (r *run) do(actions []core.Action) { r.out.Actions = append(r.out.Actions, actions...) }
 
 // wait stops the flow at step i.
 func (r *run) wait(i int, op *core.FlowOp, what string) {
-	r.f.Step, r.f.DueMs = uint32(i), r.now.Add(op.Within).UnixMilli()
+	r.f.Step, r.f.At = uint32(i), lineOf(op)
+	r.f.DueMs = r.now.Add(op.Within).UnixMilli()
 	r.note(op, what)
 	r.out.Next = r.f
 }

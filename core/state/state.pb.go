@@ -811,6 +811,7 @@ type Flow struct {
 	Command       uint64                 `protobuf:"varint,8,opt,name=command,proto3" json:"command,omitempty"`                                                                        // the notification whose answer it waits for
 	Number        uint32                 `protobuf:"varint,9,opt,name=number,proto3" json:"number,omitempty"`                                                                          // counts the conversation's flows from 1
 	Hops          uint32                 `protobuf:"varint,10,opt,name=hops,proto3" json:"hops,omitempty"`                                                                             // of the event that set it off
+	At            string                 `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`                                                                                  // line and column of that step: its number is another one if a later gateway counts otherwise
 	Chain         uint32                 `protobuf:"varint,11,opt,name=chain,proto3" json:"chain,omitempty"`                                                                           // flows that stand before it, each in place of the last one's rest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -914,6 +915,13 @@ func (x *Flow) GetHops() uint32 {
 		return x.Hops
 	}
 	return 0
+}
+
+func (x *Flow) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
 }
 
 func (x *Flow) GetChain() uint32 {
@@ -2879,7 +2887,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\x12\x14\n" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
-	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xb7\x03\n" +
+	"\adesk_id\x18\x05 \x01(\tR\x06deskId\"\xc7\x03\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -2891,7 +2899,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\acommand\x18\b \x01(\x04R\acommand\x12\x16\n" +
 	"\x06number\x18\t \x01(\rR\x06number\x12\x12\n" +
 	"\x04hops\x18\n" +
-	" \x01(\rR\x04hops\x12\x14\n" +
+	" \x01(\rR\x04hops\x12\x0e\n" +
+	"\x02at\x18\f \x01(\tR\x02at\x12\x14\n" +
 	"\x05chain\x18\v \x01(\rR\x05chain\x1a7\n" +
 	"\tVarsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -64,4 +64,7 @@ var (
 	RuleKeys    = slices.Concat(ruleKeys, optionKeys)
 	ActionNames = actionNames
 	EventNames  = eventNames
+	FlowKeys    = flowKeys
+	StepNames   = slices.Concat(stepNames, actionNames)
+	StepKeys    = stepKeys
 )

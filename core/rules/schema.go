@@ -16,16 +16,17 @@ func Schema() []byte {
 	whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	whole["title"] = "Rule file"
 	whole["$defs"] = schema{
-		"rule":    object("When something happens and a condition holds, do something.", ruleSchema(), "name", "on", "do"),
-		"action":  actionSchema(),
-		"message": messageSchema(),
-		"body":    schema{"description": "JSON with templates in its texts. A text that is one {{ }} keeps its type."},
-		"flow":    object("Steps with waits, begun by a rule.", flowSchema(), "name", "steps"),
-		"step":    stepSchema(),
-		"test":    object("Events and what the rules are to do about them.", testSchema(), "name", "events", "expect"),
-		"type":    oneOf("The type of a value.", valueTypes...),
-		"scalar":  schema{"type": []string{"string", "number", "boolean"}},
-		"names":   anyOf("", ref("scalar"), schema{"type": "array", "items": ref("scalar"), "minItems": 1}),
+		"rule":     object("When something happens and a condition holds, do something.", ruleSchema(), "name", "on", "do"),
+		"action":   actionSchema(),
+		"message":  messageSchema("A text with templates, or more than a text.", elsewhere()),
+		"question": messageSchema("As message, to this customer.", nil),
+		"body":     schema{"description": "JSON with templates in its texts. A text that is one {{ }} keeps its type."},
+		"flow":     object("Steps with waits, begun by a rule.", flowSchema(), "name", "steps"),
+		"step":     stepSchema(),
+		"test":     object("Events and what the rules are to do about them.", testSchema(), "name", "events", "expect"),
+		"type":     oneOf("The type of a value.", valueTypes...),
+		"scalar":   schema{"type": []string{"string", "number", "boolean"}},
+		"names":    anyOf("", ref("scalar"), schema{"type": "array", "items": ref("scalar"), "minItems": 1}),
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

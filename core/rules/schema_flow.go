@@ -1,40 +1,75 @@
 package rules
 
-import "maps"
+import (
+	"slices"
+
+	"github.com/openccsp/gateway/sdk"
+)
 
 // flowSchema has the keys of a flow.
 func flowSchema() schema {
-	keyword := object("", schema{"keyword": someOf("A word that the customer writes.")}, "keyword")
-	end := anyOf("", ref("scalar"), keyword)
+	params := tableOf("What it is begun with; a name that ends with ? may be absent.", ref("type"))
+	params["propertyNames"] = schema{"pattern": `^[a-z][a-z0-9_]{0,40}\??$`}
+	params["maxProperties"] = maxParams
 	return schema{
 		"name":    scalarOf("Unique over all files."),
-		"params":  tableOf("What it is begun with; a name that ends with ? may be absent.", ref("type")),
-		"ends_on": anyOf("Events and keywords that end it.", end, listOf("", end)),
-		"steps":   schema{"type": "array", "items": ref("step"), "minItems": 1},
+		"params":  params,
+		"ends_on": endsOnSchema(),
+		"steps":   stepsSchema("Done in this order."),
 	}
 }
 
-// stepSchema is a step of a flow: an action, or one of its own kinds.
-func stepSchema() schema {
-	steps := schema{"type": "array", "items": ref("step"), "minItems": 1}
-	keys := schema{
-		"ask":     described(ref("message"), "Send, and wait for the customer's reply."),
-		"accept":  scalarOf("Of ask: an expression that a reply must make true, on reply.text."),
-		"within":  formed("How long to wait for the reply or the answer.", durationForm),
-		"retries": schema{"type": "integer", "minimum": 0, "maximum": 10, "description": "How often to ask again."},
-		"retry":   described(ref("message"), "What to send when asking again."),
-		"as":      scalarOf("The name of the reply or the answer in later steps."),
-		"wait":    formed("Go on after that time.", durationForm),
-		"when":    scalarOf("An expression; then and else are steps."),
-		"then":    steps,
-		"else":    described(maps.Clone(steps), "Steps if the condition is false, or no reply or answer came."),
-		"end":     schema{"type": "null", "description": "The flow ends here."},
-	}
-	maps.Copy(keys, actionsSchema())
-	step := object("", keys)
-	step["minProperties"] = 1
-	return anyOf("", schema{"const": "end"}, step)
+// endsOnSchema has the events, and the keywords, that can end a flow.
+func endsOnSchema() schema {
+	names := slices.DeleteFunc(slices.Clone(eventNames), func(name string) bool { return name == sdk.CustomerMessage })
+	end := anyOf("", oneOf("", names...), object("", schema{"keyword": someOf("A message of the customer, in any case.")}, "keyword"))
+	return anyOf("Events and keywords that end it.", end, listOf("", end))
 }
+
+func stepsSchema(description string) schema {
+	return described(schema{"type": "array", "items": ref("step"), "minItems": 1}, description)
+}
+
+// stepSchema is a step of a flow: one of its own kinds, or an action.
+func stepSchema() schema {
+	actions := actionsSchema()
+	tell := schema{
+		"notify": actions["notify"],
+		"as":     nameSchema("The name of the answer in later steps."),
+		"within": formed("How long to wait for the answer; default: 2m.", durationForm),
+		"else":   stepsSchema("Steps if no answer came."),
+	}
+	delete(actions, "notify")
+	action := object("", actions)
+	action["minProperties"], action["maxProperties"] = 1, 1
+	return anyOf("",
+		schema{"const": "end"},
+		object("", schema{"end": schema{"type": "null", "description": "The flow ends here."}}, "end"),
+		object("", askSchema(), "ask"),
+		object("", schema{"wait": formed("Go on after that time, at most 30d.", durationForm)}, "wait"),
+		object("", schema{
+			"when": scalarOf("An expression."), "then": stepsSchema("Steps if it is true."), "else": stepsSchema("Steps if it is false."),
+		}, "when", "then"),
+		object("", tell, "notify"),
+		action,
+	)
+}
+
+// askSchema has the keys of a question.
+func askSchema() schema {
+	return schema{
+		"ask":     described(ref("question"), "Send, and wait for the customer's reply."),
+		"accept":  scalarOf("An expression that a reply must make true, on reply.text."),
+		"within":  formed("How long to wait for the reply; default: 1d.", durationForm),
+		"retries": schema{"type": "integer", "minimum": 0, "maximum": maxRetries, "description": "How often to ask again."},
+		"retry":   described(ref("question"), "What to send when asking again."),
+		"as":      nameSchema("The name of the reply in later steps."),
+		"else":    stepsSchema("Steps if no reply came, or none that is accepted."),
+	}
+}
+
+// nameSchema is a name of the author's own in expressions.
+func nameSchema(description string) schema { return formed(description, plainName.String()) }
 
 // testSchema has the keys of a test.
 func testSchema() schema {

@@ -1,5 +1,7 @@
 package rules
 
+import "maps"
+
 // ruleSchema has the keys of a rule.
 func ruleSchema() schema {
 	event := oneOf("", eventNames...)
@@ -74,16 +76,25 @@ func actionsSchema() schema {
 	}
 }
 
-func messageSchema() schema {
+// messageSchema is a text, or a mapping with these keys and those of a message.
+func messageSchema(description string, more schema) schema {
 	attachment := object("", schema{"url": scalarOf(""), "mime": scalarOf("Such as image/png."), "name": scalarOf("")}, "url")
 	reply := anyOf("", ref("scalar"), object("", schema{
 		"title": scalarOf("What the customer sees."), "payload": scalarOf("What comes back."),
 	}, "title"))
-	return anyOf("A text with templates, or more than a text.", ref("scalar"), object("", schema{
+	keys := schema{
 		"text":          scalarOf("With templates: {{ expression }}."),
-		"channel":       scalarOf("Another channel, by name."),
-		"to":            scalarOf("An address; default: the profile's of the channel's type."),
 		"attachments":   listOf("Files by their URL.", attachment),
 		"quick_replies": listOf("Answers to choose from.", reply),
-	}))
+	}
+	maps.Copy(keys, more)
+	return anyOf(description, ref("scalar"), object("", keys))
+}
+
+// elsewhere has the keys of a message that may go to somebody else.
+func elsewhere() schema {
+	return schema{
+		"channel": scalarOf("Another channel, by name."),
+		"to":      scalarOf("An address; default: the profile's of the channel's type."),
+	}
 }

@@ -48,11 +48,42 @@ func TestSchemaHasTheKeysOfTheLoader(t *testing.T) {
 		{"a file", rules.FileKeys, properties(t)},
 		{"a rule", rules.RuleKeys, properties(t, "$defs", "rule")},
 		{"an action", rules.ActionNames, properties(t, "$defs", "action")},
+		{"a flow", rules.FlowKeys, properties(t, "$defs", "flow")},
 	}
 	for _, tt := range tests {
 		if d := cmp.Diff(slices.Sorted(slices.Values(tt.loader)), tt.schema); d != "" {
 			t.Errorf("keys of %s: -loader +schema:\n%s", tt.what, d)
 		}
+	}
+}
+
+// TestSchemaHasTheStepsOfTheLoader keeps the kinds of steps, and what goes with
+// each, equal.
+func TestSchemaHasTheStepsOfTheLoader(t *testing.T) {
+	var whole struct {
+		Defs struct {
+			Step struct {
+				AnyOf []struct{ Properties map[string]any }
+			}
+		} `json:"$defs"`
+	}
+	do(t, json.Unmarshal(rules.Schema(), &whole))
+	got := map[string][]string{}
+	for _, kind := range whole.Defs.Step.AnyOf {
+		keys := slices.Sorted(maps.Keys(kind.Properties))
+		beside := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(rules.StepNames, key) })
+		for _, key := range keys {
+			if slices.Contains(rules.StepNames, key) {
+				got[key] = beside
+			}
+		}
+	}
+	want := map[string][]string{}
+	for _, name := range rules.StepNames {
+		want[name] = append([]string{}, slices.Sorted(slices.Values(rules.StepKeys[name]))...)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("steps: -loader +schema:\n%s", d)
 	}
 }
 
@@ -138,11 +169,28 @@ func TestSchemaRefuses(t *testing.T) {
 		"texts: { a: Hello }\n",
 		"flows: [{ name: a, steps: [{ sand: x }] }]\n",
 		"flows: [{ name: a, steps: [{ ask: x, retries: many }] }]\n",
+		"flows: [{ name: a, steps: [] }]\n",
+		"flows: [{ name: a, steps: [stop] }]\n",
+		"flows: [{ name: a, params: { A: string }, steps: [{ tag: x }] }]\n",
+		"flows: [{ name: a, ends_on: chat_idel, steps: [{ tag: x }] }]\n",
+		"flows: [{ name: a, ends_on: [customer_message], steps: [{ tag: x }] }]\n",
+		"flows: [{ name: a, steps: [{ tag: x, send: y }] }]\n",
+		"flows: [{ name: a, steps: [{ ask: x, then: [end] }] }]\n",
+		"flows: [{ name: a, steps: [{ ask: { text: x, channel: webshop } }] }]\n",
+		"flows: [{ name: a, steps: [{ ask: x, as: My Score }] }]\n",
+		"flows: [{ name: a, steps: [{ ask: x, within: 10 }] }]\n",
+		"flows: [{ name: a, steps: [{ when: true }] }]\n",
+		"flows: [{ name: a, steps: [{ wait: soon }] }]\n",
+		"flows: [{ name: a, steps: [{ end: now }] }]\n",
 		"tests: [{ name: a, events: [], expects: [] }]\n",
 		"tests: [{ name: a, events: [{ at: noon }], expect: [] }]\n",
 	} {
 		if valid(t, s, text) == nil {
 			t.Errorf("this is good by the schema:\n%s", text)
+		}
+		dir(t, map[string]string{"a.yaml": text})
+		if _, problems := rules.Load("rules.d", able()); problems == nil {
+			t.Errorf("the loader takes this:\n%s", text)
 		}
 	}
 }

@@ -39,6 +39,8 @@ func FuzzRuleText(f *testing.F) {
 	for _, seed := range []string{
 		"", "rules: []", oneRule("chat_idle", "when: event.idle_time > 5", "do: [{send: 'x {{ customer.name ?? 1 }}'}]"),
 		oneRule("customer_message", "when: |", "  true", "do:", "  - notify: {endpoint: ops, body: {a: ['{{ payload.a }}']}}"),
+		oneRule("chat_idle", "do: [{send_sms: {text: 'x{{ 1 }}', attachments: [{url: 'https://x/{{ 1 }}', mime: a}], quick_replies: [a, {title: b}]}}, "+
+			"{call: {say: x}}, {push: {text: x, data: {a: b}}}, {transfer: {queue: a}}, {emit: {event: e, params: {a: b}, to: vendor}}]"),
 		"rules:\n- &a\n  name: *a\n", "? a\n: b", "%YAML 1.2\n---\na: !!int x", "rules: {{", "a: \"\\x", "\t", "- - - -",
 	} {
 		f.Add(seed)

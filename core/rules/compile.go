@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
@@ -38,6 +39,9 @@ type program struct {
 	code   *vm.Program
 	needs  []*field
 	facts  []string // paths that are not nil where the condition holds
+
+	comp  *compilation
+	again func(look func(*parser.Tree)) // compiles a condition up to its checked tree, for [Set.Explain]
 }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
@@ -77,6 +81,7 @@ var banned = map[string]string{
 
 // compiler settings shared by all expressions of a load.
 type compilation struct {
+	mu     sync.Mutex // held by those that compile once the set is loaded
 	config *conf.Config
 }
 
@@ -134,6 +139,8 @@ func toText(params ...any) (any, error) {
 type want struct {
 	condition bool // it must be true or false
 	template  bool // a blank value is told when it is evaluated, not at load
+
+	look func(*parser.Tree) // gets the checked tree, and nothing is compiled
 }
 
 // compile checks the expression src, which begins at rune offset of in. It
@@ -172,6 +179,10 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	// Compared values may be nil, so no comparison may count on their types.
 	ast.Walk(&tree.Node, forgetTypes{})
+	if w.look != nil {
+		w.look(tree)
+		return nil
+	}
 	if err := optimizer.Optimize(&tree.Node, c.config); err != nil {
 		return c.report(err, lead, report)
 	}
@@ -180,7 +191,17 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
-	return &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure}
+	p := &program{in: in, offset: offset, lead: lead, code: code, needs: r.needs, facts: sure}
+	if w.condition {
+		p.comp = c
+		p.again = func(look func(*parser.Tree)) {
+			c.mu.Lock() // the config has caches
+			defer c.mu.Unlock()
+			w.look = look
+			c.compile(in, src, offset, s, w)
+		}
+	}
+	return p
 }
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {

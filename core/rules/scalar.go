@@ -16,6 +16,18 @@ type scalar struct {
 // place returns where in the file the rune with number i of the text stands.
 // If text and file cannot be brought together it is the start of the scalar.
 func (s *scalar) place(i int) diag.Pos {
+	found := s.pos
+	s.each(func(n int, at diag.Pos) bool {
+		found = at
+		return n < i
+	})
+	return found
+}
+
+// each calls visit with the place of each rune of the text and of its end, in order,
+// until it returns false; once with the start of the scalar if they cannot be
+// brought together.
+func (s *scalar) each(visit func(n int, at diag.Pos) bool) {
 	w := walker{pos: s.pos, src: s.src.from(s.pos, len(s.text))}
 	indent := -1
 	switch s.style {
@@ -33,13 +45,14 @@ func (s *scalar) place(i int) diag.Pos {
 	for n, want := range text {
 		at, ok := w.match(want, s.style, indent)
 		if !ok {
-			return s.pos
+			visit(len(text), s.pos)
+			return
 		}
-		if n == i {
-			return at
+		if !visit(n, at) {
+			return
 		}
 	}
-	return w.pos
+	visit(len(text), w.pos)
 }
 
 // from returns the runes of the file from pos on, as many as a scalar with that

@@ -16,6 +16,9 @@ const maxTags = 50
 // do carries out one action of a rule or flow. Actions are independent: one
 // that cannot be done is recorded and the next one goes on.
 func (t *turn) do(f *fact, a *core.Action) {
+	if t.snap.Rehearsal {
+		t.d.Acted = append(t.d.Acted, a)
+	}
 	if a.Err != "" {
 		t.drop(&state.Command{Kind: kindOf(a.Kind), Rule: a.Rule}, "template: "+a.Err)
 		return

@@ -56,7 +56,18 @@ var verdictWords = map[state.Verdict]string{
 
 // Explain evaluates v as [Set.Evaluate] does and says why the outcome is what it
 // is. v must have been through [state.Bound].
-func (s *Set) Explain(v *state.View) Explanation {
+func (s *Set) Explain(v *state.View) Explanation { return s.explain(v, s.rules) }
+
+// ExplainRule is Explain for one rule; nothing is said of the others.
+func (s *Set) ExplainRule(v *state.View, name string) Explanation {
+	i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == name })
+	if i < 0 {
+		return s.explain(v, nil)
+	}
+	return s.explain(v, s.rules[i:i+1])
+}
+
+func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 	out := Explanation{Set: s.hash, Event: v.GetType(), Rules: []Explained{}, LeftOut: []LeftOut{}}
 	outcome := s.Evaluate(v)
 	verdicts := make(map[string]*state.RuleVerdict, len(outcome.Verdicts))
@@ -70,12 +81,14 @@ func (s *Set) Explain(v *state.View) Explanation {
 	}
 	e := newEvaluator(v)
 	defer e.release()
-	last := ""
-	for _, r := range s.rules {
+	last := "" // that was looked at
+	if n := len(outcome.Verdicts); n > 0 {
+		last = outcome.Verdicts[n-1].GetRule()
+	}
+	for _, r := range rules {
 		verdict := verdicts[r.name]
 		switch {
 		case verdict != nil:
-			last = r.name
 			x := r.explain(e, verdict)
 			x.Actions = actions[r.name]
 			out.Rules = append(out.Rules, x)

@@ -149,12 +149,20 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 		src := newSource(f.name, f.text)
 		set.rules = append(set.rules, loadFile(src, &w, comp, named)...)
 		set.files = append(set.files, f.name)
+		set.tests = append(set.tests, src.tests...)
 		problems = append(problems, src.problems...)
 	}
+	problems = append(problems, unknownExpected(set.tests, named)...)
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	set.index = buildIndex(set.rules)
+	if w.Test != nil {
+		problems, set.warnings = w.Test(set)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
 	return set, nil
 }
 
@@ -169,6 +177,10 @@ func loadFile(src *source, w *World, comp *compilation, named map[string]diag.Po
 	}
 	for _, p := range pairs {
 		switch {
+		case isTestFile(src.name) && p.key != "tests":
+			src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
+		case p.key == "tests":
+			src.readTests(p.value)
 		case p.key == "rules":
 			nodes, _ := src.sequence(p.value, "rules")
 			for _, n := range nodes {

@@ -7,6 +7,7 @@ package rules
 
 import (
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/state"
 )
 
@@ -19,6 +20,9 @@ type Set struct {
 	hash  string
 
 	sources []Source
+	tests   []*Test
+
+	warnings diag.Problems
 }
 
 // Source is one rule file as it was read.
@@ -32,6 +36,28 @@ func (s *Set) Hash() string { return s.hash }
 
 // Sources are the files themselves, in order.
 func (s *Set) Sources() []Source { return s.sources }
+
+// Warnings are about what does not keep the set from being used.
+func (s *Set) Warnings() diag.Problems { return s.warnings }
+
+// Compile is [Load] for files that were read before; dir is how problems call
+// their directory.
+func Compile(dir string, files []Source, w World) (*Set, diag.Problems) {
+	return compileFiles(filesOf(dir, files), w)
+}
+
+// Read returns the rule files under dir as Load reads them.
+func Read(dir string) ([]Source, error) {
+	files, err := readTree(dir)
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	var list []Source
+	for _, f := range files {
+		list = append(list, Source{Path: f.rel, Text: f.text})
+	}
+	return list, nil
+}
 
 // Hash names files as Set.Hash names the set that is made of them.
 func Hash(files []Source) string { return hashFiles(filesOf("", files)) }

@@ -28,6 +28,7 @@ type source struct {
 	text     string
 	lines    []int // where each begins
 	problems diag.Problems
+	tests    []*Test
 }
 
 func newSource(name, text string) *source {

@@ -230,6 +230,13 @@ func (w *Watcher) accept(set *Set, seen string) {
 	w.reloads.WithLabelValues("ok").Inc()
 	w.ok.Set(1)
 	w.publish(set)
+	for i, p := range set.warnings {
+		if i == 20 {
+			w.config.Log.Warn("more warnings of rules", "warnings", len(set.warnings)-i)
+			break
+		}
+		w.config.Log.Warn("warning of rules", "file", p.File, "line", p.Line, "column", p.Column, "summary", p.Summary, "hint", p.Hint)
+	}
 	w.config.Log.Info("rules loaded", "rules", len(set.rules), "files", len(set.files), "hash", set.hash)
 }
 

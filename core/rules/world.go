@@ -1,5 +1,7 @@
 package rules
 
+import "github.com/openccsp/gateway/core/diag"
+
 // World is what exists around the rules, so that a rule which names something
 // unknown is a problem at load.
 type World struct {
@@ -7,6 +9,13 @@ type World struct {
 	Channels     map[string]Channel // by instance name
 	Integrations []string
 	Endpoints    []string
+
+	// Test runs the tests of a set that is otherwise good, and returns what keeps
+	// it from being used and what does not. nil: they are not run.
+	Test func(*Set) (problems, warnings diag.Problems)
+	// Past is true for rules that were in force once: what they name and is gone
+	// since is no problem.
+	Past bool
 }
 
 // Channel is what rules need to know of a configured channel.

@@ -13,6 +13,7 @@ import (
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/notify"
+	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -40,8 +41,11 @@ func look(c *config.Config) findings {
 		}
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
-	_, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
 	f.problems = append(f.problems, ps...)
+	if set != nil {
+		f.warnings = append(f.warnings, set.Warnings()...)
+	}
 	return f
 }
 
@@ -189,10 +193,34 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 	return names
 }
 
+// rulesTest runs the tests of rule files in what c sets up; nil: they are not to be run.
+func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set) (problems, warnings diag.Problems) {
+	if c.RulesTests == config.TestsOff {
+		return nil
+	}
+	return func(set *rules.Set) (problems, warnings diag.Problems) {
+		if len(set.Tests()) == 0 {
+			return nil, nil
+		}
+		ps := rehearse.Problems(rehearse.Tests(snapOf(&setup{Config: c}, driversIn(manifests), set), set))
+		if c.RulesTests == config.TestsWarn {
+			return nil, ps
+		}
+		return ps, nil
+	}
+}
+
+func driversIn(manifests []*pluginv1.Manifest) (all []*pluginv1.Driver) {
+	for _, m := range manifests {
+		all = append(all, m.Drivers...)
+	}
+	return all
+}
+
 // rulesWorld is what rules may name. The type of a channel is its driver's; of
 // a driver that nobody knows yet it is taken to be the driver's name.
 func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
-	w := rules.World{Channels: map[string]rules.Channel{}}
+	w := rules.World{Channels: map[string]rules.Channel{}, Test: rulesTest(c, manifests)}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)
 	}

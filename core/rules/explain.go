@@ -205,12 +205,17 @@ func (x *Explained) Failing() string {
 
 // Show returns an action for people and tests.
 func Show(a *core.Action) Shown {
-	s := Shown{Rule: a.Rule, Do: string(a.Kind), Error: a.Err}
-	if a.Kind == core.Send && a.ChannelType != "" {
-		s.Do = "send_" + a.ChannelType
-	}
+	s := Shown{Rule: a.Rule, Do: actionName(a), Error: a.Err}
 	if a.Err == "" {
 		s.With = with(a)
 	}
 	return s
+}
+
+// actionName is how a rule calls an action.
+func actionName(a *core.Action) string {
+	if a.Kind == core.Send && a.ChannelType != "" {
+		return "send_" + a.ChannelType
+	}
+	return string(a.Kind)
 }

@@ -108,5 +108,28 @@ func printYAML(name, text string) (out string, err error) {
 	for strings.Contains(out, "\n\n\n") {
 		out = strings.ReplaceAll(out, "\n\n\n", "\n\n")
 	}
-	return out, nil
+	return airy(out), nil
+}
+
+// airy puts a space behind { and before }.
+func airy(text string) string {
+	lines := strings.Split(text, "\n")
+	tokens := lexer.Tokenize(text)
+	for _, t := range slices.Backward(tokens) {
+		at := t.Position.Line - 1
+		if at < 0 || at >= len(lines) {
+			continue
+		}
+		line, col := []rune(lines[at]), t.Position.Column-1
+		switch {
+		case col < 0 || col >= len(line):
+			continue
+		case t.Type == token.MappingStartType && line[col] == '{' && col+1 < len(line) && !strings.ContainsRune(" }", line[col+1]):
+			line = slices.Insert(line, col+1, ' ')
+		case t.Type == token.MappingEndType && line[col] == '}' && col > 0 && !strings.ContainsRune(" {", line[col-1]):
+			line = slices.Insert(line, col, ' ')
+		}
+		lines[at] = string(line)
+	}
+	return strings.Join(lines, "\n")
 }

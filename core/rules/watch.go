@@ -209,6 +209,7 @@ func (w *Watcher) Restore(files []Source) error {
 	w.mu.Lock()
 	world := w.world
 	w.mu.Unlock()
+	world.Test = nil // they passed when it was in force
 	set, problems := compileFiles(filesOf(w.config.Dir, files), world)
 	if len(problems) > 0 {
 		return problems.Err()

@@ -202,7 +202,7 @@ func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set
 		if len(set.Tests()) == 0 {
 			return nil, nil
 		}
-		ps := rehearse.Problems(rehearse.Tests(snapOf(&setup{Config: c}, driversIn(manifests), set), set))
+		ps := rehearse.Problems(rehearse.Tests(stageSnap(&setup{Config: c}, manifests, set), set))
 		if c.RulesTests == config.TestsWarn {
 			return nil, ps
 		}

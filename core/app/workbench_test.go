@@ -262,3 +262,18 @@ func TestBacktestAndHistory(t *testing.T) {
 	}
 	check("RuleHistory", h)
 }
+
+// TestShippedTests: the rules that the gateway comes with pass their own tests.
+func TestShippedTests(t *testing.T) {
+	c, err := config.Load("../../gateway.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, nil))
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	if len(set.Tests()) < 4 {
+		t.Errorf("%d tests", len(set.Tests()))
+	}
+}

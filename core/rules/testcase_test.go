@@ -121,8 +121,8 @@ func TestParseEvent(t *testing.T) {
 func TestTestOf(t *testing.T) {
 	v := view(func(v *state.View) { v.Chat.Agent = &pluginv1.Agent{Name: "Max: \"x\"\n"} })
 	text := rules.TestOf("it's: \"odd\"", v, []rules.Shown{{Rule: "r", Do: "send", With: "Hi\n# there {{ x }}"}, {Rule: "flow f", Do: "close"}})
-	file, ok := rules.AddTest("# mine\ntests: [] # none yet\n", text)
-	if file, ok = rules.AddTest("", text); !ok {
+	file, ok := rules.AddTest("", text)
+	if !ok {
 		t.Fatal(file)
 	}
 	if file, ok = rules.AddTest(file, text); !ok {

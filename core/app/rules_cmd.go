@@ -272,27 +272,30 @@ func (c *command) listRules(ctx context.Context, args []string, f *ruleFlags) er
 	if err != nil {
 		return err
 	}
-	var set httpd.RuleSet
-	a := newAdmin(cfg)
-	defer a.close()
-	err = &stoppedError{}
 	if len(args) == 0 {
-		err = a.ask(ctx, "/v1/rules", &set)
-	}
-	counted := err == nil
-	if isStopped(err) || len(args) > 0 {
-		loaded, ps := rules.Load(dir, w.world(false))
-		if len(ps) > 0 {
-			return c.found(ps)
+		a := newAdmin(cfg)
+		defer a.close()
+		var set httpd.RuleSet
+		err := a.ask(ctx, "/v1/rules", &set)
+		if err == nil {
+			return c.printList(set, true, f)
 		}
-		set, err = httpd.RuleSet{Hash: loaded.Hash(), Problems: []*diag.Problem{}}, nil
-		for _, r := range loaded.Rules(nil) {
-			set.Rules = append(set.Rules, ruleOf(r))
+		if !isStopped(err) {
+			return err
 		}
 	}
-	if err != nil {
-		return err
+	loaded, ps := rules.Load(dir, w.world(false))
+	if len(ps) > 0 {
+		return c.found(ps)
 	}
+	set := httpd.RuleSet{Hash: loaded.Hash(), Rules: []httpd.Rule{}, Problems: []*diag.Problem{}}
+	for _, r := range loaded.Rules(nil) {
+		set.Rules = append(set.Rules, ruleOf(r))
+	}
+	return c.printList(set, false, f)
+}
+
+func (c *command) printList(set httpd.RuleSet, counted bool, f *ruleFlags) error {
 	if f.json {
 		return printJSON(c.out, set)
 	}

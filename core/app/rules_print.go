@@ -147,11 +147,11 @@ func (a *backtestAnswer) print(w io.Writer) error {
 		p.line(0, "note: time was up before all were looked at; take a shorter --since")
 	}
 	p.line(0, "note: %s", a.Note)
-	for _, c := range a.BacktestReport.Rules {
+	for _, c := range a.Rules {
 		p.line(2, "%s: %d newly match, %d no longer, %d as before, %d new errors", c.Rule, c.Newly, c.NoLonger, c.Same, c.Errors)
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.BacktestReport.Actions)) {
-		p.line(2, "%s: %d would have been done, %d of them by rules that newly match", name, a.BacktestReport.Actions[name], a.NewActions[name])
+	for _, name := range slices.Sorted(maps.Keys(a.Actions)) {
+		p.line(2, "%s: %d would have been done, %d of them by rules that newly match", name, a.Actions[name], a.NewActions[name])
 	}
 	if len(a.Samples) > 0 {
 		p.line(0, "differences:")

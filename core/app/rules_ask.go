@@ -110,6 +110,12 @@ func (c *command) checkDraft(dir string) error {
 }
 
 func (c *command) askEvent(ctx context.Context, f *ruleFlags, try bool) (*ruleAnswer, error) {
+	if f.event == "" && f.rule != "" {
+		f.event = lastEvent
+	}
+	if f.event == "" {
+		return nil, errors.New("say which event: --event ID or FILE; or --rule NAME, for the last event that the rule is on")
+	}
 	event, err := eventText(f.event)
 	if err != nil {
 		return nil, err
@@ -125,7 +131,7 @@ func (c *command) askEvent(ctx context.Context, f *ruleFlags, try bool) (*ruleAn
 	if try {
 		path = "/v1/rules:try"
 	}
-	q := httpd.RuleQuestion{Event: event, Files: files, Dir: f.dir, Test: f.saveTest != ""}
+	q := httpd.RuleQuestion{Event: event, Rule: f.rule, Files: files, Dir: f.dir, Test: f.saveTest != ""}
 	return askRules(ctx, c, "POST", path, q, event[0] == '"', func(w *workbench) (*ruleAnswer, error) {
 		return w.explain(ctx, q, try)
 	})

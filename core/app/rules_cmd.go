@@ -56,15 +56,14 @@ func (c *command) rulesCommands() *cobra.Command {
 	add("check [DIR]", "Say what is wrong with rules; their tests are run too", "", dir, c.checkRules)
 	add("test [DIR]", "Run the tests of rules", "", dir, c.testRules)
 	event := func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&f.event, "event", "", "an event's `id`, or a file with one in JSON (- is standard input)")
+		cmd.Flags().StringVar(&f.event, "event", "", "an event's `id`, or a file with one in JSON (- is standard input), or last")
 		cmd.Flags().StringVar(&f.dir, "rules", "", "take the rules in this `directory`")
-		cmd.Flags().StringVar(&f.rule, "rule", "", "show only the rule of this `name`")
-		_ = cmd.MarkFlagRequired("event") // the flag exists
+		cmd.Flags().StringVar(&f.rule, "rule", "", "show only the rule of this `name`; without --event, about the last event that it is on")
 	}
-	explain := add("explain --event ID|FILE", "Say why each rule matched an event or did not", eventHelp, cobra.NoArgs, c.explainRules)
+	explain := add("explain [--event ID|FILE] [--rule NAME]", "Say why each rule matched an event or did not", eventHelp, cobra.NoArgs, c.explainRules)
 	event(explain)
 	explain.Flags().StringVar(&f.saveTest, "save-test", "", "add a test that plays the event again to this `file`")
-	event(add("try --event ID|FILE", "Say what rules would do about an event; nothing is done", eventHelp, cobra.NoArgs, c.tryRules))
+	event(add("try [--event ID|FILE] [--rule NAME]", "Say what rules would do about an event; nothing is done", eventHelp, cobra.NoArgs, c.tryRules))
 	backtest := add("backtest --rules DIR", "Compare rules with what was decided about recorded events; nothing is done",
 		"Each event is looked at as it was recorded: what the draft would have changed in a conversation\n"+
 			"does not show in its later events. Exit code 1 if the draft decides anything otherwise.", cobra.NoArgs, c.backtestRules)
@@ -112,6 +111,15 @@ func (c *command) ruleBase(args []string) (cfg *config.Config, dir string, w *wo
 	return cfg, dir, &workbench{setup: &setup{Config: cfg}, manifests: manifests}, nil
 }
 
+// loadRules is [rules.Load]; that there is no such directory is an error, not a finding.
+func loadRules(dir string, w rules.World) (*rules.Set, diag.Problems, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, nil, err
+	}
+	set, ps := rules.Load(dir, w)
+	return set, ps, nil
+}
+
 func (w *workbench) world(tests bool) rules.World {
 	world := rulesWorld(w.setup.Config, w.manifests)
 	if !tests {
@@ -131,7 +139,10 @@ func (c *command) checkRules(_ context.Context, args []string, f *ruleFlags) err
 	if err != nil {
 		return err
 	}
-	set, ps := rules.Load(dir, w.world(true))
+	set, ps, err := loadRules(dir, w.world(true))
+	if err != nil {
+		return err
+	}
 	var warnings diag.Problems
 	out := struct {
 		Rules    int           `json:"rules"`
@@ -170,7 +181,10 @@ func (c *command) testRules(_ context.Context, args []string, f *ruleFlags) erro
 	if err != nil {
 		return err
 	}
-	set, ps := rules.Load(dir, w.world(false))
+	set, ps, err := loadRules(dir, w.world(false))
+	if err != nil {
+		return err
+	}
 	if len(ps) > 0 {
 		if f.json {
 			return c.findingsJSON(map[string]any{"problems": ps, "tests": []any{}}, true)
@@ -284,7 +298,10 @@ func (c *command) listRules(ctx context.Context, args []string, f *ruleFlags) er
 			return err
 		}
 	}
-	loaded, ps := rules.Load(dir, w.world(false))
+	loaded, ps, err := loadRules(dir, w.world(false))
+	if err != nil {
+		return err
+	}
 	if len(ps) > 0 {
 		return c.found(ps)
 	}
@@ -325,6 +342,9 @@ func (c *command) reloadRules(ctx context.Context, _ []string, f *ruleFlags) err
 
 // eventText reads what --event names: an id, or a made-up event in JSON.
 func eventText(event string) (json.RawMessage, error) {
+	if event == lastEvent {
+		return json.RawMessage(`"` + lastEvent + `"`), nil
+	}
 	var b []byte
 	var err error
 	if event == "-" {

@@ -190,6 +190,41 @@ func (h *ruleHistory) cut(limit int) {
 	}
 }
 
+// lastEvent is the id of the last event of a day.
+const lastEvent = "last"
+
+// lastOf returns the id of the last event, of a type that rule is on if it is given.
+func (w *workbench) lastOf(ctx context.Context, rule string) (string, error) {
+	var on []string
+	if rule != "" && w.set != nil {
+		for _, r := range w.set.Rules(nil) {
+			if r.Name == rule {
+				on = r.On
+			}
+		}
+	}
+	if rule != "" && on == nil {
+		return "", core.Errorf(core.NotFound, "no rule %q is in force", rule)
+	}
+	id, newest := "", int64(0)
+	_, _, err := w.scan(ctx, time.Now().Add(-24*time.Hour), func(c core.ConversationID, r *state.Record) {
+		if at := r.GetNowMs(); at > newest && r.GetDead() == "" && (on == nil || slices.Contains(on, r.GetView().GetType())) {
+			id, newest = eventID(c, r), at
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	if id == "" {
+		what := "event"
+		if on != nil {
+			what = strings.Join(on, " or ")
+		}
+		return "", core.Errorf(core.NotFound, "there was no %s in the last 24 hours", what)
+	}
+	return id, nil
+}
+
 // Explain implements httpd.Gateway.
 func (g *gateway) Explain(ctx context.Context, q httpd.RuleQuestion, try bool) (any, error) {
 	return g.workbench().explain(ctx, q, try)

@@ -23,7 +23,10 @@ type RuleBench interface {
 
 // RuleQuestion asks about one event.
 type RuleQuestion struct {
-	Event json.RawMessage `json:"event"` // "conversation/record", or a made-up one with its type and fields
+	// Event is "conversation/record", or a made-up one with its type and fields, or
+	// "last": the last one of a day, if Rule is given of a type that the rule is on.
+	Event json.RawMessage `json:"event"`
+	Rule  string          `json:"rule,omitempty"`
 	Files []RuleFile      `json:"files,omitempty"`
 	Dir   string          `json:"dir,omitempty"`  // how problems call the files' directory
 	Test  bool            `json:"test,omitempty"` // a test is to be made of it

@@ -83,7 +83,7 @@ func printNode(p *printer, n *rules.Node, indent int) {
 	if n.NotNeeded && n.Value == nil {
 		p.line(indent, "%s%s", n.Source, more)
 	} else {
-		p.line(indent, "%s = %s%s", n.Source, n.Text(), more)
+		p.line(indent, "%s → %s%s", n.Source, n.Text(), more)
 	}
 	for _, q := range n.Parts {
 		printNode(p, q, indent+2)

@@ -1,6 +1,7 @@
 package rehearse_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func FuzzRun(f *testing.F) {
 		}
 		play, err := rehearse.Run(s, &e.Given, e.Events)
 		if err != nil {
-			if _, ok := err.(*diag.Problem); !ok {
+			if _, ok := errors.AsType[*diag.Problem](err); !ok {
 				t.Errorf("%q: %v", text, err)
 			}
 			return

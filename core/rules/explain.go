@@ -148,6 +148,9 @@ func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 	var conjuncts []*Node
 	if r.when != nil {
 		x.When = r.when.explain(e)
+		if x.When.Error != "" && x.Error == "" && x.Reason == "" { // the compiler has left out the part that fails
+			x.When.Value, x.When.Error = x.Verdict == "matched", ""
+		}
 		conjuncts = x.When.conjuncts()
 	}
 	x.Parts = len(conjuncts)

@@ -138,11 +138,12 @@ func (x *parts) node(n ast.Node) *Node {
 	case *ast.BinaryNode:
 		x.binary(out, n)
 	case *ast.UnaryNode:
-		out.Parts = x.operands(n.Node)
 		if n.Operator == "not" || n.Operator == "!" {
+			out.Parts = []*Node{x.node(n.Node)}
 			x.not(out)
 			return out
 		}
+		out.Parts = x.operands(n.Node)
 		x.value(out, n)
 	case *ast.ConditionalNode:
 		x.conditional(out, n)
@@ -215,35 +216,53 @@ func (x *parts) binary(out *Node, n *ast.BinaryNode) {
 func (x *parts) logic(out *Node, n *ast.BinaryNode, decides bool) {
 	left, right := x.node(n.Left), x.node(n.Right)
 	out.Parts = []*Node{left, right}
-	if left.Error == "" && left.Value != decides {
+	switch b, err := left.truth(); {
+	case is(n.Right, decides): // the optimizer does not even look at the left one
+		out.Value = decides
+		left.skip()
+	case err != "":
+		out.Error = err
+		right.skip()
+	case b == decides:
+		out.Value = b
+		right.skip()
+	default:
 		out.Value, out.Error = right.Value, right.Error
-		return
 	}
-	out.Value, out.Error = left.Value, left.Error
-	right.skip()
+}
+
+// is reports whether n is the literal b.
+func is(n ast.Node, b bool) bool {
+	lit, ok := n.(*ast.BoolNode)
+	return ok && lit.Value == b
+}
+
+// truth is the value of what must be true or false.
+func (n *Node) truth() (value bool, err string) {
+	value, ok := n.Value.(bool)
+	if n.Error == "" && !ok {
+		return false, n.Source + " is neither true nor false"
+	}
+	return value, n.Error
 }
 
 func (x *parts) not(out *Node) {
-	if len(out.Parts) == 0 {
-		out.Parts = nil
-		return
-	}
 	inner := out.Parts[0]
-	if b, ok := inner.Value.(bool); ok {
+	b, err := inner.truth()
+	if out.Error = err; err == "" {
 		out.Value = !b
 	}
-	out.Error = inner.Error
 }
 
 func (x *parts) conditional(out *Node, n *ast.ConditionalNode) {
 	cond, yes, no := x.node(n.Cond), x.node(n.Exp1), x.node(n.Exp2)
 	out.Parts = []*Node{cond, yes, no}
-	switch {
-	case cond.Error != "":
-		out.Error = cond.Error
+	switch b, err := cond.truth(); {
+	case err != "":
+		out.Error = err
 		yes.skip()
 		no.skip()
-	case cond.Value == true:
+	case b:
 		out.Value, out.Error = yes.Value, yes.Error
 		no.skip()
 	default:

@@ -94,14 +94,27 @@ func TestExplainAgrees(t *testing.T) {
 		`payload?.z?.b == nil`, `num(payload["wait_time"]) + payload.n == 18`, `now().Hour() >= 8`, `not (event.text == nil) && true`,
 		`event.attachments[7].bytes == 9`, `str(payload.n) matches "^3"`, `-chat.messages.agent < 0`, `payload.n`, `(event.text ?? "")[0:2] == "He"`,
 		`count(conversation.tags, len(#) > 2) == 1 || false`, `event.at > now() - duration("1h")`, `{"a": 1}["a"] == 1`,
+		`payload.n and true`, `true and payload.n`, `payload.none or true`, `not payload.n`, `payload.n ? true : false`, `not false`, `1 / 0 > 1`,
+		`let x = payload.n; x > 1 and x < 9`, `(payload?.x?.y ?? 1) == 1`, `payload.n ?? false`,
 	} {
 		x := explainOne(t, view(nil), when)
-		value := fmt.Sprint(x.When.Value)
-		switch {
-		case x.Verdict == "error" && x.When.Error == "" && x.When.Value != nil && when != `payload.n`,
-			x.Verdict == "matched" && value != "true", x.Verdict == "not_matched" && value != "false":
-			t.Errorf("%s: the verdict is %s, the tree says %s %s", when, x.Verdict, value, x.When.Error)
-		}
+		agree(t, when, x)
+	}
+}
+
+// agree checks that the verdict is what the parts of the condition say.
+func agree(t *testing.T, when string, x rules.Explained) {
+	t.Helper()
+	if x.When == nil {
+		return
+	}
+	_, isBool := x.When.Value.(bool)
+	says := "error"
+	if x.When.Error == "" && isBool {
+		says = map[bool]string{true: "matched", false: "not_matched"}[x.When.Value == true]
+	}
+	if x.Verdict != says {
+		t.Errorf("%s: the verdict is %s %s, the tree says %v %s", when, x.Verdict, x.Error, x.When.Value, x.When.Error)
 	}
 }
 

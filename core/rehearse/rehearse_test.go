@@ -1,6 +1,7 @@
 package rehearse_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -209,5 +210,28 @@ func TestRun(t *testing.T) {
 	}
 	if len(play.Acted) != 1 || play.Acted[0].Text != "Welcome to chat-1" || play.Doc.TimerMs != 0 {
 		t.Errorf("got %+v, timer %d", play.Acted, play.Doc.TimerMs)
+	}
+}
+
+// BenchmarkTests runs 1,000 tests of two events each, as a reload does.
+func BenchmarkTests(b *testing.B) {
+	text := strings.Builder{}
+	text.WriteString(retail)
+	for i := range 1000 {
+		fmt.Fprintf(&text, `
+  - name: t%d
+    given: { service: retail, conversation: { channel_type: sms }, customer: { first_name: Ada } }
+    events: [{ type: customer_unattended, wait_time: 5 }, { at: +10m, type: customer_unattended, wait_time: 15 }]
+    expect: [{ rule: nobody answers, notify: { endpoint: ops } }, { rule: nobody answers, send: "Sorry for the wait, Ada." }]
+`, i)
+	}
+	set, ps := rules.Compile("rules.d", []rules.Source{{Path: "a.yaml", Text: text.String()}}, world)
+	if len(ps) > 0 {
+		b.Fatal(ps)
+	}
+	for b.Loop() {
+		if ps := rehearse.Problems(rehearse.Tests(snap(), set)); len(ps) > 0 {
+			b.Fatal(ps)
+		}
 	}
 }

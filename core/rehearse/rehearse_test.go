@@ -162,6 +162,10 @@ func TestTestsThatFail(t *testing.T) {
     given: { service: retail }
     events: [{ type: incoming_message }]
     expect: [{ rule: agent, not: matched }]
+  - name: t9
+    given: { service: demo, channel: web }
+    events: [{ type: incoming_message }]
+    expect: []
 `)
 	var got []string
 	for line := range strings.Lines(rehearse.Problems(rehearse.Tests(snap(), set)).Error()) {
@@ -171,8 +175,8 @@ func TestTestsThatFail(t *testing.T) {
 	}
 	want := []string{
 		`test "t1": want nothing here, got rule "nobody answers" to notify {"body":{"chat":{"assigned":false,"held":false,` +
-			`"messages":{"agent":0,"customer":0},"number":0,"open":false,"state":"none"},"conversation":{"channel":"a sms channel",` +
-			`"channel_type":"sms","id":"a8a771062cf1c585aabe784e489ccc85","integration":"desk","owner":"none","service":"retail","tags":[]},"custome…`,
+			`"messages":{"agent":0,"customer":0},"number":0,"open":false,"state":"none"},"conversation":{"channel":"sms channel",` +
+			`"channel_type":"sms","id":"00722964bde534a37b32d165c54e1a29","integration":"desk","owner":"none","service":"retail","tags":[]},"customer"…`,
 		`test "t1": want rule "nobody answers" to send "Sorry for the wait, Ada.", got rule "nobody answers" to send "Sorry for the wait, there."`,
 		`test "t2": want rule "nobody answers" to notify {"endpoint":"ops"}, got nothing; no: event.wait_time >= 15 was false (event.wait_time = 5); rest not needed`,
 		`test "t3": want rule "closed" to tag "done", got rule "hole" failing to send: rules.d/a.yaml:25:30: a value is absent or of another type here: cannot fetch x from <nil>`,
@@ -182,6 +186,7 @@ func TestTestsThatFail(t *testing.T) {
 		`test "t7": unknown service "retial" in given; did you mean "retail"?`,
 		`test "t8": want nothing here, got rule "agent" to tag "answered"`,
 		`test "t8": want rule "agent" not to match, but it did`,
+		`test "t9": the channel "web" belongs to the service "retail", not "demo"`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -112,8 +112,12 @@ func serviceFor(snap *conversation.Snap, given *rules.Given) (*conversation.Serv
 // given. If only a type is given that no channel has, it is made up.
 func (s *stage) channel(svc *conversation.Service, given *rules.Given) (*conversation.Instance, error) {
 	if given.Channel != "" {
-		if ch := s.snap.Instances[given.Channel]; ch != nil && ch.Channel {
+		ch := s.snap.Instances[given.Channel]
+		switch {
+		case ch != nil && ch.Channel && ch.Service == svc.Name:
 			return ch, nil
+		case ch != nil && ch.Channel:
+			return nil, about(given.At, "", "the channel %q belongs to the service %q, not %q", given.Channel, ch.Service, svc.Name)
 		}
 		return nil, about(given.At, diag.DidYouMean(given.Channel, svc.Channels), "unknown channel %q in given", given.Channel)
 	}
@@ -124,7 +128,7 @@ func (s *stage) channel(svc *conversation.Service, given *rules.Given) (*convers
 		}
 	}
 	ch := &conversation.Instance{
-		Name: "a " + given.ChannelType + " channel", Channel: true, Service: svc.Name, Caps: &pluginv1.Capabilities{ChannelType: given.ChannelType},
+		Name: strings.TrimSpace(given.ChannelType + " channel"), Channel: true, Service: svc.Name, Caps: &pluginv1.Capabilities{ChannelType: given.ChannelType},
 	}
 	s.snap.Instances[ch.Name] = ch
 	return ch, nil

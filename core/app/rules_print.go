@@ -153,6 +153,7 @@ func (a *backtestAnswer) print(w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(a.Actions)) {
 		p.line(2, "%s: %d would have been done, %d of them by rules that newly match", name, a.Actions[name], a.NewActions[name])
 	}
+	p.line(0, "%s would have gone out, %d of them by rules that newly match", count(a.Messages, "message"), a.NewMessages)
 	if len(a.Samples) > 0 {
 		p.line(0, "differences:")
 	}

@@ -161,7 +161,7 @@ func (g *gateway) Explain(_ context.Context, q httpd.RuleQuestion, try bool) (an
 func (g *gateway) Backtest(_ context.Context, q httpd.BacktestQuestion) (any, error) {
 	return map[string]any{
 		"since": when, "conversations": 1, "partial": false, "note": q.Since, "set": q.Files[0].Path, "events": 1, "differences": 0,
-		"rules": []any{}, "actions": map[string]int{"send": 1}, "new_actions": map[string]int{}, "samples": []any{},
+		"rules": []any{}, "actions": map[string]int{"send": 1}, "new_actions": map[string]int{}, "messages": 1, "new_messages": 0, "samples": []any{},
 	}, nil
 }
 

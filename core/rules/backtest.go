@@ -20,6 +20,8 @@ type Backtest struct {
 	did     map[string]int
 	fresh   map[string]int
 	samples []Sample
+
+	messages, freshMessages int
 }
 
 // Change is how often a rule matched and did not.
@@ -50,7 +52,9 @@ type BacktestReport struct {
 	Rules       []Change       `json:"rules"`       // that matched or failed, in the order of the draft
 	Actions     map[string]int `json:"actions"`     // that the draft would have done, by name; nothing was
 	NewActions  map[string]int `json:"new_actions"` // of these, those of rules that newly match
-	Samples     []Sample       `json:"samples"`     // the first ones
+	Messages    int            `json:"messages"`    // of these, those that write to a customer
+	NewMessages int            `json:"new_messages"`
+	Samples     []Sample       `json:"samples"` // the first ones
 }
 
 const maxSamples = 100
@@ -121,11 +125,19 @@ func (b *Backtest) change(rule string) *Change {
 
 func (b *Backtest) count(actions []core.Action, rule string, fresh bool) {
 	for i := range actions {
-		if a := &actions[i]; a.Rule == rule && a.Err == "" {
-			b.did[actionName(a)]++
-			if fresh {
-				b.fresh[actionName(a)]++
-			}
+		a := &actions[i]
+		if a.Rule != rule || a.Err != "" {
+			continue
+		}
+		writes := 0
+		if a.Kind == core.Send {
+			writes = 1
+		}
+		b.did[actionName(a)]++
+		b.messages += writes
+		if fresh {
+			b.fresh[actionName(a)]++
+			b.freshMessages += writes
 		}
 	}
 }
@@ -145,7 +157,10 @@ func (b *Backtest) sample(r *state.Record, rule, change, err string, actions []c
 
 // Report returns what has been found so far.
 func (b *Backtest) Report() BacktestReport {
-	out := BacktestReport{Set: b.set.hash, Events: b.events, Rules: []Change{}, Actions: b.did, NewActions: b.fresh, Samples: b.samples}
+	out := BacktestReport{
+		Set: b.set.hash, Events: b.events, Rules: []Change{}, Actions: b.did, NewActions: b.fresh, Samples: b.samples,
+		Messages: b.messages, NewMessages: b.freshMessages,
+	}
 	if out.Samples == nil {
 		out.Samples = []Sample{}
 	}

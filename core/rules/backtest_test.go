@@ -46,7 +46,7 @@ rules:
 			place(rules.Change{Rule: "narrower", NoLonger: 1}, 5), place(rules.Change{Rule: "broken", Errors: 2}, 6),
 			{Rule: "gone", NoLonger: 1},
 		},
-		Actions: map[string]int{"send": 2, "tag": 4}, NewActions: map[string]int{"send": 1, "tag": 1},
+		Actions: map[string]int{"send": 2, "tag": 4}, NewActions: map[string]int{"send": 1, "tag": 1}, Messages: 2, NewMessages: 1,
 		Samples: []rules.Sample{
 			{Event: "e0", Type: "customer_message", Rule: "wider", Change: "newly", Actions: []rules.Shown{
 				{Rule: "wider", Do: "send", With: "Hi Ada"}, {Rule: "wider", Do: "tag", With: "a"},

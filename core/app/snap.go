@@ -25,6 +25,17 @@ import (
 // newSnap puts together what decisions depend on. Drivers that no plugin offers
 // now or has offered before have no capabilities.
 func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set) (*conversation.Snap, error) {
+	s := snapOf(c, drivers, set)
+	b, err := encodeSnap(s, set)
+	if err != nil {
+		return nil, err
+	}
+	s.Hash = hashOf(b)
+	return s, nil
+}
+
+// snapOf is newSnap without the hash.
+func snapOf(c *setup, drivers []*pluginv1.Driver, set *rules.Set) *conversation.Snap {
 	s := &conversation.Snap{
 		Engine: core.Version, Services: c.services(), Instances: map[string]*conversation.Instance{},
 	}
@@ -34,12 +45,7 @@ func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set) (*conversatio
 	if set != nil {
 		s.Rules = set
 	}
-	b, err := encodeSnap(s, set)
-	if err != nil {
-		return nil, err
-	}
-	s.Hash = hashOf(b)
-	return s, nil
+	return s
 }
 
 // keptSnap is a snap as it is kept for the records that name it. The rule files
@@ -75,8 +81,17 @@ func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
 // readSnap returns a kept snap and its rule files; store.ErrNotFound if none of
 // that hash is kept.
 func (g *gateway) readSnap(ctx context.Context, hash string) (keptSnap, []rules.Source, error) {
+	return readSnap(ctx, g.store, hash)
+}
+
+// blobs is what of a store keeps snaps.
+type blobs interface {
+	Blob(ctx context.Context, hash string) ([]byte, error)
+}
+
+func readSnap(ctx context.Context, s blobs, hash string) (keptSnap, []rules.Source, error) {
 	var k keptSnap
-	b, err := g.store.Blob(ctx, hash)
+	b, err := s.Blob(ctx, hash)
 	if err != nil {
 		return k, nil, fmt.Errorf("snap %s: %w", hash, err)
 	}
@@ -85,7 +100,7 @@ func (g *gateway) readSnap(ctx context.Context, hash string) (keptSnap, []rules.
 	}
 	var files []rules.Source
 	for _, f := range k.Rules {
-		text, err := g.store.Blob(ctx, f.Hash)
+		text, err := s.Blob(ctx, f.Hash)
 		if err != nil {
 			return k, nil, fmt.Errorf("snap %s: rule file %s: %w", hash, f.Path, err)
 		}

@@ -25,6 +25,7 @@ type fileKey [sha256.Size]byte
 // compiled is what was made of a file that has no problems. It does not change.
 type compiled struct {
 	rules    []*rule
+	tests    []*Test
 	warnings diag.Problems
 }
 
@@ -53,11 +54,13 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 		}
 		kept[key] = made
 		set.rules = append(set.rules, made.rules...)
+		set.tests = append(set.tests, made.tests...)
 		set.warnings = append(set.warnings, made.warnings...)
 	}
 	delete(kept, fileKey{})
 	c.kept = kept
 	problems = append(problems, sameNames(set.rules)...)
+	problems = append(problems, set.unknownExpected()...)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -65,6 +68,14 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 	set.warnings = append(set.warnings, unreachable(set.rules, &w)...)
 	set.warnings = append(set.warnings, loops(set.rules)...)
 	set.warnings = onceEach(set.warnings)
+	if w.Test == nil {
+		return set, nil
+	}
+	problems, warnings := w.Test(set)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	set.warnings = append(set.warnings, warnings...)
 	return set, nil
 }
 
@@ -115,7 +126,7 @@ func (b *build) file(f ruleFile) (*compiled, diag.Problems) {
 		src.problem(diag.Pos{File: src.name, Line: 1, Column: 1}, "", "there is one %s, in the top folder", sharedFiles[0])
 	}
 	list := loadFile(src, pairs, b.world, comp)
-	return &compiled{rules: list, warnings: src.warnings}, src.problems
+	return &compiled{rules: list, tests: src.tests, warnings: src.warnings}, src.problems
 }
 
 // sameNames reports rules that have the name of an earlier one.

@@ -84,6 +84,9 @@ func FuzzExpressions(f *testing.F) {
 					t.Errorf("%s: a blank text is sent", text)
 				}
 			}
+			for _, x := range set.Explain(state.Bound(view(nil))).Rules {
+				agree(t, text, x)
+			}
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("%s: evaluated for %s", text, took)
 			}

@@ -140,6 +140,10 @@ var topKeys = []string{"rules", "flows", "tests", "let", "events", "attributes",
 func loadFile(src *source, pairs []pair, w *World, comp *compilation) (list []*rule) {
 	for _, p := range pairs {
 		switch {
+		case isTestFile(src.name) && p.key != "tests":
+			src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
+		case p.key == "tests":
+			src.readTests(p.value)
 		case p.key == "rules":
 			nodes, _ := src.sequence(p.value, "rules")
 			for _, n := range nodes {

@@ -29,6 +29,7 @@ type source struct {
 	lines    []int // where each begins
 	problems diag.Problems
 	warnings diag.Problems
+	tests    []*Test
 }
 
 func newSource(name, text string) *source {

@@ -40,6 +40,7 @@ type Action struct {
 
 	Endpoint string // Notify
 	Body     []byte // Notify: JSON
+	Answer   bool   // Notify: a flow waits for what the endpoint says
 
 	Owner  state.Owner       // Forward
 	Reason string            // Close

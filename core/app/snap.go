@@ -15,6 +15,7 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/flow"
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
@@ -23,9 +24,10 @@ import (
 )
 
 // newSnap puts together what decisions depend on. Drivers that no plugin offers
-// now or has offered before have no capabilities.
-func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set) (*conversation.Snap, error) {
-	s := snapOf(c, drivers, set)
+// now or has offered before have no capabilities. earlier are versions of flows
+// that may be under way.
+func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) (*conversation.Snap, error) {
+	s := snapOf(c, drivers, set, earlier)
 	b, err := encodeSnap(s, set)
 	if err != nil {
 		return nil, err
@@ -35,15 +37,16 @@ func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set) (*conversatio
 }
 
 // snapOf is newSnap without the hash.
-func snapOf(c *setup, drivers []*pluginv1.Driver, set *rules.Set) *conversation.Snap {
+func snapOf(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) *conversation.Snap {
 	s := &conversation.Snap{
 		Engine: core.Version, Services: c.services(), Instances: map[string]*conversation.Instance{},
+		Versions: versionsOf(earlier),
 	}
 	for _, i := range c.instances() {
 		s.Instances[i.Name] = newInstance(c, i, drivers)
 	}
 	if set != nil {
-		s.Rules = set
+		s.Rules, s.Flows = set, flow.New(set.Flows(), earlier)
 	}
 	return s
 }
@@ -56,6 +59,7 @@ type keptSnap struct {
 	Instances map[string]*conversation.Instance `json:"instances"`
 	Rules     []keptFile                        `json:"rules"`
 	Without   []string                          `json:"without,omitempty"` // rules that were over their time budget
+	Flows     []string                          `json:"flows,omitempty"`   // earlier versions
 }
 
 type keptFile struct {
@@ -64,12 +68,9 @@ type keptFile struct {
 }
 
 func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
-	k := keptSnap{Engine: s.Engine, Services: s.Services, Instances: s.Instances}
+	k := keptSnap{Engine: s.Engine, Services: s.Services, Instances: s.Instances, Flows: s.Versions}
 	if set != nil {
-		k.Without = set.Out()
-		for _, src := range set.Sources() {
-			k.Rules = append(k.Rules, keptFile{src.Path, hashOf([]byte(src.Text))})
-		}
+		k.Rules, k.Without = keptFiles(set.Sources()), set.Out()
 	}
 	b, err := json.Marshal(k)
 	if err != nil {
@@ -98,13 +99,9 @@ func readSnap(ctx context.Context, s blobs, hash string) (keptSnap, []rules.Sour
 	if err := json.Unmarshal(b, &k); err != nil || k.Services == nil { // another kind of blob
 		return k, nil, fmt.Errorf("snap %s: %w", hash, store.ErrNotFound)
 	}
-	var files []rules.Source
-	for _, f := range k.Rules {
-		text, err := s.Blob(ctx, f.Hash)
-		if err != nil {
-			return k, nil, fmt.Errorf("snap %s: rule file %s: %w", hash, f.Path, err)
-		}
-		files = append(files, rules.Source{Path: f.Path, Text: string(text)})
+	files, err := readFiles(ctx, s, k.Rules)
+	if err != nil {
+		return k, nil, fmt.Errorf("snap %s: %w", hash, err)
 	}
 	return k, files, nil
 }
@@ -140,12 +137,8 @@ func (g *gateway) keepSnap(s *conversation.Snap, set *rules.Set) error {
 		return g.keepLast(ctx, s.Hash) // it was in force before
 	}
 	for _, src := range set.Sources() {
-		hash := hashOf([]byte(src.Text))
-		if _, err := g.store.Blob(ctx, hash); err == nil {
-			continue
-		}
-		if err := g.store.PutBlob(ctx, hash, []byte(src.Text)); err != nil {
-			return fmt.Errorf("keep rule file %s: %w", src.Path, err)
+		if err := g.keepFile(ctx, src); err != nil {
+			return err
 		}
 	}
 	if err := g.store.PutBlob(ctx, s.Hash, b); err != nil {

@@ -49,6 +49,7 @@ type gateway struct {
 
 	mu    sync.Mutex                   // of what follows, and of changes to the engine's snap
 	saved map[string]map[string][]byte // secrets that drivers replaced, by instance
+	flows flowVersions                 // that may be under way
 
 	live atomic.Pointer[liveRules] // nil before the first set is in force
 }
@@ -308,7 +309,7 @@ func (g *gateway) publish() error {
 	if set == nil {
 		return nil // they are being loaded
 	}
-	snap, err := newSnap(g.now(), g.host.Drivers(), set)
+	snap, err := newSnap(g.now(), g.host.Drivers(), set, g.earlier(set, g.world, time.Now()))
 	if err != nil {
 		g.log.Error("the new rules and configuration are not in force", "err", err)
 		return err

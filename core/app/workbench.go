@@ -138,7 +138,7 @@ func (w *workbench) draft(dir string, files []httpd.RuleFile) (*rules.Set, error
 // stageSnap is what events are rehearsed in: what is set up, with a channel type
 // for channels whose plugin nobody knows yet.
 func stageSnap(c *setup, manifests []*pluginv1.Manifest, set *rules.Set) *conversation.Snap {
-	s := snapOf(c, driversIn(manifests), set)
+	s := snapOf(c, driversIn(manifests), set, nil)
 	for _, i := range c.Channels {
 		if in := s.Instances[i.Name]; in.Caps.GetChannelType() == "" {
 			in.Caps = in.Caps.CloneVT()

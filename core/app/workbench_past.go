@@ -28,7 +28,7 @@ func (w *workbench) past(ctx context.Context, id string, draft *rules.Set, withT
 	if rec.GetDead() != "" {
 		return nil, core.Errorf(core.Conflict, "the event could not be decided, and no rule was asked: %.300s", rec.Dead)
 	}
-	set, snap := draft, snapOf(w.setup, driversIn(w.manifests), draft)
+	set, snap := draft, snapOf(w.setup, driversIn(w.manifests), draft, nil)
 	if draft == nil {
 		if set, snap, err = w.setOf(ctx, rec); err != nil {
 			return nil, err

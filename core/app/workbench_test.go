@@ -83,7 +83,7 @@ func keep(t *testing.T, s *memstore.Store, w *workbench, change func(*state.Reco
 	t.Helper()
 	ctx := t.Context()
 	id := core.NewConversationID("sms", "ada")
-	snap := snapOf(w.setup, nil, w.set)
+	snap := snapOf(w.setup, nil, w.set, nil)
 	b, err := encodeSnap(snap, w.set)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ func (t *turn) do(f *fact, a *core.Action) {
 	}
 	if a.Err != "" {
 		t.drop(&state.Command{Kind: kindOf(a), Rule: a.Rule}, "template: "+a.Err)
+		if a.Kind == core.Flow {
+			t.flowFailed(a.Key, a.Err)
+		}
 		return
 	}
 	switch a.Kind {
@@ -33,9 +36,11 @@ func (t *turn) do(f *fact, a *core.Action) {
 	case core.Push:
 		t.push(a)
 	case core.Notify:
-		t.command(&state.Command{
-			Kind: state.CommandKind_NOTIFY, Lane: t.ownLane("notify"), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule,
-		})
+		c := &state.Command{
+			Kind: state.CommandKind_NOTIFY, Lane: t.ownLane("notify"), Endpoint: a.Endpoint, Body: a.Body, Rule: a.Rule, Answer: a.Answer,
+		}
+		t.command(c)
+		t.awaits(c)
 	case core.Close:
 		if !t.closeChat(&pluginv1.Event{By: "rule", Reason: a.Reason}, "rule", 0) {
 			t.drop(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Rule: a.Rule}, "no_chat")
@@ -56,7 +61,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 			t.emitted(f, a)
 		}
 	case core.Flow:
-		t.startFlow(a)
+		t.noFlow(a)
 	}
 }
 
@@ -120,44 +125,4 @@ func (t *turn) closeChat(ev *pluginv1.Event, source string, late time.Duration) 
 	ev.Type, ev.Status = sdk.ChatClosed, "closed"
 	t.facts = append(t.facts, &fact{ev: ev, source: source, hops: t.hops, lateBy: late, tell: true})
 	return true
-}
-
-// startFlow begins a flow and does what its first steps ask for.
-func (t *turn) startFlow(a *core.Action) {
-	var step *FlowStep
-	if t.snap.Flows != nil {
-		step = t.snap.Flows.Start(a.Key, a.Params, t.record.View, t.now)
-	}
-	if step == nil {
-		t.drop(&state.Command{Rule: a.Rule}, "no_flow")
-		return
-	}
-	t.stepped(a.Key, step)
-	for i := range step.Actions {
-		if step.Actions[i].Kind != core.Flow { // a flow that starts flows could loop
-			t.do(&fact{ev: t.record.View.Event, hops: t.hops}, &step.Actions[i])
-		}
-	}
-}
-
-// offer hands the event to the flow that is under way.
-func (t *turn) offer(f *fact, v *state.View) *FlowStep {
-	if t.doc.Flow == nil || t.snap.Flows == nil || f.waited != nil {
-		return nil
-	}
-	name := t.doc.Flow.Name
-	step := t.snap.Flows.Offer(t.doc.Flow.CloneVT(), v, t.now)
-	if step != nil {
-		t.stepped(name, step)
-	}
-	return step
-}
-
-// stepped takes over where a flow waits now, and how it ended.
-func (t *turn) stepped(name string, step *FlowStep) {
-	t.doc.Flow = step.Next
-	if step.Err != "" {
-		t.record.Verdicts = append(t.record.Verdicts,
-			&state.RuleVerdict{Rule: "flow " + name, Verdict: state.Verdict_ERROR, Error: step.Err})
-	}
 }

@@ -46,11 +46,16 @@ type Result struct {
 	MessageID string // the provider's, of a message that was sent
 	ChatRef   string // of a chat that was opened
 	Delivered bool   // the answer is the delivered receipt too
+	Answer    []byte // JSON, of a notification whose answer a flow waits for; at most MaxAnswer bytes
 
 	// Rest are the commands that wait behind it in its lane, in order: needed
 	// where they share its fate, see [NeedsRest].
 	Rest []*state.Command
 }
+
+// MaxAnswer is how many bytes of an endpoint's answer a flow gets. A longer one
+// is none.
+const MaxAnswer = 16 << 10
 
 // NeedsRest says whether Decide must see the commands waiting behind c when c
 // ends like this.

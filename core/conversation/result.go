@@ -27,6 +27,7 @@ func (t *turn) result(r *Result) {
 			t.fail(r)
 		}
 	}
+	t.flowAnswered(r)
 }
 
 // end closes one command: its record, its chat's count, its line of history.

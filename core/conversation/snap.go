@@ -20,6 +20,7 @@ type Snap struct {
 	Instances map[string]*Instance // channels and integrations by name
 	Rules     RuleSet              // nil: none
 	Flows     FlowSet              // nil: none
+	Versions  []string             // earlier ones of Flows, of flows that may be under way
 
 	// Probe is called at the start of each stage of a fact; a test makes a
 	// stage fail with it. nil in the gateway.
@@ -110,12 +111,14 @@ type RuleSet interface {
 	Evaluate(v *state.View) core.Evaluation
 }
 
-// FlowSet is what Decide asks of the flows. Both methods are pure.
+// FlowSet is what Decide asks of the flows. Its methods are pure and do not
+// panic.
 type FlowSet interface {
-	// Start begins a flow; nil if there is none of that name.
+	// Start begins a flow; nil if there is none of that name. Parameters are
+	// texts, whatever their types.
 	Start(name string, params map[string]string, v *state.View, now time.Time) *FlowStep
-	// Offer hands an event, or the flow's own due time, to the flow that is
-	// under way.
+	// Offer hands an event to the flow that is under way, as it is in f, which
+	// may be changed; nil: it is of no concern to the flow.
 	Offer(f *state.Flow, v *state.View, now time.Time) *FlowStep
 }
 
@@ -124,7 +127,8 @@ type FlowStep struct {
 	Handled bool        // the event was the flow's: a customer's message goes no further
 	Next    *state.Flow // where it waits now; nil: it ended
 	Actions []core.Action
-	Err     string // it ended with an error
+	Done    []*state.FlowDone // for the history
+	Err     string            // it ended with an error
 }
 
 // service returns the service of a document, never nil.

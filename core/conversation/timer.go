@@ -10,10 +10,6 @@ import (
 // lateAfter is how late a timer must be to say so in event.late_by.
 const lateAfter = time.Second
 
-// FlowDue is the type of the event by which a flow learns that its time limit
-// has passed.
-const FlowDue = "flow_due"
-
 // due is one of a conversation's timers.
 type due struct {
 	ms   int64
@@ -95,12 +91,6 @@ func (t *turn) unattended(late time.Duration) {
 	}
 	t.doc.UnattendedDone++
 	t.emit(&pluginv1.Event{Type: sdk.CustomerUnattended, WaitTime: &minutes}, "timer", late)
-}
-
-// flowDue hands the flow's own time limit to the flow.
-func (t *turn) flowDue(late time.Duration) {
-	t.doc.Flow.DueMs = 0
-	t.emit(&pluginv1.Event{Type: FlowDue}, "timer", late)
 }
 
 // arm sets the conversation's timer if it must ring earlier than it is set to.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
-	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -98,6 +97,9 @@ func (t *turn) fact(f *fact) {
 	t.stage, t.hops = 1, f.hops
 	if broken != nil && broken.core {
 		t.dead(f.ev.GetType(), broken)
+		if ofFlow(f.ev.GetType()) {
+			t.doc.Flow = nil // nobody would wake it again
+		}
 		t.endAnyway(f)
 		if f.then != nil {
 			f.then()
@@ -121,6 +123,7 @@ func (t *turn) fact(f *fact) {
 			t.probe(f)
 		}
 		asked, handled = t.consult(f, broken)
+		asked = t.beginFlows(asked)
 	}
 	t.act(f, p, asked, handled)
 	t.keepRecord()
@@ -133,20 +136,19 @@ func (t *turn) probe(f *fact) {
 	}
 }
 
-// consult is stage 2: flows first, then rules.
+// consult is stage 2: flows first, then rules. What a flow has taken goes no
+// further.
 func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled bool) {
 	if broken != nil {
 		t.record.Verdicts = append(t.record.Verdicts,
 			&state.RuleVerdict{Verdict: state.Verdict_ERROR, Error: "stage 2: " + broken.cause})
-		if f.ev.Type == sdk.CustomerMessage || f.ev.Type == FlowDue {
-			t.doc.Flow = nil // the step that was asking ends as the flow's error
-		}
+		t.flowBroke(f.ev.Type, broken.cause)
 		return nil, false
 	}
 	if step := t.offer(f, t.record.View); step != nil {
 		asked, handled = append(asked, step.Actions...), step.Handled
 	}
-	if t.snap.Rules != nil && f.ev.Type != FlowDue {
+	if t.snap.Rules != nil && !handled && !ofFlow(f.ev.Type) {
 		e := t.snap.Rules.Evaluate(t.record.View)
 		t.record.Verdicts = append(t.record.Verdicts, e.Verdicts...)
 		asked = append(asked, e.Actions...)

@@ -14,7 +14,7 @@ func (t *turn) view(f *fact) *state.View {
 		LateBy: f.lateBy.Seconds(), Channel: t.doc.Channel, ChannelType: t.doc.ChannelType,
 		Service: t.doc.Service, Integration: svc.Integration, Owner: t.doc.Owner, Customer: t.doc.Customer,
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
-		Conversation: hex.EncodeToString(t.doc.Id),
+		Conversation: hex.EncodeToString(t.doc.Id), Flow: t.doc.Flow,
 	}
 	if len(t.doc.Counts) > 0 {
 		v.Counts, v.DecidedMs = t.doc.Counts, t.ms

@@ -60,6 +60,9 @@ type Notifier interface {
 	// blocks, at most for the endpoint's time-out, and ends early with ctx; it
 	// may be called by many goroutines.
 	Do(ctx context.Context, endpoint, id string, body []byte) *pluginv1.Result
+	// Ask is Do for a command whose answer is wanted: JSON of at most limit
+	// bytes, nil if the endpoint said something else.
+	Ask(ctx context.Context, endpoint, id string, body []byte, limit int) (*pluginv1.Result, []byte)
 }
 
 // Options are what an engine is made of. Store, Drivers and Notifier are

@@ -28,15 +28,25 @@ func (c *cell) fly(l *lane, it *item) func() {
 	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, flight, r, fate) }
 	switch it.cmd.Kind {
 	case state.CommandKind_NOTIFY:
-		id := commandID(it.cmd).String()
-		return func() {
-			e.Exec.Go(func() { answer(e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body), core.Answered) })
-		}
+		return func() { e.Exec.Go(func() { answer(c.notify(it), core.Answered) }) }
 	case state.CommandKind_APPEND:
 		return func() { e.Exec.Go(func() { answer(e.append(c.s, it.cmd), core.Answered) }) }
 	}
 	call := c.call(it, c.doc)
 	return func() { e.Drivers.Call(it.cmd.Instance, c.id, call, e.CallTimeout, answer) }
+}
+
+// notify posts to an endpoint. What it says is kept for a flow that waits for it.
+func (c *cell) notify(it *item) *pluginv1.Result {
+	e, id := c.s.e, commandID(it.cmd).String()
+	if !it.cmd.Answer {
+		return e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body)
+	}
+	r, said := e.Notifier.Ask(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body, conversation.MaxAnswer)
+	c.mu.Lock()
+	it.answer = said
+	c.mu.Unlock()
+	return r
 }
 
 // append carries a request to another conversation.
@@ -154,7 +164,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{
-			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(),
+			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,
 		})
 		return
 	}

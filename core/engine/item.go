@@ -20,6 +20,7 @@ type item struct {
 
 	flight  int    // counts its calls: an answer to an earlier one is none
 	allowed bool   // the limit of its rule lets it go
+	answer  []byte // what the endpoint said, if a flow wants to know
 	record  []byte // the history record of its event, nil: only the store has it
 }
 

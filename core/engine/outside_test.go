@@ -87,6 +87,18 @@ func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) *pluginv1.R
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
 
+// Ask implements Notifier.
+func (r *rig) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
+	time.Sleep(r.slow)
+	res := r.Do(ctx, endpoint, id, body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.says == "" || res.Outcome != pluginv1.Outcome_OK {
+		return res, []byte("null")
+	}
+	return res, []byte(r.says)
+}
+
 // all returns the calls so far.
 func (r *rig) all() []*call {
 	r.mu.Lock()

@@ -46,8 +46,10 @@ type rig struct {
 	on func(*call)
 	// onPoll answers a poll, after a while; never if that is negative.
 	onPoll func(*pluginv1.Poll) (a *pluginv1.PollAnswer, fate core.Fate, after time.Duration)
-	posts  []string // endpoints and bodies
-	refuse string   // a body that is not taken the first time
+	posts  []string      // endpoints and bodies
+	refuse string        // a body that is not taken the first time
+	says   string        // what endpoints answer, in JSON
+	slow   time.Duration // how long they take
 }
 
 type ruleFunc func(*state.View) core.Evaluation

@@ -6,11 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/flow"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/core/store/memstore"
@@ -30,26 +32,28 @@ var (
 //	go test ./core/engine -run TestSimulation -sim.seed 4711 -v
 func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
-		simulate(t, *simSeed, true)
+		simulate(t, *simSeed, simFlows(t), true)
 		return
 	}
 	var total tally
+	flows := simFlows(t)
 	for seed := range uint64(*simSeeds) {
-		total.add(simulate(t, seed+1, false))
+		total.add(simulate(t, seed+1, flows, false))
 		if t.Failed() {
 			return
 		}
 	}
 	t.Logf("%d seeds: %+v", *simSeeds, total)
-	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 {
+	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
 
 // TestSimulationRepeats shows that a seed is all there is to a run.
 func TestSimulationRepeats(t *testing.T) {
+	flows := simFlows(t)
 	for seed := range uint64(5) {
-		a, b := simulate(t, seed+1, false), simulate(t, seed+1, false)
+		a, b := simulate(t, seed+1, flows, false), simulate(t, seed+1, flows, false)
 		if a != b {
 			t.Errorf("seed %d: %+v, then %+v", seed+1, a, b)
 		}
@@ -58,8 +62,9 @@ func TestSimulationRepeats(t *testing.T) {
 
 // tally counts what a run went through.
 type tally struct {
-	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited int
-	Hash                                                                          uint64
+	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken int
+
+	Hash uint64
 }
 
 func (t *tally) add(o tally) {
@@ -73,6 +78,8 @@ func (t *tally) add(o tally) {
 	t.Duplicates += o.Duplicates
 	t.Timers += o.Timers
 	t.Waited += o.Waited
+	t.Flows += o.Flows
+	t.Taken += o.Taken
 }
 
 // sim is the world around one engine after the other.
@@ -92,6 +99,7 @@ type sim struct {
 
 	disk      *memstore.Store
 	e         *Engine
+	flows     *flow.Set
 	customers []*simCustomer
 	pushes    bool                // the vendor calls us; else it is polled
 	chats     map[string]*simChat // at the vendor, by ref
@@ -100,9 +108,11 @@ type sim struct {
 	posted    map[simPost]bool    // at endpoints
 }
 
-func simulate(t *testing.T, seed uint64, loud bool) tally {
+func simFlows(t *testing.T) *flow.Set { return flow.New(setOf(t, simFlow).Flows(), nil) }
+
+func simulate(t *testing.T, seed uint64, flows *flow.Set, loud bool) tally {
 	s := &sim{
-		t: t, seed: seed, loud: loud, r: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1_800_000_000, 0),
+		t: t, seed: seed, loud: loud, flows: flows, r: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1_800_000_000, 0),
 		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0, posted: map[simPost]bool{},
 	}
 	s.disk = memstore.New(func() time.Time { return s.now })
@@ -142,7 +152,7 @@ func (s *sim) done() bool {
 
 // quiet says whether nothing is left to do.
 func (s *sim) quiet() bool {
-	if !s.done() || len(s.tasks) > 0 {
+	if !s.done() || len(s.tasks) > 0 || !s.flowsDone() {
 		return false
 	}
 	for i := range store.Shards {
@@ -194,7 +204,9 @@ func (s *sim) check() {
 	s.count.Dead = len(dead)
 	for _, c := range s.customers {
 		conv := core.NewConversationID("chan", c.name)
-		s.checkStream("vendor", conv.String(), c.acked, dead)
+		taken := s.checkFlows(conv, dead)
+		theirs := slices.DeleteFunc(slices.Clone(c.acked), func(text string) bool { return slices.Contains(taken, text) })
+		s.checkStream("vendor", conv.String(), theirs, dead)
 		s.countMoved(conv)
 	}
 	s.checkRepeats()
@@ -271,6 +283,9 @@ func (s *sim) checkReplies(dead map[string]bool) {
 		doc := s.document(id)
 		if !s.pushes && (doc.GetChat().GetRef() != ref || doc.Chat.State == state.ChatState_CHAT_CLOSED && !c.closed) {
 			continue // polled until it was closed here
+		}
+		if doc.GetChat().GetRef() == ref && doc.Chat.Reason == "lost" {
+			continue // its polls were lost, too, while the vendor said that it is gone
 		}
 		var want []string
 		for _, ev := range c.events {

@@ -63,7 +63,7 @@ func (s *sim) snap() *conversation.Snap {
 			}},
 			"desk": s.desk(),
 		},
-		Rules: simRules{s},
+		Rules: simRules{s}, Flows: s.flows,
 		Probe: func(stage int, typ string) {
 			if stage == 1 && typ == "poison" {
 				panic("stage 1")

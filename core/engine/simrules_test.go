@@ -13,7 +13,8 @@ import (
 
 // simRules tell endpoints of customers' messages: "once" of the first one of
 // each conversation, "twice" of two in all, "later" of those after which it was
-// quiet for two minutes. They panic where a text says boom.
+// quiet for two minutes. They begin a flow with every fourth message of a
+// customer, and panic where a text says boom.
 type simRules struct{ s *sim }
 
 const simWait = 200 * time.Millisecond
@@ -42,6 +43,9 @@ func (r simRules) Evaluate(v *state.View) (e core.Evaluation) {
 			e.Counts = []core.Count{{Rule: "once", Keep: 1}}
 		}
 		e.Waits = []core.Wait{{Rule: "later", After: simWait, Hash: "h"}}
+		if strings.Contains(v.Event.Text, "-m3") {
+			e.Actions = append(e.Actions, core.Action{Rule: "ask", Kind: core.Flow, Key: "survey"})
+		}
 	}
 	e.Verdicts = []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_NOT_MATCHED}}
 	return e
@@ -57,6 +61,11 @@ func (s *sim) Do(_ context.Context, endpoint, id string, body []byte) *pluginv1.
 	}
 	s.posted[simPost{endpoint, string(body), id}] = true
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
+}
+
+// Ask implements Notifier.
+func (s *sim) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
+	return s.Do(ctx, endpoint, id, body), []byte(`{"ok":true}`)
 }
 
 // checkRules says whether limits held and nothing that waited was lost.

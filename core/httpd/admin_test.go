@@ -73,7 +73,7 @@ func (g *gateway) Conversation(_ context.Context, id core.ConversationID) (*stat
 			Agent: &pluginv1.Agent{Name: "Bob"}, AgentMessages: 2, CustomerMessages: 3, Cursor: []byte("secret cursor")},
 		Owner: state.Owner_OWNER_BOTH, Tags: []string{"vip"}, Attributes: map[string]string{"k": "v"}, CreatedMs: ms,
 		CustomerMs: ms, AgentMs: ms, UnansweredMs: ms, TimerMs: ms, Linked: orphan[:],
-		Timers: []*state.ScheduledTimer{{Name: "x", DueMs: ms}}, Flow: &state.Flow{Name: "survey", Step: 1, DueMs: ms},
+		Timers: []*state.ScheduledTimer{{Name: "x", DueMs: ms}}, Flow: &state.Flow{Name: "survey", Version: "7f", Step: 1, DueMs: ms},
 	}, []*state.Pending{{Command: command, Attempts: attempts}}, g.err
 }
 
@@ -86,7 +86,8 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
 		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}, {Rule: "s", Verdict: state.Verdict_NOT_MATCHED, Reason: "once"},
-			{Rule: "t", Verdict: state.Verdict_MATCHED, Shadow: true}}}
+			{Rule: "t", Verdict: state.Verdict_MATCHED, Shadow: true}},
+		Flows: []*state.FlowDone{{Flow: "survey", Version: "7f", Place: "a.yaml:3:5", Step: "ask", What: "accepts the reply"}}}
 	minutes, place := 15.0, int32(2)
 	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Waited: "w", Event: &pluginv1.Event{
 		Status: "closed", Reason: "timed_out", ReasonCode: "7", By: "system", TimedOut: true, WaitTime: &minutes, IdleTime: &minutes,
@@ -273,11 +274,11 @@ func TestAdminAnswers(t *testing.T) {
 	}{
 		{"GET", "/v1/conversations", "", 200, []string{`"id":"` + id + `"`, `"updated":"2026-11-22T10:00:00Z"`, `"next":"n2"`}, ""},
 		{"GET", "/v1/conversations/" + id, "", 200, []string{`"owner":"bot+ccsp"`, `"state":"open"`, `"name":"Ada \u003cb\u003e"`,
-			`"id":"` + id + `.0000000000000007.3"`, `"under_way":true,"last_error":"connection refused"`, `"flow":{"name":"survey"`}, ""},
+			`"id":"` + id + `.0000000000000007.3"`, `"under_way":true,"last_error":"connection refused"`, `"flow":{"name":"survey","version":"7f"`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"verdict":"not_matched","reason":"once"`, `"verdict":"matched","shadow":true`, `"text":"hi"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"verdict":"not_matched","reason":"once"`, `"verdict":"matched","shadow":true`, `"text":"hi"`, `"flows":[{"flow":"survey","version":"7f","place":"a.yaml:3:5","step":"ask","what":"accepts the reply"}]`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
 			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +

@@ -179,9 +179,10 @@ type timerBody struct {
 }
 
 type flowBody struct {
-	Name string    `json:"name"`
-	Step uint32    `json:"step"`
-	Due  time.Time `json:"due,omitzero"`
+	Name    string    `json:"name"`
+	Version string    `json:"version,omitempty"` // hash of the files it was made of
+	Step    uint32    `json:"step"`              // where it waits
+	Due     time.Time `json:"due,omitzero"`      // its time limit
 }
 
 // getConversation answers GET /v1/conversations/{id}.
@@ -216,7 +217,7 @@ func showConversation(id core.ConversationID, d *state.Document, open []*state.P
 		b.Timers = append(b.Timers, timerBody{t.GetName(), utc(t.GetDueMs())})
 	}
 	if f := d.GetFlow(); f != nil {
-		b.Flow = &flowBody{f.GetName(), f.GetStep(), utc(f.GetDueMs())}
+		b.Flow = &flowBody{f.GetName(), f.GetVersion(), f.GetStep(), utc(f.GetDueMs())}
 	}
 	return b
 }

@@ -20,6 +20,7 @@ type recordBody struct {
 	Decided     time.Time     `json:"decided,omitzero"`
 	Event       eventBody     `json:"event"`
 	Verdicts    []verdictBody `json:"verdicts,omitempty"`
+	Flows       []flowDone    `json:"flows,omitempty"`    // what flows did, in order
 	Commands    []uint64      `json:"commands,omitempty"` // their numbers
 	Route       string        `json:"route,omitempty"`
 	DuplicateOf string        `json:"duplicate_of,omitempty"`
@@ -70,6 +71,14 @@ type verdictBody struct {
 	Error   string `json:"error,omitempty"`
 	Reason  string `json:"reason,omitempty"` // not_matched: why, if not for its condition
 	Shadow  bool   `json:"shadow,omitempty"` // matched, and nothing was done
+}
+
+type flowDone struct {
+	Flow    string `json:"flow"`
+	Version string `json:"version,omitempty"` // hash of the files it was made of
+	Place   string `json:"place,omitempty"`   // of the step in its file
+	Step    string `json:"step,omitempty"`    // ask, wait, …; none: the flow itself
+	What    string `json:"what"`              // what happened
 }
 
 type endedBody struct {
@@ -124,6 +133,9 @@ func showRecord(rec *state.Record) *recordBody {
 		b.Verdicts = append(b.Verdicts, verdictBody{
 			v.GetRule(), verdicts[v.GetVerdict()], v.GetError(), v.GetReason(), v.GetShadow(),
 		})
+	}
+	for _, f := range rec.GetFlows() {
+		b.Flows = append(b.Flows, flowDone{f.GetFlow(), f.GetVersion(), f.GetPlace(), f.GetStep(), f.GetWhat()})
 	}
 	return b
 }

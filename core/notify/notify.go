@@ -116,15 +116,26 @@ func (n *Notifier) Close() {
 // seen, so a lost answer is RETRY and never AMBIGUOUS. Do blocks until there is
 // an outcome, at most for the time-out.
 func (n *Notifier) Do(ctx context.Context, name, id string, body []byte) *pluginv1.Result {
+	r, _ := n.do(ctx, name, id, body, 0)
+	return r
+}
+
+// Ask is Do for somebody who wants to know what the endpoint says: JSON of at
+// most limit bytes, "null" if it says nothing. Another answer is nil.
+func (n *Notifier) Ask(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte) {
+	return n.do(ctx, name, id, body, limit)
+}
+
+func (n *Notifier) do(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte) {
 	e, ok := (*n.endpoints.Load())[name]
 	if !ok {
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "no_endpoint", Detail: "there is no endpoint " + strconv.Quote(name)}
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "no_endpoint", Detail: "there is no endpoint " + strconv.Quote(name)}, nil
 	}
 	start := time.Now()
-	r := n.post(ctx, e, webhookID(id), start, body)
+	r, said := n.post(ctx, e, webhookID(id), start, body, limit)
 	took := time.Since(start)
 	n.attempts.WithLabelValues(name, strings.ToLower(r.GetOutcome().String())).Inc()
 	n.seconds.WithLabelValues(name).Observe(took.Seconds())
 	n.log.Debug("endpoint answered", "endpoint", name, "id", id, "outcome", r.GetOutcome().String(), "code", r.GetCode(), "took", took.String())
-	return r
+	return r, said
 }

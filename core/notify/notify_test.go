@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,42 @@ func TestNoAnswer(t *testing.T) {
 	cancel()
 	if r := n.Do(ctx, "hang", "1", nil); r.GetOutcome() != pluginv1.Outcome_RETRY {
 		t.Errorf("cancelled: got %v", r)
+	}
+}
+
+// What an endpoint says is JSON within the limit, or nothing.
+func TestAsk(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/failed":
+			w.WriteHeader(http.StatusBadRequest)
+		case "/cut":
+			w.Header().Set("Content-Length", "100")
+		}
+		io.WriteString(w, r.URL.Query().Get("say"))
+	}))
+	defer srv.Close()
+	tests := []struct {
+		path, say, want string
+		outcome         pluginv1.Outcome
+	}{
+		{"/ok", `{"id":7}`, `{"id":7}`, pluginv1.Outcome_OK},
+		{"/ok", `"` + strings.Repeat("x", 18) + `"`, `"` + strings.Repeat("x", 18) + `"`, pluginv1.Outcome_OK},
+		{"/ok", `"` + strings.Repeat("x", 19) + `"`, "", pluginv1.Outcome_OK},
+		{"/ok", " \n", "null", pluginv1.Outcome_OK},
+		{"/ok", "ok", "", pluginv1.Outcome_OK},
+		{"/ok", "\"\xff\"", "", pluginv1.Outcome_OK},
+		{"/failed", `{"id":7}`, "", pluginv1.Outcome_REJECTED},
+		{"/cut", `{"id":7}`, "", pluginv1.Outcome_RETRY},
+	}
+	for _, tt := range tests {
+		n := newNotifier(t, notify.Config{Endpoints: map[string]notify.Endpoint{
+			"crm": {URL: srv.URL + tt.path + "?say=" + url.QueryEscape(tt.say), AllowPrivate: true},
+		}})
+		r, said := n.Ask(t.Context(), "crm", "1", []byte(body), 20)
+		if r.GetOutcome() != tt.outcome || string(said) != tt.want || (said == nil) != (tt.want == "") {
+			t.Errorf("%s %q: got %v and %q, want %v and %q", tt.path, tt.say, r, said, tt.outcome, tt.want)
+		}
 	}
 }
 

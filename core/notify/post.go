@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"code.dny.dev/ssrf"
 
@@ -39,12 +41,12 @@ func newTransport(c Config, control controlFunc) *http.Transport {
 	}
 }
 
-func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Time, body []byte) *pluginv1.Result {
+func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Time, body []byte, limit int) (*pluginv1.Result, []byte) {
 	ctx, cancel := context.WithTimeout(ctx, n.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
 	if err != nil {
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "request", Detail: "the URL cannot be used"}
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "request", Detail: "the URL cannot be used"}, nil
 	}
 	req.Header.Set("User-Agent", "OpenCCSP/"+core.Version)
 	setHeaders(req.Header, e, id, at, body)
@@ -58,12 +60,36 @@ func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Tim
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return unanswered(err)
+		return unanswered(err), nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	// What little there is is read so that the connection can be used again.
+	r := answered(resp, time.Now())
+	var said []byte
+	if limit > 0 && r.Outcome == pluginv1.Outcome_OK {
+		said, err = answerOf(resp, limit)
+		if err != nil {
+			return unanswered(err), nil // it is asked again
+		}
+	}
+	// What little is left is read so that the connection can be used again.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-	return answered(resp, time.Now())
+	return r, said
+}
+
+// answerOf reads JSON of at most limit bytes. Another answer is nil, none is
+// null.
+func answerOf(resp *http.Response, limit int) ([]byte, error) {
+	said, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(bytes.TrimSpace(said)) == 0:
+		return []byte("null"), nil
+	case len(said) > limit, !utf8.Valid(said), !json.Valid(said):
+		return nil, nil
+	}
+	return said, nil
 }
 
 func unanswered(err error) *pluginv1.Result {

@@ -96,6 +96,9 @@ func known(e *evaluator, r *rule) map[string]any {
 		}
 		in[parts[len(parts)-1]] = v
 	}
+	if e.flow != nil {
+		out["params"], out["answers"] = fromJSONs(e.flow.Params), fromJSONs(e.flow.Vars)
+	}
 	return out
 }
 
@@ -202,13 +205,8 @@ func (t tag) run(_ *evaluator, r *rule) []core.Action {
 	return out
 }
 
-// later are actions that the language will have.
-var later = []string{
-	"flow",
-}
-
 var actionNames = []string{
-	"send", "notify", "forward", "close", "set", "tag",
+	"send", "notify", "forward", "close", "set", "tag", "flow",
 	"send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook",
 	"call", "push", "transfer", "emit",
 }
@@ -245,12 +243,10 @@ func (l *ruleLoader) action(n ast.Node) action {
 		return l.set(p)
 	case "tag":
 		return l.tag(p)
+	case "flow":
+		return l.flow(p)
 	}
-	if slices.Contains(later, p.key) {
-		l.src.problem(p.pos, "", "the action %q is not supported yet", p.key)
-	} else {
-		l.src.problem(p.pos, diag.DidYouMean(p.key, actionNames), "unknown action %q", p.key)
-	}
+	l.src.problem(p.pos, diag.DidYouMean(p.key, actionNames), "unknown action %q", p.key)
 	return nil
 }
 

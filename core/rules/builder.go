@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/openccsp/gateway/core/diag"
 )
@@ -15,16 +16,19 @@ import (
 // change of one file of many compiles that one. The zero value is ready; it is
 // used by one goroutine.
 type builder struct {
-	kept map[fileKey]*compiled
+	kept  map[fileKey]*compiled
+	flows map[string]flowTable // that are declared, by the text of their file
 }
 
 // fileKey names what a compiled file depends on: its path and text, what is
-// shared between files, and the world.
+// shared between files, the flows that it can begin, and the world.
 type fileKey [sha256.Size]byte
 
 // compiled is what was made of a file that has no problems. It does not change.
 type compiled struct {
 	rules    []*rule
+	flows    []*flow
+	from     []Source // of the flows
 	tests    []*Test
 	warnings diag.Problems
 }
@@ -35,8 +39,9 @@ func compileFiles(files []ruleFile, w World) (*Set, diag.Problems) {
 }
 
 func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
-	set := &Set{hash: hashFiles(files)}
-	b := newBuild(files, &w)
+	set := &Set{hash: hashFiles(files), flowFiles: map[string][]Source{}}
+	b := newBuild(files, c.flowTable(files), &w)
+	var flows []*flow
 	kept := make(map[fileKey]*compiled, len(files))
 	var problems diag.Problems
 	for _, f := range files {
@@ -55,11 +60,15 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 		kept[key] = made
 		set.rules = append(set.rules, made.rules...)
 		set.tests = append(set.tests, made.tests...)
+		flows = append(flows, made.flows...)
+		set.addFlows(made)
 		set.warnings = append(set.warnings, made.warnings...)
 	}
 	delete(kept, fileKey{})
 	c.kept = kept
-	problems = append(problems, sameNames(set.rules)...)
+	problems = append(problems, sameRules(set.rules)...)
+	problems = append(problems, sameFlows(flows)...)
+	problems = append(problems, cycles(flows)...)
 	problems = append(problems, set.unknownExpected()...)
 	if len(problems) > 0 {
 		return nil, problems
@@ -84,12 +93,15 @@ type build struct {
 	world   *World
 	context []byte // hash of what all files depend on
 	base    *compilation
-	shared  *source // nil: there is no shared file
-	pairs   []pair  // of the shared file
+	flows   flowTable
+
+	shared     *source // nil: there is no shared file
+	sharedFile ruleFile
+	pairs      []pair // of the shared file
 }
 
-func newBuild(files []ruleFile, w *World) *build {
-	b := &build{world: w, base: newCompilation(new(declarations))}
+func newBuild(files []ruleFile, flows flowTable, w *World) *build {
+	b := &build{world: w, base: newCompilation(new(declarations)), flows: flows}
 	b.base.locales = w.Locales
 	h := sha256.New()
 	known, _ := json.Marshal(w) // names and texts only: it cannot fail
@@ -97,7 +109,7 @@ func newBuild(files []ruleFile, w *World) *build {
 	for _, f := range files {
 		if slices.Contains(sharedFiles, f.rel) && b.shared == nil {
 			h.Write([]byte(f.name + "\x00" + f.text))
-			b.shared = newSource(f.name, f.text)
+			b.shared, b.sharedFile = newSource(f.name, f.text), f
 			b.pairs = b.shared.read()
 			b.base = b.base.declare(b.shared, b.pairs)
 		}
@@ -110,6 +122,9 @@ func (b *build) key(f ruleFile) (k fileKey) {
 	h := sha256.New()
 	h.Write(b.context)
 	h.Write([]byte(f.name + "\x00" + f.text))
+	if strings.Contains(f.text, "flow") { // it may begin some
+		h.Write(b.flows.signature())
+	}
 	h.Sum(k[:0])
 	return k
 }
@@ -125,22 +140,31 @@ func (b *build) file(f ruleFile) (*compiled, diag.Problems) {
 	if slices.Contains(sharedFiles, path.Base(f.rel)) && src != b.shared {
 		src.problem(diag.Pos{File: src.name, Line: 1, Column: 1}, "", "there is one %s, in the top folder", sharedFiles[0])
 	}
-	list := loadFile(src, pairs, b.world, comp)
-	return &compiled{rules: list, tests: src.tests, warnings: src.warnings}, src.problems
+	made := &compiled{}
+	(&fileLoader{src, b.world, comp, b.flows}).load(pairs, made)
+	made.versioned(b.madeOf(f))
+	made.tests, made.warnings = src.tests, src.warnings
+	return made, src.problems
 }
 
-// sameNames reports rules that have the name of an earlier one.
-func sameNames(rules []*rule) (ps diag.Problems) {
-	first := make(map[string]*rule, len(rules))
-	for _, r := range rules {
-		if r.name == "" {
-			continue
+func sameRules(rules []*rule) diag.Problems {
+	return sameNames("rule", len(rules), func(i int) (string, diag.Pos) { return rules[i].name, rules[i].namePos })
+}
+
+func sameFlows(flows []*flow) diag.Problems {
+	return sameNames("flow", len(flows), func(i int) (string, diag.Pos) { return flows[i].def.Name, flows[i].namePos })
+}
+
+// sameNames reports those of n rules or flows that have the name of an earlier one.
+func sameNames(what string, n int, at func(int) (name string, pos diag.Pos)) (ps diag.Problems) {
+	first := make(map[string]diag.Pos, n)
+	for i := range n {
+		name, pos := at(i)
+		if other, taken := first[name]; taken {
+			ps = append(ps, diag.Errorf(pos, "the name %q is taken by the %s at %s", name, what, other))
+		} else if name != "" {
+			first[name] = pos
 		}
-		if other := first[r.name]; other != nil {
-			ps = append(ps, diag.Errorf(r.namePos, "the name %q is taken by the rule at %s", r.name, other.namePos))
-			continue
-		}
-		first[r.name] = r
 	}
 	return ps
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type program struct {
 	facts  []string    // paths that are not nil where the condition holds
 	text   string      // of a condition: the expression as it was understood
 	lets   letTable
+	kind   reflect.Kind // of its value; Interface or Invalid: not known
 
 	comp  *compilation
 	again func(look func(*parser.Tree)) // compiles a condition up to its checked tree, for [Set.Explain]
@@ -122,12 +124,14 @@ type compilation struct {
 	scopes   map[string]*scope // made so far
 }
 
-func newCompilation(d *declarations) *compilation {
+// newCompilation returns what compiles expressions that name fields, what is
+// declared, and own names of a flow.
+func newCompilation(d *declarations, own ...*field) *compilation {
 	env := types.Map{}
 	for path, f := range fields {
 		env[path] = f.typ
 	}
-	for _, f := range d.fields() {
+	for _, f := range slices.Concat(d.fields(), own) {
 		env[f.path] = f.typ
 	}
 	c := exprConfig // its tables are read only
@@ -253,7 +257,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	p := &program{
 		in: in, offset: offset, lead: lead, code: code, needs: r.needs, typed: r.typed, facts: sure, text: text,
-		lets: c.declared.lets,
+		lets: c.declared.lets, kind: t.Kind(),
 	}
 	if fine && len(r.needs) == 0 {
 		p.constantly(r.warnAt)

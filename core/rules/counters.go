@@ -66,6 +66,9 @@ func (c *Counters) keep(s *Set) {
 	for _, r := range s.rules {
 		known[r.name] = true
 	}
+	for _, d := range s.flows {
+		known[flowRule+d.Name] = true
+	}
 	c.rules.Range(func(name, _ any) bool {
 		if !known[name.(string)] {
 			c.rules.Delete(name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/expr-lang/expr/vm"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -16,6 +17,7 @@ import (
 // view when the first expression needs it.
 type env struct {
 	view   *state.View
+	flow   *core.FlowScope // nil: no flow
 	values map[string]any
 
 	evaluator *evaluator // that this is the env of
@@ -52,7 +54,7 @@ func (e *evaluator) release() {
 	clear(e.values)
 	clear(e.vm.Stack[:cap(e.vm.Stack)])
 	clear(e.vm.Variables)
-	e.view = nil
+	e.view, e.flow = nil, nil
 	evaluators.Put(e)
 }
 

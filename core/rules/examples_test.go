@@ -33,7 +33,8 @@ func TestShippedRules(t *testing.T) {
 			[]string{"nobody answers send Sorry for the wait, Ada. An agent will be with you soon.", "nobody answers tag waited"}},
 		{event("customer_unattended", &pluginv1.Event{WaitTime: ptr(5.0)}), nil},
 		{event("chat_closed", &pluginv1.Event{Status: "closed", Reason: "agent_left", By: "agent"}),
-			[]string{"thank for the chat send Thank you for chatting with us.", "thank for the chat set last_reason agent_left"}},
+			[]string{"thank for the chat send Thank you for chatting with us.", "thank for the chat set last_reason agent_left",
+				"ask how it was flow survey"}},
 		{event("chat_closed", &pluginv1.Event{Status: "closed", Reason: "left", By: "customer"}), nil},
 	}
 	for _, tt := range tests {

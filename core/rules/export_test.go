@@ -62,6 +62,6 @@ func Common(a, b *Set) (n int) {
 var (
 	FileKeys    = topKeys
 	RuleKeys    = slices.Concat(ruleKeys, optionKeys)
-	ActionNames = slices.Concat(actionNames, later)
+	ActionNames = actionNames
 	EventNames  = eventNames
 )

@@ -193,12 +193,13 @@ var eventNames = func() []string {
 // they may be absent.
 type scope struct {
 	on     []string
-	absent map[string]bool // event paths; true: may be absent
+	absent map[string]bool // event paths and a flow's own ones; true: may be absent
 	sure   []string        // paths that a condition has found to be there
 
-	declared map[string]*field // beside fields, by path
+	declared map[string]*field // beside fields, by path: declarations, and what a flow has
 	closed   bool              // event.params has what is declared only
 	mixed    []string          // paths that are declared with different types
+	flow     bool              // it is of a flow, which has no event
 }
 
 // field returns what can be named by path, nil if nothing can.
@@ -249,6 +250,9 @@ func (s *scope) known(path string) bool {
 	if strings.HasPrefix(path, "event.") {
 		_, ok := s.absent[path]
 		return ok
+	}
+	if path == "payload" && s.flow {
+		return false
 	}
 	return s.field(path) != nil
 }

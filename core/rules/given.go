@@ -183,7 +183,7 @@ func (s *source) expects(p pair) (list []Expect) {
 }
 
 func (s *source) expectAction(p pair, e *Expect) {
-	if known := append(slices.Clone(actionNames), later...); !slices.Contains(known, p.key) {
+	if known := slices.Clone(actionNames); !slices.Contains(known, p.key) {
 		s.problem(p.pos, diag.DidYouMean(p.key, append(known, expectKeys...)), "unknown action %q", p.key)
 	} else if e.Do != "" {
 		s.problem(p.pos, "begin each with a dash", "what is expected is one action, this has %s too", e.Do)

@@ -60,9 +60,14 @@ func (t letTable) names() []string {
 
 var letName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// keywords cannot be the name of a let.
+// keywords cannot be the name of a let or of an answer.
 var keywords = words(`event conversation customer chat service texts payload now num str params reply steps
 	true false nil in not and or let if else matches contains startsWith endsWith`)
+
+// reserved says whether a name means something else in expressions.
+func reserved(name string) bool {
+	return slices.Contains(keywords, name) || slices.Contains(builtinNames, name) || banned[name] != ""
+}
 
 func (d *declarer) readLets(p pair) {
 	pairs, _ := d.src.mapping(p.value, "let")
@@ -72,7 +77,7 @@ func (d *declarer) readLets(p pair) {
 		case !ok:
 		case !letName.MatchString(q.key):
 			d.src.problem(q.pos, "use letters, digits and _", "%q cannot be a name in expressions", q.key)
-		case slices.Contains(keywords, q.key), slices.Contains(builtinNames, q.key), banned[q.key] != "":
+		case reserved(q.key):
 			d.src.problem(q.pos, "", "%q has a meaning in expressions already", q.key)
 		case d.take("let", q.key, q.pos):
 			d.lets = append(d.lets, &let{name: q.key, in: sc, told: map[string]bool{}})

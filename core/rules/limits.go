@@ -6,6 +6,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/types"
 
 	"github.com/openccsp/gateway/core/state"
 )
@@ -143,14 +144,18 @@ func (m *meter) named(name string) size {
 	if s, ok := m.vars[name]; ok {
 		return s
 	}
-	switch f := fields[name]; {
+	f := fields[name]
+	if i := slices.IndexFunc(m.r.needs, func(f *field) bool { return f.path == name }); i >= 0 {
+		f = m.r.needs[i]
+	}
+	switch {
 	case strings.HasPrefix(name, textPath):
 		return size{0, maxRendered}
-	case f == nil && slices.ContainsFunc(m.r.needs, func(f *field) bool { return f.path == name }):
+	case strings.HasPrefix(name, paramPath):
 		return size{0, state.MaxText}
 	case f == nil:
 		return size{0, 64}
-	case name == "payload":
+	case name == "payload", f.typ == types.Any:
 		return size{state.MaxItems, state.MaxPayload}
 	case name == "event.text":
 		return size{0, state.MaxText}

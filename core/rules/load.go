@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"github.com/openccsp/gateway/core/diag"
 )
 
@@ -133,36 +135,55 @@ func ignored(name string) bool {
 		strings.HasSuffix(name, ".swp") || strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, "#")
 }
 
-// topKeys are the keys of a file; the others are not supported yet.
+// topKeys are the keys of a file.
 var topKeys = []string{"rules", "flows", "tests", "let", "events", "attributes", "texts"}
 
-// loadFile reads the rules of a file; its declarations have been read.
-func loadFile(src *source, pairs []pair, w *World, comp *compilation) (list []*rule) {
+// fileLoader reads the rules and flows of a file; its declarations have been
+// read.
+type fileLoader struct {
+	src   *source
+	world *World
+	comp  *compilation
+	flows flowTable // nil: an earlier version of flows is read, and nothing else
+}
+
+func (l *fileLoader) load(pairs []pair, made *compiled) {
+	earlier := l.flows == nil
 	for _, p := range pairs {
 		switch {
-		case isTestFile(src.name) && p.key != "tests":
-			src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
+		case isTestFile(l.src.name) && p.key != "tests":
+			l.src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
+		case p.key == "flows":
+			l.each(p, func(n ast.Node) {
+				if f := l.flow(n); f != nil {
+					made.flows = append(made.flows, f)
+				}
+			})
+		case earlier, slices.Contains(declarationKeys, p.key):
 		case p.key == "tests":
-			src.readTests(p.value)
+			l.src.readTests(p.value)
 		case p.key == "rules":
-			nodes, _ := src.sequence(p.value, "rules")
-			for _, n := range nodes {
-				if src.hopeless() {
-					break
+			l.each(p, func(n ast.Node) {
+				rl := &ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows}
+				if r := rl.load(n); r != nil {
+					made.rules = append(made.rules, r)
 				}
-				l := &ruleLoader{src: src, world: w, comp: comp}
-				if r := l.load(n); r != nil {
-					list = append(list, r)
-				}
-			}
-		case slices.Contains(declarationKeys, p.key):
-		case slices.Contains(topKeys, p.key):
-			src.problem(p.pos, "", "the key %q is not supported yet", p.key)
+			})
 		default:
-			src.problem(p.pos, diag.DidYouMean(p.key, topKeys), "unknown key %q of a rule file", p.key)
+			l.src.problem(p.pos, diag.DidYouMean(p.key, topKeys), "unknown key %q of a rule file", p.key)
 		}
 	}
-	return list
+}
+
+// each reads a list, as long as more problems would help somebody.
+func (l *fileLoader) each(p pair, read func(ast.Node)) {
+	nodes, _ := l.src.sequence(p.value, p.key)
+	for _, n := range nodes {
+		if l.src.hopeless() {
+			break
+		}
+		read(n)
+	}
 }
 
 // hashFiles names the content of files and their order.

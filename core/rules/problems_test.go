@@ -15,7 +15,7 @@ func TestProblems(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"keys", `ruls:
   - x
-flows: []
+tests: []
 let: {}
 rules:
   - nam: x
@@ -23,7 +23,6 @@ rules:
     onec: true
     do: [{tag: x}]
 `, `rules.d/a.yaml:1:1: unknown key "ruls" of a rule file; did you mean "rules"?
-rules.d/a.yaml:3:1: the key "flows" is not supported yet
 rules.d/a.yaml:6:5: unknown key "nam" of a rule; did you mean "name"?
 rules.d/a.yaml:6:5: a rule needs a name
 rules.d/a.yaml:8:5: unknown key "onec" of a rule; did you mean "once"?`},

@@ -194,11 +194,13 @@ func isNil(n ast.Node) bool {
 func (r *resolver) identifier(n *ast.Node, x *ast.IdentifierNode, allow tolerance) {
 	switch {
 	case slices.Contains(r.vars, x.Value):
-	case x.Value == "payload":
+	case r.scope.declared[x.Value] != nil: // an answer of a flow
+		r.use(n, x, x.Value, allow)
+	case x.Value == "payload" && r.scope.known("payload"):
 		r.use(n, x, "payload", any_) // its parts are untyped anyway
 	case x.Value == "now":
 		r.fail(x, "write now()", "now is a function")
-	case slices.Contains(groups, x.Value):
+	case r.scope.isGroup(x.Value):
 		r.group(x, x.Value)
 	default:
 		if i := r.comp.declared.lets.index(x.Value); i >= 0 {
@@ -214,10 +216,13 @@ func (r *resolver) unknownName(n ast.Node, name string) {
 		r.fail(n, "", "%s() cannot be used in a rule: %s", name, why)
 		return
 	}
-	known := append(slices.Clone(groups), "payload", "now", "num", "str")
+	known := append(r.scope.words(), "now", "num", "str")
 	known = append(known, r.vars...)
 	known = append(known, r.comp.declared.lets.names()...)
 	hint := diag.DidYouMean(name, known)
+	if name == "payload" {
+		hint = outlives
+	}
 	for _, path := range r.scope.paths() {
 		if _, last, _ := strings.Cut(path, "."); last == name {
 			hint = "did you mean " + strconv.Quote(path) + "?"
@@ -249,7 +254,7 @@ func (r *resolver) member(n *ast.Node, x *ast.MemberNode, allow tolerance) {
 		if _, static := x.Property.(*ast.StringNode); !static {
 			r.visit(&x.Property, none)
 		}
-		if id, ok := x.Node.(*ast.IdentifierNode); ok && fields[id.Value] != nil && isAttrs(fields[id.Value]) {
+		if id, ok := x.Node.(*ast.IdentifierNode); ok && isAttrs(r.scope.field(id.Value)) {
 			r.absent(x, x.String(), false, allow)
 			r.nearlyDeclared(x, id.Value)
 		}
@@ -274,6 +279,9 @@ func (r *resolver) baseTolerance(x *ast.MemberNode, allow tolerance) tolerance {
 }
 
 func isAttrs(f *field) bool {
+	if f == nil {
+		return false
+	}
 	_, ok := f.typ.(types.Map)
 	return ok
 }
@@ -287,7 +295,7 @@ func (r *resolver) path(x *ast.MemberNode) (string, bool) {
 	}
 	switch base := x.Node.(type) {
 	case *ast.IdentifierNode:
-		if slices.Contains(groups, base.Value) && !slices.Contains(r.vars, base.Value) {
+		if r.scope.isGroup(base.Value) && !slices.Contains(r.vars, base.Value) {
 			return base.Value + "." + name.Value, true
 		}
 	case *ast.MemberNode:
@@ -318,22 +326,21 @@ func (r *resolver) unknown(x *ast.MemberNode, path string) {
 }
 
 func (r *resolver) unknownField(n ast.Node, path string) {
-	if strings.HasPrefix(path, paramPath) {
+	switch {
+	case r.scope.flow && (path == "event" || strings.HasPrefix(path, "event.")):
+		r.fail(n, outlives, "a flow has no %s", path)
+		return
+	case r.scope.flow && path == replyText.path:
+		r.fail(n, "name the reply with as", "%s is there in accept and retry only", path)
+		return
+	case strings.HasPrefix(path, paramPath):
 		r.undeclared(n, path)
 		return
-	}
-	if fields[path] != nil && len(r.scope.on) == 0 {
+	case fields[path] != nil && len(r.scope.on) == 0:
 		r.fail(n, "it is for any event", "there is no %s in a text of texts", path)
 		return
-	}
-	if fields[path] != nil { // of another event
-		var on []string
-		for _, event := range eventNames {
-			if newScope([]string{event}).known(path) {
-				on = append(on, event)
-			}
-		}
-		r.fail(n, "it comes with "+strings.Join(on, ", "), "%s has no %s", strings.Join(r.scope.on, ", "), path)
+	case fields[path] != nil: // of another event
+		r.fail(n, "it comes with "+strings.Join(eventsWith(path), ", "), "%s has no %s", strings.Join(r.scope.on, ", "), path)
 		return
 	}
 	first, _, _ := strings.Cut(path, ".")
@@ -346,6 +353,16 @@ func (r *resolver) unknownField(n ast.Node, path string) {
 	r.fail(n, diag.DidYouMean(path, near), "unknown field %q", path)
 }
 
+// eventsWith are the events that have a path.
+func eventsWith(path string) (on []string) {
+	for _, event := range eventNames {
+		if newScope([]string{event}).known(path) {
+			on = append(on, event)
+		}
+	}
+	return on
+}
+
 // use makes *n the field at path.
 func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow tolerance) {
 	*n = id
@@ -354,8 +371,8 @@ func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow t
 	if !slices.ContainsFunc(r.needs, func(g *field) bool { return g.path == f.path }) {
 		r.needs = append(r.needs, f)
 		if r.scope.declared[path] != nil {
-			may, isParam := r.scope.absent[path]
-			r.typed = append(r.typed, typedNeed{f, path, id.Location().From, isParam && !may})
+			required := strings.HasPrefix(path, paramPath) && !r.scope.absent[path]
+			r.typed = append(r.typed, typedNeed{f, path, id.Location().From, required})
 		}
 	}
 	if slices.Contains(r.scope.mixed, path) {

@@ -38,7 +38,9 @@ type ruleLoader struct {
 	world *World
 	comp  *compilation
 	scope *scope
+	flows flowTable
 	rule  *rule
+	calls []flowCall // of the actions so far
 }
 
 var ruleKeys = []string{
@@ -64,7 +66,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 		}
 	}
 	l.rule.always = !slices.ContainsFunc(conditionKeys, func(key string) bool { _, ok := given[key]; return ok })
-	l.identity(given)
+	l.identity(given, "rule")
 	l.events(given)
 	l.limits(given)
 	l.options(given)
@@ -102,10 +104,11 @@ func (l *ruleLoader) when(sc *scalar) {
 	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true, limits: l.claims()})
 }
 
-func (l *ruleLoader) identity(given map[string]pair) {
+// identity reads the name of a rule, or of what stands in for one.
+func (l *ruleLoader) identity(given map[string]pair, what string) {
 	p, ok := given["name"]
 	if !ok {
-		l.src.problem(l.rule.pos, "", "a rule needs a name")
+		l.src.problem(l.rule.pos, "", "a %s needs a name", what)
 		return
 	}
 	sc, ok := l.src.scalar(p.value, "name")
@@ -114,7 +117,7 @@ func (l *ruleLoader) identity(given map[string]pair) {
 	}
 	name := strings.TrimSpace(sc.text)
 	if name == "" || len(name) > 200 || strings.ContainsAny(name, "\n\r\x00") {
-		l.src.problem(sc.pos, "", "the name of a rule is one line of 1 to 200 bytes")
+		l.src.problem(sc.pos, "", "the name of a %s is one line of 1 to 200 bytes", what)
 	}
 	l.rule.name, l.rule.namePos = name, sc.pos
 }

@@ -22,10 +22,12 @@ type Set struct {
 	files []string         // their paths as in problems, in order
 	hash  string
 
-	sources  []Source
-	tests    []*Test
-	warnings diag.Problems
-	out      []string // rules that are not looked at, sorted
+	sources   []Source
+	tests     []*Test
+	warnings  diag.Problems
+	out       []string // rules that are not looked at, sorted
+	flows     []*core.FlowDef
+	flowFiles map[string][]Source // by version
 }
 
 // Source is one rule file as it was read.

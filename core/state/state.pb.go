@@ -292,6 +292,7 @@ type Document struct {
 	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"` // the conversation an orphan was bound to
 	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close: rules that wait
 	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"` // matches of rules that have a limit per conversation
+	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`  // number of the last flow
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -499,6 +500,13 @@ func (x *Document) GetCounts() []*RuleCount {
 		return x.Counts
 	}
 	return nil
+}
+
+func (x *Document) GetFlows() uint32 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
 }
 
 // RuleCount are the last matches of a rule that is limited per conversation.
@@ -883,10 +891,16 @@ type Flow struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	Step          uint32                 `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`
-	DueMs         int64                  `protobuf:"varint,4,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
-	Vars          map[string]string      `protobuf:"bytes,5,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`
+	Step          uint32                 `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`                                                                              // where it waits
+	DueMs         int64                  `protobuf:"varint,4,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`                                                               // its time limit; 0: it has just passed
+	Vars          map[string]string      `protobuf:"bytes,5,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`     // what its steps named with as, in JSON
+	Tries         uint32                 `protobuf:"varint,6,opt,name=tries,proto3" json:"tries,omitempty"`                                                                            // replies that were not accepted
+	Params        map[string]string      `protobuf:"bytes,7,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // in JSON
+	Command       uint64                 `protobuf:"varint,8,opt,name=command,proto3" json:"command,omitempty"`                                                                        // the notification whose answer it waits for
+	Number        uint32                 `protobuf:"varint,9,opt,name=number,proto3" json:"number,omitempty"`                                                                          // counts the conversation's flows from 1
+	Hops          uint32                 `protobuf:"varint,10,opt,name=hops,proto3" json:"hops,omitempty"`                                                                             // of the event that set it off
+	At            string                 `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`                                                                                  // line and column of that step: its number is another one if a later gateway counts otherwise
+	Chain         uint32                 `protobuf:"varint,11,opt,name=chain,proto3" json:"chain,omitempty"`                                                                           // flows that stand before it, each in place of the last one's rest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -963,6 +977,125 @@ func (x *Flow) GetTries() uint32 {
 	return 0
 }
 
+func (x *Flow) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *Flow) GetCommand() uint64 {
+	if x != nil {
+		return x.Command
+	}
+	return 0
+}
+
+func (x *Flow) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Flow) GetHops() uint32 {
+	if x != nil {
+		return x.Hops
+	}
+	return 0
+}
+
+func (x *Flow) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *Flow) GetChain() uint32 {
+	if x != nil {
+		return x.Chain
+	}
+	return 0
+}
+
+// FlowDone is one thing that a flow did.
+type FlowDone struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Flow          string                 `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Place         string                 `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"` // of the step in its file, "" before the first one
+	Step          string                 `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`   // ask, wait, …
+	What          string                 `protobuf:"bytes,5,opt,name=what,proto3" json:"what,omitempty"`   // what happened
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowDone) Reset() {
+	*x = FlowDone{}
+	mi := &file_core_state_state_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowDone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowDone) ProtoMessage() {}
+
+func (x *FlowDone) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
+func (*FlowDone) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FlowDone) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *FlowDone) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *FlowDone) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *FlowDone) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *FlowDone) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
 // ScheduledTimer is a rule that waits for its time, with the event that it is
 // to be looked at on again.
 type ScheduledTimer struct {
@@ -980,7 +1113,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1125,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1138,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -1083,7 +1216,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1228,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1241,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1297,7 +1430,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1442,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1455,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1363,7 +1496,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1508,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1521,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1413,7 +1546,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1558,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1571,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1493,7 +1626,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1638,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1651,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1538,7 +1671,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1683,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1696,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -1593,7 +1726,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1605,7 +1738,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1618,7 +1751,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1659,7 +1792,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1804,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1817,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1723,14 +1856,15 @@ type Command struct {
 	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
 	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
-	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"` // asked when it is dispatched; nil: none
+	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`    // asked when it is dispatched; nil: none
+	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"` // NOTIFY: a flow waits for what the endpoint says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1876,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1889,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -1940,6 +2074,13 @@ func (x *Command) GetLimit() *CommandLimit {
 	return nil
 }
 
+func (x *Command) GetAnswer() bool {
+	if x != nil {
+		return x.Answer
+	}
+	return false
+}
+
 // CommandLimit lets a command go only if its rule has not matched too often.
 // All commands of one match count once.
 type CommandLimit struct {
@@ -1953,7 +2094,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2106,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2119,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2013,7 +2154,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2166,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2179,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2065,7 +2206,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2218,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2231,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2110,7 +2251,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2263,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2276,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2167,7 +2308,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2179,7 +2320,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2192,7 +2333,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2248,7 +2389,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2401,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2414,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2304,7 +2445,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2457,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2470,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2394,13 +2535,14 @@ type View struct {
 	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`   // when counts were looked at; 0 if there are none
 	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                           // the rule whose time has come: no other is looked at
 	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"` // of what it waited for
+	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                               // the one under way before the fact; nil: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2412,7 +2554,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2425,7 +2567,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2596,6 +2738,13 @@ func (x *View) GetWaitedHash() string {
 	return ""
 }
 
+func (x *View) GetFlow() *Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
 // Record is the history of one decided fact.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2610,13 +2759,14 @@ type Record struct {
 	Document      string                 `protobuf:"bytes,9,opt,name=document,proto3" json:"document,omitempty"` // then: hash of the document
 	Route         string                 `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`      // where a customer's message went
 	DuplicateOf   string                 `protobuf:"bytes,11,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"`
+	Flows         []*FlowDone            `protobuf:"bytes,20,rep,name=flows,proto3" json:"flows,omitempty"` // what flows did, in order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2778,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2791,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2721,6 +2871,13 @@ func (x *Record) GetDuplicateOf() string {
 	return ""
 }
 
+func (x *Record) GetFlows() []*FlowDone {
+	if x != nil {
+		return x.Flows
+	}
+	return nil
+}
+
 // Ended is the history of a command's end.
 type Ended struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2736,7 +2893,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2748,7 +2905,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2761,7 +2918,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2820,7 +2977,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2989,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +3002,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -2905,7 +3062,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3074,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3087,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -2991,7 +3148,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3160,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3173,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3072,7 +3229,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xe9\a\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xff\a\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3103,7 +3260,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04flow\x18\x16 \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x12\x16\n" +
 	"\x06linked\x18\x17 \x01(\fR\x06linked\x128\n" +
 	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x123\n" +
-	"\x06counts\x18\x19 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x1a=\n" +
+	"\x06counts\x18\x19 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x12\x14\n" +
+	"\x05flows\x18\x1e \x01(\rR\x05flows\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
@@ -3143,17 +3301,33 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
 	"\adesk_id\x18\x05 \x01(\tR\x06deskId\x12\x12\n" +
 	"\x04hops\x18\x06 \x01(\rR\x04hops\x12\x12\n" +
-	"\x04call\x18\a \x01(\bR\x04call\"\xe4\x01\n" +
+	"\x04call\x18\a \x01(\bR\x04call\"\xc7\x03\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
 	"\x04step\x18\x03 \x01(\rR\x04step\x12\x15\n" +
 	"\x06due_ms\x18\x04 \x01(\x03R\x05dueMs\x124\n" +
 	"\x04vars\x18\x05 \x03(\v2 .gateway.state.v1.Flow.VarsEntryR\x04vars\x12\x14\n" +
-	"\x05tries\x18\x06 \x01(\rR\x05tries\x1a7\n" +
+	"\x05tries\x18\x06 \x01(\rR\x05tries\x12:\n" +
+	"\x06params\x18\a \x03(\v2\".gateway.state.v1.Flow.ParamsEntryR\x06params\x12\x18\n" +
+	"\acommand\x18\b \x01(\x04R\acommand\x12\x16\n" +
+	"\x06number\x18\t \x01(\rR\x06number\x12\x12\n" +
+	"\x04hops\x18\n" +
+	" \x01(\rR\x04hops\x12\x0e\n" +
+	"\x02at\x18\f \x01(\tR\x02at\x12\x14\n" +
+	"\x05chain\x18\v \x01(\rR\x05chain\x1a7\n" +
 	"\tVarsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"v\n" +
+	"\bFlowDone\x12\x12\n" +
+	"\x04flow\x18\x01 \x01(\tR\x04flow\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
+	"\x05place\x18\x03 \x01(\tR\x05place\x12\x12\n" +
+	"\x04step\x18\x04 \x01(\tR\x04step\x12\x12\n" +
+	"\x04what\x18\x05 \x01(\tR\x04what\"\xc7\x01\n" +
 	"\x0eScheduledTimer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12\x12\n" +
@@ -3205,7 +3379,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xb3\x06\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xcb\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3236,7 +3410,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05moves\x18\x17 \x01(\rR\x05moves\x12\x12\n" +
 	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x0e\n" +
 	"\x02to\x18\x19 \x01(\tR\x02to\x124\n" +
-	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x1a9\n" +
+	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x12\x16\n" +
+	"\x06answer\x18( \x01(\bR\x06answer\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -3268,7 +3443,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\averdict\x18\x02 \x01(\x0e2\x19.gateway.state.v1.VerdictR\averdict\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06shadow\x18\x05 \x01(\bR\x06shadow\"\xd7\x06\n" +
+	"\x06shadow\x18\x05 \x01(\bR\x06shadow\"\x83\a\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -3298,10 +3473,11 @@ const file_core_state_state_proto_rawDesc = "" +
 	"decided_ms\x18\x16 \x01(\x03R\tdecidedMs\x12\x16\n" +
 	"\x06waited\x18\x17 \x01(\tR\x06waited\x12\x1f\n" +
 	"\vwaited_hash\x18\x18 \x01(\tR\n" +
-	"waitedHash\x1a=\n" +
+	"waitedHash\x12*\n" +
+	"\x04flow\x18\x1a \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcf\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x03\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x15\n" +
 	"\x06now_ms\x18\x02 \x01(\x03R\x05nowMs\x12*\n" +
@@ -3314,7 +3490,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bdocument\x18\t \x01(\tR\bdocument\x12\x14\n" +
 	"\x05route\x18\n" +
 	" \x01(\tR\x05route\x12!\n" +
-	"\fduplicate_of\x18\v \x01(\tR\vduplicateOf\"\xd2\x01\n" +
+	"\fduplicate_of\x18\v \x01(\tR\vduplicateOf\x120\n" +
+	"\x05flows\x18\x14 \x03(\v2\x1a.gateway.state.v1.FlowDoneR\x05flows\"\xd2\x01\n" +
 	"\x05Ended\x123\n" +
 	"\acommand\x18\x01 \x01(\v2\x19.gateway.state.v1.CommandR\acommand\x126\n" +
 	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\x12\x10\n" +
@@ -3395,7 +3572,7 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
@@ -3407,94 +3584,99 @@ var file_core_state_state_proto_goTypes = []any{
 	(*OpenRecord)(nil),              // 7: gateway.state.v1.OpenRecord
 	(*SentMessage)(nil),             // 8: gateway.state.v1.SentMessage
 	(*Flow)(nil),                    // 9: gateway.state.v1.Flow
-	(*ScheduledTimer)(nil),          // 10: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 11: gateway.state.v1.Mail
-	(*Polled)(nil),                  // 12: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 13: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 14: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 15: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 16: gateway.state.v1.CloseRequested
-	(*Joined)(nil),                  // 17: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 18: gateway.state.v1.Linked
-	(*Command)(nil),                 // 19: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 20: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 21: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 22: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 23: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 24: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 25: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 26: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 27: gateway.state.v1.View
-	(*Record)(nil),                  // 28: gateway.state.v1.Record
-	(*Ended)(nil),                   // 29: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 30: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 31: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 32: gateway.state.v1.Quarantined
-	nil,                             // 33: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 34: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 35: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 36: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 37: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 38: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 39: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 40: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 41: gateway.plugin.v1.WebhookRequest
+	(*FlowDone)(nil),                // 10: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 11: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 12: gateway.state.v1.Mail
+	(*Polled)(nil),                  // 13: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 14: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 15: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 16: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 17: gateway.state.v1.CloseRequested
+	(*Joined)(nil),                  // 18: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 19: gateway.state.v1.Linked
+	(*Command)(nil),                 // 20: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 21: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 22: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 23: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 24: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 25: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 26: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 27: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 28: gateway.state.v1.View
+	(*Record)(nil),                  // 29: gateway.state.v1.Record
+	(*Ended)(nil),                   // 30: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 31: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 32: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 33: gateway.state.v1.Quarantined
+	nil,                             // 34: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 35: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 36: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 37: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 38: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 39: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 40: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 41: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 42: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 43: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	37, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	39, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
 	6,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	33, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	34, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
 	7,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
 	8,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
 	9,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	10, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	11, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
 	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
 	1,  // 9: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	38, // 10: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	34, // 11: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	39, // 12: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	39, // 13: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	12, // 14: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	13, // 15: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	14, // 16: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	15, // 17: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	16, // 18: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	18, // 19: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	17, // 20: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	39, // 21: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	40, // 22: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	19, // 23: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 24: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	40, // 25: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	35, // 26: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	20, // 27: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	21, // 28: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	23, // 29: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	19, // 30: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	24, // 31: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 32: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	39, // 33: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 34: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	37, // 35: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 36: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	36, // 37: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	5,  // 38: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	27, // 39: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	26, // 40: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	19, // 41: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	24, // 42: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	28, // 43: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	29, // 44: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	19, // 45: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	24, // 46: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	41, // 47: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	11, // 48: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	40, // 10: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	35, // 11: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	36, // 12: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	41, // 13: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	41, // 14: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	13, // 15: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	14, // 16: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	15, // 17: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	16, // 18: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	17, // 19: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	19, // 20: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	18, // 21: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	41, // 22: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	42, // 23: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	20, // 24: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	2,  // 25: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	42, // 26: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	37, // 27: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	21, // 28: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	22, // 29: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	24, // 30: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	20, // 31: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	25, // 32: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 33: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	41, // 34: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 35: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	39, // 36: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	6,  // 37: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	38, // 38: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	5,  // 39: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	9,  // 40: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	28, // 41: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	27, // 42: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	10, // 43: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	20, // 44: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	25, // 45: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	29, // 46: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	30, // 47: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	20, // 48: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	25, // 49: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	43, // 50: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	12, // 51: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3502,7 +3684,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[7].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[8].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -3512,7 +3694,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
 	}
-	file_core_state_state_proto_msgTypes[26].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[27].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3522,7 +3704,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

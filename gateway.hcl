@@ -10,6 +10,7 @@ listen      = "127.0.0.1:8080"               # hooks: what platforms and custome
 # public_url = "https://gw.example.com"      # how they reach it; drivers that need it say so
 data_dir    = "data"                         # the store, the admin token, the admin socket
 rules_dir   = "rules.d"                      # saved rules take effect at once
+# rules_tests = "warn"                       # rules whose tests fail go live with a warning; default: "required"
 plugin_dirs = ["plugins"]                    # beside those in plugins/ next to the program
 # key_file  = "gateway.key"                  # encrypts secrets in the store; made at first start
 

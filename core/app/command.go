@@ -51,6 +51,9 @@ func Main(args []string, defaults fs.FS) int {
 	if err == nil {
 		return exitClean
 	}
+	if errors.Is(err, errFindings) {
+		return exitFailed // they are printed
+	}
 	report(c.errOut, err)
 	if _, ok := errors.AsType[*runError](err); ok {
 		return exitFailed

@@ -29,6 +29,7 @@ var arrows = []struct {
 	{"core/conversation", "core/engine", nil, "Decide is pure"},
 	{"core/flow", "core/engine", nil, "flow steps are run by Decide, which is pure"},
 	{"core/rules", "core/engine", nil, "rules are asked by Decide, which is pure"},
+	{"core/rehearse", "core/engine", nil, "a rehearsal has no effects"},
 	{"core/delivery", "core/engine", nil, "the engine uses delivery"},
 	{"core/store", "core/engine", nil, "the engine uses the store"},
 }

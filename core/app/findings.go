@@ -13,6 +13,7 @@ import (
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/notify"
+	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -195,12 +196,36 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 	return names
 }
 
+// rulesTest runs the tests of rule files in what c sets up; nil: they are not to be run.
+func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set) (problems, warnings diag.Problems) {
+	if c.RulesTests == config.TestsOff {
+		return nil
+	}
+	return func(set *rules.Set) (problems, warnings diag.Problems) {
+		if len(set.Tests()) == 0 {
+			return nil, nil
+		}
+		ps := rehearse.Problems(rehearse.Tests(stageSnap(&setup{Config: c}, manifests, set), set))
+		if c.RulesTests == config.TestsWarn {
+			return nil, ps
+		}
+		return ps, nil
+	}
+}
+
+func driversIn(manifests []*pluginv1.Manifest) (all []*pluginv1.Driver) {
+	for _, m := range manifests {
+		all = append(all, m.Drivers...)
+	}
+	return all
+}
+
 // rulesWorld is what rules may name. The type of a channel is its driver's; of
 // a driver that nobody knows yet it is taken to be the driver's name.
 func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
 	w := rules.World{
 		Channels: map[string]rules.Channel{}, Locales: map[string]string{}, ServedBy: map[string]string{},
-		Drivers: map[string]*pluginv1.Driver{},
+		Drivers: map[string]*pluginv1.Driver{}, Test: rulesTest(c, manifests),
 	}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)

@@ -156,7 +156,7 @@ func (g *gateway) readFlows(ctx context.Context, set *rules.Set, world func() ru
 }
 
 func (g *gateway) compileFlows(ctx context.Context, k *keptFlow, w rules.World) ([]*core.FlowDef, error) {
-	files, err := g.readFiles(ctx, k.Files)
+	files, err := readFiles(ctx, g.store, k.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -205,9 +205,9 @@ func (g *gateway) keepFile(ctx context.Context, src rules.Source) error {
 }
 
 // readFiles reads what keepFile has kept.
-func (g *gateway) readFiles(ctx context.Context, kept []keptFile) (files []rules.Source, err error) {
+func readFiles(ctx context.Context, s blobs, kept []keptFile) (files []rules.Source, err error) {
 	for _, f := range kept {
-		text, err := g.store.Blob(ctx, f.Hash)
+		text, err := s.Blob(ctx, f.Hash)
 		if err != nil {
 			return nil, fmt.Errorf("rule file %s: %w", f.Path, err)
 		}

@@ -50,8 +50,11 @@ func servePlugin() {
 	}
 	capabilities := sdk.Capabilities{ChannelType: "sms", Text: sdk.TextLimit{Limit: 160, Unit: sdk.Rune}}
 	channel := sdk.NewChannel(driver, capabilities, openQuiet)
-	if mode == "settings" {
+	switch mode {
+	case "settings":
 		channel = sdk.NewChannel(driver, capabilities, openSet)
+	case "hook":
+		channel = sdk.NewChannel(driver, capabilities, openHooked)
 	}
 	sdk.Main(sdk.Plugin{ID: id, Version: version, Drivers: []sdk.Driver{channel}})
 }
@@ -100,6 +103,18 @@ func openSet(context.Context, settings, sdk.Host) (*quiet, error) { return &quie
 // Send implements sdk.Channel.
 func (*quiet) Send(context.Context, sdk.Customer, sdk.Message) (sdk.Receipt, error) {
 	return sdk.Receipt{MessageID: "1"}, nil
+}
+
+// hooked is a channel to whose hook the customer ada writes.
+type hooked struct{ quiet }
+
+func openHooked(context.Context, struct{}, sdk.Host) (*hooked, error) { return &hooked{}, nil }
+
+// Webhook implements sdk.WebhookReceiver.
+func (*hooked) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+	return sdk.WebhookResponse{Events: []sdk.Event{{
+		Type: sdk.CustomerMessage, Text: string(r.Body), Customer: sdk.Customer{Address: "ada", FirstName: "Ada"},
+	}}}, nil
 }
 
 // plugin makes a plugin: plugin FILE ID VERSION [MODE].

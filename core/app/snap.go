@@ -27,6 +27,17 @@ import (
 // now or has offered before have no capabilities. earlier are versions of flows
 // that may be under way.
 func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) (*conversation.Snap, error) {
+	s := snapOf(c, drivers, set, earlier)
+	b, err := encodeSnap(s, set)
+	if err != nil {
+		return nil, err
+	}
+	s.Hash = hashOf(b)
+	return s, nil
+}
+
+// snapOf is newSnap without the hash.
+func snapOf(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) *conversation.Snap {
 	s := &conversation.Snap{
 		Engine: core.Version, Services: c.services(), Instances: map[string]*conversation.Instance{},
 		Versions: versionsOf(earlier),
@@ -37,12 +48,7 @@ func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*co
 	if set != nil {
 		s.Rules, s.Flows = set, flow.New(set.Flows(), earlier)
 	}
-	b, err := encodeSnap(s, set)
-	if err != nil {
-		return nil, err
-	}
-	s.Hash = hashOf(b)
-	return s, nil
+	return s
 }
 
 // keptSnap is a snap as it is kept for the records that name it. The rule files
@@ -76,15 +82,24 @@ func encodeSnap(s *conversation.Snap, set *rules.Set) ([]byte, error) {
 // readSnap returns a kept snap and its rule files; store.ErrNotFound if none of
 // that hash is kept.
 func (g *gateway) readSnap(ctx context.Context, hash string) (keptSnap, []rules.Source, error) {
+	return readSnap(ctx, g.store, hash)
+}
+
+// blobs is what of a store keeps snaps.
+type blobs interface {
+	Blob(ctx context.Context, hash string) ([]byte, error)
+}
+
+func readSnap(ctx context.Context, s blobs, hash string) (keptSnap, []rules.Source, error) {
 	var k keptSnap
-	b, err := g.store.Blob(ctx, hash)
+	b, err := s.Blob(ctx, hash)
 	if err != nil {
 		return k, nil, fmt.Errorf("snap %s: %w", hash, err)
 	}
 	if err := json.Unmarshal(b, &k); err != nil || k.Services == nil { // another kind of blob
 		return k, nil, fmt.Errorf("snap %s: %w", hash, store.ErrNotFound)
 	}
-	files, err := g.readFiles(ctx, k.Rules)
+	files, err := readFiles(ctx, s, k.Rules)
 	if err != nil {
 		return k, nil, fmt.Errorf("snap %s: %w", hash, err)
 	}

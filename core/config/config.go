@@ -29,6 +29,7 @@ const MaxBytes = 256 << 10
 //	trusted_proxies = ["10.0.0.0/8"]         # whose X-Forwarded-For is believed; default none
 //	data_dir    = "data"                     # default "data"
 //	rules_dir   = "rules.d"                  # default "rules.d"
+//	rules_tests = "required"                 # or "warn", "off"; default "required"
 //	plugin_dirs = ["plugins"]                # default ["plugins"]
 //	key_file    = "gateway.key"              # default "gateway.key"
 //
@@ -54,6 +55,7 @@ type Config struct {
 	Proxies    []netip.Prefix
 	DataDir    string
 	RulesDir   string
+	RulesTests RulesTests
 	PluginDirs []string
 	KeyFile    string
 
@@ -91,6 +93,16 @@ func (c *Config) ListenAt() diag.Pos { return c.listenAt }
 // AdminListenAt returns the place of listen in the admin block, or the file if
 // it is not written there.
 func (c *Config) AdminListenAt() diag.Pos { return c.adminAt }
+
+// RulesTests says what becomes of rules whose tests fail.
+type RulesTests string
+
+// The values of rules_tests.
+const (
+	TestsRequired RulesTests = "required" // they do not go live
+	TestsWarn     RulesTests = "warn"     // they do, with a warning
+	TestsOff      RulesTests = "off"      // tests are not run when rules are loaded
+)
 
 // Instances returns the integrations, then the channels.
 func (c *Config) Instances() []*Instance {
@@ -160,7 +172,7 @@ func fingerprint(src []byte, inputs []string) string {
 }
 
 var schema = &hcl.BodySchema{
-	Attributes: optional("listen", "public_url", "trusted_proxies", "data_dir", "rules_dir", "plugin_dirs", "key_file"),
+	Attributes: optional("listen", "public_url", "trusted_proxies", "data_dir", "rules_dir", "rules_tests", "plugin_dirs", "key_file"),
 	Blocks: []hcl.BlockHeaderSchema{
 		{Type: "plugins"},
 		{Type: "admin"},
@@ -182,6 +194,7 @@ func (c *Config) read(r *reader, body hcl.Body) {
 	c.Proxies = b.prefixes("trusted_proxies")
 	c.DataDir = r.path(b.text("data_dir", "data"))
 	c.RulesDir = r.path(b.text("rules_dir", "rules.d"))
+	c.RulesTests = RulesTests(b.oneOf("rules_tests", string(TestsRequired), string(TestsRequired), string(TestsWarn), string(TestsOff)))
 	c.KeyFile = r.path(b.text("key_file", "gateway.key"))
 	c.PluginDirs = c.readPluginDirs(b)
 

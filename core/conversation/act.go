@@ -18,6 +18,9 @@ const maxTags = 50
 // that cannot be done is recorded and the next one goes on.
 func (t *turn) do(f *fact, a *core.Action) {
 	t.limit = t.bound(a)
+	if t.snap.Rehearsal {
+		t.d.Acted = append(t.d.Acted, a)
+	}
 	if a.Err != "" {
 		t.drop(&state.Command{Kind: kindOf(a), Rule: a.Rule}, "template: "+a.Err)
 		if a.Kind == core.Flow {

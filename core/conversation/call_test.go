@@ -249,10 +249,13 @@ func TestWhatBecomesOfACall(t *testing.T) {
 	}
 }
 
-// A message's receipt still finds it when a call was placed meanwhile.
+// A message's receipt that is faster than its answer is still taken for one when
+// a call was placed meanwhile.
 func TestACallIsNoMessage(t *testing.T) {
 	w := able(t)
-	w.ask(core.Action{Kind: core.Send, Text: "x"}, core.Action{Kind: core.Call, Text: "Hello", To: "+41"})
+	w.chat()
+	w.agent("x")
+	w.ask(core.Action{Kind: core.Call, Text: "Hello", To: "+41"})
 	w.event("web", &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: w.one(state.CommandKind_DELIVER).Message.Id,
 		Customer: &pluginv1.Customer{Address: "ada"}})
 	if n := len(w.doc.Sent); n != 2 || w.doc.Sent[1].Status != "delivered" {
@@ -293,6 +296,27 @@ func TestLoopsThroughTheOutside(t *testing.T) {
 			}
 			w.wantEnded(tt.want)
 		})
+	}
+}
+
+// So is one whose receipts are faster than the answers to its messages.
+func TestLoopsOfEarlyReceipts(t *testing.T) {
+	w := able(t)
+	w.snap.Rules = on(sdk.MessageDelivered, core.Action{Kind: core.Send, Text: "Did you get it?"})
+	w.ask(core.Action{Kind: core.Send, Text: "Hello"})
+	rounds := 0
+	for ; len(w.pending) > 0 && rounds < 20; rounds++ {
+		c := w.pending[0]
+		w.event("web", &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: c.Message.Id, Customer: &pluginv1.Customer{Address: "ada"}})
+		w.sent(c)
+	}
+	if rounds != 7 {
+		t.Errorf("%d rounds, want 7", rounds)
+	}
+	for _, m := range w.doc.Sent {
+		if m.Status != "delivered" || m.MessageId == "" {
+			t.Errorf("sent %v", w.doc.Sent)
+		}
 	}
 }
 

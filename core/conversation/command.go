@@ -19,6 +19,7 @@ func (t *turn) command(c *state.Command) {
 		c.Message.Id, c.Message.Late = t.key(c.Number), c.Late
 	}
 	t.d.Commands = append(t.d.Commands, c)
+	t.expect(c)
 	if c.Chat != 0 && t.doc.Chat.GetNumber() == c.Chat {
 		t.doc.Chat.Pending++
 	}

@@ -86,6 +86,7 @@ type Decision struct {
 	Indexed  bool // what the conversation is listed by has changed
 	Poison   []Poison
 	Verdicts []*state.RuleVerdict // of all its facts, for counting
+	Acted    []*core.Action       // what rules and flows did, in order; in a rehearsal only
 }
 
 // Entry is one line of history.

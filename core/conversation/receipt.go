@@ -32,10 +32,12 @@ func (t *turn) delivered(r *Result) {
 		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: r.MessageID, Message: true})
 	}
 	m := t.sentMessage(c.Number, "")
-	early := m != nil
+	early := m.GetStatus() != ""
 	switch {
 	case early:
-	case caps.GetReceipts() || caps.GetReceiptsByRef() || r.Delivered:
+	case m != nil:
+		m.Status = "sent"
+	case reports(caps) || r.Delivered:
 		m = t.remember(c.Number, "sent")
 	default:
 		m = &state.SentMessage{}
@@ -54,6 +56,17 @@ func (t *turn) delivered(r *Result) {
 		})
 	case caps.GetUndeliveredForMs() > 0:
 		t.d.Keep = append(t.d.Keep, c)
+	}
+}
+
+// reports says whether a channel tells what becomes of a message.
+func reports(caps *pluginv1.Capabilities) bool { return caps.GetReceipts() || caps.GetReceiptsByRef() }
+
+// expect remembers a rule's message before it is taken: its receipt may come
+// first, and is to carry its hops.
+func (t *turn) expect(c *state.Command) {
+	if c.Rule != "" && c.Kind == state.CommandKind_DELIVER && reports(t.snap.Instances[c.Instance].caps()) {
+		t.remember(c.Number, "").Hops = c.Hops + 1
 	}
 }
 
@@ -120,13 +133,13 @@ func (t *turn) ours(id core.CommandID) bool {
 
 // lastSent is the number of the last message that the customer's side took: they
 // end in order.
-func (t *turn) lastSent() uint64 {
-	for _, m := range slices.Backward(t.doc.Sent) {
-		if !m.Call {
-			return m.Command
+func (t *turn) lastSent() (last uint64) {
+	for _, m := range t.doc.Sent {
+		if !m.Call && m.Status != "" {
+			last = max(last, m.Command)
 		}
 	}
-	return 0
+	return last
 }
 
 // follow carries the hops of a rule's message or call on to what its far side

@@ -99,12 +99,15 @@ type place struct {
 }
 
 // reach returns where an action goes, or why it goes nowhere. An action that
-// names no channel takes the service's one of type typ.
+// names neither a channel nor a type of channel takes typ, and if that is "" the
+// conversation's own channel.
 func (t *turn) reach(a *core.Action, typ string) (p place, why string) {
 	doc := t.doc
-	if p.channel = t.channelFor(a.Channel, cmp.Or(a.ChannelType, typ)); p.channel == "" && doc.Channel == "" && a.ChannelType == "" && typ == "" {
+	typ = cmp.Or(a.ChannelType, typ)
+	if a.Channel == "" && typ == "" && doc.Channel == "" {
 		return p, "no_customer"
 	}
+	p.channel = t.channelFor(a.Channel, typ)
 	if p.inst = t.snap.Instances[p.channel]; p.inst == nil || !p.inst.Channel {
 		return p, "no_channel"
 	}

@@ -25,6 +25,8 @@ type Snap struct {
 	// Probe is called at the start of each stage of a fact; a test makes a
 	// stage fail with it. nil in the gateway.
 	Probe func(stage int, eventType string) `json:"-"`
+	// Rehearsal has decisions list what rules and flows did, see Decision.Acted.
+	Rehearsal bool `json:"-"`
 }
 
 // Service maps channels to an integration and sets the timers.

@@ -144,6 +144,11 @@ func (a *Admin) routes() []route {
 		{"POST", "/v1/plugins/attach", a.attachPlugin, false},
 
 		{"GET", "/v1/rules", a.getRules, false},
+		{"POST", "/v1/rules:explain", a.explainRules, false},
+		{"POST", "/v1/rules:try", a.tryRules, false},
+		{"POST", "/v1/rules:backtest", a.backtestRules, false},
+		{"POST", "/v1/rules:reload", a.reloadRules, false},
+		{"GET", "/v1/rules/{id}/history", a.ruleHistory, false},
 		{"GET", "/v1/snaps/{id}", a.getSnap, false},
 
 		{"GET", "/v1/dead-letters", a.listDeadLetters, false},

@@ -148,6 +148,34 @@ func (g *gateway) Snap(_ context.Context, hash string) (httpd.Snap, error) {
 	return httpd.Snap{Snap: hash, Engine: "dev", Rules: "9c", Files: []httpd.RuleFile{{Path: "retail.yaml", Text: "rules: []\n"}}, Without: []string{"slow"}}, nil
 }
 
+func (g *gateway) Explain(_ context.Context, q httpd.RuleQuestion, try bool) (any, error) {
+	if string(q.Event) == `"x/1"` {
+		return nil, core.Errorf(core.NotFound, "there is no conversation x")
+	}
+	at := map[string]any{"file": "a.yaml", "line": 2, "column": 3}
+	return map[string]any{
+		"at": when, "notes": []string{fmt.Sprintf("%s %d %v %v", q.Event, len(q.Files), q.Test, try)}, "set": "9c", "event": "chat_closed",
+		"rules": []any{map[string]any{"rule": "r", "at": at, "verdict": "matched", "line": "yes", "true": 1, "parts": 1,
+			"when": map[string]any{"source": "true", "at": at, "value": true, "parts": []any{map[string]any{"source": "x", "at": at, "value": nil}}}}},
+		"left_out": []any{}, "other_events": 0, "actions": []any{map[string]any{"rule": "r", "do": "tag", "with": "a"}}, "commands": []any{},
+	}, nil
+}
+
+func (g *gateway) Backtest(_ context.Context, q httpd.BacktestQuestion) (any, error) {
+	return map[string]any{
+		"since": when, "conversations": 1, "partial": false, "note": q.Since, "set": q.Files[0].Path, "events": 1, "differences": 0,
+		"rules": []any{}, "actions": map[string]int{"send": 1}, "new_actions": map[string]int{}, "messages": 1, "new_messages": 0, "samples": []any{},
+	}, nil
+}
+
+func (g *gateway) RuleHistory(_ context.Context, q httpd.RuleHistoryQuestion) (any, error) {
+	return map[string]any{"rule": q.Rule, "since": when, "partial": false, "more": q.Limit, "items": []any{}}, nil
+}
+
+func (g *gateway) ReloadRules(_ context.Context, allowEmpty bool) error {
+	return g.note("reload %v", allowEmpty)
+}
+
 var dead = &state.DeadLetter{Id: "d1", Command: command, Attempts: attempts, Reason: "too old", AtMs: when.UnixMilli()}
 
 func (g *gateway) DeadLetters(_ context.Context, after string, limit int) (store.Page[*state.DeadLetter], error) {
@@ -275,6 +303,16 @@ func TestAdminAnswers(t *testing.T) {
 			`"warnings":[{"file":"rules.d/retail.yaml","line":3,"column":5,"severity":"warning","summary":"the condition is never true"}]`}, ""},
 		{"GET", "/v1/snaps/5a", "", 200, []string{`{"snap":"5a","engine":"dev","rules":"9c","files":[{"path":"retail.yaml","text":"rules: []\n"}],"without":["slow"]}`}, ""},
 		{"GET", "/v1/snaps/9c", "", 404, nil, ""},
+		{"POST", "/v1/rules:explain", `{"event":"x/7","files":[{"path":"a.yaml","text":""}],"test":true}`, 200, []string{`"notes":["\"x/7\" 1 true false"]`}, ""},
+		{"POST", "/v1/rules:explain", `{"event":"x/1"}`, 404, []string{"there is no conversation x"}, ""},
+		{"POST", "/v1/rules:explain", `{}`, 400, []string{"event is missing"}, ""},
+		{"POST", "/v1/rules:explain", `{"event":"x/1","fils":[]}`, 400, []string{"unknown field"}, ""},
+		{"POST", "/v1/rules:try", `{"event":{"type":"chat_closed"}}`, 200, []string{`0 false true`, `"do":"tag","rule":"r","with":"a"`}, ""},
+		{"POST", "/v1/rules:backtest", `{"since":"1h","files":[{"path":"a.yaml","text":""}]}`, 200, []string{`"note":"1h"`, `"set":"a.yaml"`}, ""},
+		{"POST", "/v1/rules:reload", "", 200, []string{`"hash":"9c"`}, "reload false"},
+		{"POST", "/v1/rules:reload", `{"allow_empty":true}`, 200, []string{`"hash":"9c"`}, "reload true"},
+		{"GET", "/v1/rules/nobody%20answers/history?limit=3&since=1h", "", 200, []string{`"rule":"nobody answers"`, `"more":3`}, ""},
+		{"GET", "/v1/rules/nobody%20answers/history?limits=3", "", 400, nil, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
 		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},
 		{"GET", "/v1/dead-letters/nope", "", 404, nil, ""},

@@ -166,6 +166,7 @@ func schemas(t *testing.T) func(t *testing.T, method, path string, got reply) {
 }
 
 func describedResponse(operations map[string]apiOperation, method, path, code string) (apiResponse, bool) {
+	path, _, _ = strings.Cut(path, "?")
 	parts := strings.Split(path, "/")
 	for route, op := range operations {
 		m, pattern, _ := strings.Cut(route, " ")

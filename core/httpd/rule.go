@@ -15,6 +15,7 @@ type Rules interface {
 	// Snap returns what a decision depended on; store.ErrNotFound if nothing
 	// of that hash is kept.
 	Snap(ctx context.Context, hash string) (Snap, error)
+	RuleBench
 }
 
 // RuleSet is the set of rules in force, and what was wrong with the last one

@@ -388,7 +388,7 @@ func (l *ruleLoader) name(p pair, known []string, what string) string {
 }
 
 func (l *ruleLoader) mustKnow(sc *scalar, known []string, what string) {
-	if !slices.Contains(known, sc.text) {
+	if !slices.Contains(known, sc.text) && !l.world.Past {
 		l.src.problem(sc.pos, diag.DidYouMean(sc.text, known), "unknown %s %q", what, sc.text)
 	}
 }

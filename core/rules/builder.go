@@ -29,6 +29,7 @@ type compiled struct {
 	rules    []*rule
 	flows    []*flow
 	from     []Source // of the flows
+	tests    []*Test
 	warnings diag.Problems
 }
 
@@ -58,6 +59,7 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 		}
 		kept[key] = made
 		set.rules = append(set.rules, made.rules...)
+		set.tests = append(set.tests, made.tests...)
 		flows = append(flows, made.flows...)
 		set.addFlows(made)
 		set.warnings = append(set.warnings, made.warnings...)
@@ -67,6 +69,7 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 	problems = append(problems, sameRules(set.rules)...)
 	problems = append(problems, sameFlows(flows)...)
 	problems = append(problems, cycles(flows)...)
+	problems = append(problems, set.unknownExpected()...)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -74,6 +77,14 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 	set.warnings = append(set.warnings, unreachable(set.rules, &w)...)
 	set.warnings = append(set.warnings, loops(set.rules)...)
 	set.warnings = onceEach(set.warnings)
+	if w.Test == nil {
+		return set, nil
+	}
+	problems, warnings := w.Test(set)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	set.warnings = append(set.warnings, warnings...)
 	return set, nil
 }
 
@@ -132,7 +143,7 @@ func (b *build) file(f ruleFile) (*compiled, diag.Problems) {
 	made := &compiled{}
 	(&fileLoader{src, b.world, comp, b.flows}).load(pairs, made)
 	made.versioned(b.madeOf(f))
-	made.warnings = src.warnings
+	made.tests, made.warnings = src.tests, src.warnings
 	return made, src.problems
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
@@ -42,6 +43,9 @@ type program struct {
 	text   string      // of a condition: the expression as it was understood
 	lets   letTable
 	kind   reflect.Kind // of its value; Interface or Invalid: not known
+
+	comp  *compilation
+	again func(look func(*parser.Tree)) // compiles a condition up to its checked tree, for [Set.Explain]
 }
 
 // typedNeed is a declared value that an expression needs.
@@ -113,6 +117,7 @@ var banned = map[string]string{
 
 // compiler settings shared by all expressions of a load.
 type compilation struct {
+	mu       sync.Mutex // held by those that compile once the set is loaded
 	config   *conf.Config
 	declared *declarations
 	locales  map[string]string // of the services
@@ -186,7 +191,8 @@ type want struct {
 	limits    []claim // what is known where it is evaluated
 	template  bool    // a blank value is told when it is evaluated, not at load
 
-	name string // of the let that it is looked at for; "": it is to be used
+	name string             // of the let that it is looked at for; "": it is to be used
+	look func(*parser.Tree) // gets the checked tree, and nothing is compiled
 }
 
 // compile checks the expression src, which begins at rune offset of in. It
@@ -233,6 +239,11 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		return report(lead, `compare it with something, such as x == "y"`,
 			"a condition must be true or false, but this is a %s", typeWord(t.String()))
 	}
+	if w.look != nil {
+		ast.Walk(&tree.Node, forgetTypes{})
+		w.look(tree)
+		return nil
+	}
 	fine := w.condition && (&analysis{r: r, claims: map[ast.Node]claim{}}).condition(tree.Node, w.limits, "the condition")
 	// Compared values may be nil, so no comparison may count on their types.
 	ast.Walk(&tree.Node, forgetTypes{})
@@ -250,6 +261,15 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	if fine && len(r.needs) == 0 {
 		p.constantly(r.warnAt)
+	}
+	if w.condition {
+		p.comp = c
+		p.again = func(look func(*parser.Tree)) {
+			c.mu.Lock() // the config has caches
+			defer c.mu.Unlock()
+			w.look = look
+			c.compile(in, src, offset, s, w)
+		}
 	}
 	return p
 }

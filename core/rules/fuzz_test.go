@@ -43,6 +43,8 @@ func FuzzRuleText(f *testing.F) {
 		oneRule("customer_message", "valid_from: 2026-12-01 08:00", "valid_to: 2026-12-01", "hours: {outside: [mon-fri 08:00-18:00, sat]}",
 			"mode: canary", "canary: 5%", "after: 15m", "once: true", "cooldown: 1d", "throttle: 3 per 1h", "per: rule",
 			"stop: false", "notify_url: ops", "do: [{send: x}]"),
+		oneRule("chat_idle", "do: [{send_sms: {text: 'x{{ 1 }}', attachments: [{url: 'https://x/{{ 1 }}', mime: a}], quick_replies: [a, {title: b}]}}, "+
+			"{call: {say: x}}, {push: {text: x, data: {a: b}}}, {transfer: {queue: a}}, {emit: {event: e, params: {a: b}, to: vendor}}]"),
 		"rules:\n- &a\n  name: *a\n", "? a\n: b", "%YAML 1.2\n---\na: !!int x", "rules: {{", "a: \"\\x", "\t", "- - - -",
 	} {
 		f.Add(seed)
@@ -81,6 +83,9 @@ func FuzzExpressions(f *testing.F) {
 				if a.Text == "" && a.Kind == "send" && a.Err == "" {
 					t.Errorf("%s: a blank text is sent", text)
 				}
+			}
+			for _, x := range set.Explain(state.Bound(view(nil))).Rules {
+				agree(t, text, x)
 			}
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("%s: evaluated for %s", text, took)

@@ -135,7 +135,7 @@ func ignored(name string) bool {
 		strings.HasSuffix(name, ".swp") || strings.HasSuffix(name, ".tmp") || strings.HasSuffix(name, "#")
 }
 
-// topKeys are the keys of a file; tests is not supported yet.
+// topKeys are the keys of a file.
 var topKeys = []string{"rules", "flows", "tests", "let", "events", "attributes", "texts"}
 
 // fileLoader reads the rules and flows of a file; its declarations have been
@@ -151,6 +151,8 @@ func (l *fileLoader) load(pairs []pair, made *compiled) {
 	earlier := l.flows == nil
 	for _, p := range pairs {
 		switch {
+		case isTestFile(l.src.name) && p.key != "tests":
+			l.src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
 		case p.key == "flows":
 			l.each(p, func(n ast.Node) {
 				if f := l.flow(n); f != nil {
@@ -158,6 +160,8 @@ func (l *fileLoader) load(pairs []pair, made *compiled) {
 				}
 			})
 		case earlier, slices.Contains(declarationKeys, p.key):
+		case p.key == "tests":
+			l.src.readTests(p.value)
 		case p.key == "rules":
 			l.each(p, func(n ast.Node) {
 				rl := &ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows}
@@ -165,8 +169,6 @@ func (l *fileLoader) load(pairs []pair, made *compiled) {
 					made.rules = append(made.rules, r)
 				}
 			})
-		case slices.Contains(topKeys, p.key):
-			l.src.problem(p.pos, "", "the key %q is not supported yet", p.key)
 		default:
 			l.src.problem(p.pos, diag.DidYouMean(p.key, topKeys), "unknown key %q of a rule file", p.key)
 		}

@@ -23,7 +23,6 @@ rules:
     onec: true
     do: [{tag: x}]
 `, `rules.d/a.yaml:1:1: unknown key "ruls" of a rule file; did you mean "rules"?
-rules.d/a.yaml:3:1: the key "tests" is not supported yet
 rules.d/a.yaml:6:5: unknown key "nam" of a rule; did you mean "name"?
 rules.d/a.yaml:6:5: a rule needs a name
 rules.d/a.yaml:8:5: unknown key "onec" of a rule; did you mean "once"?`},
@@ -121,6 +120,7 @@ rules.d/a.yaml:9:14: unknown name "chatt"; did you mean "chat"?`},
 rules.d/a.yaml:5:9: do must be a list, not an anchor or alias
 rules.d/a.yaml:6:5: a key must be a plain word`},
 		{"not utf-8", "rules: \xff", `rules.d/a.yaml:1:1: the file is not UTF-8; save it as UTF-8`},
+		{"line ends of old", "rules: []\r# x\r", `rules.d/a.yaml:1:1: the file has carriage returns without line feeds; save it with the line ends of Unix or Windows`},
 		{"too deep", "rules: " + strings.Repeat("[", 5000), `rules.d/a.yaml:1:1: the file is nested deeper than 64 levels`},
 		{"too deep in dashes", strings.Repeat("- ", 9000), `rules.d/a.yaml:1:1: the file is nested deeper than 64 levels`},
 		{"too large", "# " + strings.Repeat("x", 1<<19), `rules.d/a.yaml:1:1: the file is larger than 524288 bytes; split it`},

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"unicode/utf8"
+
 	"github.com/openccsp/gateway/core/diag"
 )
 
@@ -16,6 +18,18 @@ type scalar struct {
 // place returns where in the file the rune with number i of the text stands.
 // If text and file cannot be brought together it is the start of the scalar.
 func (s *scalar) place(i int) diag.Pos {
+	found := s.pos
+	s.each(func(n int, at diag.Pos) bool {
+		found = at
+		return n < i
+	})
+	return found
+}
+
+// each calls visit with the place of each rune of the text and of its end, in order,
+// until it returns false; once with the start of the scalar if they cannot be
+// brought together.
+func (s *scalar) each(visit func(n int, at diag.Pos) bool) {
 	w := walker{pos: s.pos, src: s.src.from(s.pos, len(s.text))}
 	indent := -1
 	switch s.style {
@@ -29,35 +43,40 @@ func (s *scalar) place(i int) diag.Pos {
 		indent = w.indent()
 		w.skip(indent)
 	}
-	text := []rune(s.text)
-	for n, want := range text {
+	n := 0
+	for _, want := range s.text {
 		at, ok := w.match(want, s.style, indent)
 		if !ok {
-			return s.pos
+			visit(utf8.RuneCountInString(s.text), s.pos)
+			return
 		}
-		if n == i {
-			return at
+		if !visit(n, at) {
+			return
 		}
+		n++
 	}
-	return w.pos
+	visit(n, w.pos)
 }
 
-// from returns the runes of the file from pos on, as many as a scalar with that
+// from returns the text of the file from pos on, as much as a scalar with that
 // many bytes of text can take up and some more.
-func (s *source) from(pos diag.Pos, bytes int) []rune {
+func (s *source) from(pos diag.Pos, bytes int) string {
 	if pos.Line < 1 || pos.Line > len(s.lines) {
-		return nil
+		return ""
 	}
 	text := s.text[s.lines[pos.Line-1]:]
 	text = text[:min(len(text), 4*pos.Column+8*bytes+4096)]
-	r := []rune(text)
-	return r[min(max(pos.Column-1, 0), len(r)):]
+	for n := 1; n < pos.Column && text != ""; n++ {
+		_, size := utf8.DecodeRuneInString(text)
+		text = text[size:]
+	}
+	return text
 }
 
 // walker goes through a file rune by rune.
 type walker struct {
 	pos diag.Pos
-	src []rune
+	src string
 	j   int
 }
 
@@ -67,20 +86,22 @@ func (w *walker) peek() rune {
 	if w.done() {
 		return 0
 	}
-	return w.src[w.j]
+	r, _ := utf8.DecodeRuneInString(w.src[w.j:])
+	return r
 }
 
 func (w *walker) step() {
 	if w.done() {
 		return
 	}
-	if w.src[w.j] == '\n' {
+	r, size := utf8.DecodeRuneInString(w.src[w.j:])
+	if r == '\n' {
 		w.pos.Line++
 		w.pos.Column = 1
 	} else {
 		w.pos.Column++
 	}
-	w.j++
+	w.j += size
 }
 
 // skip steps over at most n spaces; n < 0 over all.

@@ -23,6 +23,7 @@ type Set struct {
 	hash  string
 
 	sources   []Source
+	tests     []*Test
 	warnings  diag.Problems
 	out       []string // rules that are not looked at, sorted
 	flows     []*core.FlowDef
@@ -40,6 +41,25 @@ func (s *Set) Hash() string { return s.hash }
 
 // Sources are the files themselves, in order.
 func (s *Set) Sources() []Source { return s.sources }
+
+// Compile is [Load] for files that were read before; dir is how problems call
+// their directory.
+func Compile(dir string, files []Source, w World) (*Set, diag.Problems) {
+	return compileFiles(filesOf(dir, files), w)
+}
+
+// Read returns the rule files under dir as Load reads them.
+func Read(dir string) ([]Source, error) {
+	files, err := readTree(dir)
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	var list []Source
+	for _, f := range files {
+		list = append(list, Source{Path: f.rel, Text: f.text})
+	}
+	return list, nil
+}
 
 // Hash names files as Set.Hash names the set that is made of them.
 func Hash(files []Source) string { return hashFiles(filesOf("", files)) }

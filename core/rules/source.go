@@ -29,6 +29,7 @@ type source struct {
 	lines    []int // where each begins
 	problems diag.Problems
 	warnings diag.Problems
+	tests    []*Test
 }
 
 func newSource(name, text string) *source {
@@ -93,6 +94,9 @@ func (s *source) parse() (root ast.Node) {
 		return nil
 	case !utf8.ValidString(s.text):
 		s.problem(whole, "save it as UTF-8", "the file is not UTF-8")
+		return nil
+	case strings.Contains(strings.ReplaceAll(s.text, "\r\n", ""), "\r"):
+		s.problem(whole, "save it with the line ends of Unix or Windows", "the file has carriage returns without line feeds")
 		return nil
 	case tooDeep(s.text):
 		s.problem(whole, "", "the file is nested deeper than %d levels", maxDepth)

@@ -118,7 +118,18 @@ func (w *Watcher) rouse() {
 // Load reads the directory if it has changed since the last time, and
 // publishes the set. It returns [diag.Problems] if the files on disk are not
 // live: call it once at the start, before Run.
-func (w *Watcher) Load() error {
+func (w *Watcher) Load() error { return w.load(false) }
+
+// Reload is Load whether anything has changed or not. With allowEmpty a directory
+// of which all files are gone is meant so.
+func (w *Watcher) Reload(allowEmpty bool) error {
+	w.mu.Lock()
+	w.stale = true
+	w.mu.Unlock()
+	return w.load(allowEmpty)
+}
+
+func (w *Watcher) load(allowEmpty bool) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
 	w.mu.Lock()
@@ -134,11 +145,11 @@ func (w *Watcher) Load() error {
 	if hash == seen && !stale {
 		return w.Status().Problems.Err()
 	}
-	if n := vanished(live, files); n > 0 {
+	if n := vanished(live, files); n > 0 && !allowEmpty {
 		return w.refuse(diag.Problems{{
 			Pos:     diag.Pos{File: w.config.Dir},
 			Summary: fmt.Sprintf("all %d rule files are gone; the rules loaded before stay", n),
-			Hint:    "leave a file without rules there if that is meant",
+			Hint:    "if that is meant, say so: gateway rules reload --allow-empty",
 		}}, hash)
 	}
 	set, problems := w.compile(files, world)
@@ -206,6 +217,7 @@ func (w *Watcher) Restore(files []Source) error {
 	w.mu.Lock()
 	world := w.world
 	w.mu.Unlock()
+	world.Test = nil // they passed when it was in force
 	set, problems := w.compile(filesOf(w.config.Dir, files), world)
 	if len(problems) > 0 {
 		return problems.Err()

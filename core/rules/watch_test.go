@@ -310,3 +310,48 @@ func TestCountersOutliveReloads(t *testing.T) {
 		t.Errorf("got %d series, want 3", got)
 	}
 }
+
+// A set whose tests fail does not go live, and says where.
+func TestWatchTests(t *testing.T) {
+	dir(t, map[string]string{"a.yaml": oneRule("chat_closed", "do: [{tag: a}]")})
+	failing := diag.Errorf(diag.Pos{File: "rules.d/a.yaml", Line: 9, Column: 3}, "test \"x\": want something else")
+	var problems, warnings diag.Problems
+	tested := world
+	tested.Test = func(*rules.Set) (p, w diag.Problems) { return problems, warnings }
+	w := rules.NewWatcher(rules.WatchConfig{Dir: "rules.d", World: tested, Log: slog.New(slog.DiscardHandler)})
+	do(t, w.Load())
+	first := w.Set()
+	write(t, "b.yaml", "rules: []\n")
+	problems = diag.Problems{failing}
+	if err := w.Load(); err == nil || !strings.Contains(err.Error(), "rules.d/a.yaml:9:3: test") {
+		t.Errorf("got %v", err)
+	}
+	if w.Set() != first || len(w.Status().Problems) != 1 {
+		t.Errorf("live is %s, problems %v", w.Set().Hash(), w.Status().Problems)
+	}
+	problems, warnings = nil, diag.Problems{failing}
+	if err := w.Reload(false); err != nil {
+		t.Error(err)
+	}
+	if w.Set() == first || len(w.Set().Warnings()) != 1 {
+		t.Errorf("warnings %v", w.Set().Warnings())
+	}
+}
+
+// That all files have gone is meant only if somebody says so.
+func TestReloadAllowEmpty(t *testing.T) {
+	dir(t, map[string]string{"a.yaml": oneRule("chat_closed", "do: [{tag: a}]"), "b.yaml": "rules: []\n"})
+	w := rules.NewWatcher(rules.WatchConfig{Dir: "rules.d", World: world, Log: slog.New(slog.DiscardHandler)})
+	do(t, w.Load())
+	do(t, os.Remove("rules.d/a.yaml"))
+	do(t, os.Remove("rules.d/b.yaml"))
+	if err := w.Reload(false); err == nil || !strings.Contains(err.Error(), "--allow-empty") || w.Set().Len() != 1 {
+		t.Errorf("got %v, %d rules", err, w.Set().Len())
+	}
+	if err := w.Reload(true); err != nil || w.Set().Len() != 0 {
+		t.Errorf("got %v, %d rules", err, w.Set().Len())
+	}
+	if err := w.Load(); err != nil {
+		t.Errorf("once it is so: %v", err)
+	}
+}

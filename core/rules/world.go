@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -21,6 +22,13 @@ type World struct {
 	// Drivers are those of channels and integrations, by instance name. Of one
 	// that no plugin has offered yet nothing is known, and nothing is checked.
 	Drivers map[string]*pluginv1.Driver
+
+	// Test runs the tests of a set that is otherwise good, and returns what keeps
+	// it from being used and what does not. nil: they are not run.
+	Test func(*Set) (problems, warnings diag.Problems) `json:"-"`
+	// Past is true for rules that were in force once: what they name and is gone
+	// since is no problem.
+	Past bool
 }
 
 // channelNames are those of all channels, sorted.

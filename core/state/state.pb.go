@@ -798,7 +798,7 @@ type SentMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Command       uint64                 `protobuf:"varint,1,opt,name=command,proto3" json:"command,omitempty"`
 	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // the provider's
-	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // sent, delivered, read, failed
+	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`                        // sent, delivered, read, failed; "" if it is still to be sent, or a call
 	Agent         bool                   `protobuf:"varint,4,opt,name=agent,proto3" json:"agent,omitempty"`                         // an agent wrote it
 	DeskId        string                 `protobuf:"bytes,5,opt,name=desk_id,json=deskId,proto3" json:"desk_id,omitempty"`          // then: the desk's id of it, "" if it gave none
 	Hops          uint32                 `protobuf:"varint,6,opt,name=hops,proto3" json:"hops,omitempty"`                           // of the command: what its far side reports carries them on

@@ -1,0 +1,224 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+)
+
+// Explanation says of one event what became of each rule, and why.
+type Explanation struct {
+	Set     string      `json:"set"` // its hash
+	Event   string      `json:"event"`
+	Rules   []Explained `json:"rules"`        // that were looked at: what matched, then errors, then the nearest miss first
+	LeftOut []LeftOut   `json:"left_out"`     // rules on the event that were not looked at, in their order
+	Others  int         `json:"other_events"` // rules on other events
+}
+
+// Explained is a rule that was looked at.
+type Explained struct {
+	Rule    string   `json:"rule"`
+	At      diag.Pos `json:"at"`
+	Verdict string   `json:"verdict"`          // matched, not_matched or error
+	Reason  string   `json:"reason,omitempty"` // why it was not asked, such as throttled
+	Error   string   `json:"error,omitempty"`
+	Line    string   `json:"line"`           // all of it in one line
+	When    *Node    `json:"when,omitempty"` // nil: it has no condition
+	True    int      `json:"true"`           // parts of the condition, at its top level, that hold
+	Parts   int      `json:"parts"`          // that it has there
+	Actions []Shown  `json:"actions,omitempty"`
+}
+
+// LeftOut is a rule that was not looked at.
+type LeftOut struct {
+	Rule string   `json:"rule"`
+	At   diag.Pos `json:"at"`
+	Why  string   `json:"why"`
+}
+
+// Shown is an action for people and tests: what is done, and with what.
+type Shown struct {
+	Rule  string `json:"rule"`
+	Do    string `json:"do"` // the name of the action, as in a rule
+	With  any    `json:"with,omitempty"`
+	Error string `json:"error,omitempty"` // why it is not done
+}
+
+var verdictWords = map[state.Verdict]string{
+	state.Verdict_MATCHED: "matched", state.Verdict_NOT_MATCHED: "not_matched", state.Verdict_ERROR: "error",
+}
+
+// Explain evaluates v as [Set.Evaluate] does and says why the outcome is what it
+// is. v must have been through [state.Bound].
+func (s *Set) Explain(v *state.View) Explanation { return s.explain(v, s.rules) }
+
+// ExplainRule is Explain for one rule; nothing is said of the others.
+func (s *Set) ExplainRule(v *state.View, name string) Explanation {
+	i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == name })
+	if i < 0 {
+		return s.explain(v, nil)
+	}
+	return s.explain(v, s.rules[i:i+1])
+}
+
+func (s *Set) explain(v *state.View, rules []*rule) Explanation {
+	out := Explanation{Set: s.hash, Event: v.GetType(), Rules: []Explained{}, LeftOut: []LeftOut{}}
+	outcome := s.Evaluate(v)
+	verdicts := make(map[string]*state.RuleVerdict, len(outcome.Verdicts))
+	for _, verdict := range outcome.Verdicts {
+		verdicts[verdict.GetRule()] = verdict
+	}
+	actions := map[string][]Shown{}
+	for i := range outcome.Actions {
+		a := Show(&outcome.Actions[i])
+		actions[a.Rule] = append(actions[a.Rule], a)
+	}
+	e := newEvaluator(v)
+	defer e.release()
+	last := "" // that was looked at
+	if n := len(outcome.Verdicts); n > 0 {
+		last = outcome.Verdicts[n-1].GetRule()
+	}
+	for _, r := range rules {
+		verdict := verdicts[r.name]
+		switch {
+		case verdict != nil:
+			x := r.explain(e, verdict)
+			x.Actions = actions[r.name]
+			out.Rules = append(out.Rules, x)
+		case !slices.Contains(r.on, v.GetType()):
+			out.Others++
+		default:
+			why := r.leftOut(v)
+			if why == "" {
+				why = fmt.Sprintf("the rule %q before it ended the evaluation", last)
+			}
+			out.LeftOut = append(out.LeftOut, LeftOut{r.name, r.pos, why})
+		}
+	}
+	slices.SortStableFunc(out.Rules, nearest)
+	return out
+}
+
+// nearest orders what matched, then errors, then those of which the fewest parts
+// did not hold.
+func nearest(a, b Explained) int {
+	rank := map[string]int{"matched": 0, "error": 1, "not_matched": 2}
+	asked := func(x Explained) int { return min(len(x.Reason), 1) }
+	return cmp.Or(
+		cmp.Compare(rank[a.Verdict], rank[b.Verdict]), cmp.Compare(asked(a), asked(b)),
+		cmp.Compare(b.True, a.True), cmp.Compare(a.Parts, b.Parts),
+	)
+}
+
+// leftOut says why r, which is on v's event, is no candidate; "" if it is one.
+func (r *rule) leftOut(v *state.View) string {
+	if !r.active {
+		return "it is not active"
+	}
+	if name := v.GetEvent().GetEventName(); v.GetType() == sdk.CustomEvent && len(r.eventNames) > 0 && !slices.Contains(r.eventNames, name) {
+		return fmt.Sprintf("it is on the event_name %s, not %q", strings.Join(r.eventNames, ", "), name)
+	}
+	for _, limit := range []struct {
+		what string
+		of   []string
+		is   string
+	}{
+		{"service", r.services, v.GetService()}, {"integration", r.integrations, v.GetIntegration()},
+		{"channel", r.channels, v.GetChannel()}, {"channel type", r.channelTypes, v.GetChannelType()},
+	} {
+		if len(limit.of) > 0 && !slices.Contains(limit.of, limit.is) {
+			return fmt.Sprintf("it is for the %s %s, not %q", limit.what, strings.Join(limit.of, ", "), limit.is)
+		}
+	}
+	return ""
+}
+
+// explain says why r has the verdict.
+func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
+	x := Explained{
+		Rule: r.name, At: r.pos, Verdict: verdictWords[verdict.GetVerdict()], Reason: reasonOf(verdict), Error: verdict.GetError(),
+	}
+	var conjuncts []*Node
+	if r.when != nil {
+		x.When = r.when.explain(e)
+		if x.When.Error != "" && x.Error == "" && x.Reason == "" { // the compiler has left out the part that fails
+			x.When.Value, x.When.Error = x.Verdict == "matched", ""
+		}
+		conjuncts = x.When.conjuncts()
+	}
+	x.Parts = len(conjuncts)
+	for _, c := range conjuncts {
+		if c.holds() {
+			x.True++
+		}
+	}
+	x.Line = x.line(conjuncts)
+	return x
+}
+
+// reasonOf is why a rule was not asked.
+func reasonOf(v *state.RuleVerdict) string {
+	if r, ok := any(v).(interface{ GetReason() string }); ok {
+		return r.GetReason()
+	}
+	return ""
+}
+
+func (x *Explained) line(conjuncts []*Node) string {
+	switch {
+	case x.Error != "":
+		return "error: " + x.Error
+	case x.Verdict == "not_matched" && x.Reason != "":
+		return "no: " + x.Reason
+	case x.Verdict == "matched" && x.When == nil:
+		return "yes: it has no condition"
+	case x.Verdict == "matched":
+		return "yes: " + x.When.Source + " was true" + x.When.because()
+	}
+	for i, c := range conjuncts {
+		if c.holds() {
+			continue
+		}
+		line := "no: " + c.Source + " was false" + c.because()
+		if i < len(conjuncts)-1 {
+			line += "; rest not needed"
+		}
+		return line
+	}
+	return "no"
+}
+
+// Failing returns the first part of the condition, at its top level, that does not hold, as
+// it is written; "" if there is none.
+func (x *Explained) Failing() string {
+	for _, c := range x.When.conjuncts() {
+		if !c.holds() {
+			return c.Source
+		}
+	}
+	return ""
+}
+
+// Show returns an action for people and tests.
+func Show(a *core.Action) Shown {
+	s := Shown{Rule: a.Rule, Do: actionName(a), Error: a.Err}
+	if a.Err == "" {
+		s.With = with(a)
+	}
+	return s
+}
+
+// actionName is how a rule calls an action.
+func actionName(a *core.Action) string {
+	if a.Kind == core.Send && a.ChannelType != "" {
+		return "send_" + a.ChannelType
+	}
+	return string(a.Kind)
+}

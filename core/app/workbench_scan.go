@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
@@ -57,8 +58,12 @@ func (w *workbench) backtest(ctx context.Context, q httpd.BacktestQuestion) (*ba
 }
 
 // asked reports whether rules saw the event: not those that only the gateway
-// knows, and no agent's message of an integration without message_routing.
+// or a flow knows, no message that a flow took, and no agent's message of an
+// integration without message_routing.
 func asked(r *state.Record) bool {
+	if r.GetRoute() == conversation.FlowRoute || conversation.OfFlow(r.GetView().GetType()) {
+		return false
+	}
 	switch r.GetView().GetType() {
 	case "", "outbound_requested", "replay_requested":
 		return false

@@ -190,6 +190,7 @@ func TestExplainRecorded(t *testing.T) {
 		{"another verdict", func(r *state.Record) {
 			r.Verdicts = []*state.RuleVerdict{{Rule: "yes", Verdict: state.Verdict_NOT_MATCHED}}
 		}, `the record says not_matched of "yes", and an evaluation now says matched`, 2},
+		{"a flow took it", func(r *state.Record) { r.Route, r.View.Flow = "flow", &state.Flow{Name: "survey"} }, `the event went to the flow "survey"`, 0},
 		{"only recorded", func(r *state.Record) { r.DuplicateOf = "chat already closed" }, "the event was only recorded: chat already closed", 0},
 		{"stage 2 failed", func(r *state.Record) {
 			r.Verdicts = []*state.RuleVerdict{{Verdict: state.Verdict_ERROR, Error: "stage 2: boom"}}
@@ -255,6 +256,11 @@ func TestBacktestAndHistory(t *testing.T) {
 	defer cancel()
 	if a, err := w.backtest(soon, httpd.BacktestQuestion{Files: draft}); err != nil || !a.Partial || a.Events != 0 {
 		t.Errorf("without time: %+v, %v", a, err)
+	}
+	taken := newBench(t).withStore(t)
+	keep(t, taken.store.(*memstore.Store), taken, func(r *state.Record) { r.Route = "flow" })
+	if a, err := taken.backtest(t.Context(), httpd.BacktestQuestion{Since: "1d", Files: draft}); err != nil || a.Events != 0 {
+		t.Errorf("of a message that a flow took: %+v, %v", a, err)
 	}
 	h, err := w.ruleHistory(t.Context(), httpd.RuleHistoryQuestion{Rule: "yes", Limit: 1})
 	if err != nil || len(h.Items) != 1 || h.Items[0].Verdict != "matched" {

@@ -17,8 +17,11 @@ const (
 	FlowAnswer = "flow_answer" // its notification has ended: status, reason, and the answer as payload
 )
 
-// ofFlow says whether an event is a flow's own.
-func ofFlow(typ string) bool { return typ == FlowDue || typ == FlowAnswer }
+// FlowRoute is the route of a customer's message that a flow took.
+const FlowRoute = "flow"
+
+// OfFlow says whether an event is a flow's own.
+func OfFlow(typ string) bool { return typ == FlowDue || typ == FlowAnswer }
 
 // beginFlows begins the flows among the actions, and puts what their first steps
 // ask for in their place. An action for a flow that there is not stays.
@@ -73,7 +76,7 @@ func (t *turn) noFlow(a *core.Action) {
 // offer hands the event to the flow that is under way.
 func (t *turn) offer(fact *fact, v *state.View) *FlowStep {
 	f := t.doc.Flow
-	if f == nil || t.snap.Flows == nil || fact.waited != nil || ofFlow(v.Type) && !awaited(f, v) {
+	if f == nil || t.snap.Flows == nil || fact.waited != nil || OfFlow(v.Type) && !awaited(f, v) {
 		return nil
 	}
 	step := t.snap.Flows.Offer(f.CloneVT(), v, t.now)
@@ -117,7 +120,7 @@ func (t *turn) flowFailed(name, err string) {
 // was what it waited for. The event goes on.
 func (t *turn) flowBroke(typ, cause string) {
 	f := t.doc.Flow
-	if f == nil || typ != sdk.CustomerMessage && !ofFlow(typ) {
+	if f == nil || typ != sdk.CustomerMessage && !OfFlow(typ) {
 		return
 	}
 	t.record.Flows = append(t.record.Flows, &state.FlowDone{Flow: f.Name, Version: f.Version, What: "ends as an error: " + cause})

@@ -97,7 +97,7 @@ func (t *turn) fact(f *fact) {
 	t.stage, t.hops = 1, f.hops
 	if broken != nil && broken.core {
 		t.dead(f.ev.GetType(), broken)
-		if ofFlow(f.ev.GetType()) {
+		if OfFlow(f.ev.GetType()) {
 			t.doc.Flow = nil // nobody would wake it again
 		}
 		t.endAnyway(f)
@@ -148,7 +148,7 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 	if step := t.offer(f, t.record.View); step != nil {
 		asked, handled = append(asked, step.Actions...), step.Handled
 	}
-	if t.snap.Rules != nil && !handled && !ofFlow(f.ev.Type) {
+	if t.snap.Rules != nil && !handled && !OfFlow(f.ev.Type) {
 		e := t.snap.Rules.Evaluate(t.record.View)
 		t.record.Verdicts = append(t.record.Verdicts, e.Verdicts...)
 		asked = append(asked, e.Actions...)
@@ -168,7 +168,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	}
 	switch {
 	case p.routed && handled:
-		t.record.Route = "flow"
+		t.record.Route = FlowRoute
 	case p.routed:
 		t.route(f, p.route)
 	case p.deliver:

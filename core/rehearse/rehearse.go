@@ -110,6 +110,8 @@ func sent(c *state.Command) *conversation.Result {
 		r.ChatRef = fmt.Sprintf("chat-%d", c.Chat)
 	case state.CommandKind_DELIVER:
 		r.MessageID = fmt.Sprintf("message-%d", c.Number)
+	case state.CommandKind_NOTIFY:
+		r.Answer = []byte("null") // as of an endpoint that answers nothing
 	}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/flow"
 	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
@@ -215,6 +216,48 @@ func TestRun(t *testing.T) {
 	}
 	if len(play.Acted) != 1 || play.Acted[0].Text != "Welcome to chat-1" || play.Doc.TimerMs != 0 {
 		t.Errorf("got %+v, timer %d", play.Acted, play.Doc.TimerMs)
+	}
+}
+
+// A message that a flow takes is none of the rules', nor is what the flow hears
+// from an endpoint.
+func TestRunOfAFlow(t *testing.T) {
+	set := load(t, `rules:
+  - { name: begin, on: chat_closed, do: [{ flow: f }] }
+  - { name: all, on: customer_message, do: [{ tag: seen }] }
+flows:
+  - name: f
+    steps:
+      - ask: Well?
+      - notify: { endpoint: ops }
+        as: said
+      - send: "{{ said ?? \"nothing\" }}"
+`)
+	s := snap()
+	s.Rules, s.Flows = set, flow.New(set.Flows(), nil)
+	given := &rules.Given{Service: "retail", Chat: &state.Chat{Number: 1, State: state.ChatState_CHAT_OPEN}}
+	play, err := rehearse.Run(s, given, []rules.TestEvent{
+		{Event: &pluginv1.Event{Type: "chat_closed", Reason: "left"}}, {Event: &pluginv1.Event{Type: "customer_message", Text: "yes"}},
+		{Event: &pluginv1.Event{Type: "customer_message", Text: "more"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range play.Records {
+		got = append(got, r.View.Type+": "+rehearse.Unasked(r, s))
+	}
+	const taken = `the event went to the flow "f"`
+	want := []string{"chat_closed: ", "customer_message: " + taken, "flow_answer: " + taken, "customer_message: ", "chat_opened: "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	var acted []string
+	for _, a := range play.Acted {
+		acted = append(acted, strings.TrimSpace(a.Rule+" "+string(a.Kind)+" "+a.Key+a.Text))
+	}
+	if diff := cmp.Diff([]string{"flow f send Well?", "flow f notify", "flow f send nothing", "all tag seen"}, acted); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

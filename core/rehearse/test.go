@@ -211,6 +211,9 @@ func Unasked(r *state.Record, snap *conversation.Snap) string {
 	if r.GetDuplicateOf() != "" {
 		return "the event was only recorded: " + r.DuplicateOf
 	}
+	if r.GetRoute() == conversation.FlowRoute || conversation.OfFlow(v.GetType()) {
+		return fmt.Sprintf("the event went to the flow %q", v.GetFlow().GetName())
+	}
 	if inst := snap.Instances[v.GetInstance()]; v.GetType() == sdk.IncomingMessage && inst != nil && !inst.MessageRouting {
 		return fmt.Sprintf("message_routing of %s is off: rules do not see its agents' messages", v.GetInstance())
 	}

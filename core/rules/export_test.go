@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/diag"
 )
 
@@ -25,23 +24,6 @@ func (s *Set) Stop(name string, w World) diag.Problems {
 	}
 	return unreachable(s.rules, &w)
 }
-
-// Emit gives rules an action that emits a custom event, and returns the
-// warnings that follow.
-func (s *Set) Emit(events map[string]string) diag.Problems {
-	for _, r := range s.rules {
-		if event, ok := events[r.name]; ok {
-			r.actions = append(r.actions, emitting(event))
-		}
-	}
-	return loops(s.rules)
-}
-
-type emitting string
-
-func (e emitting) emits() string { return string(e) }
-
-func (e emitting) run(*evaluator, *rule) []core.Action { return nil }
 
 // Common counts the rules that two sets have in common: those of files that
 // were not compiled again.

@@ -32,6 +32,7 @@ type flow struct {
 	def     *core.FlowDef
 	namePos diag.Pos
 	calls   []flowCall // of flows that take its place
+	emits   []string   // the names of events
 }
 
 // flowCall is a step that lets another flow take over.
@@ -52,8 +53,9 @@ var flowKeys = []string{"name", "params", "ends_on", "steps"}
 // stands in for the rule.
 type flowLoader struct {
 	ruleLoader
-	def *core.FlowDef
-	own map[string]*field // all names of the flow so far
+	def   *core.FlowDef
+	own   map[string]*field // all names of the flow so far
+	emits []string          // by its steps so far
 }
 
 // flow reads the flow n, or returns nil if it is not one at all.
@@ -75,7 +77,7 @@ func (l *fileLoader) flow(n ast.Node) *flow {
 		given[p.key] = p
 	}
 	f.load(given)
-	return &flow{f.def, f.rule.namePos, f.calls}
+	return &flow{f.def, f.rule.namePos, f.calls, f.emits}
 }
 
 func (l *flowLoader) load(given map[string]pair) {
@@ -204,6 +206,9 @@ func (l *flowLoader) as(p pair, typ types.Type) string {
 func (l *flowLoader) acts(a action) func(*state.View, *core.FlowScope) []core.Action {
 	if a == nil {
 		return nil
+	}
+	if e, ok := a.(emitter); ok && e.emits() != "" {
+		l.emits = append(l.emits, e.emits())
 	}
 	r := l.rule
 	return func(v *state.View, s *core.FlowScope) []core.Action {

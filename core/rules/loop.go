@@ -14,10 +14,10 @@ type emitter interface {
 	emits() string // its name; "": it goes elsewhere
 }
 
-// loops warns of rules whose events lead back to them. The loop guard would end
-// such a loop, and a condition may, so that it may be meant.
-func loops(rules []*rule) (ps diag.Problems) {
-	g := graphOf(rules)
+// loops warns of rules whose events lead back to them, also by way of flows. The
+// loop guard would end such a loop, and a condition may, so that it may be meant.
+func loops(rules []*rule, flows []*flow) (ps diag.Problems) {
+	g := graphOf(rules, flows)
 	told := map[*rule]bool{}
 	for _, r := range g.emitting {
 		if told[r] {
@@ -46,11 +46,16 @@ func quote(name string) string { return strconv.Quote(name) }
 // off.
 type graph struct {
 	emitting []*rule
+	emits    map[*rule][]string // the names of their events
 	byName   map[string][]*rule // of the rules on a custom event; "": on any
+	flows    map[string]*flow
 }
 
-func graphOf(rules []*rule) *graph {
-	g := &graph{byName: map[string][]*rule{}}
+func graphOf(rules []*rule, flows []*flow) *graph {
+	g := &graph{emits: map[*rule][]string{}, byName: map[string][]*rule{}, flows: map[string]*flow{}}
+	for _, f := range flows {
+		g.flows[f.def.Name] = f
+	}
 	for _, r := range rules {
 		if !r.active || !slices.Contains(r.on, sdk.CustomEvent) {
 			continue
@@ -62,26 +67,46 @@ func graphOf(rules []*rule) *graph {
 		for _, name := range names {
 			g.byName[name] = append(g.byName[name], r)
 		}
-		if len(r.emits()) > 0 {
+		if g.emits[r] = g.emitted(r); len(g.emits[r]) > 0 {
 			g.emitting = append(g.emitting, r)
 		}
 	}
 	return g
 }
 
-// emits are the names of the events that a rule puts into the conversation.
-func (r *rule) emits() (names []string) {
+// emitted are the names of the events that a rule, and the flows that it begins,
+// put into the conversation.
+func (g *graph) emitted(r *rule) (names []string) {
 	for _, a := range r.actions {
-		if e, ok := a.(emitter); ok && e.emits() != "" {
-			names = append(names, e.emits())
+		switch a := a.(type) {
+		case emitter:
+			if a.emits() != "" {
+				names = append(names, a.emits())
+			}
+		case *startFlow:
+			names = append(names, g.emittedBy(a.name)...)
 		}
+	}
+	return names
+}
+
+// emittedBy are those of a flow, and of flows that take its place: these do not
+// lead back to it.
+func (g *graph) emittedBy(name string) (names []string) {
+	f := g.flows[name]
+	if f == nil {
+		return nil
+	}
+	names = slices.Clone(f.emits)
+	for _, c := range f.calls {
+		names = append(names, g.emittedBy(c.to)...)
 	}
 	return names
 }
 
 // next are the rules that r sets off: the event is of the same conversation.
 func (g *graph) next(r *rule) (list []*rule) {
-	for _, name := range r.emits() {
+	for _, name := range g.emits[r] {
 		for _, o := range slices.Concat(g.byName[name], g.byName[""]) {
 			if meets(r.services, o.services) && meets(r.channels, o.channels) && meets(r.channelTypes, o.channelTypes) {
 				list = append(list, o)

@@ -81,7 +81,6 @@ func testSchema() schema {
 	for name := range actionsSchema() {
 		expect[name] = schema{"description": "The action, its templates filled in. Of a mapping what is written is compared."}
 	}
-	expect["ask"] = schema{}
 	return schema{
 		"name": scalarOf(""),
 		"given": object("What there is when the test begins.", schema{

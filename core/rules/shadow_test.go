@@ -47,37 +47,47 @@ func TestUnreachableRules(t *testing.T) {
 }
 
 func TestLoops(t *testing.T) {
-	rule := func(name, limits string) string {
-		return "  - { name: " + name + ", " + limits + ", do: [{ tag: x }] }\n"
+	rule := func(name, limits, do string) string {
+		return "  - { name: " + name + ", " + limits + ", do: [{ " + do + " }] }\n"
+	}
+	emit := func(event string) string { return "emit: { event: " + event + " }" }
+	flow := func(name, step string) string {
+		return "  - { name: " + name + ", steps: [{ wait: 1d }, { " + step + " }] }\n"
 	}
 	tests := []struct {
 		name  string
 		rules []string
-		emit  map[string]string
+		flows []string
 		want  string
 	}{
-		{"itself", []string{rule("a", "on: custom_event, event_name: e")}, map[string]string{"a": "e"}, `2:5 "a", "a"`},
-		{"itself, on any event", []string{rule("a", "on: custom_event")}, map[string]string{"a": "e"}, `2:5 "a", "a"`},
-		{"another event", []string{rule("a", "on: custom_event, event_name: e")}, map[string]string{"a": "f"}, ""},
-		{"to the vendor", []string{rule("a", "on: custom_event")}, map[string]string{"a": ""}, ""},
-		{"no custom event", []string{rule("a", "on: chat_idle")}, map[string]string{"a": "e"}, ""},
+		{"itself", []string{rule("a", "on: custom_event, event_name: e", emit("e"))}, nil, `2:5 "a", "a"`},
+		{"itself, on any event", []string{rule("a", "on: custom_event", emit("e"))}, nil, `2:5 "a", "a"`},
+		{"another event", []string{rule("a", "on: custom_event, event_name: e", emit("f"))}, nil, ""},
+		{"to the vendor", []string{rule("a", "on: custom_event", "emit: { event: e, to: vendor }")}, nil, ""},
+		{"no custom event", []string{rule("a", "on: chat_idle", emit("e"))}, nil, ""},
 		{"over three", []string{
-			rule("a", "on: custom_event, event_name: [e, x]"), rule("b", "on: custom_event, event_name: f"),
-			rule("c", "on: [custom_event, chat_idle], event_name: g, when: chat.open"), rule("d", "on: custom_event, event_name: f"),
-		}, map[string]string{"a": "f", "b": "g", "c": "e", "d": "z"}, `2:5 "a", "b", "c", "a"`},
+			rule("a", "on: custom_event, event_name: [e, x]", emit("f")), rule("b", "on: custom_event, event_name: f", emit("g")),
+			rule("c", "on: [custom_event, chat_idle], event_name: g, when: chat.open", emit("e")), rule("d", "on: custom_event, event_name: f", emit("z")),
+		}, nil, `2:5 "a", "b", "c", "a"`},
 		{"two loops", []string{
-			rule("a", "on: custom_event, event_name: e"), rule("b", "on: custom_event, event_name: f"), rule("c", "on: custom_event, event_name: g"),
-		}, map[string]string{"a": "e", "b": "g", "c": "f"}, "2:5 \"a\", \"a\"\n3:5 \"b\", \"c\", \"b\""},
+			rule("a", "on: custom_event, event_name: e", emit("e")), rule("b", "on: custom_event, event_name: f", emit("g")),
+			rule("c", "on: custom_event, event_name: g", emit("f")),
+		}, nil, "2:5 \"a\", \"a\"\n3:5 \"b\", \"c\", \"b\""},
 		{"of different services", []string{
-			rule("a", "on: custom_event, event_name: e, service: demo"), rule("b", "on: custom_event, event_name: f, service: retail"),
-		}, map[string]string{"a": "f", "b": "e"}, ""},
-		{"inactive", []string{rule("a", "on: custom_event, active: false")}, map[string]string{"a": "e"}, ""},
+			rule("a", "on: custom_event, event_name: e, service: demo", emit("f")), rule("b", "on: custom_event, event_name: f, service: retail", emit("e")),
+		}, nil, ""},
+		{"inactive", []string{rule("a", "on: custom_event, active: false", emit("e"))}, nil, ""},
+		{"over a flow", []string{rule("a", "on: custom_event, event_name: e", "flow: f")}, []string{flow("f", emit("e"))}, `2:5 "a", "a"`},
+		{"over a flow that takes over", []string{
+			rule("a", "on: custom_event, event_name: e", "flow: f"), rule("b", "on: custom_event, event_name: g", emit("e")),
+		}, []string{flow("f", "flow: h"), flow("h", emit("g"))}, `2:5 "a", "b", "a"`},
+		{"a flow with another event", []string{rule("a", "on: custom_event, event_name: e", "flow: f")}, []string{flow("f", emit("g"))}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			set := load(t, "rules:\n"+strings.Join(tt.rules, ""))
+			set := load(t, "rules:\n"+strings.Join(tt.rules, "")+"flows:\n"+strings.Join(append(tt.flows, flow("any", "tag: x")), ""))
 			var got []string
-			for _, p := range set.Emit(tt.emit) {
+			for _, p := range set.Warnings() {
 				names, ok := strings.CutPrefix(p.Summary, "rules set each other off in a loop: ")
 				if !ok || p.Severity != "warning" {
 					t.Errorf("got %s", p)

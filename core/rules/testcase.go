@@ -59,7 +59,7 @@ type Expect struct {
 // Tests are the tests of the set's files, in order.
 func (s *Set) Tests() []*Test { return s.tests }
 
-// unknownExpected reports rules that tests name and that do not exist.
+// unknownExpected reports rules and flows that tests name and that do not exist.
 func (s *Set) unknownExpected() (ps diag.Problems) {
 	if len(s.tests) == 0 {
 		return nil
@@ -68,14 +68,21 @@ func (s *Set) unknownExpected() (ps diag.Problems) {
 	for _, r := range s.rules {
 		named[r.name] = true
 	}
+	flows := make(map[string]bool, len(s.flows))
+	for _, f := range s.flows {
+		flows[f.Name] = true
+	}
+	check := func(at diag.Pos, what, name string, known map[string]bool) {
+		if name != "" && !known[name] {
+			ps = append(ps, &diag.Problem{
+				Pos: at, Summary: "there is no " + what + " " + strconv.Quote(name), Hint: diag.DidYouMean(name, slices.Sorted(maps.Keys(known))),
+			})
+		}
+	}
 	for _, t := range s.tests {
 		for _, e := range t.Expect {
-			if e.Rule != "" && !named[e.Rule] {
-				ps = append(ps, &diag.Problem{
-					Pos: e.At, Summary: "there is no rule " + strconv.Quote(e.Rule),
-					Hint: diag.DidYouMean(e.Rule, slices.Sorted(maps.Keys(named))),
-				})
-			}
+			check(e.At, "rule", e.Rule, named)
+			check(e.At, "flow", e.Flow, flows)
 		}
 	}
 	return ps

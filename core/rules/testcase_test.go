@@ -34,6 +34,7 @@ tests:
       - { rule: r, set: { y: 1, x: "2" } }
       - { flow: f, send: Hi }
       - { rule: r, not: matched, because: event.status == "x" }
+flows: [{name: f, steps: [{send: Hi}]}]
 `)
 	tests := set.Tests()
 	if len(tests) != 1 {
@@ -87,6 +88,7 @@ func TestProblemsOfTests(t *testing.T) {
 		{"  - name: a\n    expect: [{ tag: a }]\n" + event, `3:14: what is expected names one rule or one flow`},
 		{"  - name: a\n    expect: [{ rule: r }]\n" + event, `3:14: what is expected is one action, or that the rule has not matched; write send: text, or not: matched`},
 		{"  - name: a\n    expect: [{ rule: x, tag: a }]\n" + event, `3:14: there is no rule "x"; known: r`},
+		{"  - name: a\n    expect: [{ flow: x, tag: a }]\n" + event, `3:14: there is no flow "x"`},
 		{"  - name: a\n    expect: [{ rule: r, tags: a }]\n" + event, `3:25: unknown action "tags"; did you mean "tag"?`},
 		{"  - name: a\n    expect: [{ rule: r, tag: a, send: b }]\n" + event, `3:33: what is expected is one action, this has tag too; begin each with a dash`},
 	}
@@ -128,7 +130,7 @@ func TestTestOf(t *testing.T) {
 	if file, ok = rules.AddTest(file, text); !ok {
 		t.Fatal(file)
 	}
-	dir(t, map[string]string{"a_test.yaml": file, "r.yaml": "rules: [{name: r, on: chat_closed, do: [{tag: a}]}]\n"})
+	dir(t, map[string]string{"a_test.yaml": file, "r.yaml": "rules: [{name: r, on: chat_closed, do: [{tag: a}]}]\nflows: [{name: f, steps: [{close: }]}]\n"})
 	set, ps := rules.Load("rules.d", world)
 	if len(ps) > 0 {
 		t.Fatalf("%s\n%v", file, ps)

@@ -77,6 +77,14 @@ func (m *emit) run(e *evaluator, r *rule) []core.Action {
 	return []core.Action{a}
 }
 
+// emits implements emitter.
+func (m *emit) emits() string {
+	if m.vendor {
+		return ""
+	}
+	return m.event
+}
+
 func (l *ruleLoader) emit(p pair) action {
 	a := &emit{}
 	var name *scalar

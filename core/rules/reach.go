@@ -17,7 +17,7 @@ func (l *ruleLoader) channel(p pair, typ string) string {
 	name := l.name(p, l.world.channelNames(), "channel")
 	if c, ok := l.world.Channels[name]; ok && typ != "" && c.Type != typ {
 		hint := "use send"
-		if slices.Contains(actionNames, "send_"+c.Type) {
+		if slices.Contains(actionNames, sendTo+c.Type) {
 			hint += "_" + c.Type
 		}
 		l.src.problem(l.src.pos(p.value), hint, "the channel %q has the type %q", name, c.Type)

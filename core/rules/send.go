@@ -16,6 +16,9 @@ import (
 // maxInMessage bounds the attachments, and the quick replies, of a message.
 const maxInMessage = 20
 
+// sendTo begins the names of actions that send on channels of a type.
+const sendTo = "send_"
+
 // send is a message to this customer, or to another one.
 type send struct {
 	text        *template // nil: its attachments alone
@@ -104,7 +107,7 @@ func (t *template) filled(e *evaluator, r *rule, what string) (string, error) {
 
 // send reads a send, or one of those for channels of a type, such as send_sms.
 func (l *ruleLoader) send(p pair) action {
-	typ, ok := strings.CutPrefix(p.key, "send_")
+	typ, ok := strings.CutPrefix(p.key, sendTo)
 	if !ok {
 		typ = ""
 	}

@@ -249,15 +249,15 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 				if mime == "" || len(caps.GetMediaTypes()) == 0 {
 					mime = "attachments"
 				}
-				l.src.problem(p.pos, hint, "the channel %q takes no %s", name, mime)
+				l.cannot(p.pos, hint, "the channel %q takes no %s", name, mime)
 				break
 			}
 		}
 		if len(a.replies) > 0 && !caps.GetQuickReplies() {
-			l.src.problem(p.pos, hint, "the channel %q shows no quick replies", name)
+			l.cannot(p.pos, hint, "the channel %q shows no quick replies", name)
 		}
 		if parts := l.parts(name, a.text); parts >= tooManyParts {
-			l.src.problem(textAt, "shorten it", "the text will be %s messages on the channel %q", count(parts), name)
+			l.cannot(textAt, "shorten it", "the text will be %s messages on the channel %q", count(parts), name)
 		}
 		if len(l.src.problems) > n {
 			return // one channel tells enough

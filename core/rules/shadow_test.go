@@ -34,12 +34,12 @@ func TestUnreachableRules(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.stopping+" before "+tt.later, func(t *testing.T) {
-			set := load(t, fmt.Sprintf("rules:\n  - { name: first, %s, do: [{ tag: x }] }\n  - { name: later, %s, do: [{ tag: x }] }\n", tt.stopping, tt.later))
+			set := load(t, fmt.Sprintf("rules:\n  - { name: first, %s, stop: true, do: [{ tag: x }] }\n  - { name: later, %s, do: [{ tag: x }] }\n", tt.stopping, tt.later))
 			want := ""
 			if tt.never {
 				want = `rules.d/a.yaml:3:5: the rule "later" is never reached; the rule "first" at rules.d/a.yaml:2:5 stops all of its events`
 			}
-			if got := set.Stop("first", world).Error(); got != want {
+			if got := set.Warnings().Error(); got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
 		})
@@ -47,37 +47,36 @@ func TestUnreachableRules(t *testing.T) {
 }
 
 func TestLoops(t *testing.T) {
-	rule := func(name, limits string) string {
-		return "  - { name: " + name + ", " + limits + ", do: [{ tag: x }] }\n"
+	rule := func(name, limits, emit string) string {
+		return "  - { name: " + name + ", " + limits + ", do: [{ tag: x }, { emit: { event: " + emit + " } }] }\n"
 	}
 	tests := []struct {
 		name  string
 		rules []string
-		emit  map[string]string
 		want  string
 	}{
-		{"itself", []string{rule("a", "on: custom_event, event_name: e")}, map[string]string{"a": "e"}, `2:5 "a", "a"`},
-		{"itself, on any event", []string{rule("a", "on: custom_event")}, map[string]string{"a": "e"}, `2:5 "a", "a"`},
-		{"another event", []string{rule("a", "on: custom_event, event_name: e")}, map[string]string{"a": "f"}, ""},
-		{"to the vendor", []string{rule("a", "on: custom_event")}, map[string]string{"a": ""}, ""},
-		{"no custom event", []string{rule("a", "on: chat_idle")}, map[string]string{"a": "e"}, ""},
+		{"itself", []string{rule("a", "on: custom_event, event_name: e", "e")}, `2:5 "a", "a"`},
+		{"itself, on any event", []string{rule("a", "on: custom_event", "e")}, `2:5 "a", "a"`},
+		{"another event", []string{rule("a", "on: custom_event, event_name: e", "f")}, ""},
+		{"to the vendor", []string{rule("a", "on: custom_event", "e, to: vendor")}, ""},
+		{"no custom event", []string{rule("a", "on: chat_idle", "e")}, ""},
 		{"over three", []string{
-			rule("a", "on: custom_event, event_name: [e, x]"), rule("b", "on: custom_event, event_name: f"),
-			rule("c", "on: [custom_event, chat_idle], event_name: g, when: chat.open"), rule("d", "on: custom_event, event_name: f"),
-		}, map[string]string{"a": "f", "b": "g", "c": "e", "d": "z"}, `2:5 "a", "b", "c", "a"`},
+			rule("a", "on: custom_event, event_name: [e, x]", "f"), rule("b", "on: custom_event, event_name: f", "g"),
+			rule("c", "on: [custom_event, chat_idle], event_name: g, when: chat.open", "e"), rule("d", "on: custom_event, event_name: f", "z"),
+		}, `2:5 "a", "b", "c", "a"`},
 		{"two loops", []string{
-			rule("a", "on: custom_event, event_name: e"), rule("b", "on: custom_event, event_name: f"), rule("c", "on: custom_event, event_name: g"),
-		}, map[string]string{"a": "e", "b": "g", "c": "f"}, "2:5 \"a\", \"a\"\n3:5 \"b\", \"c\", \"b\""},
+			rule("a", "on: custom_event, event_name: e", "e"), rule("b", "on: custom_event, event_name: f", "g"), rule("c", "on: custom_event, event_name: g", "f"),
+		}, "2:5 \"a\", \"a\"\n3:5 \"b\", \"c\", \"b\""},
 		{"of different services", []string{
-			rule("a", "on: custom_event, event_name: e, service: demo"), rule("b", "on: custom_event, event_name: f, service: retail"),
-		}, map[string]string{"a": "f", "b": "e"}, ""},
-		{"inactive", []string{rule("a", "on: custom_event, active: false")}, map[string]string{"a": "e"}, ""},
+			rule("a", "on: custom_event, event_name: e, service: demo", "f"), rule("b", "on: custom_event, event_name: f, service: retail", "e"),
+		}, ""},
+		{"inactive", []string{rule("a", "on: custom_event, active: false", "e")}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			set := load(t, "rules:\n"+strings.Join(tt.rules, ""))
 			var got []string
-			for _, p := range set.Emit(tt.emit) {
+			for _, p := range set.Warnings() {
 				names, ok := strings.CutPrefix(p.Summary, "rules set each other off in a loop: ")
 				if !ok || p.Severity != "warning" {
 					t.Errorf("got %s", p)

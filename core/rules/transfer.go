@@ -61,7 +61,7 @@ func (l *ruleLoader) service(p pair) string {
 	n := len(l.src.problems)
 	name := l.name(p, l.world.Services, "service")
 	if len(l.src.problems) == n && l.world.ServedBy != nil && l.world.ServedBy[name] == "" {
-		l.src.problem(l.src.pos(p.value), "", "the service %q has no integration to transfer to", name)
+		l.cannot(l.src.pos(p.value), "", "the service %q has no integration to transfer to", name)
 	}
 	return name
 }

@@ -86,7 +86,7 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 		View: &state.View{Type: "customer_message", Id: "m1", AtMs: when.UnixMilli(), Source: "channel", Instance: "webshop", LateBy: 1.5,
 			Event: &pluginv1.Event{Text: "hi", MessageId: "p1", Params: map[string]string{"a": "b"}}, Chat: &state.Chat{Ref: "4711"}, Cut: true},
 		Verdicts: []*state.RuleVerdict{{Rule: "r", Verdict: state.Verdict_ERROR, Error: "x"}, {Rule: "s", Verdict: state.Verdict_NOT_MATCHED, Reason: "once"},
-			{Rule: "t", Verdict: state.Verdict_MATCHED, Shadow: true}},
+			{Rule: "t", Verdict: state.Verdict_MATCHED, Shadow: true, At: "a.yaml:3:5"}},
 		Flows: []*state.FlowDone{{Flow: "survey", Version: "7f", Place: "a.yaml:3:5", Step: "ask", What: "accepts the reply"}}}
 	minutes, place := 15.0, int32(2)
 	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Waited: "w", Event: &pluginv1.Event{
@@ -278,7 +278,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},
 		{"GET", "/v1/conversations/%ff", "", 400, nil, ""},
-		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"verdict":"not_matched","reason":"once"`, `"verdict":"matched","shadow":true`, `"text":"hi"`, `"flows":[{"flow":"survey","version":"7f","place":"a.yaml:3:5","step":"ask","what":"accepts the reply"}]`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
+		{"GET", "/v1/conversations/" + id + "/history", "", 200, []string{`"verdict":"error"`, `"verdict":"not_matched","reason":"once"`, `"verdict":"matched","shadow":true,"at":"a.yaml:3:5"`, `"text":"hi"`, `"flows":[{"flow":"survey","version":"7f","place":"a.yaml:3:5","step":"ask","what":"accepts the reply"}]`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"},"end":"sent"`, `"route":"ccsp","snap":"5a","engine":"dev"`,
 			`"event":{"type":"customer_message","id":"m1","at":"2026-11-22T10:00:00Z","late_by":1.5,"source":"channel","instance":"webshop",` +
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +

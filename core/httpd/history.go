@@ -71,6 +71,7 @@ type verdictBody struct {
 	Error   string `json:"error,omitempty"`
 	Reason  string `json:"reason,omitempty"` // not_matched: why, if not for its condition
 	Shadow  bool   `json:"shadow,omitempty"` // matched, and nothing was done
+	At      string `json:"at,omitempty"`     // matched: file:line:column of the rule
 }
 
 type flowDone struct {
@@ -131,7 +132,7 @@ func showRecord(rec *state.Record) *recordBody {
 	}
 	for _, v := range rec.GetVerdicts() {
 		b.Verdicts = append(b.Verdicts, verdictBody{
-			v.GetRule(), verdicts[v.GetVerdict()], v.GetError(), v.GetReason(), v.GetShadow(),
+			v.GetRule(), verdicts[v.GetVerdict()], v.GetError(), v.GetReason(), v.GetShadow(), v.GetAt(),
 		})
 	}
 	for _, f := range rec.GetFlows() {

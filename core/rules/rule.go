@@ -88,7 +88,7 @@ func (l *ruleLoader) load(n ast.Node) *rule {
 		}
 	}
 	l.do(given)
-	l.rule.matched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_MATCHED}
+	l.rule.matched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_MATCHED, At: l.rule.pos.String()}
 	l.rule.notMatched = &state.RuleVerdict{Rule: l.rule.name, Verdict: state.Verdict_NOT_MATCHED}
 	if o := l.rule.options; o != nil {
 		o.finish(l.rule)

@@ -264,10 +264,10 @@ func TestVerdictsAndOrder(t *testing.T) {
 	got := set.Evaluate(view(nil))
 	want := core.Evaluation{
 		Verdicts: []*state.RuleVerdict{
-			{Rule: "a1", Verdict: state.Verdict_MATCHED}, {Rule: "a2", Verdict: state.Verdict_NOT_MATCHED},
-			{Rule: "b1", Verdict: state.Verdict_MATCHED},
+			{Rule: "a1", Verdict: state.Verdict_MATCHED, At: "rules.d/a/x.yml:2:5"}, {Rule: "a2", Verdict: state.Verdict_NOT_MATCHED},
+			{Rule: "b1", Verdict: state.Verdict_MATCHED, At: "rules.d/b.yaml:2:5"},
 			{Rule: "c1", Verdict: state.Verdict_ERROR, Error: "rules.d/c.yaml:2:77: num: there is no value"},
-			{Rule: "c2", Verdict: state.Verdict_MATCHED},
+			{Rule: "c2", Verdict: state.Verdict_MATCHED, At: "rules.d/c.yaml:3:5"},
 		},
 		Actions: []core.Action{
 			{Rule: "a1", Kind: core.Tag, Key: "a1"}, {Rule: "b1", Kind: core.Tag, Key: "b1"}, {Rule: "c2", Kind: core.Tag, Key: "c2"},

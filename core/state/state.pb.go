@@ -2439,6 +2439,7 @@ type RuleVerdict struct {
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`  // NOT_MATCHED: why, if not for its condition
 	Shadow        bool                   `protobuf:"varint,5,opt,name=shadow,proto3" json:"shadow,omitempty"` // MATCHED: nothing was done, the rule is in mode shadow
+	At            string                 `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`          // MATCHED: file:line:column of the rule; an error has its place in its text
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2506,6 +2507,13 @@ func (x *RuleVerdict) GetShadow() bool {
 		return x.Shadow
 	}
 	return false
+}
+
+func (x *RuleVerdict) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
 }
 
 // View is what rules are evaluated on: bounded, cuts marked.
@@ -3437,13 +3445,14 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bfirst_ms\x18\x06 \x01(\x03R\afirstMs\"v\n" +
 	"\aPending\x123\n" +
 	"\acommand\x18\x01 \x01(\v2\x19.gateway.state.v1.CommandR\acommand\x126\n" +
-	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\"\x9c\x01\n" +
+	"\battempts\x18\x02 \x01(\v2\x1a.gateway.state.v1.AttemptsR\battempts\"\xac\x01\n" +
 	"\vRuleVerdict\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x123\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x19.gateway.state.v1.VerdictR\averdict\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06shadow\x18\x05 \x01(\bR\x06shadow\"\x83\a\n" +
+	"\x06shadow\x18\x05 \x01(\bR\x06shadow\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\tR\x02at\"\x83\a\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +

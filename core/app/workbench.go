@@ -180,7 +180,7 @@ func (w *workbench) madeUp(object string, set *rules.Set, withTest bool) (*ruleA
 		a.Then = append(a.Then, r.View.GetType())
 	}
 	if withTest {
-		a.Test = rules.TestOf("a "+a.Event+" that was made up", first.View, a.Actions)
+		a.Test = set.TestOf("a "+a.Event+" that was made up", first.View, a.Actions)
 	}
 	return a, nil
 }

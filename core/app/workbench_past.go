@@ -14,6 +14,7 @@ import (
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // past explains a recorded event: by the rules of its time, or by draft.
@@ -87,15 +88,11 @@ var verdictWord = map[state.Verdict]string{
 // leads to then.
 func (a *ruleAnswer) saveTest(w *workbench, rec *state.Record, set *rules.Set) {
 	name := fmt.Sprintf("%s of %s", rec.View.GetType(), a.At.Format("2006-01-02 15:04:05"))
-	source := rules.Source{Path: "saved_test.yaml", Text: "tests:\n" + rules.TestOf(name, rec.View, nil)}
-	world := rulesWorld(w.setup.Config, w.manifests)
-	world.Test, world.Past = nil, true
-	one, ps := rules.Compile("", []rules.Source{source}, world)
-	if len(ps) > 0 {
+	t, ps := rules.ParseTest("saved_test.yaml", set.TestOf(name, rec.View, nil))
+	if t == nil {
 		a.note("no test can be made of it: " + ps.Error())
 		return
 	}
-	t := one.Tests()[0]
 	play, err := rehearse.Run(stageSnap(w.setup, w.manifests, set), &t.Given, t.Events)
 	if err != nil {
 		a.note("no test can be made of it: " + err.Error())
@@ -108,7 +105,7 @@ func (a *ruleAnswer) saveTest(w *workbench, rec *state.Record, set *rules.Set) {
 	if !sameActions(acted, a.Actions) {
 		a.note("the test does not repeat the event exactly: played again it leads to other actions, which the test expects; look at it")
 	}
-	a.Test = rules.TestOf(name, rec.View, acted)
+	a.Test = set.TestOf(name, rec.View, acted)
 }
 
 func sameActions(a, b []rules.Shown) bool {
@@ -208,14 +205,26 @@ func (w *workbench) setOf(ctx context.Context, rec *state.Record) (*rules.Set, *
 	if err := ps.Err(); err != nil {
 		return nil, nil, core.Errorf(core.Conflict, "the rules of that time do not compile in this version: %s", err)
 	}
+	if len(k.Without) > 0 {
+		set = set.Without(k.Without...)
+	}
 	return set, &conversation.Snap{Engine: k.Engine, Services: k.Services, Instances: k.Instances}, nil
 }
 
-// pastWorld is what rules could name when a snap was in force.
+// pastWorld is what rules could name and reach when a snap was in force.
 func pastWorld(k keptSnap) rules.World {
-	w := rules.World{Past: true, Channels: map[string]rules.Channel{}}
-	for name := range k.Services {
+	w := rules.World{
+		Past: true, Channels: map[string]rules.Channel{}, Locales: map[string]string{}, ServedBy: map[string]string{},
+		Drivers: map[string]*pluginv1.Driver{},
+	}
+	for name, s := range k.Services {
 		w.Services = append(w.Services, name)
+		if s.Locale != "" {
+			w.Locales[name] = s.Locale
+		}
+		if s.Integration != "" {
+			w.ServedBy[name] = s.Integration
+		}
 	}
 	for name, i := range k.Instances {
 		if i.Channel {
@@ -223,6 +232,11 @@ func pastWorld(k keptSnap) rules.World {
 		} else {
 			w.Integrations = append(w.Integrations, name)
 		}
+		if i.Caps != nil {
+			w.Drivers[name] = &pluginv1.Driver{Capabilities: i.Caps, Abilities: i.Abilities}
+		}
 	}
+	slices.Sort(w.Services)
+	slices.Sort(w.Integrations)
 	return w
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/openccsp/gateway/core"
@@ -88,7 +89,11 @@ func keep(t *testing.T, s *memstore.Store, w *workbench, change func(*state.Reco
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, blob := range [][]byte{b, []byte(benchRules)} {
+	blobs := [][]byte{b}
+	for _, f := range w.set.Sources() {
+		blobs = append(blobs, []byte(f.Text))
+	}
+	for _, blob := range blobs {
 		if err := s.PutBlob(ctx, hashOf(blob), blob); err != nil {
 			t.Fatal(err)
 		}
@@ -232,6 +237,64 @@ func TestExplainWhatIsGone(t *testing.T) {
 	}
 	if a, err := w.explain(t.Context(), question(t, id+"/1"), true); err != nil || len(a.Actions) != 2 {
 		t.Errorf("with the rules in force: %+v, %v", a, err)
+	}
+}
+
+// What has changed since in gateway.hcl and among the plugins changes nothing about
+// what was decided.
+func TestExplainWithoutTheWorldOfThen(t *testing.T) {
+	const then = `
+integration "desk" "desk" {}
+channel "sms" "sms" {}
+service "demo" {
+  integration = "desk"
+  channels    = ["sms"]
+  locale      = "de-CH"
+}
+`
+	const text = `texts: { bye: { en: Bye, de: Tschüss } }
+rules:
+  - name: bye
+    on: customer_message
+    channel: sms
+    do:
+      - send_sms: "{{ texts.bye }}"
+      - send: { text: "{{ texts.bye }}", channel: sms, quick_replies: [Yes] }
+      - transfer: { queue: q }
+      - notify: { endpoint: gone }
+  - { name: slow, on: customer_message, do: [{ tag: slow }] }
+`
+	w := newBench(t).withStore(t)
+	c, ps := config.Parse([]byte(then), "gateway.hcl")
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	w.setup = &setup{Config: c}
+	world := w.world(false)
+	world.Past = true // the endpoint is not in gateway.hcl
+	set, ps := rules.Compile("rules.d", []rules.Source{{Path: "a.yaml", Text: text}}, world)
+	if len(ps) > 0 {
+		t.Fatal(ps)
+	}
+	w.set = set.Without("slow")
+	id := keep(t, w.store.(*memstore.Store), w, nil)
+
+	now := newBench(t)
+	now.store = w.store
+	a, err := now.explain(t.Context(), question(t, id.String()+"/1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var did []string
+	for _, s := range a.Actions {
+		did = append(did, shownText(s))
+	}
+	want := []string{`bye: send_sms "Tschüss"`, `bye: send {"channel":"sms","quick_replies":["Yes"],"text":"Tschüss"}`, `bye: transfer {"queue":"q"}`}
+	if len(did) != 4 || !cmp.Equal(did[:3], want) || !strings.HasPrefix(did[3], `bye: notify {"body":`) {
+		t.Errorf("\n got %q\nwant %q", did, want)
+	}
+	if len(a.LeftOut) != 1 || !strings.HasPrefix(a.LeftOut[0].Why, "it was over its time budget") {
+		t.Errorf("left out %+v, want slow", a.LeftOut)
 	}
 }
 

@@ -67,8 +67,23 @@ func newStage(snap *conversation.Snap, given *rules.Given, events []rules.TestEv
 	s.doc = conversation.New(core.NewConversationID(channel.Name, customer.Address), 1, s.now)
 	s.doc.Channel, s.doc.ChannelType, s.doc.Service = channel.Name, channel.Caps.GetChannelType(), svc.Name
 	s.doc.Customer, s.doc.Tags, s.doc.Attributes = customer, slices.Clone(given.Tags), maps.Clone(given.Attributes)
+	s.doc.Counts = matched(given, s.now)
 	s.openChat(svc, given, events)
 	return s, nil
+}
+
+// matched are the matches that limits per conversation count.
+func matched(given *rules.Given, now time.Time) (counts []*state.RuleCount) {
+	for _, rule := range slices.Sorted(maps.Keys(given.Matched)) {
+		c := &state.RuleCount{Rule: rule}
+		for _, ago := range given.Matched[rule] {
+			c.AtMs = append(c.AtMs, now.Add(-ago).UnixMilli())
+		}
+		if len(c.AtMs) > 0 {
+			counts = append(counts, c)
+		}
+	}
+	return counts
 }
 
 // still is snap with what a rehearsal needs: services without timers.

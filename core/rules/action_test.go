@@ -222,3 +222,27 @@ func TestActionProblems(t *testing.T) {
 		})
 	}
 }
+
+// What rules of the past could reach is not asked of the present.
+func TestPastRulesReachAnything(t *testing.T) {
+	long := strings.Repeat("word ", 128)
+	for _, text := range []string{
+		oneRule("chat_idle", "do: [{ send_sms: { text: x, channel: gone } }, { send_sms: { text: x, channel: webshop } }]"),
+		oneRule("chat_idle", "service: retail", "do: [{ send_sms: x }, { send_facebook: x }, { call: { say: x } }, { push: { text: x } }]"),
+		oneRule("chat_idle", "service: gone", "do: [{ send_sms: x }, { transfer: { service: bare } }, { transfer: { service: gone } }]"),
+		oneRule("chat_idle", "service: demo", `do: [{ send_sms: { text: x, attachments: [{ url: "https://x/a.png" }], quick_replies: [Yes] } }, { send_sms: `+long+` }]`),
+		oneRule("chat_idle", "do: [{ call: { say: x, channel: short } }, { call: { say: "+long+" } }, { push: { text: "+long+" } }]"),
+		oneRule("chat_idle", "service: retail", "do: [{ transfer: { queue: a } }, { emit: { event: a, to: vendor } }, { notify: { endpoint: gone } }]"),
+		oneRule("chat_idle", "service: retail", "channel: webshop", "channel_type: sms", "integration: gone", "do: [{ tag: x }]"),
+	} {
+		w := able()
+		w.Past = true
+		if _, got := loadIn(t, w, text); got != "" {
+			t.Errorf("%s\n%s", text, got)
+		}
+		w.Past = false
+		if _, got := loadIn(t, w, text); got == "" {
+			t.Errorf("nothing is wrong with it in the present:\n%s", text)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func (l *ruleLoader) call(p pair) action {
 	channels, _ := l.goesTo(a.channel, "voice", p)
 	for _, name := range channels {
 		if !l.canCall(name) {
-			l.src.problem(p.pos, "", "the channel %q places no calls", name)
+			l.cannot(p.pos, "", "the channel %q places no calls", name)
 		}
 		l.whole(name, a.say, l.src.pos(at))
 	}
@@ -64,7 +64,7 @@ func (l *ruleLoader) call(p pair) action {
 // whole reports a text that is longer than a channel takes at once.
 func (l *ruleLoader) whole(channel string, t *template, pos diag.Pos) {
 	if l.parts(channel, t) > 1 {
-		l.src.problem(pos, "shorten it", "the text is longer than the channel %q takes at once", channel)
+		l.cannot(pos, "shorten it", "the text is longer than the channel %q takes at once", channel)
 	}
 }
 

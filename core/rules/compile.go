@@ -45,7 +45,7 @@ type program struct {
 	kind   reflect.Kind // of its value; Interface or Invalid: not known
 
 	comp  *compilation
-	again func(look func(*parser.Tree)) // compiles a condition up to its checked tree, for [Set.Explain]
+	again func(look func(*parser.Tree, map[ast.Node][]use)) // compiles a condition up to its checked tree, for [Set.Explain]
 }
 
 // typedNeed is a declared value that an expression needs.
@@ -191,8 +191,8 @@ type want struct {
 	limits    []claim // what is known where it is evaluated
 	template  bool    // a blank value is told when it is evaluated, not at load
 
-	name string             // of the let that it is looked at for; "": it is to be used
-	look func(*parser.Tree) // gets the checked tree, and nothing is compiled
+	name string                                 // of the let that it is looked at for; "": it is to be used
+	look func(*parser.Tree, map[ast.Node][]use) // gets the checked tree, and nothing is compiled
 }
 
 // compile checks the expression src, which begins at rune offset of in. It
@@ -241,7 +241,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	if w.look != nil {
 		ast.Walk(&tree.Node, forgetTypes{})
-		w.look(tree)
+		w.look(tree, r.uses)
 		return nil
 	}
 	fine := w.condition && (&analysis{r: r, claims: map[ast.Node]claim{}}).condition(tree.Node, w.limits, "the condition")
@@ -264,7 +264,7 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	if w.condition {
 		p.comp = c
-		p.again = func(look func(*parser.Tree)) {
+		p.again = func(look func(*parser.Tree, map[ast.Node][]use)) {
 			c.mu.Lock() // the config has caches
 			defer c.mu.Unlock()
 			w.look = look

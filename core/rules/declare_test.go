@@ -315,3 +315,27 @@ rules.d/a.yaml:10:36: texts is not a value but a group of them; name one of text
 		})
 	}
 }
+
+// What emit gives an event is checked against the event's declaration.
+func TestEmitDeclared(t *testing.T) {
+	const declared = "events: { order_paid: { amount: number, order: string, gift?: bool }, empty: {} }\n"
+	tests := []struct{ emit, want string }{
+		{`event: order_paid, params: { amount: 5, order: "7" }`, ""},
+		{`event: order_paid, params: { amount: "{{ event.idle_time }}", order: "{{ 7 }}", gift: true }`, ""},
+		{`event: order_paid, params: { amount: much, order: 7, gift: perhaps }`,
+			`rules.d/a.yaml:5:49: event.params.amount is declared to be a number, but is "much"
+rules.d/a.yaml:5:73: event.params.gift is declared to be true or false, but is "perhaps"`},
+		{`event: order_paid, params: { order: 7, amont: 5 }`,
+			`rules.d/a.yaml:5:27: the event "order_paid" is declared with the param "amount", which is missing here; write it, or declare it as amount?
+rules.d/a.yaml:5:59: the event "order_paid" is declared without a param "amont"; did you mean "amount"?`},
+		{`event: empty, params: { x: 1 }`, `rules.d/a.yaml:5:44: the event "empty" is declared without a param "x"`},
+		{`event: order_paid, to: vendor`, ""},
+		{`event: another, params: { x: 1 }`, ""},
+	}
+	for _, tt := range tests {
+		_, got := loadFiles(t, map[string]string{"a.yaml": declared + oneRule("chat_idle", "do: [{ emit: { "+tt.emit+" } }]")})
+		if got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.emit, got, tt.want)
+		}
+	}
+}

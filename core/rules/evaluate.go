@@ -51,7 +51,7 @@ func (e *evaluator) leftOut(r *rule) string {
 			return why
 		}
 		if o.hours != nil && !o.hours.open(at) {
-			return "outside its hours"
+			return outsideHours
 		}
 	}
 	if o.count == nil {

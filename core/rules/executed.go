@@ -15,18 +15,9 @@ type executed struct {
 
 // executes is one action of a rule that matched, as it was filled in.
 type executes struct {
-	Kind     core.ActionKind `json:"action"`
-	Text     string          `json:"text,omitempty"`
-	Channel  string          `json:"channel,omitempty"`
-	Type     string          `json:"channel_type,omitempty"`
-	To       string          `json:"to,omitempty"`
-	Endpoint string          `json:"endpoint,omitempty"`
-	Forward  string          `json:"forward,omitempty"`
-	Reason   string          `json:"reason,omitempty"`
-	Name     string          `json:"name,omitempty"`
-	Value    string          `json:"value,omitempty"`
-	Params   any             `json:"params,omitempty"`
-	Error    string          `json:"error,omitempty"` // it is not done
+	Action string         `json:"action"` // its name, as in a rule
+	With   map[string]any `json:"with,omitempty"`
+	Error  string         `json:"error,omitempty"` // it is not done
 }
 
 // executed makes the action that tells of those that were asked for.
@@ -47,15 +38,9 @@ func (e *evaluator) executed(r *rule, asked []core.Action) core.Action {
 }
 
 func executesOf(a *core.Action) executes {
-	x := executes{
-		Kind: a.Kind, Text: a.Text, Channel: a.Channel, Type: a.ChannelType, To: a.To, Endpoint: a.Endpoint,
-		Reason: a.Reason, Name: a.Key, Value: a.Value, Error: a.Err,
-	}
-	if a.Kind == core.Forward {
-		x.Forward = a.Owner.Word()
-	}
-	if len(a.Params) > 0 {
-		x.Params = a.Params
+	x := executes{Action: actionName(a), Error: a.Err}
+	if a.Err == "" {
+		x.With = keysShown(a)
 	}
 	return x
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
@@ -26,7 +25,7 @@ type Explained struct {
 	Rule    string   `json:"rule"`
 	At      diag.Pos `json:"at"`
 	Verdict string   `json:"verdict"`          // matched, not_matched or error
-	Reason  string   `json:"reason,omitempty"` // why it was not asked, such as throttled
+	Reason  string   `json:"reason,omitempty"` // why it was not asked, or nothing was done, with what decided that
 	Error   string   `json:"error,omitempty"`
 	Line    string   `json:"line"`           // all of it in one line
 	When    *Node    `json:"when,omitempty"` // nil: it has no condition
@@ -40,14 +39,6 @@ type LeftOut struct {
 	Rule string   `json:"rule"`
 	At   diag.Pos `json:"at"`
 	Why  string   `json:"why"`
-}
-
-// Shown is an action for people and tests: what is done, and with what.
-type Shown struct {
-	Rule  string `json:"rule"`
-	Do    string `json:"do"` // the name of the action, as in a rule
-	With  any    `json:"with,omitempty"`
-	Error string `json:"error,omitempty"` // why it is not done
 }
 
 var verdictWords = map[state.Verdict]string{
@@ -81,10 +72,6 @@ func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 	}
 	e := newEvaluator(v)
 	defer e.release()
-	last := "" // that was looked at
-	if n := len(outcome.Verdicts); n > 0 {
-		last = outcome.Verdicts[n-1].GetRule()
-	}
 	for _, r := range rules {
 		verdict := verdicts[r.name]
 		switch {
@@ -95,15 +82,20 @@ func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 		case !slices.Contains(r.on, v.GetType()):
 			out.Others++
 		default:
-			why := r.leftOut(v)
-			if why == "" {
-				why = fmt.Sprintf("the rule %q before it ended the evaluation", last)
-			}
-			out.LeftOut = append(out.LeftOut, LeftOut{r.name, r.pos, why})
+			out.LeftOut = append(out.LeftOut, LeftOut{r.name, r.pos, s.leftOut(r, v, outcome.Verdicts)})
 		}
+	}
+	if w := verdicts[v.GetWaited()]; w != nil && !s.has(v.GetWaited()) {
+		out.Rules = append(out.Rules, Explained{
+			Rule: w.GetRule(), Verdict: verdictWords[w.GetVerdict()], Reason: w.GetReason(), Line: "no: the rule is gone",
+		})
 	}
 	slices.SortStableFunc(out.Rules, nearest)
 	return out
+}
+
+func (s *Set) has(name string) bool {
+	return slices.ContainsFunc(s.rules, func(r *rule) bool { return r.name == name })
 }
 
 // nearest orders what matched, then errors, then those of which the fewest parts
@@ -117,11 +109,27 @@ func nearest(a, b Explained) int {
 	)
 }
 
-// leftOut says why r, which is on v's event, is no candidate; "" if it is one.
-func (r *rule) leftOut(v *state.View) string {
-	if !r.active {
+// leftOut says why r, which is on v's event, has no verdict.
+func (s *Set) leftOut(r *rule, v *state.View, verdicts []*state.RuleVerdict) string {
+	switch why := r.elsewhere(v); {
+	case !r.active:
 		return "it is not active"
+	case s.leaves(r):
+		return "it was over its time budget and was taken out until its file changes"
+	case why != "":
+		return why
+	case v.GetWaited() != "":
+		return fmt.Sprintf("only the rule %q, whose time has come, was looked at", v.GetWaited())
+	case len(verdicts) == 0:
+		return "it was not looked at"
 	}
+	last := verdicts[len(verdicts)-1].GetRule()
+	i := slices.IndexFunc(s.rules, func(r *rule) bool { return r.name == last })
+	return fmt.Sprintf("the rule %q (%s) before it matched and has stop: true", last, s.rules[i].pos)
+}
+
+// elsewhere says why r, which is on v's event, is no candidate; "" if it is one.
+func (r *rule) elsewhere(v *state.View) string {
 	if name := v.GetEvent().GetEventName(); v.GetType() == sdk.CustomEvent && len(r.eventNames) > 0 && !slices.Contains(r.eventNames, name) {
 		return fmt.Sprintf("it is on the event_name %s, not %q", strings.Join(r.eventNames, ", "), name)
 	}
@@ -143,14 +151,12 @@ func (r *rule) leftOut(v *state.View) string {
 // explain says why r has the verdict.
 func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 	x := Explained{
-		Rule: r.name, At: r.pos, Verdict: verdictWords[verdict.GetVerdict()], Reason: reasonOf(verdict), Error: verdict.GetError(),
+		Rule: r.name, At: r.pos, Verdict: verdictWords[verdict.GetVerdict()], Reason: r.reason(e, verdict), Error: verdict.GetError(),
 	}
 	var conjuncts []*Node
 	if r.when != nil {
 		x.When = r.when.explain(e)
-		if x.When.Error != "" && x.Error == "" && x.Reason == "" { // the compiler has left out the part that fails
-			x.When.Value, x.When.Error = x.Verdict == "matched", ""
-		}
+		x.settle()
 		conjuncts = x.When.conjuncts()
 	}
 	x.Parts = len(conjuncts)
@@ -163,24 +169,34 @@ func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 	return x
 }
 
-// reasonOf is why a rule was not asked.
-func reasonOf(v *state.RuleVerdict) string {
-	if r, ok := any(v).(interface{ GetReason() string }); ok {
-		return r.GetReason()
+// settle makes the condition as a whole say what the verdict says: the compiler
+// leaves out parts that cannot matter, and a declared value that cannot be read is
+// an error wherever it stands.
+func (x *Explained) settle() {
+	switch {
+	case x.Error != "" && x.When.Error == "":
+		x.When.Value, x.When.Error = nil, x.Error
+	case x.Error == "" && x.Reason == "" && x.When.Error != "":
+		x.When.Value, x.When.Error = x.Verdict == "matched", ""
 	}
-	return ""
 }
 
 func (x *Explained) line(conjuncts []*Node) string {
+	held := "it has no condition"
+	if x.When != nil {
+		held = x.When.Source + " was true" + x.When.because()
+	}
 	switch {
 	case x.Error != "":
 		return "error: " + x.Error
-	case x.Verdict == "not_matched" && x.Reason != "":
-		return "no: " + x.Reason
-	case x.Verdict == "matched" && x.When == nil:
-		return "yes: it has no condition"
+	case x.Verdict == "matched" && x.Reason != "":
+		return "yes: " + held + "; " + x.Reason
 	case x.Verdict == "matched":
-		return "yes: " + x.When.Source + " was true" + x.When.because()
+		return "yes: " + held
+	case strings.HasPrefix(x.Reason, waitsWord):
+		return "not yet: " + held + "; it " + x.Reason
+	case x.Reason != "":
+		return "no: " + x.Reason
 	}
 	for i, c := range conjuncts {
 		if c.holds() {
@@ -204,21 +220,4 @@ func (x *Explained) Failing() string {
 		}
 	}
 	return ""
-}
-
-// Show returns an action for people and tests.
-func Show(a *core.Action) Shown {
-	s := Shown{Rule: a.Rule, Do: actionName(a), Error: a.Err}
-	if a.Err == "" {
-		s.With = with(a)
-	}
-	return s
-}
-
-// actionName is how a rule calls an action.
-func actionName(a *core.Action) string {
-	if a.Kind == core.Send && a.ChannelType != "" {
-		return "send_" + a.ChannelType
-	}
-	return string(a.Kind)
 }

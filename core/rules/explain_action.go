@@ -2,100 +2,159 @@ package rules
 
 import (
 	"encoding/json"
-	"maps"
+	"strings"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// ways are how actions are shown: their kinds' one value, or named ones. A kind
-// that is not here is shown by all of its fields.
-var ways = map[core.ActionKind]func(*core.Action) any{
-	core.Send: func(a *core.Action) any {
-		if m := named(a); len(m) > 1 {
-			return m
-		}
-		return a.Text
-	},
-	core.Notify:  notified,
-	core.Forward: func(a *core.Action) any { return a.Owner.Word() },
-	core.Set:     func(a *core.Action) any { return map[string]any{a.Key: a.Value} },
-	core.Tag:     func(a *core.Action) any { return a.Key },
-	core.Emit:    called,
-	core.Flow:    called,
+// Shown is an action for people, tests and notify_url: what is done, and with
+// what.
+type Shown struct {
+	Rule  string `json:"rule"`
+	Do    string `json:"do"` // the name of the action, as in a rule
+	With  any    `json:"with,omitempty"`
+	Error string `json:"error,omitempty"` // why it is not done
 }
 
-// fieldNames are those of an action's fields that differ from the key of a rule.
-var fieldNames = map[string]string{"key": "name"}
-
-func with(a *core.Action) any {
-	if way := ways[a.Kind]; way != nil {
-		return way(a)
-	}
-	return named(a)
+// way is how a kind of action is shown: by the keys that a rule has for it.
+type way struct {
+	chief string // the key whose value can stand alone
+	bare  bool   // it does, where there is no other
+	keys  func(*core.Action) map[string]any
 }
 
-// named are all fields of an action that are set, beside its rule and kind.
-func named(a *core.Action) map[string]any {
-	b, err := json.Marshal(a)
-	var all, out map[string]any
-	if err != nil || json.Unmarshal(b, &all) != nil {
-		return map[string]any{"error": "cannot be shown"} // it cannot fail: texts, numbers and bytes
-	}
-	out = map[string]any{}
-	for name, v := range all {
-		key := snake(name)
-		if k := fieldNames[key]; k != "" {
-			key = k
+// ways are those of all kinds of actions.
+var ways = map[core.ActionKind]way{
+	core.Send: {"text", true, func(a *core.Action) map[string]any {
+		return map[string]any{"text": a.Text, "channel": a.Channel, "to": a.To,
+			"attachments": filesShown(a.Attachments), "quick_replies": repliesShown(a.QuickReplies)}
+	}},
+	core.Call: {"say", false, func(a *core.Action) map[string]any {
+		play := ""
+		if len(a.Attachments) > 0 {
+			play = a.Attachments[0].GetUrl()
 		}
-		switch v {
-		case nil, "", false, 0.0:
-			continue
+		return map[string]any{"say": a.Text, "play": play, "channel": a.Channel, "to": a.To}
+	}},
+	core.Push: {"text", false, func(a *core.Action) map[string]any {
+		return map[string]any{"title": a.Title, "text": a.Text, "data": textsShown(a.Params)}
+	}},
+	core.Notify: {"endpoint", false, func(a *core.Action) map[string]any {
+		var posted struct {
+			Data any `json:"data"` // as the rule wrote it
 		}
-		out[key] = v
+		_ = json.Unmarshal(a.Body, &posted) // of a failed action there is none
+		return map[string]any{"endpoint": a.Endpoint, "body": posted.Data}
+	}},
+	core.Forward: {"to", true, func(a *core.Action) map[string]any { return map[string]any{"to": a.Owner.Word()} }},
+	core.Close:   {"reason", true, func(a *core.Action) map[string]any { return map[string]any{"reason": a.Reason} }},
+	core.Transfer: {"", false, func(a *core.Action) map[string]any {
+		if agent, ok := strings.CutPrefix(a.To, toAgent); ok {
+			return map[string]any{"agent": agent}
+		}
+		return map[string]any{"queue": a.To, "service": a.Service}
+	}},
+	core.Set: {"", false, func(a *core.Action) map[string]any { return map[string]any{a.Key: a.Value} }},
+	core.Tag: {"name", true, func(a *core.Action) map[string]any { return map[string]any{"name": a.Key} }},
+	core.Emit: {"event", false, func(a *core.Action) map[string]any {
+		to := ""
+		if a.Vendor {
+			to = "vendor"
+		}
+		return map[string]any{"event": a.Key, "params": textsShown(a.Params), "to": to}
+	}},
+	core.Flow: {"name", true, func(a *core.Action) map[string]any {
+		return map[string]any{"name": a.Key, "params": textsShown(a.Params)}
+	}},
+}
+
+// Show returns an action for people and tests.
+func Show(a *core.Action) Shown {
+	s := Shown{Rule: a.Rule, Do: actionName(a), Error: a.Err}
+	if a.Err != "" {
+		return s
 	}
-	for _, key := range []string{"rule", "kind", "err", "owner"} {
-		delete(out, key)
+	w, keys := ways[a.Kind], keysShown(a)
+	s.With = keys
+	if len(keys) == 0 {
+		s.With = nil
 	}
+	if alone, ok := keys[w.chief]; ok && w.bare && len(keys) == 1 {
+		s.With = alone
+	}
+	return s
+}
+
+// Chief is the key of an action whose value can stand for all of it; "" if it has none.
+func Chief(action string) string { return ways[kindNamed(action)].chief }
+
+// keysShown are the keys of an action that have a value.
+func keysShown(a *core.Action) map[string]any {
+	keys := map[string]any{}
+	if w, ok := ways[a.Kind]; ok {
+		keys = w.keys(a)
+	}
+	for key, v := range keys {
+		if v == nil || v == "" && a.Kind != core.Set {
+			delete(keys, key)
+		}
+	}
+	return keys
+}
+
+// actionName is how a rule calls an action.
+func actionName(a *core.Action) string {
 	if a.Kind == core.Send && a.ChannelType != "" {
-		delete(out, "channel_type") // the action's name says it
+		return sendTo + a.ChannelType
 	}
-	return out
+	return string(a.Kind)
 }
 
-func snake(name string) string {
-	var b []byte
-	for i, c := range []byte(name) {
-		if c >= 'A' && c <= 'Z' {
-			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
-				b = append(b, '_')
-			}
-			c += 'a' - 'A'
+// kindNamed is the kind of an action that a rule calls so.
+func kindNamed(action string) core.ActionKind {
+	if strings.HasPrefix(action, sendTo) {
+		return core.Send
+	}
+	return core.ActionKind(action)
+}
+
+func filesShown(files []*pluginv1.Attachment) any {
+	if len(files) == 0 {
+		return nil
+	}
+	list := make([]any, len(files))
+	for i, f := range files {
+		list[i] = textsShown(map[string]string{"url": f.GetUrl(), "mime": f.GetMime(), "name": f.GetName()})
+	}
+	return list
+}
+
+// repliesShown are quick replies as they are written: a title, or one with what
+// comes back in its place.
+func repliesShown(replies []*pluginv1.QuickReply) any {
+	if len(replies) == 0 {
+		return nil
+	}
+	list := make([]any, len(replies))
+	for i, q := range replies {
+		if list[i] = q.GetTitle(); q.GetPayload() != "" {
+			list[i] = map[string]any{"title": q.GetTitle(), "payload": q.GetPayload()}
 		}
-		b = append(b, c)
 	}
-	return string(b)
+	return list
 }
 
-// notified shows what is posted as the rule wrote it: the body's data.
-func notified(a *core.Action) any {
-	out := map[string]any{"endpoint": a.Endpoint}
-	var posted struct {
-		Data any `json:"data"`
+// textsShown are the named texts that are not empty.
+func textsShown(texts map[string]string) any {
+	out := map[string]any{}
+	for k, v := range texts {
+		if v != "" {
+			out[k] = v
+		}
 	}
-	if json.Unmarshal(a.Body, &posted) == nil && posted.Data != nil {
-		out["body"] = posted.Data
+	if len(out) == 0 {
+		return nil
 	}
 	return out
-}
-
-// called shows something with a name and parameters.
-func called(a *core.Action) any {
-	if len(a.Params) == 0 {
-		return a.Key
-	}
-	params := map[string]any{}
-	for k, v := range maps.All(a.Params) {
-		params[k] = v
-	}
-	return map[string]any{"name": a.Key, "params": params}
 }

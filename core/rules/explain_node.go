@@ -95,8 +95,8 @@ func (n *Node) Text() string {
 func (p *program) explain(e *evaluator) *Node {
 	e.fill(p.needs)
 	var root *Node
-	p.again(func(tree *parser.Tree) {
-		x := &parts{e: e, p: p, config: p.comp.config, source: tree.Source}
+	p.again(func(tree *parser.Tree, uses map[ast.Node][]use) {
+		x := &parts{e: e, p: p, config: p.comp.config, source: tree.Source, uses: uses}
 		root = x.node(tree.Node)
 		x.place()
 	})
@@ -109,6 +109,7 @@ type parts struct {
 	p      *program
 	config *conf.Config
 	source file.Source
+	uses   map[ast.Node][]use            // of named expressions, the innermost first
 	lets   []*ast.VariableDeclaratorNode // around the part, outermost first
 	begins []begin
 }
@@ -119,21 +120,44 @@ type begin struct {
 	rune int
 }
 
-// place gives all parts their places in one go through the text.
+// place gives all parts their places, in one go through the text of the condition.
 func (x *parts) place() {
 	slices.SortFunc(x.begins, func(a, b begin) int { return a.rune - b.rune })
-	rest := x.begins
+	own, _ := slices.BinarySearchFunc(x.begins, letBase, func(b begin, n int) int { return b.rune - n })
+	for _, b := range x.begins[own:] {
+		b.of.At = x.p.place(b.rune)
+	}
+	rest := x.begins[:own]
 	x.p.in.each(func(n int, at diag.Pos) bool {
-		for len(rest) > 0 && rest[0].rune <= n {
+		for len(rest) > 0 && x.p.offset+rest[0].rune <= n {
 			rest[0].of.At, rest = at, rest[1:]
 		}
 		return len(rest) > 0
 	})
 }
 
+// node is a part, below the names of the lets that it was written by.
 func (x *parts) node(n ast.Node) *Node {
-	out := &Node{Source: n.String()}
-	x.begins = append(x.begins, begin{out, x.p.offset + first(n)})
+	uses := x.uses[n]
+	if len(uses) > 0 && constant(n) {
+		return x.named(&Node{Value: x.part(n).Value}, uses[len(uses)-1]) // its value says all
+	}
+	out := x.part(n)
+	for _, u := range uses {
+		out = x.named(&Node{Value: out.Value, Error: out.Error, Parts: []*Node{out}}, u)
+	}
+	return out
+}
+
+func (x *parts) named(out *Node, u use) *Node {
+	out.Source = u.name
+	x.begins = append(x.begins, begin{out, u.at})
+	return out
+}
+
+func (x *parts) part(n ast.Node) *Node {
+	out := &Node{Source: x.text(n)}
+	x.begins = append(x.begins, begin{out, x.first(n)})
 	switch n := n.(type) {
 	case *ast.BinaryNode:
 		x.binary(out, n)
@@ -172,7 +196,7 @@ func (x *parts) node(n ast.Node) *Node {
 // operands are those of nodes that have something to say.
 func (x *parts) operands(nodes ...ast.Node) (list []*Node) {
 	for _, n := range nodes {
-		if !constant(n) {
+		if !constant(n) || len(x.uses[n]) > 0 {
 			list = append(list, x.node(n))
 		}
 	}
@@ -281,9 +305,17 @@ func (n *Node) skip() {
 
 // value evaluates n by itself.
 func (x *parts) value(out *Node, n ast.Node) {
-	if id, ok := n.(*ast.IdentifierNode); ok && fields[id.Value] != nil {
-		out.Value = forJSON(x.e.values[id.Value])
-		return
+	if id, ok := n.(*ast.IdentifierNode); ok {
+		if v, known := x.e.values[id.Value]; known {
+			x.known(out, id.Value, v)
+			return
+		}
+	}
+	for _, p := range out.Parts {
+		if p.Error != "" && !p.NotNeeded {
+			out.Error = p.Error
+			return
+		}
 	}
 	for _, let := range slices.Backward(x.lets) {
 		n = &ast.VariableDeclaratorNode{Name: let.Name, Value: let.Value, Expr: n}
@@ -306,21 +338,73 @@ func (x *parts) value(out *Node, n ast.Node) {
 	out.Value = forJSON(v)
 }
 
-// first is the number of the rune at which n begins.
-func first(n ast.Node) int {
+// known shows a value that was read before the expression: it may be an error
+// that it could not be.
+func (x *parts) known(out *Node, path string, v any) {
+	if err, failed := v.(error); failed {
+		out.Error = err.Error()
+		return
+	}
+	for _, t := range x.p.typed {
+		if v == nil && t.required && t.field.path == path {
+			out.Error = "it is absent, which its declaration does not allow"
+		}
+	}
+	out.Value = forJSON(v)
+}
+
+// text is n as it is written: with the names of the lets in it, and without
+// the type that a declared value has in its name inside.
+func (x *parts) text(n ast.Node) string {
+	if len(x.uses) == 0 && len(x.p.typed) == 0 {
+		return n.String()
+	}
+	var undo []func()
+	root := n
+	ast.Walk(&n, visitor(func(at *ast.Node) {
+		id, _ := (*at).(*ast.IdentifierNode)
+		name := ""
+		if uses := x.uses[*at]; len(uses) > 0 && *at != root {
+			name = uses[len(uses)-1].name
+		} else if id != nil && strings.HasPrefix(id.Value, paramPath) {
+			name, _, _ = strings.Cut(id.Value, ":")
+		}
+		if name != "" && (id == nil || name != id.Value) {
+			was := *at
+			*at = &ast.IdentifierNode{Value: name}
+			undo = append(undo, func() { *at = was })
+		}
+	}))
+	text := n.String()
+	for _, u := range slices.Backward(undo) {
+		u()
+	}
+	return text
+}
+
+// first is the number of the rune at which n begins, in the text that n itself
+// stands in: its parts may come from lets.
+func (x *parts) first(n ast.Node) int {
 	least := -1
-	ast.Walk(&n, visitor(func(n ast.Node) {
-		if at := n.Location().From; least < 0 || at < least {
-			least = at
+	in := n.Location().From / letBase
+	lower := func(from int) {
+		if from/letBase == in && (least < 0 || from < least) {
+			least = from
+		}
+	}
+	ast.Walk(&n, visitor(func(at *ast.Node) {
+		lower((*at).Location().From)
+		for _, u := range x.uses[*at] {
+			lower(u.at)
 		}
 	}))
 	return max(least, 0)
 }
 
-type visitor func(ast.Node)
+type visitor func(*ast.Node)
 
 // Visit implements ast.Visitor.
-func (v visitor) Visit(n *ast.Node) { v(*n) }
+func (v visitor) Visit(n *ast.Node) { v(n) }
 
 // forJSON returns v as JSON can show it, cut if it is long.
 func forJSON(v any) any {

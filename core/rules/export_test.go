@@ -3,8 +3,6 @@ package rules
 import (
 	"slices"
 	"time"
-
-	"github.com/openccsp/gateway/core/diag"
 )
 
 // Rescan changes how often the files are read without a change being told.
@@ -13,17 +11,6 @@ func (w *Watcher) Rescan(every time.Duration) { w.rescan = every }
 
 // Clock replaces the clock that evaluations are timed with. Call it before Run.
 func (w *Watcher) Clock(now func() time.Time) { w.clock = now }
-
-// Stop makes a rule end the looking at later ones, and returns the warnings
-// that follow.
-func (s *Set) Stop(name string, w World) diag.Problems {
-	for _, r := range s.rules {
-		if r.name == name {
-			r.options = &options{stop: true}
-		}
-	}
-	return unreachable(s.rules, &w)
-}
 
 // Common counts the rules that two sets have in common: those of files that
 // were not compiled again.

@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -24,6 +26,7 @@ func (s *source) given(p pair, g *Given) {
 	s.each(p, map[string]func(pair){
 		"service": word(&g.Service), "channel": word(&g.Channel), "channel_type": word(&g.ChannelType),
 		"tags": tags, "attributes": attributes, "now": func(q pair) { s.now(q, &g.Now) },
+		"matched": func(q pair) { g.Matched = s.matchedBefore(q) },
 		"customer": func(q pair) {
 			g.Customer = &pluginv1.Customer{}
 			if pairs, ok := s.mapping(q.value, "customer"); ok {
@@ -46,6 +49,25 @@ func (s *source) given(p pair, g *Given) {
 			})
 		},
 	})
+}
+
+// matchedBefore reads when rules matched before the test begins: -10m, or a list of such.
+func (s *source) matchedBefore(p pair) map[string][]time.Duration {
+	all := map[string][]time.Duration{}
+	pairs, _ := s.mapping(p.value, p.key)
+	for _, q := range pairs {
+		for _, sc := range s.words(q.value, "a match") {
+			text, before := strings.CutPrefix(sc.text, "-")
+			d, ok := parseDuration(text)
+			if !before || !ok || d < 0 || d > maxOffset {
+				s.problem(sc.pos, "write it as -90s, -10m or -3d", "%.40q is not a time before the test begins", sc.text)
+				continue
+			}
+			all[q.key] = append(all[q.key], d)
+		}
+		slices.SortFunc(all[q.key], func(a, b time.Duration) int { return cmp.Compare(b, a) })
+	}
+	return all
 }
 
 // givenChat reads a chat: its fields as rules name them, or none.

@@ -96,9 +96,15 @@ func (c *compilation) checkLet(l *let) {
 	l.broken = len(l.in.src.problems) > before
 }
 
+// use is where a let has been put in.
+type use struct {
+	name string
+	at   int // where its name stands
+}
+
 // substitute replaces *n, the name of a let, by what it stands for.
 func (r *resolver) substitute(n *ast.Node, index int, allow tolerance) {
-	l := r.comp.declared.lets[index]
+	l, at := r.comp.declared.lets[index], (*n).Location().From
 	if r.user == nil {
 		r.user = *n
 		defer func() { r.user = nil }()
@@ -128,6 +134,10 @@ func (r *resolver) substitute(n *ast.Node, index int, allow tolerance) {
 	*n = tree.Node
 	r.visit(n, allow)
 	r.vars, r.within = vars, r.within[:len(r.within)-1]
+	if r.uses == nil {
+		r.uses = map[ast.Node][]use{}
+	}
+	r.uses[*n] = append(r.uses[*n], use{l.name, at})
 }
 
 // shifter gives nodes the places of a let.

@@ -156,5 +156,11 @@ func shortDuration(d time.Duration) string {
 	if day := 24 * time.Hour; d >= day && d%day == 0 {
 		return strconv.Itoa(int(d/day)) + "d"
 	}
-	return d.String()
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} { // 15m, not 15m0s
+		if short, ok := strings.CutSuffix(text, zero[1:]); ok && strings.HasSuffix(text, zero) {
+			text = short
+		}
+	}
+	return text
 }

@@ -103,7 +103,7 @@ func (l *ruleLoader) after(given map[string]pair, o *options) {
 	if o.after = l.duration(sc, "after", minWait, maxWait); o.after == 0 {
 		return
 	}
-	o.waits = "waits " + sc.text
+	o.waits = waitsWord + sc.text
 	l.mustNot(given, "stop", "", "stop does not go with after: the rules behind it are looked at when the event comes")
 	for _, q := range l.actionKeys(given) {
 		if q.key == "forward" {

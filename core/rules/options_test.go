@@ -325,8 +325,8 @@ func TestNotifyURL(t *testing.T) {
 	want := `{"type":"chat_closed","timestamp":"2023-11-14T22:13:20Z","data":{"rule":"r",` +
 		`"event":{"at":"2023-11-14T23:13:20+01:00","id":"e1","instance":"webshop","source":"channel",` +
 		`"status":"closed","timed_out":false,"type":"chat_closed"},` +
-		`"actions":[{"action":"send","text":"Bye Ada"},{"action":"tag","name":"done"},` +
-		`{"action":"set","name":"agent","error":"rules.d/a.yaml:5:82: there is no value"}]}}`
+		`"actions":[{"action":"send","with":{"text":"Bye Ada"}},{"action":"tag","with":{"name":"done"}},` +
+		`{"action":"set","error":"rules.d/a.yaml:5:82: there is no value"}]}}`
 	if diff := cmp.Diff(want, string(last.Body)); diff != "" || last.Kind != core.Notify || last.Endpoint != "ops" || last.Rule != "r" {
 		t.Errorf("-want +got:\n%s%+v", diff, last)
 	}

@@ -12,15 +12,23 @@ import (
 // What an action can reach is known when the rule is read: a rule that writes
 // where nobody can be written to is told so before it fails.
 
+// cannot reports what an action cannot reach. Rules that were in force once may name
+// what is otherwise by now.
+func (l *ruleLoader) cannot(pos diag.Pos, hint, format string, args ...any) {
+	if !l.world.Past {
+		l.src.problem(pos, hint, format, args...)
+	}
+}
+
 // channel reads the name of a channel, of type typ if that is not "".
 func (l *ruleLoader) channel(p pair, typ string) string {
 	name := l.name(p, l.world.channelNames(), "channel")
 	if c, ok := l.world.Channels[name]; ok && typ != "" && c.Type != typ {
 		hint := "use send"
-		if slices.Contains(actionNames, "send_"+c.Type) {
+		if slices.Contains(actionNames, sendTo+c.Type) {
 			hint += "_" + c.Type
 		}
-		l.src.problem(l.src.pos(p.value), hint, "the channel %q has the type %q", name, c.Type)
+		l.cannot(l.src.pos(p.value), hint, "the channel %q has the type %q", name, c.Type)
 	}
 	return name
 }
@@ -100,15 +108,15 @@ func (l *ruleLoader) ofType(typ string, p pair) []string {
 		found := l.channelsOf(service, typ)
 		switch {
 		case len(found) > 1:
-			l.src.problem(p.pos, "say which with channel", "the service %q has several channels of type %q: %s",
+			l.cannot(p.pos, "say which with channel", "the service %q has several channels of type %q: %s",
 				service, typ, strings.Join(found, ", "))
 		case len(found) == 0 && named:
-			l.src.problem(p.pos, hint, "the service %q has no channel of type %q", service, typ)
+			l.cannot(p.pos, hint, "the service %q has no channel of type %q", service, typ)
 		}
 		all = append(all, found...)
 	}
 	if len(all) == 0 && !named {
-		l.src.problem(p.pos, hint, "no service has a channel of type %q", typ)
+		l.cannot(p.pos, hint, "no service has a channel of type %q", typ)
 	}
 	return all
 }
@@ -148,7 +156,7 @@ func (l *ruleLoader) vendorsCan(ability string, pos diag.Pos, format string) {
 		if len(names) > 1 {
 			hint = "limit the rule with service or integration"
 		}
-		l.src.problem(pos, hint, format, name)
+		l.cannot(pos, hint, format, name)
 		return
 	}
 }

@@ -29,7 +29,8 @@ type resolver struct {
 	within  []string // the lets that are being put in, the outermost first
 	user    ast.Node // where the outermost of them is used; nil: l is looked at on its own
 	nodes   int      // of what lets stand for
-	lenient bool     // a let on its own may name what is absent at times
+	uses    map[ast.Node][]use
+	lenient bool // a let on its own may name what is absent at times
 }
 
 // tolerance is which absent values a place in an expression can do with.

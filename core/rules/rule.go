@@ -194,10 +194,10 @@ func (l *ruleLoader) contradictions(p pair) {
 			continue
 		}
 		if len(r.services) > 0 && !slices.Contains(r.services, c.Service) {
-			l.src.problem(p.pos, "", "the channel %q belongs to the service %q: this rule would never match", name, c.Service)
+			l.cannot(p.pos, "", "the channel %q belongs to the service %q: this rule would never match", name, c.Service)
 		}
 		if len(r.channelTypes) > 0 && !slices.Contains(r.channelTypes, c.Type) {
-			l.src.problem(p.pos, "", "the channel %q has the type %q: this rule would never match", name, c.Type)
+			l.cannot(p.pos, "", "the channel %q has the type %q: this rule would never match", name, c.Type)
 		}
 	}
 }

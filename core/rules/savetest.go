@@ -11,10 +11,10 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// TestOf writes an entry of tests, in YAML, that plays the event of v again.
-// expect are the actions that it is to expect; the caller knows them once it has
-// played the event.
-func TestOf(name string, v *state.View, expect []Shown) string {
+// TestOf writes an entry of tests, in YAML, that plays the event of v again; if v is
+// of a rule whose time had come, with the time that it waited. expect are the actions
+// that it is to expect; the caller knows them once it has played the event.
+func (s *Set) TestOf(name string, v *state.View, expect []Shown) string {
 	var b strings.Builder
 	line := func(indent int, key string, value any) {
 		b.WriteString(strings.Repeat(" ", indent) + key + ": " + inJSON(value) + "\n")
@@ -30,13 +30,23 @@ func TestOf(name string, v *state.View, expect []Shown) string {
 	if err != nil {
 		zone = time.UTC
 	}
-	line(6, "now", time.UnixMilli(v.GetAtMs()).In(zone).Format(time.RFC3339))
+	begin := v.GetAtMs()
+	line(6, "now", time.UnixMilli(begin).In(zone).Format(time.RFC3339Nano))
+	if v.GetWaited() == "" && v.GetDecidedMs() != 0 {
+		begin = v.GetDecidedMs()
+	}
+	if matched := s.matchedGiven(v, begin); len(matched) > 0 {
+		line(6, "matched", matched)
+	}
 	event := fieldsSet(v.GetEvent().ProtoReflect())
 	for _, key := range []string{"id", "at_ms", "customer"} {
 		delete(event, key)
 	}
 	event["type"] = v.GetType()
 	b.WriteString("    events:\n      - " + inJSON(event) + "\n")
+	if r := s.waits[v.GetWaited()]; r != nil {
+		b.WriteString("      - " + inJSON(map[string]any{"at": "+" + r.options.after.String()}) + "\n")
+	}
 	if len(expect) == 0 {
 		b.WriteString("    expect: []\n")
 		return b.String()
@@ -61,6 +71,20 @@ func inJSON(v any) string {
 		return "null" // it cannot fail: texts, numbers, and maps of them
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// matchedGiven are the matches that limits count, before begin.
+func (s *Set) matchedGiven(v *state.View, begin int64) map[string][]string {
+	out := map[string][]string{}
+	for _, c := range v.GetCounts() {
+		for _, ms := range c.GetAtMs() {
+			if ms <= begin && s.has(c.GetRule()) {
+				ago := time.Duration(begin-ms) * time.Millisecond
+				out[c.Rule] = append(out[c.Rule], "-"+ago.String())
+			}
+		}
+	}
+	return out
 }
 
 func conversationGiven(v *state.View) map[string]any {
@@ -133,7 +157,7 @@ func fieldsSet(m protoreflect.Message) map[string]any {
 	return out
 }
 
-// AddTest adds an entry that [TestOf] wrote to the text of a file, which may be
+// AddTest adds an entry that [Set.TestOf] wrote to the text of a file, which may be
 // empty. It reports false if the file does not end with its tests.
 func AddTest(file, entry string) (string, bool) {
 	if strings.TrimSpace(file) == "" {

@@ -16,6 +16,9 @@ import (
 // maxInMessage bounds the attachments, and the quick replies, of a message.
 const maxInMessage = 20
 
+// sendTo begins the names of actions that send on channels of a type.
+const sendTo = "send_"
+
 // send is a message to this customer, or to another one.
 type send struct {
 	text        *template // nil: its attachments alone
@@ -104,7 +107,7 @@ func (t *template) filled(e *evaluator, r *rule, what string) (string, error) {
 
 // send reads a send, or one of those for channels of a type, such as send_sms.
 func (l *ruleLoader) send(p pair) action {
-	typ, ok := strings.CutPrefix(p.key, "send_")
+	typ, ok := strings.CutPrefix(p.key, sendTo)
 	if !ok {
 		typ = ""
 	}
@@ -246,15 +249,15 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 				if mime == "" || len(caps.GetMediaTypes()) == 0 {
 					mime = "attachments"
 				}
-				l.src.problem(p.pos, hint, "the channel %q takes no %s", name, mime)
+				l.cannot(p.pos, hint, "the channel %q takes no %s", name, mime)
 				break
 			}
 		}
 		if len(a.replies) > 0 && !caps.GetQuickReplies() {
-			l.src.problem(p.pos, hint, "the channel %q shows no quick replies", name)
+			l.cannot(p.pos, hint, "the channel %q shows no quick replies", name)
 		}
 		if parts := l.parts(name, a.text); parts >= tooManyParts {
-			l.src.problem(textAt, "shorten it", "the text will be %s messages on the channel %q", count(parts), name)
+			l.cannot(textAt, "shorten it", "the text will be %s messages on the channel %q", count(parts), name)
 		}
 		if len(l.src.problems) > n {
 			return // one channel tells enough

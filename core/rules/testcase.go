@@ -37,6 +37,10 @@ type Given struct {
 	Tags                          []string
 	Attributes                    map[string]string
 	Now                           string // see [ParseNow]
+
+	// Matched is how long before the test begins rules matched that have a limit
+	// per conversation, the longest first.
+	Matched map[string][]time.Duration
 }
 
 // TestEvent is an event of a test.
@@ -80,6 +84,9 @@ func (s *Set) unknownExpected() (ps diag.Problems) {
 		}
 	}
 	for _, t := range s.tests {
+		for _, rule := range names(t.Given.Matched) {
+			check(t.Given.At, "rule", rule, named)
+		}
 		for _, e := range t.Expect {
 			check(e.At, "rule", e.Rule, named)
 			check(e.At, "flow", e.Flow, flows)
@@ -180,20 +187,16 @@ func (s *source) testEvents(p pair) (list []TestEvent) {
 	return list
 }
 
+const maxOffset = 10 * 365 * 24 * time.Hour
+
 // offset reads +0s, 15m, +2d.
 func (s *source) offset(p pair) time.Duration {
 	sc, ok := s.scalar(p.value, p.key)
 	if !ok {
 		return 0
 	}
-	text := strings.TrimPrefix(sc.text, "+")
-	d, err := time.ParseDuration(text)
-	if days, isDays := strings.CutSuffix(text, "d"); isDays {
-		var n int
-		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || d < 0 || d > 10*365*24*time.Hour {
+	d, ok := parseDuration(strings.TrimPrefix(sc.text, "+"))
+	if !ok || d < 0 || d > maxOffset {
 		s.problem(sc.pos, "write it as +0s, +15m, +2h or +3d", "%.40q is not a time since the test began", sc.text)
 		return 0
 	}
@@ -242,4 +245,21 @@ func ParseEvent(name, text string) (*Test, diag.Problems) {
 		return nil, s.problems
 	}
 	return t, nil
+}
+
+// ParseTest reads the one entry of tests that [Set.TestOf] wrote.
+func ParseTest(name, entry string) (*Test, diag.Problems) {
+	s := newSource(name, "tests:\n"+entry)
+	root := s.parse()
+	if root == nil {
+		return nil, s.problems
+	}
+	pairs, _ := s.mapping(root, "a file")
+	for _, p := range pairs {
+		s.readTests(p.value)
+	}
+	if len(s.problems) > 0 || len(s.tests) != 1 {
+		return nil, s.problems
+	}
+	return s.tests[0], nil
 }

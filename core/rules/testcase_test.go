@@ -122,7 +122,8 @@ func TestParseEvent(t *testing.T) {
 // A saved test plays the same event: read again, it is what it was written from.
 func TestTestOf(t *testing.T) {
 	v := view(func(v *state.View) { v.Chat.Agent = &pluginv1.Agent{Name: "Max: \"x\"\n"} })
-	text := rules.TestOf("it's: \"odd\"", v, []rules.Shown{{Rule: "r", Do: "send", With: "Hi\n# there {{ x }}"}, {Rule: "flow f", Do: "close"}})
+	set := load(t, "rules: [{name: r, on: chat_closed, do: [{tag: a}]}]\n")
+	text := set.TestOf("it's: \"odd\"", v, []rules.Shown{{Rule: "r", Do: "send", With: "Hi\n# there {{ x }}"}, {Rule: "flow f", Do: "close"}})
 	file, ok := rules.AddTest("", text)
 	if !ok {
 		t.Fatal(file)
@@ -176,7 +177,7 @@ func FuzzParseEvent(f *testing.F) {
 		}
 		// what can be read can be written as a test and read again
 		v := state.Bound(&state.View{Type: e.Events[0].Event.Type, Event: e.Events[0].Event, Customer: e.Given.Customer, Chat: e.Given.Chat})
-		if entry := rules.TestOf("x", v, nil); !strings.HasPrefix(entry, "  - name: \"x\"\n") {
+		if entry := new(rules.Set).TestOf("x", v, nil); !strings.HasPrefix(entry, "  - name: \"x\"\n") {
 			t.Errorf("got %s", entry)
 		}
 	})

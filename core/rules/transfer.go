@@ -1,12 +1,17 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
+
+// toAgent begins the receiver of a transfer that is no queue.
+const toAgent = "agent:"
 
 // transfer hands the chat to others.
 type transfer struct {
@@ -25,7 +30,7 @@ func (t *transfer) run(e *evaluator, r *rule) []core.Action {
 		return failed(a, err)
 	}
 	if a.To = queue; t.agent != nil {
-		a.To = "agent:" + agent
+		a.To = toAgent + agent
 	}
 	return []core.Action{a}
 }
@@ -56,7 +61,7 @@ func (l *ruleLoader) service(p pair) string {
 	n := len(l.src.problems)
 	name := l.name(p, l.world.Services, "service")
 	if len(l.src.problems) == n && l.world.ServedBy != nil && l.world.ServedBy[name] == "" {
-		l.src.problem(l.src.pos(p.value), "", "the service %q has no integration to transfer to", name)
+		l.cannot(l.src.pos(p.value), "", "the service %q has no integration to transfer to", name)
 	}
 	return name
 }
@@ -109,6 +114,32 @@ func (l *ruleLoader) emit(p pair) action {
 	case events[a.event] != nil:
 		l.src.problem(name.pos, "choose a name of your own", "%q is an event that the gateway makes itself; emit makes a %s of a name",
 			a.event, sdk.CustomEvent)
+	default:
+		l.declaredParams(a, name.pos)
 	}
 	return a
+}
+
+// declaredParams reports params that are not as the event is declared.
+func (l *ruleLoader) declaredParams(a *emit, pos diag.Pos) {
+	declared, ok := l.comp.declared.events[a.event]
+	if !ok {
+		return
+	}
+	names := make([]string, len(declared))
+	for i, p := range declared {
+		names[i] = p.name
+		at := slices.Index(a.params.keys, p.name)
+		switch {
+		case at >= 0:
+			l.readable(a.params.values[at], a.params.at[at], paramPath+p.name, p.typ)
+		case !p.optional:
+			l.src.problem(pos, "write it, or declare it as "+p.name+"?", "the event %q is declared with the param %q, which is missing here", a.event, p.name)
+		}
+	}
+	for i, key := range a.params.keys {
+		if !slices.Contains(names, key) {
+			l.src.problem(a.params.at[i], diag.DidYouMean(key, names), "the event %q is declared without a param %q", a.event, key)
+		}
+	}
 }

@@ -202,12 +202,23 @@ func (r *resolver) nearlyDeclared(x *ast.MemberNode, path string) {
 // value at the path is declared to be.
 func (l *ruleLoader) suits(p pair, path string, t *template) {
 	f := l.scope.declared[path]
-	if f == nil || t == nil || len(t.parts) != 1 || t.parts[0].expr != nil {
+	if f == nil {
 		return
 	}
 	for typ, is := range exprTypes {
-		if err, ok := typed(path, t.parts[0].literal, typ).(error); ok && is == f.typ {
-			l.src.problem(l.src.pos(p.value), "", "%s", err)
+		if is == f.typ {
+			l.readable(t, l.src.pos(p.value), path, typ)
 		}
+	}
+}
+
+// readable reports a text, without templates in it, that cannot be read as a type.
+func (l *ruleLoader) readable(t *template, pos diag.Pos, path, typ string) {
+	text, ok := t.literal()
+	if !ok {
+		return
+	}
+	if err, ok := typed(path, text, typ).(error); ok {
+		l.src.problem(pos, "", "%s", err)
 	}
 }

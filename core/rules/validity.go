@@ -61,13 +61,20 @@ func (l *ruleLoader) valid(given map[string]pair, o *options) {
 	}
 }
 
+// Reasons of a rule that is left out for its time.
+const (
+	notYetValid   = "not valid yet"
+	noLongerValid = "no longer valid"
+	outsideHours  = "outside its hours"
+)
+
 // validity says why the rule is not valid at t, "" if it is.
 func (o *options) validity(t time.Time) string {
 	switch {
 	case o.from.set && t.Before(o.from.in(t.Location())):
-		return "not valid yet"
+		return notYetValid
 	case o.to.set && !t.Before(o.to.in(t.Location())):
-		return "no longer valid"
+		return noLongerValid
 	}
 	return ""
 }

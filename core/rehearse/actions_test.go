@@ -1,0 +1,75 @@
+package rehearse_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/openccsp/gateway/core/rehearse"
+	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
+)
+
+// Each action can be expected, as the rule has it and in the shortest form.
+func TestExpectActions(t *testing.T) {
+	w := rules.World{
+		Services: []string{"demo", "retail"}, Integrations: []string{"desk"}, Endpoints: []string{"ops"},
+		ServedBy: map[string]string{"demo": "desk", "retail": "desk"},
+		Channels: map[string]rules.Channel{
+			"shop": {Type: "rtm", Service: "demo"}, "short": {Type: "sms", Service: "demo"}, "page": {Type: "facebook", Service: "demo"},
+			"dm": {Type: "twitter", Service: "demo"}, "oa": {Type: "wechat", Service: "demo"}, "phone": {Type: "voice", Service: "demo"},
+			"app": {Type: "push", Service: "demo"},
+		},
+	}
+	s := snap()
+	s.Services["demo"].Forward = state.Owner_OWNER_CCSP
+	tests := []struct {
+		do      string
+		expects []string
+		wrong   string
+	}{
+		{`send: "Hi {{ customer.first_name ?? \"you\" }}"`, []string{`send: Hi Ada`, `send: { text: Hi Ada }`, `send:`}, `send: Hi`},
+		{`send: { text: Hi, attachments: [{ url: "https://x/a.png" }], quick_replies: ["Yes", { title: "No", payload: n }] }`,
+			[]string{`send: Hi`, `send: { attachments: [{ url: "https://x/a.png" }] }`, `send: { quick_replies: ["Yes", { title: "No" }] }`},
+			`send: { quick_replies: ["Yes"] }`},
+		{`send_sms: Hi`, []string{`send_sms: Hi`}, `send: Hi`},
+		{`send_sms: { text: Hi, channel: short, to: "+41" }`, []string{`send_sms: Hi`, `send: { channel: short, to: "+41" }`}, `send_sms: { to: "+42" }`},
+		{`send_rtm: Hi`, []string{`send_rtm: Hi`}, `send_sms: Hi`},
+		{`send_twitter: Hi`, []string{`send_twitter: Hi`}, `send_twitter: Ho`},
+		{`send_wechat: Hi`, []string{`send_wechat: { text: Hi }`}, `send_wechat: { to: x }`},
+		{`send_facebook: Hi`, []string{`send_facebook: Hi`}, `send_twitter: Hi`},
+		{`call: { say: Hi, to: "+41" }`, []string{`call: Hi`, `call: { say: Hi, to: "+41" }`}, `call: { to: "+42" }`},
+		{`call: { play: "https://x/a.mp3" }`, []string{`call: { play: "https://x/a.mp3" }`}, `call: { say: Hi }`},
+		{`push: { title: T, text: Hi, data: { page: 7 } }`, []string{`push: Hi`, `push: { title: T, data: { page: 7 } }`}, `push: { data: { page: 8 } }`},
+		{`notify: { endpoint: ops, body: { n: 1 } }`, []string{`notify: ops`, `notify: { endpoint: ops, body: { n: 1 } }`}, `notify: { body: { n: 2 } }`},
+		{`forward: none`, []string{`forward: none`}, `forward: ccsp`},
+		{`close: { reason: spam }`, []string{`close: spam`, `close: { reason: spam }`}, `close: done`},
+		{`close:`, []string{`close:`}, `close: done`},
+		{`transfer: { queue: sales }`, []string{`transfer: { queue: sales }`}, `transfer: { agent: sales }`},
+		{`transfer: { agent: bob }`, []string{`transfer: { agent: bob }`}, `transfer: { agent: max }`},
+		{`transfer: { service: retail }`, []string{`transfer: { service: retail }`}, `transfer: { service: demo }`},
+		{`set: { n: 1 }`, []string{`set: { n: 1 }`}, `set: { n: 2 }`},
+		{`tag: vip`, []string{`tag: vip`, `tag: [vip]`}, `tag: vap`},
+		{`emit: { event: seen, params: { n: 1 } }`, []string{`emit: seen`, `emit: { event: seen, params: { n: 1 } }`}, `emit: { to: vendor }`},
+		{`emit: { event: seen, to: vendor }`, []string{`emit: { event: seen, to: vendor }`}, `emit: { event: sawn }`},
+	}
+	for _, tt := range tests {
+		for i, expect := range append(tt.expects, tt.wrong) {
+			text := fmt.Sprintf(`rules: [{ name: r, on: customer_message, channel: shop, do: [{ %s }] }]
+tests:
+  - name: t
+    given: { service: demo, customer: { first_name: Ada } }
+    events: [{ type: customer_message, text: hi }]
+    expect: [{ rule: r, %s }]
+`, tt.do, expect)
+			set, ps := rules.Compile("rules.d", []rules.Source{{Path: "a.yaml", Text: text}}, w)
+			if len(ps) > 0 {
+				t.Errorf("%s: %v", text, ps)
+				continue
+			}
+			passes := len(rehearse.Problems(rehearse.Tests(s, set))) == 0
+			if want := i < len(tt.expects); passes != want {
+				t.Errorf("%s is expected as %s: passes %v, want %v: %v", tt.do, expect, passes, want, rehearse.Problems(rehearse.Tests(s, set)))
+			}
+		}
+	}
+}

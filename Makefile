@@ -72,8 +72,9 @@ failpoint:  # the gateway that kills itself at named points: for chaos alone
 soak: build ## kill and mistreat it for as long as you say: make soak FOR=8h
 	bin/examples/chaos -soak -for $(FOR)
 
-fuzz:       ## fuzz the one target of a package: make fuzz PKG=./core/config FOR=2m
-	go test $(PKG) -run '^$$' -fuzz . -fuzztime $(FOR) -fuzzminimizetime 10x
+fuzz:       ## fuzz the targets of a package in turn: make fuzz PKG=./core/rules FOR=2m ONLY=FuzzLet
+	@set -e; for target in $(or $(ONLY),$$(go test $(PKG) -list '^Fuzz' | grep '^Fuzz')); do echo "== $$target"; \
+	go test $(PKG) -run '^$$' -fuzz "^$$target$$" -fuzztime $(FOR) -fuzzminimizetime 10x; done
 
 dist: build ## make a folder in bin/dist that runs wherever it is copied
 	@rm -rf $(DIST) && mkdir -p $(DIST)

@@ -48,6 +48,7 @@ type Action struct {
 	Value  string            // Set
 	Params map[string]string // Emit, Flow; Push: its data
 	Vendor bool              // Emit: the event is for the vendor
+	Begun  bool              // Flow: it has been begun, nothing is left to do
 
 	Bound *Bound // of the rule, nil: none
 

@@ -50,7 +50,11 @@ func (a *ruleAnswer) printWhy(w io.Writer, only string) error {
 		}
 		found = true
 		p.line(0, "")
-		p.line(0, "%s  (%s)", r.Rule, r.At)
+		at := ""
+		if r.At.Line > 0 { // else it is gone
+			at = "  (" + r.At.String() + ")"
+		}
+		p.line(0, "%s%s", r.Rule, at)
 		p.line(2, "%s", r.Line)
 		if r.When != nil {
 			printNode(p, r.When, 4)
@@ -172,7 +176,7 @@ func (a *backtestAnswer) print(w io.Writer) error {
 func (h *ruleHistory) print(w io.Writer) error {
 	p := &printer{}
 	for _, e := range h.Items {
-		p.line(0, "%s  %s  %s  %s %s", e.At.Format(time.RFC3339), e.Verdict, e.Type, e.ID, e.Error)
+		p.line(0, "%s  %s  %s  %s %s", e.At.Format(time.RFC3339), e.Verdict, e.Type, e.ID, e.Reason+e.Error)
 	}
 	if len(h.Items) == 0 {
 		p.line(0, "%s had no verdict since %s", h.Rule, h.Since.Format(time.RFC3339))

@@ -148,6 +148,7 @@ type ruleEvent struct {
 	At      time.Time `json:"at"`
 	Type    string    `json:"type"`
 	Verdict string    `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"` // why it was not asked, waits, or did nothing
 	Error   string    `json:"error,omitempty"`
 }
 
@@ -165,7 +166,7 @@ func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion
 			}
 			out.Items = append(out.Items, ruleEvent{
 				ID: eventID(c, r), At: time.UnixMilli(r.GetNowMs()).UTC(), Type: r.GetView().GetType(),
-				Verdict: verdictWord[v.GetVerdict()], Error: v.GetError(),
+				Verdict: verdictWord[v.GetVerdict()], Reason: verdictReason(v), Error: v.GetError(),
 			})
 		}
 		if len(out.Items) > 4*q.Limit+1000 { // keep what may still be shown
@@ -180,6 +181,13 @@ func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion
 		return nil, core.Errorf(core.NotFound, "no rule %q is in force, and none had a verdict since %s", q.Rule, since.UTC().Format(time.RFC3339))
 	}
 	return out, nil
+}
+
+func verdictReason(v *state.RuleVerdict) string {
+	if v.GetShadow() {
+		return "shadow"
+	}
+	return v.GetReason()
 }
 
 func (w *workbench) knows(rule string) bool {
@@ -213,7 +221,11 @@ func (w *workbench) lastOf(ctx context.Context, rule string) (string, error) {
 	}
 	id, newest := "", int64(0)
 	_, _, err := w.scan(ctx, time.Now().Add(-24*time.Hour), func(c core.ConversationID, r *state.Record) {
-		if at := r.GetNowMs(); at > newest && r.GetDead() == "" && (on == nil || slices.Contains(on, r.GetView().GetType())) {
+		concerns := on == nil || slices.Contains(on, r.GetView().GetType())
+		if waited := r.GetView().GetWaited(); rule != "" && waited != "" && waited != rule {
+			concerns = false // another rule's time had come, and no other was looked at
+		}
+		if at := r.GetNowMs(); at > newest && r.GetDead() == "" && concerns {
 			id, newest = eventID(c, r), at
 		}
 	})

@@ -332,6 +332,32 @@ func TestBacktestAndHistory(t *testing.T) {
 	check("RuleHistory", h)
 }
 
+// The history says what the verdict alone does not, and the last event of a rule is
+// one about which it was asked.
+func TestHistoryOfWaitingRules(t *testing.T) {
+	w, check := newBench(t).withStore(t), answers(t)
+	keep(t, w.store.(*memstore.Store), w, func(r *state.Record) {
+		r.View.Waited = "patience"
+		r.Verdicts = []*state.RuleVerdict{
+			{Rule: "patience", Verdict: state.Verdict_NOT_MATCHED, Reason: "the rule has changed"},
+			{Rule: "yes", Verdict: state.Verdict_MATCHED, Shadow: true},
+		}
+	})
+	for rule, want := range map[string]string{"patience": "the rule has changed", "yes": "shadow"} {
+		h, err := w.ruleHistory(t.Context(), httpd.RuleHistoryQuestion{Rule: rule, Limit: 1})
+		if err != nil || len(h.Items) != 1 || h.Items[0].Reason != want {
+			t.Errorf("%s: %+v, %v, want %s", rule, h, err, want)
+		}
+		check("RuleHistory", h)
+	}
+	if id, err := w.lastOf(t.Context(), "yes"); err == nil {
+		t.Errorf("the last event of yes is %s, about which it was not asked", id)
+	}
+	if _, err := w.lastOf(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestShippedTests: the rules that the gateway comes with pass their own tests.
 func TestShippedTests(t *testing.T) {
 	c, err := config.Load("../../gateway.hcl")

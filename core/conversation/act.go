@@ -61,7 +61,9 @@ func (t *turn) do(f *fact, a *core.Action) {
 			t.emitted(f, a)
 		}
 	case core.Flow:
-		t.noFlow(a)
+		if !a.Begun {
+			t.noFlow(a)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ func (t *turn) beginFlows(asked []core.Action) []core.Action {
 			continue
 		}
 		t.begun(a.Key, step)
+		a.Begun = true
+		all = append(all, a)
 		for _, next := range step.Actions {
 			if next.Kind != core.Flow { // a flow that starts flows could loop
 				all = append(all, next)

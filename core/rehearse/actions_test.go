@@ -2,6 +2,8 @@ package rehearse_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/openccsp/gateway/core/rehearse"
@@ -9,9 +11,9 @@ import (
 	"github.com/openccsp/gateway/core/state"
 )
 
-// Each action can be expected, as the rule has it and in the shortest form.
-func TestExpectActions(t *testing.T) {
-	w := rules.World{
+// wide is a world with a channel of each type.
+func wide() rules.World {
+	return rules.World{
 		Services: []string{"demo", "retail"}, Integrations: []string{"desk"}, Endpoints: []string{"ops"},
 		ServedBy: map[string]string{"demo": "desk", "retail": "desk"},
 		Channels: map[string]rules.Channel{
@@ -20,6 +22,35 @@ func TestExpectActions(t *testing.T) {
 			"app": {Type: "push", Service: "demo"},
 		},
 	}
+}
+
+// The tests that the language's description shows pass.
+func TestDescribedTests(t *testing.T) {
+	text, err := os.ReadFile("../../rules.d/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, example := range strings.Split(string(text), "```yaml\n")[1:] {
+		example, _, _ = strings.Cut(example, "```")
+		set, ps := rules.Compile("rules.d", []rules.Source{{Path: "a.yaml", Text: example}}, wide())
+		if len(ps) > 0 {
+			continue // the test of the description itself tells what may not load
+		}
+		results := rehearse.Tests(snap(), set)
+		ran += len(results)
+		if ps := rehearse.Problems(results); len(ps) > 0 {
+			t.Errorf("%s\n%s", ps, example)
+		}
+	}
+	if ran < 4 {
+		t.Errorf("only %d tests ran", ran)
+	}
+}
+
+// Each action can be expected, as the rule has it and in the shortest form.
+func TestExpectActions(t *testing.T) {
+	w := wide()
 	s := snap()
 	s.Services["demo"].Forward = state.Owner_OWNER_CCSP
 	tests := []struct {

@@ -256,7 +256,7 @@ flows:
 	for _, a := range play.Acted {
 		acted = append(acted, strings.TrimSpace(a.Rule+" "+string(a.Kind)+" "+a.Key+a.Text))
 	}
-	if diff := cmp.Diff([]string{"flow f send Well?", "flow f notify", "flow f send nothing", "all tag seen"}, acted); diff != "" {
+	if diff := cmp.Diff([]string{"begin flow f", "flow f send Well?", "flow f notify", "flow f send nothing", "all tag seen"}, acted); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -175,18 +175,19 @@ func (s *source) expects(p pair) (list []Expect) {
 			continue
 		}
 		e := Expect{At: s.pos(n)}
+		ofRule := slices.ContainsFunc(pairs, func(q pair) bool { return q.key == "rule" })
 		var with ast.Node
 		for _, q := range pairs {
-			switch q.key {
-			case "rule":
+			switch key := q.key; {
+			case key == "rule":
 				s.word(q, &e.Rule)
-			case "flow":
+			case key == "flow" && !ofRule: // else it is the action of the rule that begins it
 				s.word(q, &e.Flow)
-			case "not":
+			case key == "not":
 				if s.word(q, &e.Not); e.Not != "matched" {
 					s.problem(s.pos(q.value), "", "not takes matched only")
 				}
-			case "because":
+			case key == "because":
 				s.word(q, &e.Because)
 			default:
 				s.expectAction(q, &e)

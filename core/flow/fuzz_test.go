@@ -18,6 +18,7 @@ func FuzzFlow(f *testing.F) {
 		"- send: hi\n- wait: 10m\n- ask: '{{ params.a ?? 1 }}'\n  as: x\n  retries: 1\n  accept: reply.text == 'yes'\n- set: { k: '{{ x }}' }",
 		"- notify: { endpoint: crm }\n  as: said\n  else: [end]\n- when: said?.list[0] == 1\n  then: [tag: x]\n  else: [flow: f]",
 		"- when: now().Hour() > 3\n  then:\n  - ask: { text: x }\n    else: [send: '{{ chat.queue }}']\n- forward: none", "- end\n- end", "- flow: { name: f, params: conversation.attributes }",
+		"- send: { text: x, attachments: [{ url: 'https://x/{{ params.n ?? 1 }}.png' }] }\n- emit: { event: flow_triggered_too, params: { a: '{{ params.a ?? 1 }}' } }\n- transfer: { queue: a }\n- close:",
 	} {
 		f.Add(steps, "yes", `{"list":[1]}`)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/openccsp/gateway/core/diag"
 )
@@ -21,7 +20,8 @@ type builder struct {
 }
 
 // fileKey names what a compiled file depends on: its path and text, what is
-// shared between files, the flows that it can begin, and the world.
+// shared between files, and the world. It also depends on the flows that it
+// begins.
 type fileKey [sha256.Size]byte
 
 // compiled is what was made of a file that has no problems. It does not change.
@@ -29,6 +29,7 @@ type compiled struct {
 	rules    []*rule
 	flows    []*flow
 	from     []Source // of the flows
+	begins   flowTable
 	tests    []*Test
 	warnings diag.Problems
 }
@@ -49,7 +50,7 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 		set.files = append(set.files, f.name)
 		key := b.key(f)
 		made := c.kept[key]
-		if made == nil {
+		if made == nil || !b.flows.has(made.begins) {
 			var ps diag.Problems
 			made, ps = b.file(f)
 			problems = append(problems, ps...)
@@ -122,9 +123,6 @@ func (b *build) key(f ruleFile) (k fileKey) {
 	h := sha256.New()
 	h.Write(b.context)
 	h.Write([]byte(f.name + "\x00" + f.text))
-	if strings.Contains(f.text, "flow") { // it may begin some
-		h.Write(b.flows.signature())
-	}
 	h.Sum(k[:0])
 	return k
 }
@@ -140,7 +138,7 @@ func (b *build) file(f ruleFile) (*compiled, diag.Problems) {
 	if slices.Contains(sharedFiles, path.Base(f.rel)) && src != b.shared {
 		src.problem(diag.Pos{File: src.name, Line: 1, Column: 1}, "", "there is one %s, in the top folder", sharedFiles[0])
 	}
-	made := &compiled{}
+	made := &compiled{begins: flowTable{}}
 	(&fileLoader{src, b.world, comp, b.flows}).load(pairs, made)
 	made.versioned(b.madeOf(f))
 	made.tests, made.warnings = src.tests, src.warnings

@@ -59,13 +59,13 @@ type flowLoader struct {
 }
 
 // flow reads the flow n, or returns nil if it is not one at all.
-func (l *fileLoader) flow(n ast.Node) *flow {
+func (l *fileLoader) flow(n ast.Node, begins flowTable) *flow {
 	pairs, ok := l.src.mapping(n, "a flow")
 	if !ok {
 		return nil
 	}
 	f := &flowLoader{
-		ruleLoader: ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows, rule: &rule{pos: l.src.pos(n)}},
+		ruleLoader: ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows, begins: begins, rule: &rule{pos: l.src.pos(n)}},
 		own:        map[string]*field{replyText.path: replyText},
 	}
 	given := map[string]pair{}

@@ -107,6 +107,7 @@ func (l *ruleLoader) flow(p pair) action {
 	}
 	l.calls = append(l.calls, flowCall{a.name, at})
 	declared, known := l.flows[a.name]
+	l.begins[a.name] = declared
 	switch {
 	case params == nil:
 	case isGroupOfParams(params.value):

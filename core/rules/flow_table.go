@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -36,10 +35,14 @@ func (c *builder) flowTable(files []ruleFile) flowTable {
 	return all
 }
 
-// signature is all of t that what is compiled of a file depends on.
-func (t flowTable) signature() []byte {
-	b, _ := json.Marshal(t) // names and types: it cannot fail
-	return b
+// has says whether the flows of o are as they are in t.
+func (t flowTable) has(o flowTable) bool {
+	for name, params := range o {
+		if now, ok := t[name]; !ok || !slices.Equal(now, params) {
+			return false
+		}
+	}
+	return true
 }
 
 // declaredFlows are the flows of one file.

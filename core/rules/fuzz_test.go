@@ -45,6 +45,9 @@ func FuzzRuleText(f *testing.F) {
 			"stop: false", "notify_url: ops", "do: [{send: x}]"),
 		oneRule("chat_idle", "do: [{send_sms: {text: 'x{{ 1 }}', attachments: [{url: 'https://x/{{ 1 }}', mime: a}], quick_replies: [a, {title: b}]}}, "+
 			"{call: {say: x}}, {push: {text: x, data: {a: b}}}, {transfer: {queue: a}}, {emit: {event: e, params: {a: b}, to: vendor}}]"),
+		"let: {a: 'true'}\n" + oneRule("chat_idle", "do: [{flow: {name: f, params: {n: 1, t: '{{ customer.name }}'}}}]") + oneFlow("params: {n: number, t?: string}",
+			"ends_on: [chat_closed, {keyword: [stop]}]", "steps:", "- ask: {text: x, quick_replies: [a]}", "  accept: reply.text == 'a' and a", "  within: 1h",
+			"  retries: 1", "  as: x", "  else: [end]", "- when: params.n > 1", "  then: [{wait: 1d}]", "- notify: {endpoint: ops}", "  as: y", "- flow: f"),
 		"rules:\n- &a\n  name: *a\n", "? a\n: b", "%YAML 1.2\n---\na: !!int x", "rules: {{", "a: \"\\x", "\t", "- - - -",
 	} {
 		f.Add(seed)

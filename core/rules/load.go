@@ -155,7 +155,7 @@ func (l *fileLoader) load(pairs []pair, made *compiled) {
 			l.src.problem(p.pos, "put it into another file", "a file of tests has the key tests only, not %q", p.key)
 		case p.key == "flows":
 			l.each(p, func(n ast.Node) {
-				if f := l.flow(n); f != nil {
+				if f := l.flow(n, made.begins); f != nil {
 					made.flows = append(made.flows, f)
 				}
 			})
@@ -164,7 +164,7 @@ func (l *fileLoader) load(pairs []pair, made *compiled) {
 			l.src.readTests(p.value)
 		case p.key == "rules":
 			l.each(p, func(n ast.Node) {
-				rl := &ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows}
+				rl := &ruleLoader{src: l.src, world: l.world, comp: l.comp, flows: l.flows, begins: made.begins}
 				if r := rl.load(n); r != nil {
 					made.rules = append(made.rules, r)
 				}

@@ -34,13 +34,14 @@ type rule struct {
 
 // ruleLoader reads one rule.
 type ruleLoader struct {
-	src   *source
-	world *World
-	comp  *compilation
-	scope *scope
-	flows flowTable
-	rule  *rule
-	calls []flowCall // of the actions so far
+	src    *source
+	world  *World
+	comp   *compilation
+	scope  *scope
+	flows  flowTable
+	begins flowTable // those that the file names so far
+	rule   *rule
+	calls  []flowCall // of the actions so far
 }
 
 var ruleKeys = []string{

@@ -156,7 +156,7 @@ func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 	var conjuncts []*Node
 	if r.when != nil {
 		x.When = r.when.explain(e)
-		x.settle()
+		x.settle(len(r.when.typed) > 0)
 		conjuncts = x.When.conjuncts()
 	}
 	x.Parts = len(conjuncts)
@@ -172,9 +172,9 @@ func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 // settle makes the condition as a whole say what the verdict says: the compiler
 // leaves out parts that cannot matter, and a declared value that cannot be read is
 // an error wherever it stands.
-func (x *Explained) settle() {
+func (x *Explained) settle(declared bool) {
 	switch {
-	case x.Error != "" && x.When.Error == "":
+	case declared && x.Error != "" && x.When.Error == "":
 		x.When.Value, x.When.Error = nil, x.Error
 	case x.Error == "" && x.Reason == "" && x.When.Error != "":
 		x.When.Value, x.When.Error = x.Verdict == "matched", ""

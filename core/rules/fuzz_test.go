@@ -152,5 +152,6 @@ func FuzzLet(f *testing.F) {
 		if a.GetVerdict() != b.GetVerdict() {
 			t.Errorf("%q: %v, named %v", text, a, b)
 		}
+		agree(t, text, named.Explain(v).Rules[0])
 	})
 }

@@ -74,7 +74,7 @@ func claimFor(ctx context.Context, f stage.File, id, version string) (stage.Clai
 }
 
 // settleFor is how long survey waits for files that are being written.
-const settleFor = 3 * time.Second
+const settleFor = 10 * time.Second
 
 // survey judges what lies in the plugin directories, as a gateway would.
 func survey(ctx context.Context, c *config.Config) (catalog stage.Catalog, err error) {

@@ -334,6 +334,26 @@ func TestKillUnderLoad(t *testing.T) {
 		count[core.Answered], count[core.Lost], count[core.NotSent], count[core.NoPlugin])
 }
 
+// stands says whether a process that was sent SIGSTOP does nothing any more: its
+// threads stop one after the other.
+func stands(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("threads of %d: %v %v", pid, threads, err)
+	}
+	for _, name := range threads {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
+
 // TestBackpressure stops the plugin's process: the stream fills, then the
 // queue, then calls are refused at once. Its death answers all of them.
 func TestBackpressure(t *testing.T) {
@@ -342,6 +362,7 @@ func TestBackpressure(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	b.eventually("all threads have stopped", func() bool { return stands(t, pid) })
 	const limit, n = 4096, 5000
 	fates := make(chan core.Fate, 2*n)
 	text := "record " + strings.Repeat("x", 1000)

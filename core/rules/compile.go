@@ -69,8 +69,10 @@ func (p *program) place(at int) diag.Pos { return p.comp.declared.lets.place(p.i
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
 func (p *program) run(e *evaluator) (any, error) {
 	e.fill(p.needs)
-	if err := p.readable(e); err != nil {
-		return nil, err
+	if len(p.typed) > 0 {
+		if err := p.readable(e); err != nil {
+			return nil, err
+		}
 	}
 	v, err := e.vm.Run(p.code, e.values)
 	if err == nil {

@@ -19,15 +19,23 @@ type env struct {
 	view   *state.View
 	flow   *core.FlowScope // nil: no flow
 	values map[string]any
+	read   []*field // those whose values are there; few enough to look through
 
 	evaluator *evaluator // that this is the env of
 }
 
 func (e *env) fill(needed []*field) {
+needs:
 	for _, f := range needed {
+		for _, there := range e.read {
+			if there == f {
+				continue needs
+			}
+		}
 		if _, ok := e.values[f.path]; !ok {
 			e.values[f.path] = f.get(e)
 		}
+		e.read = append(e.read, f)
 	}
 }
 
@@ -38,7 +46,7 @@ type evaluator struct {
 }
 
 var evaluators = sync.Pool{New: func() any {
-	e := &evaluator{env: env{values: make(map[string]any, 32)}}
+	e := &evaluator{env: env{values: map[string]any{}}}
 	e.evaluator = e
 	return e
 }}
@@ -52,6 +60,8 @@ func newEvaluator(v *state.View) *evaluator {
 // release gives e back; nothing of the view stays in it.
 func (e *evaluator) release() {
 	clear(e.values)
+	clear(e.read)
+	e.read = e.read[:0]
 	clear(e.vm.Stack[:cap(e.vm.Stack)])
 	clear(e.vm.Variables)
 	e.view, e.flow = nil, nil

@@ -23,6 +23,7 @@ type rule struct {
 	integrations []string
 	channels     []string
 	channelTypes []string
+	sole         bool // it has at most one of these four limits, by which it is found
 	active       bool
 	always       bool     // it has no condition of any kind
 	when         *program // nil: always
@@ -182,6 +183,11 @@ func (l *ruleLoader) limits(given map[string]pair) {
 		}
 	}
 	l.contradictions(given["channel"])
+	limits := 0
+	for _, list := range [][]string{r.services, r.integrations, r.channels, r.channelTypes} {
+		limits += min(len(list), 1)
+	}
+	r.sole = limits <= 1
 }
 
 // contradictions reports channels that the rule's other limits rule out.

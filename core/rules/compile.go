@@ -33,12 +33,12 @@ const (
 
 // program is one compiled expression, safe for concurrent use.
 type program struct {
-	in     *scalar
-	offset int32 // in runes, of the text of the expression inside in
-	lead   int32 // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
-	typed  []typedNeed  // those of needs that may be of another type than declared
+	typed  []typedNeed // those of needs that may be of another type than declared
+	in     *scalar
+	offset int32        // in runes, of the text of the expression inside in
+	lead   int32        // runes of blank space before the expression
 	facts  []string     // paths that are not nil where the condition holds
 	kind   reflect.Kind // of its value; Interface or Invalid: not known
 	comp   *compilation

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,12 +26,9 @@ type env struct {
 }
 
 func (e *env) fill(needed []*field) {
-needs:
-	for _, f := range needed {
-		for _, there := range e.read {
-			if there == f {
-				continue needs
-			}
+	for i, f := range needed {
+		if i < len(e.read) && e.read[i] == f || slices.Contains(e.read, f) {
+			continue
 		}
 		if _, ok := e.values[f.path]; !ok {
 			e.values[f.path] = f.get(e)

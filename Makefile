@@ -60,8 +60,9 @@ generated: $(GENERATORS) ## check that the committed Go is what generate makes
 	$(TOOLS)/buf generate --config .ci/buf.yaml --template .ci/buf.gen.yaml -o bin/.generated
 	@cd bin/.generated && find . -name '*.pb.go' | while read -r f; do diff -q "$$f" "../../$$f" || exit 1; done
 
-bench: build ## measure the gateway beside its floor; writes bin/bench.json
+bench: build ## measure the gateway beside its floor, and rules alone; writes bin/bench.json
 	bin/examples/bench
+	go test ./core/rules -run '^$$' -bench '^BenchmarkSpeed$$' -benchtime 1x
 
 chaos: build failpoint ## break the gateway in every way we know, under load, and look for lost messages
 	bin/examples/chaos

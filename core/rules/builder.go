@@ -140,6 +140,9 @@ func (b *build) file(f ruleFile) (*compiled, diag.Problems) {
 	}
 	made := &compiled{begins: flowTable{}}
 	(&fileLoader{src, b.world, comp, b.flows}).load(pairs, made)
+	if comp != b.base {
+		comp.rest()
+	}
 	made.versioned(b.madeOf(f))
 	made.tests, made.warnings = src.tests, src.warnings
 	return made, src.problems

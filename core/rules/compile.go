@@ -33,19 +33,26 @@ const (
 
 // program is one compiled expression, safe for concurrent use.
 type program struct {
-	in     *scalar
-	offset int // in runes, of the text of the expression inside in
-	lead   int // runes of blank space before the expression
 	code   *vm.Program
 	needs  []*field
 	typed  []typedNeed // those of needs that may be of another type than declared
-	facts  []string    // paths that are not nil where the condition holds
-	text   string      // of a condition: the expression as it was understood
-	lets   letTable
+	in     *scalar
+	offset int32        // in runes, of the text of the expression inside in
+	lead   int32        // runes of blank space before the expression
+	facts  []string     // paths that are not nil where the condition holds
 	kind   reflect.Kind // of its value; Interface or Invalid: not known
+	comp   *compilation
+	scope  *scope
+}
 
-	comp  *compilation
-	again func(look func(*parser.Tree, map[ast.Node][]use)) // compiles a condition up to its checked tree, for [Set.Explain]
+// again compiles the condition p up to its checked tree. Trees are not kept:
+// they are larger than what is run, and seldom looked at.
+func (p *program) again(look func(*parser.Tree, map[ast.Node][]use)) {
+	c := p.comp
+	c.mu.Lock() // the config has caches
+	defer c.mu.Unlock()
+	c.prepare()
+	c.compile(p.in, p.in.text, 0, p.scope, want{condition: true, look: look})
 }
 
 // typedNeed is a declared value that an expression needs.
@@ -57,13 +64,15 @@ type typedNeed struct {
 }
 
 // place is where in the files the rune at of the expression stands.
-func (p *program) place(at int) diag.Pos { return p.lets.place(p.in, p.offset, at) }
+func (p *program) place(at int) diag.Pos { return p.comp.declared.lets.place(p.in, int(p.offset), at) }
 
 // run evaluates p. An error is a *diag.Problem with the place in the rule file.
 func (p *program) run(e *evaluator) (any, error) {
 	e.fill(p.needs)
-	if err := p.readable(e); err != nil {
-		return nil, err
+	if len(p.typed) > 0 {
+		if err := p.readable(e); err != nil {
+			return nil, err
+		}
 	}
 	v, err := e.vm.Run(p.code, e.values)
 	if err == nil {
@@ -95,7 +104,7 @@ func (p *program) readable(e *evaluator) error {
 
 // problem is at the beginning of the expression.
 func (p *program) problem(format string, args ...any) error {
-	return diag.Errorf(p.in.place(p.offset+p.lead), format, args...)
+	return diag.Errorf(p.in.place(int(p.offset+p.lead)), format, args...)
 }
 
 // runtimeMessage puts what a nil does in Go into the words of a rule.
@@ -120,6 +129,7 @@ type compilation struct {
 	mu       sync.Mutex // held by those that compile once the set is loaded
 	config   *conf.Config
 	declared *declarations
+	own      []*field          // names of a flow
 	locales  map[string]string // of the services
 	scopes   map[string]*scope // made so far
 }
@@ -127,16 +137,34 @@ type compilation struct {
 // newCompilation returns what compiles expressions that name fields, what is
 // declared, and own names of a flow.
 func newCompilation(d *declarations, own ...*field) *compilation {
+	c := &compilation{declared: d, own: own, scopes: map[string]*scope{}}
+	c.prepare()
+	return c
+}
+
+// prepare makes the config if there is none.
+func (c *compilation) prepare() {
+	if c.config != nil {
+		return
+	}
 	env := types.Map{}
 	for path, f := range fields {
 		env[path] = f.typ
 	}
-	for _, f := range slices.Concat(d.fields(), own) {
+	for _, f := range slices.Concat(c.declared.fields(), c.own) {
 		env[f.path] = f.typ
 	}
-	c := exprConfig // its tables are read only
-	c.WithEnv(env)
-	return &compilation{config: &c, declared: d, scopes: map[string]*scope{}}
+	config := exprConfig // its tables are read only
+	config.WithEnv(env)
+	c.config = &config
+}
+
+// rest lets the config go, which is large, until something is to be compiled
+// again.
+func (c *compilation) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config = nil
 }
 
 // exprConfig is what expressions have beside the names of values.
@@ -209,6 +237,9 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	r.report = func(at int, hint, format string, args ...any) { report(at, hint, format, args...) }
 	r.warnAt = func(at int, hint, format string, args ...any) {
+		if w.look != nil {
+			return // it was told when the rule was loaded
+		}
 		in.src.warn(c.declared.lets.place(in, offset, at), hint, format, args...)
 	}
 	lead := leading(src)
@@ -224,10 +255,6 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 	}
 	r.root(&tree.Node, w)
 	sure := facts(tree.Node, true)
-	var text string
-	if w.condition && !r.failed {
-		text = tree.Node.String() // before it is optimized
-	}
 	if r.failed || !withinLimits(tree.Node, r) {
 		return nil
 	}
@@ -255,23 +282,34 @@ func (c *compilation) compile(in *scalar, src string, offset int, s *scope, w wa
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return report(lead, "", "%s", message)
 	}
+	forgetTree(tree.Node)
 	p := &program{
-		in: in, offset: offset, lead: lead, code: code, needs: r.needs, typed: r.typed, facts: sure, text: text,
-		lets: c.declared.lets, kind: t.Kind(),
+		in: in, offset: int32(offset), lead: int32(lead), code: code, needs: r.needs, typed: r.typed, facts: sure, kind: t.Kind(),
+		comp: c, scope: s,
 	}
 	if fine && len(r.needs) == 0 {
 		p.constantly(r.warnAt)
 	}
-	if w.condition {
-		p.comp = c
-		p.again = func(look func(*parser.Tree, map[ast.Node][]use)) {
-			c.mu.Lock() // the config has caches
-			defer c.mu.Unlock()
-			w.look = look
-			c.compile(in, src, offset, s, w)
-		}
-	}
 	return p
+}
+
+// forgetTree cuts the parts off a tree that has been compiled: its root stays in
+// the program, and they would stay with it.
+func forgetTree(root ast.Node) {
+	switch n := root.(type) {
+	case *ast.BinaryNode:
+		n.Left, n.Right = nil, nil
+	case *ast.UnaryNode:
+		n.Node = nil
+	case *ast.BuiltinNode:
+		n.Arguments, n.Map = nil, nil
+	case *ast.CallNode:
+		n.Callee, n.Arguments = nil, nil
+	case *ast.ConditionalNode:
+		n.Cond, n.Exp1, n.Exp2 = nil, nil, nil
+	case *ast.VariableDeclaratorNode:
+		n.Value, n.Expr = nil, nil
+	}
 }
 
 // problem reports a mistake at the rune at of an expression. One in a let is

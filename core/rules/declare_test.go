@@ -11,7 +11,7 @@ import (
 )
 
 // loadFiles loads several files.
-func loadFiles(t *testing.T, files map[string]string) (*rules.Set, string) {
+func loadFiles(t testing.TB, files map[string]string) (*rules.Set, string) {
 	t.Helper()
 	dir(t, files)
 	set, problems := rules.Load("rules.d", world)

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,15 +20,20 @@ type env struct {
 	view   *state.View
 	flow   *core.FlowScope // nil: no flow
 	values map[string]any
+	read   []*field // those whose values are there; few enough to look through
 
 	evaluator *evaluator // that this is the env of
 }
 
 func (e *env) fill(needed []*field) {
-	for _, f := range needed {
+	for i, f := range needed {
+		if i < len(e.read) && e.read[i] == f || slices.Contains(e.read, f) {
+			continue
+		}
 		if _, ok := e.values[f.path]; !ok {
 			e.values[f.path] = f.get(e)
 		}
+		e.read = append(e.read, f)
 	}
 }
 
@@ -38,7 +44,7 @@ type evaluator struct {
 }
 
 var evaluators = sync.Pool{New: func() any {
-	e := &evaluator{env: env{values: make(map[string]any, 32)}}
+	e := &evaluator{env: env{values: map[string]any{}}}
 	e.evaluator = e
 	return e
 }}
@@ -52,6 +58,8 @@ func newEvaluator(v *state.View) *evaluator {
 // release gives e back; nothing of the view stays in it.
 func (e *evaluator) release() {
 	clear(e.values)
+	clear(e.read)
+	e.read = e.read[:0]
 	clear(e.vm.Stack[:cap(e.vm.Stack)])
 	clear(e.vm.Variables)
 	e.view, e.flow = nil, nil

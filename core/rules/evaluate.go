@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/parser"
+
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 )
@@ -120,7 +123,7 @@ func hashWait(r *rule) string {
 	on, names := slices.Sorted(slices.Values(r.on)), slices.Sorted(slices.Values(r.eventNames))
 	when := ""
 	if r.when != nil {
-		when = r.when.text
+		r.when.again(func(t *parser.Tree, _ map[ast.Node][]use) { when = t.Node.String() })
 	}
 	_, _ = fmt.Fprintf(h, "%q %q %q %s", on, names, when, r.options.after) // a hash takes everything
 	return hex.EncodeToString(h.Sum(nil))[:16]

@@ -72,10 +72,13 @@ func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 	}
 	e := newEvaluator(v)
 	defer e.release()
+	var used compiledWith
+	defer used.next(nil)
 	for _, r := range rules {
 		verdict := verdicts[r.name]
 		switch {
 		case verdict != nil:
+			used.next(r)
 			x := r.explain(e, verdict)
 			x.Actions = actions[r.name]
 			out.Rules = append(out.Rules, x)
@@ -92,6 +95,24 @@ func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 	}
 	slices.SortStableFunc(out.Rules, nearest)
 	return out
+}
+
+// compiledWith is what the condition was compiled with that was looked at last.
+type compiledWith struct{ comp *compilation }
+
+// next lets it rest unless r needs it, too.
+func (c *compiledWith) next(r *rule) {
+	var comp *compilation
+	if r != nil {
+		if r.when == nil {
+			return
+		}
+		comp = r.when.comp
+	}
+	if c.comp != nil && c.comp != comp {
+		c.comp.rest()
+	}
+	c.comp = comp
 }
 
 func (s *Set) has(name string) bool {

@@ -129,7 +129,7 @@ func (x *parts) place() {
 	}
 	rest := x.begins[:own]
 	x.p.in.each(func(n int, at diag.Pos) bool {
-		for len(rest) > 0 && x.p.offset+rest[0].rune <= n {
+		for len(rest) > 0 && int(x.p.offset)+rest[0].rune <= n {
 			rest[0].of.At, rest = at, rest[1:]
 		}
 		return len(rest) > 0

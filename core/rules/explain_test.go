@@ -161,9 +161,16 @@ rules:
 	}
 }
 
-// Explain runs beside Evaluate and itself.
+// Explain runs beside Evaluate and itself, also where files have declarations of
+// their own.
 func TestExplainConcurrently(t *testing.T) {
-	set := load(t, ruleset(20, 0))
+	set, problems := loadFiles(t, map[string]string{
+		"a.yaml": "let: { early: chat.number < 5 }\n" + ruleset(20, 0),
+		"b.yaml": "let: { late: chat.number > 4 }\n" + strings.ReplaceAll(ruleset(20, 0), "name: m", "name: n"),
+	})
+	if set == nil {
+		t.Fatal(problems)
+	}
 	done := make(chan string)
 	for range 4 {
 		go func() {

@@ -3,6 +3,10 @@ package rules
 import (
 	"slices"
 	"time"
+
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/openccsp/gateway/core/state"
 )
 
 // Rescan changes how often the files are read without a change being told.
@@ -25,6 +29,25 @@ func Common(a, b *Set) (n int) {
 		}
 	}
 	return n
+}
+
+// Bare returns what runs the programs of s's conditions on v with nothing around
+// them: the expression machine alone.
+func Bare(s *Set, v *state.View) func() error {
+	e := &evaluator{env: env{view: v, values: map[string]any{}}}
+	var programs []*vm.Program
+	for _, r := range s.rules {
+		e.fill(r.when.needs)
+		programs = append(programs, r.when.code)
+	}
+	return func() error {
+		for _, p := range programs {
+			if _, err := e.vm.Run(p, e.values); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // What the loader knows: the keys of a file and of a rule, and the actions.

@@ -230,7 +230,7 @@ func newScope(on []string) *scope {
 
 // given is s with what may be counted on where the condition p holds.
 func (s *scope) given(p *program) *scope {
-	if p == nil {
+	if p == nil || len(p.facts) == 0 && len(s.sure) == 0 {
 		return s
 	}
 	given := *s

@@ -55,6 +55,7 @@ type flowLoader struct {
 	ruleLoader
 	def   *core.FlowDef
 	own   map[string]*field // all names of the flow so far
+	named bool              // the compilation is that of own, not of the file
 	emits []string          // by its steps so far
 }
 
@@ -77,6 +78,7 @@ func (l *fileLoader) flow(n ast.Node, begins flowTable) *flow {
 		given[p.key] = p
 	}
 	f.load(given)
+	f.rest()
 	return &flow{f.def, f.rule.namePos, f.calls, f.emits}
 }
 
@@ -112,7 +114,15 @@ func (l *flowLoader) load(given map[string]pair) {
 
 // names lets expressions name what the flow has so far.
 func (l *flowLoader) names() {
-	l.comp = newCompilation(l.comp.declared, slices.Collect(maps.Values(l.own))...)
+	l.rest()
+	l.comp, l.named = newCompilation(l.comp.declared, slices.Collect(maps.Values(l.own))...), true
+}
+
+// rest is for when the compilation of the flow's own names is done.
+func (l *flowLoader) rest() {
+	if l.named {
+		l.comp.rest()
+	}
 }
 
 // endsOn reads what ends the flow: events, and keywords of the customer.

@@ -110,18 +110,18 @@ func (c *candidates) left() int {
 // next returns the next rule whose limits let v through.
 func (c *candidates) next(s *Set, v *state.View) (*rule, bool) {
 	for {
-		lowest := -1
-		for i, list := range c.lists[:c.n] {
-			if len(list) > 0 && (lowest < 0 || list[0] < c.lists[lowest][0]) {
-				lowest = i
+		from, least := -1, len(s.rules)
+		for i := range c.n {
+			if list := c.lists[i]; len(list) > 0 && list[0] < least {
+				from, least = i, list[0]
 			}
 		}
-		if lowest < 0 {
+		if from < 0 {
 			return nil, false
 		}
-		r := s.rules[c.lists[lowest][0]]
-		c.lists[lowest] = c.lists[lowest][1:]
-		if r.concerns(v) {
+		r := s.rules[least]
+		c.lists[from] = c.lists[from][1:]
+		if r.sole || r.concerns(v) {
 			return r, true
 		}
 	}

@@ -14,22 +14,25 @@ import (
 
 // rule is one checked rule. It does not change.
 type rule struct {
-	name         string
-	pos          diag.Pos
-	namePos      diag.Pos
-	on           []string
-	eventNames   []string // of custom events; none: any
+	when    *program // nil: always
+	options *options // nil: it has none
+	actions []action
+	active  bool
+	always  bool // it has no condition of any kind
+	sole    bool // it has at most one of the limits below, by which it is found
+
+	matched, notMatched *state.RuleVerdict
+
 	services     []string
 	integrations []string
 	channels     []string
 	channelTypes []string
-	active       bool
-	always       bool     // it has no condition of any kind
-	when         *program // nil: always
-	actions      []action
-	options      *options // nil: it has none
 
-	matched, notMatched *state.RuleVerdict
+	name       string
+	pos        diag.Pos
+	namePos    diag.Pos
+	on         []string
+	eventNames []string // of custom events; none: any
 }
 
 // ruleLoader reads one rule.
@@ -183,6 +186,11 @@ func (l *ruleLoader) limits(given map[string]pair) {
 		}
 	}
 	l.contradictions(given["channel"])
+	limits := 0
+	for _, list := range [][]string{r.services, r.integrations, r.channels, r.channelTypes} {
+		limits += min(len(list), 1)
+	}
+	r.sole = limits <= 1
 }
 
 // contradictions reports channels that the rule's other limits rule out.

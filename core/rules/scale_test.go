@@ -30,49 +30,34 @@ func tenRules(prefix string) string {
 	return b.String()
 }
 
-func thousandFiles() map[string]string {
+func thousandFiles() map[string]string { return manyFiles(1000) }
+
+func manyFiles(n int) map[string]string {
 	files := map[string]string{}
-	for i := range 1000 {
+	for i := range n {
 		files[fmt.Sprintf("team%d/f%03d.yaml", i%10, i)] = tenRules(fmt.Sprintf("f%d", i))
 	}
 	return files
 }
 
-// The bounds are for a machine that has much else to do; the figures are what
-// to look at.
-const (
-	slowLoad   = 5 * time.Minute
-	slowReload = time.Minute
-)
-
-func TestThousandFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("ten thousand rules")
-	}
-	dir(t, thousandFiles())
-	start := time.Now()
+// A change of one file of many is live without the others being compiled again.
+// How quick that is with 1,000 of them BenchmarkSpeed says.
+func TestOneOfManyFiles(t *testing.T) {
+	dir(t, manyFiles(50))
 	w := watch(t)
-	loaded := time.Since(start)
-	if n := w.Set().Len(); n != 10_000 {
+	before := w.Set()
+	if n := before.Len(); n != 500 {
 		t.Fatalf("%d rules", n)
 	}
-	before := w.Set()
 	write(t, "team7/f007.yaml", strings.ReplaceAll(tenRules("changed"), "Hello", "Good day"))
-	start = time.Now()
 	var after *rules.Set
 	select {
 	case after = <-w.sets:
 	case <-time.After(patience):
 		t.Fatal("the change is not seen")
 	}
-	live := time.Since(start)
-	t.Logf("1,000 files of 10 rules were loaded in %s, with the beginning of the watching; a change of one was live %s after it was written",
-		loaded.Round(time.Millisecond), live.Round(time.Millisecond))
-	if n := rules.Common(before, after); n != 9990 {
+	if n := rules.Common(before, after); n != 490 {
 		t.Errorf("%d rules are the same; only the file that changed is to be compiled", n)
-	}
-	if loaded > slowLoad || live > slowReload {
-		t.Errorf("loaded in %s, live after %s", loaded, live)
 	}
 }
 

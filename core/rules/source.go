@@ -26,17 +26,17 @@ const (
 type source struct {
 	name     string
 	text     string
-	lines    []int // where each begins
+	lines    []int32 // where each begins
 	problems diag.Problems
 	warnings diag.Problems
 	tests    []*Test
 }
 
 func newSource(name, text string) *source {
-	s := &source{name: name, text: text, lines: []int{0}}
+	s := &source{name: name, text: text, lines: make([]int32, 1, 1+strings.Count(text, "\n"))}
 	for i := range len(text) {
 		if text[i] == '\n' {
-			s.lines = append(s.lines, i+1)
+			s.lines = append(s.lines, int32(i+1))
 		}
 	}
 	return s
@@ -241,7 +241,21 @@ func (s *source) scalar(n ast.Node, what string) (*scalar, bool) {
 		s.problem(sc.pos, "", "%s is longer than %d bytes", what, maxScalar)
 		return nil, false
 	}
+	sc.text = s.part(sc)
 	return sc, true
+}
+
+// part returns the text of sc as a part of the file's, if it stands there as it
+// is: then the reader's copy need not be kept.
+func (s *source) part(sc *scalar) string {
+	from := s.from(sc.pos, len(sc.text))
+	if (sc.style == '\'' || sc.style == '"') && from != "" {
+		from = from[1:]
+	}
+	if strings.HasPrefix(from, sc.text) {
+		return from[:len(sc.text)]
+	}
+	return sc.text
 }
 
 // words reads one text or a list of texts.

@@ -158,10 +158,10 @@ func (p *program) constantly(warn func(at int, hint, format string, args ...any)
 	defer e.release()
 	switch v, err := p.run(e); {
 	case err != nil:
-		warn(p.lead, "", "the condition fails always: %s", err)
+		warn(int(p.lead), "", "the condition fails always: %s", err)
 	case v == true:
-		warn(p.lead, "leave it out", "the condition is always true")
+		warn(int(p.lead), "leave it out", "the condition is always true")
 	case v == false:
-		warn(p.lead, "active: false leaves the rule out", "the condition is never true")
+		warn(int(p.lead), "active: false leaves the rule out", "the condition is never true")
 	}
 }

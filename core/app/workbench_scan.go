@@ -166,7 +166,7 @@ func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion
 			}
 			out.Items = append(out.Items, ruleEvent{
 				ID: eventID(c, r), At: time.UnixMilli(r.GetNowMs()).UTC(), Type: r.GetView().GetType(),
-				Verdict: verdictWord[v.GetVerdict()], Reason: verdictReason(v), Error: v.GetError(),
+				Verdict: v.GetVerdict().Word(), Reason: verdictReason(v), Error: v.GetError(),
 			})
 		}
 		if len(out.Items) > 4*q.Limit+1000 { // keep what may still be shown

@@ -163,6 +163,9 @@ func TestExplainMadeUp(t *testing.T) {
 	if len(a.Rules) != 2 || len(a.LeftOut) != 1 || len(a.Actions) != 2 || len(a.Commands) == 0 || !strings.Contains(a.Test, "expect:\n") {
 		t.Errorf("got %+v", a)
 	}
+	if kind := showRuleCommand(&state.Command{Kind: state.CommandKind_CHAT_OPEN_CMD}, "", "").Kind; kind != "chat_open" {
+		t.Errorf("the opening of a chat is a %q, want chat_open, as history calls it", kind)
+	}
 	for event, want := range map[string]string{
 		`{"type":"customer_mesage"}`: `did you mean "customer_message"?`, `{}`: "needs a type", `7`: "event must be an object", `"x"`: "is not an event's id",
 		`"x/1"`: "is not a conversation id", `{"type":"chat_closed","given":{"service":"x"}}`: `unknown service "x"`,

@@ -164,7 +164,7 @@ func (c *command) saveTest(file string, a *ruleAnswer) error {
 	}
 	text, ok := rules.AddTest(string(old), a.Test)
 	if !ok {
-		return fmt.Errorf("%s does not end with its tests; name a file of tests, such as saved_test.yaml", file)
+		return fmt.Errorf("%s does not end with its tests, one below the other; name a file of tests, such as saved_test.yaml", file)
 	}
 	if err := rewrite(file, text); err != nil {
 		return err

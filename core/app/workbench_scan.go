@@ -154,6 +154,9 @@ type ruleEvent struct {
 
 // ruleHistory finds the last events about which a rule had a verdict.
 func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion) (*ruleHistory, error) {
+	if q.Limit < 1 {
+		return nil, core.Errorf(core.Invalid, "limit %d is not a number of events", q.Limit)
+	}
 	since, err := parseSince(q.Since, "24h")
 	if err != nil {
 		return nil, err

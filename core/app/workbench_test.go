@@ -333,6 +333,9 @@ func TestBacktestAndHistory(t *testing.T) {
 		t.Errorf("history %+v, %v", h, err)
 	}
 	check("RuleHistory", h)
+	if _, err := w.ruleHistory(t.Context(), httpd.RuleHistoryQuestion{Rule: "yes", Limit: -1}); core.CodeOf(err) != core.Invalid {
+		t.Errorf("of -1 events: %v", err)
+	}
 }
 
 // The history says what the verdict alone does not, and the last event of a rule is

@@ -55,7 +55,7 @@ func (s *Set) TestOf(name string, v *state.View, expect []Shown) string {
 	b.WriteString("    expect:\n")
 	for _, a := range expect {
 		who := "rule"
-		if flow, ok := strings.CutPrefix(a.Rule, "flow "); ok {
+		if flow, ok := strings.CutPrefix(a.Rule, flowRule); ok {
 			who, a.Rule = "flow", flow
 		}
 		b.WriteString("      - { " + who + ": " + inJSON(a.Rule) + ", " + a.Do + ": " + inJSON(a.With) + " }\n")

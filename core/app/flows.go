@@ -55,7 +55,8 @@ func (g *gateway) earlier(set *rules.Set, world func() rules.World, now time.Tim
 	v := &g.flows
 	if v.of == nil {
 		if err := g.readFlows(ctx, set, world, now); err != nil {
-			g.log.Error("earlier versions of flows cannot be read, those under way end as errors", "err", err)
+			g.log.Error("earlier versions of flows cannot be read now, those under way end as errors", "err", err)
+			return nil // they are read with the next change, and nothing is written over them
 		}
 	}
 	if v.of != set {
@@ -134,7 +135,8 @@ func (g *gateway) readFlows(ctx context.Context, set *rules.Set, world func() ru
 	}
 	v := flowVersions{defs: map[string][]*core.FlowDef{}}
 	if err := json.Unmarshal(b, &v.list); err != nil {
-		return fmt.Errorf("versions of flows: %w", err)
+		g.log.Error("the list of earlier versions of flows is broken, those under way end as errors", "err", err)
+		return nil
 	}
 	for i := range v.list {
 		k := &v.list[i]

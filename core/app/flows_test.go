@@ -98,6 +98,25 @@ func TestEarlierVersionThatDoesNotCompile(t *testing.T) {
 	}
 }
 
+// A store that cannot be read just now costs no version: it is read again.
+func TestEarlierVersionsOfAStoreThatFails(t *testing.T) {
+	dir, s, now := t.TempDir(), newStore(t), time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	one, two := flowsOf(t, dir, waiting("one"), here()), flowsOf(t, dir, waiting("two"), here())
+	started(t, dir, s).earlier(one, here, now)
+	failing := newStore(t)
+	if err := failing.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g := started(t, dir, failing)
+	if got := g.earlier(two, here, now); got != nil {
+		t.Errorf("of a closed store: %v", got)
+	}
+	g.store = s
+	if got := tagsOf(t, g.earlier(two, here, now)); cmp.Diff(got, []string{"one"}) != "" {
+		t.Errorf("of one that works again: %v, want one", got)
+	}
+}
+
 // Versions are part of what a decision depends on.
 func TestVersionsInTheSnap(t *testing.T) {
 	dir := t.TempDir()

@@ -14,7 +14,6 @@ import (
 	"strconv"
 
 	"github.com/openccsp/gateway/core/config"
-	"github.com/openccsp/gateway/core/durable"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/store/badger"
@@ -165,9 +164,9 @@ func (c *command) saveTest(file string, a *ruleAnswer) error {
 	}
 	text, ok := rules.AddTest(string(old), a.Test)
 	if !ok {
-		return fmt.Errorf("%s does not end with its tests; name a file of tests, such as saved_test.yaml", file)
+		return fmt.Errorf("%s does not end with its tests, one below the other; name a file of tests, such as saved_test.yaml", file)
 	}
-	if err := durable.Replace(file, []byte(text), 0o644); err != nil {
+	if err := rewrite(file, text); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.errOut, "a test was added to %s\n", file)

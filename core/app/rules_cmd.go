@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -262,10 +263,7 @@ func (c *command) fmtFiles(dir string, sources []rules.Source, f *ruleFlags) err
 		if f.check {
 			continue
 		}
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real // a link stays one
-		}
-		if err := durable.Replace(path, []byte(text), 0o644); err != nil {
+		if err := rewrite(path, text); err != nil {
 			return err
 		}
 	}
@@ -281,6 +279,19 @@ func (c *command) fmtFiles(dir string, sources []rules.Source, f *ruleFlags) err
 		return errFindings
 	}
 	return nil
+}
+
+// rewrite writes a file that somebody edits, too: a link to it stays one, and
+// whoever might not read it still may not.
+func rewrite(path, text string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	return durable.Replace(path, []byte(text), mode)
 }
 
 func (c *command) listRules(ctx context.Context, args []string, f *ruleFlags) error {

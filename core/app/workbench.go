@@ -62,7 +62,7 @@ type ruleCommand struct {
 
 func showRuleCommand(c *state.Command, end, reason string) ruleCommand {
 	out := ruleCommand{
-		Number: c.GetNumber(), Kind: strings.ToLower(c.GetKind().String()), Rule: c.GetRule(), Instance: c.GetInstance(),
+		Number: c.GetNumber(), Kind: c.GetKind().Word(), Rule: c.GetRule(), Instance: c.GetInstance(),
 		Endpoint: c.GetEndpoint(), Text: c.GetMessage().GetText(), End: end, Reason: reason,
 	}
 	if m := c.GetMessage(); m.GetParts() > 1 {

@@ -73,15 +73,11 @@ func (a *ruleAnswer) compare(rec *state.Record) {
 			continue
 		}
 		for _, x := range a.Rules {
-			if x.Rule == v.GetRule() && x.Verdict != verdictWord[v.GetVerdict()] {
-				a.note(fmt.Sprintf("the record says %s of %q, and an evaluation now says %s", verdictWord[v.GetVerdict()], x.Rule, x.Verdict))
+			if x.Rule == v.GetRule() && x.Verdict != v.GetVerdict().Word() {
+				a.note(fmt.Sprintf("the record says %s of %q, and an evaluation now says %s", v.GetVerdict().Word(), x.Rule, x.Verdict))
 			}
 		}
 	}
-}
-
-var verdictWord = map[state.Verdict]string{
-	state.Verdict_MATCHED: "matched", state.Verdict_NOT_MATCHED: "not_matched", state.Verdict_ERROR: "error",
 }
 
 // saveTest writes a test that plays a recorded event again, expecting what it

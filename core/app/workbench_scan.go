@@ -154,6 +154,9 @@ type ruleEvent struct {
 
 // ruleHistory finds the last events about which a rule had a verdict.
 func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion) (*ruleHistory, error) {
+	if q.Limit < 1 {
+		return nil, core.Errorf(core.Invalid, "limit %d is not a number of events", q.Limit)
+	}
 	since, err := parseSince(q.Since, "24h")
 	if err != nil {
 		return nil, err
@@ -166,7 +169,7 @@ func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion
 			}
 			out.Items = append(out.Items, ruleEvent{
 				ID: eventID(c, r), At: time.UnixMilli(r.GetNowMs()).UTC(), Type: r.GetView().GetType(),
-				Verdict: verdictWord[v.GetVerdict()], Reason: verdictReason(v), Error: v.GetError(),
+				Verdict: v.GetVerdict().Word(), Reason: verdictReason(v), Error: v.GetError(),
 			})
 		}
 		if len(out.Items) > 4*q.Limit+1000 { // keep what may still be shown

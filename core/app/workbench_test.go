@@ -163,6 +163,9 @@ func TestExplainMadeUp(t *testing.T) {
 	if len(a.Rules) != 2 || len(a.LeftOut) != 1 || len(a.Actions) != 2 || len(a.Commands) == 0 || !strings.Contains(a.Test, "expect:\n") {
 		t.Errorf("got %+v", a)
 	}
+	if kind := showRuleCommand(&state.Command{Kind: state.CommandKind_CHAT_OPEN_CMD}, "", "").Kind; kind != "chat_open" {
+		t.Errorf("the opening of a chat is a %q, want chat_open, as history calls it", kind)
+	}
 	for event, want := range map[string]string{
 		`{"type":"customer_mesage"}`: `did you mean "customer_message"?`, `{}`: "needs a type", `7`: "event must be an object", `"x"`: "is not an event's id",
 		`"x/1"`: "is not a conversation id", `{"type":"chat_closed","given":{"service":"x"}}`: `unknown service "x"`,
@@ -330,6 +333,9 @@ func TestBacktestAndHistory(t *testing.T) {
 		t.Errorf("history %+v, %v", h, err)
 	}
 	check("RuleHistory", h)
+	if _, err := w.ruleHistory(t.Context(), httpd.RuleHistoryQuestion{Rule: "yes", Limit: -1}); core.CodeOf(err) != core.Invalid {
+		t.Errorf("of -1 events: %v", err)
+	}
 }
 
 // The history says what the verdict alone does not, and the last event of a rule is

@@ -120,9 +120,9 @@ func (t *turn) flowFailed(name, err string) {
 
 // flowBroke ends the flow as an error after a panic in stage 2, if the event
 // was what it waited for. The event goes on.
-func (t *turn) flowBroke(typ, cause string) {
-	f := t.doc.Flow
-	if f == nil || typ != sdk.CustomerMessage && !OfFlow(typ) {
+func (t *turn) flowBroke(fact *fact, cause string) {
+	f, typ := t.doc.Flow, fact.ev.Type
+	if f == nil || fact.waited != nil || typ != sdk.CustomerMessage && !OfFlow(typ) {
 		return
 	}
 	t.record.Flows = append(t.record.Flows, &state.FlowDone{Flow: f.Name, Version: f.Version, What: "ends as an error: " + cause})

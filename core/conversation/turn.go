@@ -142,7 +142,7 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 	if broken != nil {
 		t.record.Verdicts = append(t.record.Verdicts,
 			&state.RuleVerdict{Verdict: state.Verdict_ERROR, Error: "stage 2: " + broken.cause})
-		t.flowBroke(f.ev.Type, broken.cause)
+		t.flowBroke(f, broken.cause)
 		return nil, false
 	}
 	if step := t.offer(f, t.record.View); step != nil {

@@ -243,3 +243,17 @@ func TestASecondLookThatFails(t *testing.T) {
 		t.Errorf("poison %v, timers %v, chat %v", w.last.Poison, w.doc.Timers, w.doc.Chat.State)
 	}
 }
+
+// A flow is not asked at a second look, and so does not end with one that fails.
+func TestASecondLookThatFailsLeavesTheFlow(t *testing.T) {
+	w := waiting(t)
+	w.customer("help")
+	w.snap.Flows = flows{}
+	w.doc.Flow = &state.Flow{Name: "survey"}
+	w.snap.Probe = broken(sdk.CustomerMessage, 2)
+	w.at(16 * time.Minute)
+	w.wantVerdicts("error: stage 2: boom")
+	if w.doc.Flow == nil {
+		t.Error("the flow under way is gone")
+	}
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,14 +117,16 @@ func usedUp(counter *state.Counter, cmd *state.Command) bool {
 	return false
 }
 
-// counted adds a command's match to the counter, which keeps as many as its
-// limits need.
+// counted adds a command's match to the counter, which keeps the latest ones, as
+// many as its limits need. A command that had to wait is asked late: its match
+// may be older than some that are there.
 func counted(counter *state.Counter, cmd *state.Command) *state.Counter {
 	most := 1
 	for _, l := range cmd.Limit.Limits {
 		most = max(most, int(l.Times))
 	}
-	counter.Counted = append(counter.Counted, &state.Counted{Match: cmd.Limit.Match, AtMs: cmd.CreatedMs})
-	counter.Counted = counter.Counted[max(0, len(counter.Counted)-most):]
+	all := append(counter.Counted, &state.Counted{Match: cmd.Limit.Match, AtMs: cmd.CreatedMs})
+	slices.SortStableFunc(all, func(a, b *state.Counted) int { return cmp.Compare(a.AtMs, b.AtMs) })
+	counter.Counted = all[max(0, len(all)-most):]
 	return counter
 }

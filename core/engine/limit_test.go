@@ -209,3 +209,19 @@ func TestAReplayIsNotLimited(t *testing.T) {
 		r.idle()
 	})
 }
+
+// A command that had to wait is asked late. Its match, an old one, must not put
+// a newer one out of the counter.
+func TestALateCommandLeavesNewerMatchesCounted(t *testing.T) {
+	minute := time.Minute.Milliseconds()
+	counter := &state.Counter{}
+	for match, at := range []int64{120, 10, 125, 130} { // minutes; at most two an hour
+		cmd := &state.Command{CreatedMs: at * minute, Limit: &state.CommandLimit{
+			Match: uint64(match), Limits: []*state.Limit{{Times: 2, WithinMs: 60 * minute}},
+		}}
+		if got, want := usedUp(counter, cmd), at == 130; got != want {
+			t.Errorf("the match at %d: used up is %v, want %v", at, got, want)
+		}
+		counter = counted(counter, cmd)
+	}
+}

@@ -313,6 +313,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/rules:reload", `{"allow_empty":true}`, 200, []string{`"hash":"9c"`}, "reload true"},
 		{"GET", "/v1/rules/nobody%20answers/history?limit=3&since=1h", "", 200, []string{`"rule":"nobody answers"`, `"more":3`}, ""},
 		{"GET", "/v1/rules/nobody%20answers/history?limits=3", "", 400, nil, ""},
+		{"GET", "/v1/rules/nobody%20answers/history?after=x", "", 400, []string{"has no after"}, ""},
 		{"GET", "/v1/dead-letters", "", 200, []string{`"reason":"too old"`}, ""},
 		{"GET", "/v1/dead-letters/d1", "", 200, []string{`"conversation":"` + id + `"`, `"attempts":{"count":2,"not_before":"2026-11-22T10:00:00Z","last_error":"connection refused"}`}, ""},
 		{"GET", "/v1/dead-letters/nope", "", 404, nil, ""},

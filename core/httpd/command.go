@@ -55,7 +55,7 @@ type pendingBody struct {
 
 func showCommand(c *state.Command) commandBody {
 	b := commandBody{
-		ID: showCommandID(c), Kind: kinds[c.GetKind()], Lane: c.GetLane(), Instance: c.GetInstance(),
+		ID: showCommandID(c), Kind: c.GetKind().Word(), Lane: c.GetLane(), Instance: c.GetInstance(),
 		Endpoint: c.GetEndpoint(), To: c.GetTo(), Event: c.GetEventName(), Chat: c.GetChat(), Rule: c.GetRule(), Group: c.GetGroup(), Record: c.GetRecord(),
 		Message: showMessage(c.GetMessage()), Reason: c.GetReason(), Late: c.GetLate(),
 		Created: utc(c.GetCreatedMs()),
@@ -97,13 +97,4 @@ func showEnded(a *state.Attempts) attemptsBody {
 	b := showAttempts(a)
 	b.UnderWay = false
 	return b
-}
-
-var kinds = map[state.CommandKind]string{
-	state.CommandKind_COMMAND_UNSPECIFIED: "none", // something in the document alone, that was not done
-	state.CommandKind_DELIVER:             "deliver", state.CommandKind_CHAT_OPEN_CMD: "chat_open",
-	state.CommandKind_CHAT_SEND: "chat_send", state.CommandKind_CHAT_CLOSE: "chat_close",
-	state.CommandKind_NOTIFY: "notify", state.CommandKind_APPEND: "append", state.CommandKind_BOT_SEND: "bot_send",
-	state.CommandKind_CHAT_RECEIPT: "chat_receipt", state.CommandKind_CHAT_EVENT: "chat_event",
-	state.CommandKind_CALL: "call", state.CommandKind_PUSH: "push", state.CommandKind_CHAT_TRANSFER: "chat_transfer",
 }

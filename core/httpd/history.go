@@ -132,7 +132,7 @@ func showRecord(rec *state.Record) *recordBody {
 	}
 	for _, v := range rec.GetVerdicts() {
 		b.Verdicts = append(b.Verdicts, verdictBody{
-			v.GetRule(), verdicts[v.GetVerdict()], v.GetError(), v.GetReason(), v.GetShadow(), v.GetAt(),
+			v.GetRule(), v.GetVerdict().Word(), v.GetError(), v.GetReason(), v.GetShadow(), v.GetAt(),
 		})
 	}
 	for _, f := range rec.GetFlows() {
@@ -155,8 +155,4 @@ func showEvent(v *state.View) eventBody {
 		b.Position, b.EstWait, b.WaitTime, b.IdleTime, b.Score = e.Position, e.EstWait, e.WaitTime, e.IdleTime, e.Score
 	}
 	return b
-}
-
-var verdicts = map[state.Verdict]string{
-	state.Verdict_MATCHED: "matched", state.Verdict_NOT_MATCHED: "not_matched", state.Verdict_ERROR: "error",
 }

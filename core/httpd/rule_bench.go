@@ -110,6 +110,9 @@ func (a *Admin) ruleHistory(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if w.after != "" {
+		return core.Errorf(core.Invalid, "the history of a rule has no after; limit takes more of it")
+	}
 	v, err := a.gateway.RuleHistory(ctx, RuleHistoryQuestion{Rule: name, Since: values["since"], Limit: w.limit})
 	if err != nil {
 		return err

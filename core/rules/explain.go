@@ -41,10 +41,6 @@ type LeftOut struct {
 	Why  string   `json:"why"`
 }
 
-var verdictWords = map[state.Verdict]string{
-	state.Verdict_MATCHED: "matched", state.Verdict_NOT_MATCHED: "not_matched", state.Verdict_ERROR: "error",
-}
-
 // Explain evaluates v as [Set.Evaluate] does and says why the outcome is what it
 // is. v must have been through [state.Bound].
 func (s *Set) Explain(v *state.View) Explanation { return s.explain(v, s.rules) }
@@ -90,7 +86,7 @@ func (s *Set) explain(v *state.View, rules []*rule) Explanation {
 	}
 	if w := verdicts[v.GetWaited()]; w != nil && !s.has(v.GetWaited()) {
 		out.Rules = append(out.Rules, Explained{
-			Rule: w.GetRule(), Verdict: verdictWords[w.GetVerdict()], Reason: w.GetReason(), Line: "no: the rule is gone",
+			Rule: w.GetRule(), Verdict: w.GetVerdict().Word(), Reason: w.GetReason(), Line: "no: the rule is gone",
 		})
 	}
 	slices.SortStableFunc(out.Rules, nearest)
@@ -172,7 +168,7 @@ func (r *rule) elsewhere(v *state.View) string {
 // explain says why r has the verdict.
 func (r *rule) explain(e *evaluator, verdict *state.RuleVerdict) Explained {
 	x := Explained{
-		Rule: r.name, At: r.pos, Verdict: verdictWords[verdict.GetVerdict()], Reason: r.reason(e, verdict), Error: verdict.GetError(),
+		Rule: r.name, At: r.pos, Verdict: verdict.GetVerdict().Word(), Reason: r.reason(e, verdict), Error: verdict.GetError(),
 	}
 	var conjuncts []*Node
 	if r.when != nil {

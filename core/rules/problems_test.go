@@ -35,6 +35,8 @@ rules.d/a.yaml:5:5: a rule must be a mapping of keys to values, not a number`},
 		{"own event", oneRule("order_paid", "do: [{tag: x}]"),
 			`rules.d/a.yaml:3:9: unknown event "order_paid"; an event of a vendor's own is on: custom_event with event_name: order_paid`},
 		{"event_name", oneRule("chat_idle", "event_name: x", "do: [{tag: x}]"), `rules.d/a.yaml:4:5: event_name goes with on: custom_event only`},
+		{"blank event_name", oneRule("custom_event", "event_name: [a, '']", "do: [{tag: x}]"),
+			`rules.d/a.yaml:4:21: an event_name is blank; leave event_name out, if any custom event is meant`},
 		{"world", oneRule("customer_message", "service: rettail", "channel: webshp", "integration: X", "channel_type: rtn",
 			"do: [{notify: {endpoint: opps}}, {send: {text: x, channel: nowhere}}, {forward: cccp}]"), `rules.d/a.yaml:4:14: unknown service "rettail"; did you mean "retail"?
 rules.d/a.yaml:5:14: unknown channel "webshp"; did you mean "webshop"?

@@ -149,7 +149,12 @@ func (l *ruleLoader) events(given map[string]pair) {
 	}
 	if p, ok := given["event_name"]; ok {
 		for _, sc := range l.src.words(p.value, "event_name") {
-			l.rule.eventNames = append(l.rule.eventNames, sc.text)
+			if strings.TrimSpace(sc.text) == "" {
+				l.cannot(sc.pos, "leave event_name out, if any custom event is meant", "an event_name is blank")
+			}
+			if !slices.Contains(l.rule.eventNames, sc.text) { // else the rule would be looked at twice
+				l.rule.eventNames = append(l.rule.eventNames, sc.text)
+			}
 		}
 		if len(l.rule.on) > 0 && !slices.Contains(l.rule.on, sdk.CustomEvent) {
 			l.src.problem(p.pos, "", "event_name goes with on: custom_event only")

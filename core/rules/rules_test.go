@@ -284,7 +284,7 @@ func TestVerdictsAndOrder(t *testing.T) {
 func TestCustomEvents(t *testing.T) {
 	set := load(t, `rules:
   - {name: any, on: custom_event, do: [{tag: any}]}
-  - {name: two, on: custom_event, event_name: [order, paid], when: event.params.id == "7" and event.event_name == "paid", do: [{tag: two}]}
+  - {name: two, on: custom_event, event_name: [order, paid, paid], when: event.params.id == "7" and event.event_name == "paid", do: [{tag: two}]}
   - {name: other, on: custom_event, event_name: x, do: [{tag: other}]}
 `)
 	got := set.Evaluate(event("custom_event", &pluginv1.Event{EventName: "paid", Params: map[string]string{"id": "7"}}))

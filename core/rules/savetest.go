@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml/ast"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/openccsp/gateway/core/state"
@@ -54,7 +55,7 @@ func (s *Set) TestOf(name string, v *state.View, expect []Shown) string {
 	b.WriteString("    expect:\n")
 	for _, a := range expect {
 		who := "rule"
-		if flow, ok := strings.CutPrefix(a.Rule, "flow "); ok {
+		if flow, ok := strings.CutPrefix(a.Rule, flowRule); ok {
 			who, a.Rule = "flow", flow
 		}
 		b.WriteString("      - { " + who + ": " + inJSON(a.Rule) + ", " + a.Do + ": " + inJSON(a.With) + " }\n")
@@ -158,19 +159,42 @@ func fieldsSet(m protoreflect.Message) map[string]any {
 }
 
 // AddTest adds an entry that [Set.TestOf] wrote to the text of a file, which may be
-// empty. It reports false if the file does not end with its tests.
+// empty. It reports false if the file does not end with its tests, in a list that
+// can be added to.
 func AddTest(file, entry string) (string, bool) {
 	if strings.TrimSpace(file) == "" {
 		return "tests:\n" + entry, true
 	}
-	last := ""
-	for line := range strings.Lines(file) {
-		if c := line[0]; c != ' ' && c != '#' && c != '\n' && c != '-' {
-			last, _, _ = strings.Cut(line, ":")
-		}
-	}
-	if last != "tests" {
+	n, ok := testsAtEnd(file)
+	if !ok {
 		return "", false
 	}
-	return strings.TrimRight(file, "\n") + "\n" + entry, true
+	for _, e := range []string{entry, outdented(entry)} {
+		text := strings.TrimRight(file, "\n") + "\n" + e
+		if now, ok := testsAtEnd(text); ok && now == n+1 {
+			return text, true
+		}
+	}
+	return "", false
+}
+
+// testsAtEnd counts the tests of a file of which they are the last key.
+func testsAtEnd(file string) (n int, ok bool) {
+	s := newSource("", file)
+	pairs := s.read()
+	if len(s.problems) > 0 || len(pairs) == 0 || pairs[len(pairs)-1].key != "tests" {
+		return 0, false
+	}
+	switch list := pairs[len(pairs)-1].value.(type) {
+	case *ast.SequenceNode:
+		return len(list.Values), true
+	case *ast.NullNode:
+		return 0, true
+	}
+	return 0, false
+}
+
+// outdented is an entry for a list that is not indented.
+func outdented(entry string) string {
+	return strings.ReplaceAll("\n"+entry, "\n  ", "\n")[1:]
 }

@@ -153,8 +153,37 @@ func TestTestOf(t *testing.T) {
 	if e := got.Expect; len(e) != 2 || e[0].With != "Hi\n# there {{ x }}" || e[1].Flow != "f" || e[1].With != nil {
 		t.Errorf("got %+v", e)
 	}
-	if _, ok := rules.AddTest("tests:\n  - name: x\nrules: []\n", text); ok {
-		t.Error("added to a file that does not end with its tests")
+}
+
+func TestAddTest(t *testing.T) {
+	const entry = "  - name: \"b\"\n    events:\n      - {\"type\":\"chat_closed\"}\n    expect: []\n"
+	const first = "- name: a\n  events: [{type: chat_closed}]\n  expect: []\n"
+	const inLine = "{name: a, events: [{type: chat_closed}], expect: []}"
+	for file, want := range map[string]int{
+		"":         1,
+		"tests:\n": 1,
+		"tests:\n  - " + inLine + "\n# the end\n\n":        2,
+		"tests:\n" + first:                                 2,
+		"---\nrules: []\ntests:\n" + first:                 2,
+		"tests:\n  - name: a\nrules: []\n":                 0, // it does not end with its tests
+		"tests: []\n":                                      0, // nothing can be added to
+		"tests: [" + inLine + "]\n":                        0,
+		"rules: []\n":                                      0,
+		"tests: {\n":                                       0,
+		"let: {x: 'true'}\ntests:\n    - " + inLine + "\n": 0, // indented otherwise
+	} {
+		text, ok := rules.AddTest(file, entry)
+		if ok != (want > 0) || strings.Count(text, "name:") != want {
+			t.Errorf("%q: %v, %q, want %d tests", file, ok, text, want)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		dir(t, map[string]string{"a.yaml": text})
+		if set, ps := rules.Load("rules.d", world); len(ps) > 0 || len(set.Tests()) != want {
+			t.Errorf("%q becomes %q: %v", file, text, ps)
+		}
 	}
 }
 

@@ -21,6 +21,16 @@ func TestWords(t *testing.T) {
 			t.Errorf("%v has no word", s)
 		}
 	}
+	kinds := map[string]bool{}
+	for n := range state.CommandKind_name {
+		k := state.CommandKind(n)
+		if kinds[k.Word()] = true; k.Word() == "" {
+			t.Errorf("%v has no word", k)
+		}
+	}
+	if len(kinds) != len(state.CommandKind_name) {
+		t.Errorf("words are shared: %v", kinds)
+	}
 	if len(owners) != len(state.Owner_name) || len(states) != len(state.ChatState_name) {
 		t.Errorf("words are shared: %v, %v", owners, states)
 	}

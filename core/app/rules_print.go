@@ -60,23 +60,36 @@ func (a *ruleAnswer) printWhy(w io.Writer, only string) error {
 			printNode(p, r.When, 4)
 		}
 	}
-	if len(a.LeftOut) > 0 {
+	var left []rules.LeftOut
+	for _, r := range a.LeftOut {
+		if only == "" || r.Rule == only {
+			left = append(left, r)
+		}
+	}
+	if len(left) > 0 {
+		found = true
 		p.line(0, "")
 		p.line(0, "left out:")
 	}
-	for _, r := range a.LeftOut {
-		if only == "" || r.Rule == only {
-			found = true
-			p.line(2, "%s  (%s): %s", r.Rule, r.At, r.Why)
-		}
+	for _, r := range left {
+		p.line(2, "%s  (%s): %s", r.Rule, r.At, r.Why)
 	}
 	if !found {
-		return fmt.Errorf("no rule %q is on %s", only, a.Event)
+		return a.unknown(only)
 	}
 	if only == "" {
 		a.effects(p)
 	}
 	return p.to(w)
+}
+
+// unknown says that the rules that were asked have none of that name.
+func (a *ruleAnswer) unknown(rule string) error {
+	if a.ID == "" {
+		return fmt.Errorf("no rule %q is on %s", rule, a.Event)
+	}
+	return fmt.Errorf("no rule %q is on %s in the rules that were asked, %s, about %s of %s; --rules DIR asks others",
+		rule, a.Event, a.Set, a.ID, a.At.Format(time.RFC3339))
 }
 
 func printNode(p *printer, n *rules.Node, indent int) {
@@ -128,9 +141,27 @@ func (a *ruleAnswer) effects(p *printer) {
 		}
 		p.line(2, "%d %s: %s", c.Number, who, c.text())
 	}
+	if len(a.Flows) > 0 {
+		p.line(0, "flows:")
+	}
+	for _, f := range a.Flows {
+		p.line(2, "%s", f.text())
+	}
 	if len(a.Then) > 0 {
 		p.line(0, "then: %s", strings.Join(a.Then, ", "))
 	}
+}
+
+func (f *ruleFlow) text() string {
+	s := f.Flow
+	if f.Step != "" {
+		s += ": " + f.Step
+	}
+	s += ": " + f.What
+	if f.Place != "" {
+		s += "  (" + f.Place + ")"
+	}
+	return s
 }
 
 func shownText(s rules.Shown) string {

@@ -282,21 +282,27 @@ func (g *gateway) newRules(context.Context) error {
 // save while the gateway runs.
 func (g *gateway) openRules(ctx context.Context) error {
 	g.rules.SetWorld(g.world())
+	files, err := g.lastRules(ctx)
+	if err == nil {
+		g.rules.Remember(len(files))
+	}
 	problems := g.rules.Load()
 	if problems == nil {
 		return g.publish()
 	}
-	files, err := g.lastRules(ctx)
 	if err == nil {
 		err = g.rules.Restore(files)
 	}
-	if err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			g.log.Error("the last good rules cannot be used", "err", err)
-		}
-		return problems
+	if err == nil {
+		return g.publish()
 	}
-	return g.publish()
+	if !errors.Is(err, store.ErrNotFound) {
+		g.log.Error("the last good rules cannot be used", "err", err)
+	}
+	if g.rules.Reload(true) == nil { // all files have gone, and nothing is left to put in their place
+		return g.publish()
+	}
+	return problems
 }
 
 func (g *gateway) world() rules.World { return rulesWorld(g.now().Config, g.manifests()) }

@@ -41,9 +41,10 @@ type ruleAnswer struct {
 	Engine string    `json:"engine,omitempty"`
 	Notes  []string  `json:"notes"`
 	rules.Explanation
-	Actions  []rules.Shown `json:"actions"`        // of all rules, and of flows, in order
-	Commands []ruleCommand `json:"commands"`       // what they became
-	Then     []string      `json:"then,omitempty"` // events that followed in the conversation
+	Actions  []rules.Shown `json:"actions"`         // of all rules, and of flows, in order
+	Commands []ruleCommand `json:"commands"`        // what they became
+	Flows    []ruleFlow    `json:"flows,omitempty"` // what flows did, in order
+	Then     []string      `json:"then,omitempty"`  // events that followed in the conversation
 	Test     string        `json:"test,omitempty"`
 }
 
@@ -60,9 +61,28 @@ type ruleCommand struct {
 	Reason   string `json:"reason,omitempty"`
 }
 
+// ruleFlow is what a flow did, or that it could not begin.
+type ruleFlow struct {
+	Flow    string `json:"flow"`
+	Version string `json:"version"`
+	Place   string `json:"place,omitempty"`
+	Step    string `json:"step,omitempty"`
+	What    string `json:"what"`
+}
+
+func (a *ruleAnswer) flows(rec *state.Record) {
+	for _, f := range rec.GetFlows() {
+		a.Flows = append(a.Flows, ruleFlow{f.GetFlow(), f.GetVersion(), f.GetPlace(), f.GetStep(), f.GetWhat()})
+	}
+}
+
 func showRuleCommand(c *state.Command, end, reason string) ruleCommand {
+	kind := c.GetKind().Word()
+	if c.GetKind() == state.CommandKind_COMMAND_UNSPECIFIED { // an event that the loop guard kept from this conversation
+		kind = "emit " + c.GetEventName()
+	}
 	out := ruleCommand{
-		Number: c.GetNumber(), Kind: c.GetKind().Word(), Rule: c.GetRule(), Instance: c.GetInstance(),
+		Number: c.GetNumber(), Kind: kind, Rule: c.GetRule(), Instance: c.GetInstance(),
 		Endpoint: c.GetEndpoint(), Text: c.GetMessage().GetText(), End: end, Reason: reason,
 	}
 	if m := c.GetMessage(); m.GetParts() > 1 {
@@ -176,6 +196,9 @@ func (w *workbench) madeUp(object string, set *rules.Set, withTest bool) (*ruleA
 		a.Actions = append(a.Actions, rules.Show(act))
 	}
 	a.Commands = would(play)
+	for _, r := range play.Records {
+		a.flows(r)
+	}
 	for _, r := range play.Records[1:] {
 		a.Then = append(a.Then, r.View.GetType())
 	}

@@ -46,6 +46,7 @@ func (w *workbench) past(ctx context.Context, id string, draft *rules.Set, withT
 	}
 	if draft == nil {
 		a.compare(rec)
+		a.flows(rec)
 		for _, n := range rec.GetCommands() {
 			if e := ended[n]; e != nil {
 				a.Commands = append(a.Commands, showRuleCommand(e.Command, e.GetEnd(), e.GetReason()))

@@ -227,6 +227,40 @@ func TestExplainRecorded(t *testing.T) {
 	}
 }
 
+// Why a flow did not begin stands beside the rule that matched, and the event
+// that the loop guard kept away has its name.
+func TestExplainShowsFlowsAndTheLoopGuard(t *testing.T) {
+	w := newBench(t).withStore(t)
+	id := keep(t, w.store.(*memstore.Store), w, func(r *state.Record) {
+		r.Flows = []*state.FlowDone{{Flow: "survey", Version: "1", Place: "rules.d/a.yaml:9:5", What: `ends as an error: the parameter "n" is missing`}}
+	})
+	a, err := w.explain(t.Context(), question(t, id.String()+"/1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers(t)("RuleAnswer", a)
+	guarded := showRuleCommand(&state.Command{Number: 3, Rule: "yes", EventName: "again"}, "dropped", "loop_guard")
+	a.Commands = append(a.Commands, guarded)
+	var out strings.Builder
+	if err := a.printWhy(&out, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"flows:\n  survey: ends as an error: the parameter \"n\" is missing  (rules.d/a.yaml:9:5)\n", "3 yes: emit again: dropped, loop_guard\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s\nwant %q", out.String(), want)
+		}
+	}
+	out.Reset()
+	if err := a.printWhy(&out, "yes"); err != nil || strings.Contains(out.String(), "left out:") {
+		t.Errorf("one rule that was asked: %v\n%s", err, out.String())
+	}
+	if err := a.printWhy(&out, "new"); err == nil || !strings.Contains(err.Error(), a.ID) {
+		t.Errorf("a rule that there was not then: %v, want which event it was", err)
+	}
+}
+
 func TestExplainWhatIsGone(t *testing.T) {
 	w := newBench(t).withStore(t)
 	id := keep(t, w.store.(*memstore.Store), w, func(r *state.Record) { r.Snap = "gone" }).String()

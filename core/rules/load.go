@@ -82,6 +82,13 @@ func readTree(dir string) ([]ruleFile, error) {
 }
 
 func readFile(fsys fs.FS, name string) (string, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() { // reading a pipe could hang
+		return "", errors.New(name + " is not a file: rules are read from plain files and links to such")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return "", err

@@ -3,7 +3,9 @@ package rules_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -209,4 +211,16 @@ func doublings(n int) string {
 		prev = fmt.Sprintf("a%d", i)
 	}
 	return b.String()
+}
+
+// Reading a pipe that nobody writes to would hang, and the gateway with it.
+func TestWhatIsNoFileIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, ps := rules.Load(dir, rules.World{})
+	if len(ps) != 1 || !strings.Contains(ps.Error(), "pipe.yaml is not a file") {
+		t.Errorf("a pipe: %v", ps)
+	}
 }

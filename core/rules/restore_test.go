@@ -58,6 +58,28 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// Files that vanish while the gateway is down are not meant to be gone either.
+func TestFilesThatVanishBeforeTheStart(t *testing.T) {
+	for before, refused := range map[int]bool{0: false, 1: false, 2: true} {
+		dir(t, nil)
+		w := rules.NewWatcher(rules.WatchConfig{Dir: "rules.d", World: world, Log: slog.New(slog.DiscardHandler)})
+		w.Remember(before)
+		if err := w.Load(); err != nil != refused {
+			t.Errorf("%d files before: %v", before, err)
+		}
+		if !refused {
+			continue
+		}
+		do(t, w.Restore([]rules.Source{{Path: "a.yaml", Text: tagRule("a")}, {Path: "b.yaml", Text: tagRule("b")}}))
+		if err := w.Load(); err == nil || w.Set().Len() != 2 {
+			t.Errorf("%v, %d rules; want those that were restored", err, w.Set().Len())
+		}
+		if err := w.Reload(true); err != nil || w.Set().Len() != 0 {
+			t.Errorf("allowed: %v, %d rules", err, w.Set().Len())
+		}
+	}
+}
+
 // TestChangeWorld changes what rules may name, as a save of gateway.hcl does.
 func TestChangeWorld(t *testing.T) {
 	dir(t, map[string]string{"a.yaml": "rules:\n  - {name: a, on: chat_idle, service: demo, do: [{tag: x}]}\n"})

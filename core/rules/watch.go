@@ -48,6 +48,7 @@ type Watcher struct {
 	stale  bool // the world has changed since the last load
 	set    *Set
 	seen   string // hash of the files at the last attempt
+	before int    // files of the set that was live before the start
 	status Status
 	slow   map[string]slowness
 	slower bool // one more is to be taken out
@@ -115,6 +116,15 @@ func (w *Watcher) rouse() {
 	}
 }
 
+// Remember tells how many files the set had that was live before the start: that
+// all of them have gone since is no more meant than while the watcher runs. Call
+// it before the first Load.
+func (w *Watcher) Remember(files int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = files
+}
+
 // Load reads the directory if it has changed since the last time, and
 // publishes the set. It returns [diag.Problems] if the files on disk are not
 // live: call it once at the start, before Run.
@@ -133,7 +143,10 @@ func (w *Watcher) load(allowEmpty bool) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
 	w.mu.Lock()
-	world, stale, live, seen := w.world, w.stale, w.set, w.seen
+	world, stale, before, seen := w.world, w.stale, w.before, w.seen
+	if w.set != nil {
+		before = len(w.set.files)
+	}
 	w.stale = false
 	w.mu.Unlock()
 
@@ -145,7 +158,7 @@ func (w *Watcher) load(allowEmpty bool) error {
 	if hash == seen && !stale {
 		return w.Status().Problems.Err()
 	}
-	if n := vanished(live, files); n > 0 && !allowEmpty {
+	if n := vanished(before, files); n > 0 && !allowEmpty {
 		return w.refuse(diag.Problems{{
 			Pos:     diag.Pos{File: w.config.Dir},
 			Summary: fmt.Sprintf("all %d rule files are gone; the rules loaded before stay", n),
@@ -198,7 +211,7 @@ func (w *Watcher) compileIn(world World, live *Set) (set *Set, seen string, prob
 	files, err := readTree(w.config.Dir)
 	if err != nil {
 		problems = diag.Problems{unreadable(w.config.Dir, err)}
-	} else if vanished(live, files) == 0 {
+	} else if live == nil || vanished(len(live.files), files) == 0 {
 		set, problems = w.compile(files, world)
 	}
 	if set != nil || live == nil {
@@ -233,13 +246,13 @@ func (w *Watcher) Restore(files []Source) error {
 	return nil
 }
 
-// vanished returns how many files the live set had if more than one of them
+// vanished returns how many files the set before had if more than one of them
 // went at once and none is left, which is rarely meant.
-func vanished(live *Set, files []ruleFile) int {
-	if live == nil || len(live.files) < 2 || len(files) > 0 {
+func vanished(before int, files []ruleFile) int {
+	if before < 2 || len(files) > 0 {
 		return 0
 	}
-	return len(live.files)
+	return before
 }
 
 // compile makes a set of files, without the rules that are over their time budget.

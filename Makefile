@@ -73,9 +73,10 @@ failpoint:  # the gateway that kills itself at named points: for chaos alone
 soak: build ## kill and mistreat it for as long as you say: make soak FOR=8h
 	bin/examples/chaos -soak -for $(FOR)
 
-fuzz:       ## fuzz the targets of a package in turn: make fuzz PKG=./core/rules FOR=2m ONLY=FuzzLet
-	@set -e; for target in $(or $(ONLY),$$(go test $(PKG) -list '^Fuzz' | grep '^Fuzz')); do echo "== $$target"; \
-	go test $(PKG) -run '^$$' -fuzz "^$$target$$" -fuzztime $(FOR) -fuzzminimizetime 10x; done
+fuzz:       ## fuzz all targets in turn, each FOR so long: make fuzz, or make fuzz PKG=./core/rules FOR=2m ONLY=FuzzLet
+	@set -e; for pkg in $(or $(PKG),$$(grep -rl --include='*_test.go' '^func Fuzz' core sdk plugins examples | xargs -n 1 dirname | sort -u | sed 's,^,./,')); do \
+	for target in $(or $(ONLY),$$(go test $$pkg -list '^Fuzz' | grep '^Fuzz')); do echo "== $$pkg $$target"; \
+	go test $$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime $(FOR) -fuzzminimizetime 10x; done; done
 
 dist: build ## make a folder in bin/dist that runs wherever it is copied
 	@rm -rf $(DIST) && mkdir -p $(DIST)

@@ -326,8 +326,14 @@ func (c *compilation) problem(in *scalar, offset, at int, user ast.Node, hint, f
 			message += fmt.Sprintf(" (used at %s)", in.place(offset+user.Location().From))
 		}
 	}
-	in.src.problem(c.declared.lets.place(in, offset, at), hint, "%s", message)
+	pos := c.declared.lets.place(in, offset, at)
+	if strings.HasPrefix(message, tooEarly) && in.src.commentAfter(pos) {
+		hint = "a # after a space begins a comment in YAML; put quotes around the expression"
+	}
+	in.src.problem(pos, hint, "%s", message)
 }
+
+const tooEarly = "the expression ends too early"
 
 func (c *compilation) report(err error, lead int, report func(int, string, string, ...any) *program) *program {
 	fe, ok := errors.AsType[*file.Error](err)
@@ -366,7 +372,7 @@ func plainMessage(message string) (plain, hint string) {
 		return fmt.Sprintf("%s cannot be used between a %s and a %s", m[1], left, right), hint
 	}
 	if rest, ok := strings.CutPrefix(message, "unexpected token EOF"); ok {
-		return "the expression ends too early" + rest, ""
+		return tooEarly + rest, ""
 	}
 	if rest, ok := strings.CutPrefix(message, `unexpected token Operator("=")`); ok {
 		return `unexpected "="` + rest, `compare with ==`

@@ -93,6 +93,8 @@ rules.d/a.yaml:4:24: keys() cannot be used in a rule: the order of names is not 
 rules.d/a.yaml:4:36: now is a function; write now()
 rules.d/a.yaml:4:43: now() takes nothing
 rules.d/a.yaml:4:57: "Local" cannot be called; only times have such functions`},
+		{"comment", oneRule("chat_closed", `when: any(payload.items, # == 5)`, "do: [{tag: x}]"),
+			`rules.d/a.yaml:4:28: the expression ends too early; a # after a space begins a comment in YAML; put quotes around the expression`},
 		{"early end", oneRule("chat_closed", `when: event.status ==`, "do: [{tag: x}]"), `rules.d/a.yaml:4:25: the expression ends too early`},
 		{"template in when", oneRule("chat_closed", `when: "{{ chat.open }}"`, "do: [{tag: x}]"),
 			`rules.d/a.yaml:4:11: when is an expression, not a template; write it without {{ }}`},

@@ -61,6 +61,17 @@ func (s *source) warn(pos diag.Pos, hint, format string, args ...any) {
 	}
 }
 
+// commentAfter reports whether something that YAML takes for a comment follows
+// in the line of pos.
+func (s *source) commentAfter(pos diag.Pos) bool {
+	if pos.Line < 1 || pos.Line > len(s.lines) {
+		return false
+	}
+	line, _, _ := strings.Cut(s.text[s.lines[pos.Line-1]:], "\n")
+	runes := []rune(line)
+	return strings.Contains(string(runes[min(pos.Column-1, len(runes)):]), " #")
+}
+
 func (s *source) at(t *token.Token) diag.Pos {
 	if t == nil || t.Position == nil {
 		return diag.Pos{File: s.name, Line: 1, Column: 1}

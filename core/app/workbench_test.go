@@ -411,4 +411,17 @@ func TestShippedTests(t *testing.T) {
 	if len(set.Tests()) < 4 {
 		t.Errorf("%d tests", len(set.Tests()))
 	}
+	// The README has people change a text of the demo: its tests must bear that.
+	files := set.Sources()
+	for i, f := range files {
+		if f.Path == "demo.yaml" {
+			files[i].Text = strings.NewReplacer("Thank you for", "Thanks for", "Sorry for", "Excuse").Replace(f.Text)
+			if files[i].Text == f.Text {
+				t.Error("the demo has no such texts any more")
+			}
+		}
+	}
+	if _, ps := rules.Compile(c.RulesDir, files, rulesWorld(c, nil)); len(ps) > 0 {
+		t.Errorf("with other texts: %v", ps)
+	}
 }

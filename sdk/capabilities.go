@@ -29,7 +29,19 @@ type Capabilities struct {
 	Burst          int           // messages that may go at once within Rate; 0: 1
 	UndeliveredFor time.Duration // how long sent messages wait for Host.Undelivered; 0: not kept
 	NeedsPublicURL bool          // it cannot work unless public_url is configured
+	Overflow       Overflow      // what becomes of a text that is over the limit
+	Transcript     bool          // of a connector: Open shows the agent Chat.Transcript; else the gateway sends it as text
+	MaxAttachment  int64         // bytes of one file, 0: no limit is known
 }
+
+// Overflow is what becomes of a text that is longer than the other side takes.
+type Overflow int
+
+// The policies. None of them cuts.
+const (
+	Split  Overflow = iota // it goes as several messages
+	Refuse                 // it does not go, and who wrote it is told
+)
 
 // TextUnit is what a text limit counts.
 type TextUnit int

@@ -27,8 +27,30 @@ func chatFrom(c *pluginv1.Chat) Chat {
 	return Chat{
 		Conversation: c.Conversation, Number: int(c.Number), Ref: ChatRef(c.Ref),
 		Customer: customerFrom(c.Customer), Channel: c.Channel, ChannelType: c.ChannelType,
-		Service: c.Service, Attributes: c.Attributes,
+		Service: c.Service, Attributes: c.Attributes, Transcript: linesFrom(c.Transcript),
 	}
+}
+
+func linesFrom(list []*pluginv1.Line) []Line {
+	var out []Line
+	for _, l := range list {
+		out = append(out, Line{
+			At: timeFrom(l.AtMs), Author: AuthorKind(l.Author), Name: l.Name, Text: l.Text,
+			Attachments: attachmentsFrom(l.Attachments),
+		})
+	}
+	return out
+}
+
+func attachmentsFrom(list []*pluginv1.Attachment) []Attachment {
+	var out []Attachment
+	for _, a := range list {
+		out = append(out, Attachment{
+			URL: a.Url, MediaID: a.MediaId, MIME: a.Mime, Name: a.Name,
+			Bytes: int64(a.Bytes), Caption: a.Caption,
+		})
+	}
+	return out
 }
 
 func messageFrom(m *pluginv1.Message) Message {
@@ -39,17 +61,12 @@ func messageFrom(m *pluginv1.Message) Message {
 		ID: m.Id, Text: m.Text, Author: AuthorKind(m.Author),
 		Part: max(int(m.Part), 1), Parts: max(int(m.Parts), 1), Attempt: 1,
 		Late: m.Late, Resent: m.Resent, URLPush: m.UrlPush, At: timeFrom(m.AtMs),
-		ReplyTo: m.ReplyTo, Extras: m.Extras,
+		ReplyTo: m.ReplyTo, Extras: m.Extras, Copy: m.Copy,
 	}
 	if m.Agent != nil {
 		out.Agent = Agent{ID: m.Agent.Id, Name: m.Agent.Name}
 	}
-	for _, a := range m.Attachments {
-		out.Attachments = append(out.Attachments, Attachment{
-			URL: a.Url, MediaID: a.MediaId, MIME: a.Mime, Name: a.Name,
-			Bytes: int64(a.Bytes), Caption: a.Caption,
-		})
-	}
+	out.Attachments = attachmentsFrom(m.Attachments)
 	for _, q := range m.QuickReplies {
 		out.QuickReplies = append(out.QuickReplies, QuickReply{Title: q.Title, Payload: q.Payload})
 	}
@@ -116,7 +133,7 @@ func (e *Event) proto() *pluginv1.Event {
 		Status: valid(e.Status), By: valid(e.By), TimedOut: e.TimedOut, EventName: valid(e.EventName),
 		Params: validMap(e.Params), Code: valid(e.Code), CallId: valid(e.CallID),
 		Digits: valid(e.Digits), Score: e.Score, Comment: valid(e.Comment),
-		UrlPush: valid(e.URLPush), Payload: e.Payload, Private: e.Private,
+		UrlPush: valid(e.URLPush), Payload: e.Payload, Private: e.Private, Channel: valid(e.Channel),
 		EstWait: minutes(e.EstWait), IdleTime: minutes(e.IdleTime), WaitTime: minutes(e.WaitTime),
 		Attachments: attachmentsProto(e.Attachments),
 	}

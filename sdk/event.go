@@ -32,13 +32,28 @@ const (
 	SurveyRated        = "survey_rated"
 	CustomEvent        = "custom_event"
 	FlowTriggered      = "flow_triggered"
+
+	// Who has the conversation. A bot or contact center reports what it does
+	// with its control of it; To says who is meant, [ToCCSP] or [ToBot], "" the
+	// other side, Reason why, and Params what the other side should know.
+	ControlOffered  = "control_offered"  // the other side may take it, and does so by its first word
+	ControlAccepted = "control_accepted" // it takes what it was offered
+	ControlPassed   = "control_passed"   // the other side has it from now on
+	ControlReleased = "control_released" // it gives it up: the service's default decides
+)
+
+// The sides that can have a conversation, in Event.To of the control events.
+const (
+	ToCCSP = "ccsp"
+	ToBot  = "bot"
 )
 
 // Event is a fact from outside.
 //
 // It is addressed by Customer.Address (what happens on a channel) or by Ref, a
 // chat id or the id of a message we sent. The events that Poll returns need
-// neither: they belong to the chat that was polled.
+// neither: they belong to the chat that was polled. A chat that an agent begins
+// is a ChatOpened with all of Ref, Customer.Address and Channel, and By "agent".
 type Event struct {
 	Type     string
 	ID       string    // the provider's, for deduplication; "" is never a duplicate
@@ -74,4 +89,5 @@ type Event struct {
 	URLPush     string            // incoming_message: page the agent shows the customer
 	Payload     json.RawMessage   // the vendor's own JSON
 	Private     bool              // must never reach the customer
+	Channel     string            // chat_opened of a chat that an agent began: the instance on which the customer is
 }

@@ -15,6 +15,9 @@ type Host interface {
 	// PublicURL is the address of the instance's hook as platforms see it,
 	// such as "https://gw.example.com/hooks/shop", or "" if none is configured.
 	PublicURL() string
+	// TextLimit is the limit by which the gateway splits the texts that it gives
+	// to the driver: that of its capabilities, unless the operator set another.
+	TextLimit() TextLimit
 	// DataDir is a directory for files that may be lost.
 	DataDir() string
 	// Log goes to the gateway's log, with the names of plugin and instance.

@@ -63,6 +63,10 @@ func (c Capabilities) proto() *pluginv1.Capabilities {
 		UndeliveredForMs: milliseconds(c.UndeliveredFor),
 		QuickReplies:     c.QuickReplies,
 		NeedsPublicUrl:   c.NeedsPublicURL,
+		Overflow:         pluginv1.Overflow(c.Overflow),
+		Transcript:       c.Transcript,
+
+		MaxAttachmentBytes: uint64(max(c.MaxAttachment, 0)),
 	}
 }
 

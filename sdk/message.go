@@ -28,6 +28,16 @@ type Chat struct {
 	ChannelType  string // rtm, sms, …
 	Service      string
 	Attributes   map[string]string
+	Transcript   []Line // in Open, if Capabilities.Transcript: what was said before, oldest first
+}
+
+// Line is one line of what was said. Long texts are cut, and end in "…" then.
+type Line struct {
+	At          time.Time
+	Author      AuthorKind
+	Name        string // of the author, "" if unknown
+	Text        string
+	Attachments []Attachment
 }
 
 // AuthorKind says who wrote a message.
@@ -59,6 +69,7 @@ type Message struct {
 	At           time.Time         // when it was decided
 	ReplyTo      string            // id of the message it answers, "" if it answers none
 	Extras       map[string]string // for the channel's own use; of an app push: its title, see PushTitle, and its data
+	Copy         bool              // for information: somebody else has the conversation and answers
 }
 
 // PushTitle is the key of an app push's title in Message.Extras. The other keys

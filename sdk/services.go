@@ -30,6 +30,15 @@ func (h *host) Log() *slog.Logger  { return h.log }
 func (h *host) HTTP() *http.Client { return h.s.client }
 func (h *host) Now() time.Time     { return h.s.now() }
 
+// TextLimit implements Host. A gateway that sets none splits by the driver's.
+func (h *host) TextLimit() TextLimit {
+	l := h.spec.TextLimit
+	if l == nil {
+		return h.s.drivers[h.spec.Driver].caps.Text
+	}
+	return TextLimit{Limit: int(l.Limit), Unit: TextUnit(l.Unit)}
+}
+
 // State implements Host.
 func (h *host) State(ctx context.Context, key string) ([]byte, error) {
 	r, err := h.ask(ctx, &pluginv1.HostCall{Op: &pluginv1.HostCall_StateGet{

@@ -125,6 +125,52 @@ func (DriverKind) EnumDescriptor() ([]byte, []int) {
 	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{1}
 }
 
+type Overflow int32
+
+const (
+	Overflow_SPLIT  Overflow = 0 // into several messages
+	Overflow_REFUSE Overflow = 1 // the message ends dropped
+)
+
+// Enum value maps for Overflow.
+var (
+	Overflow_name = map[int32]string{
+		0: "SPLIT",
+		1: "REFUSE",
+	}
+	Overflow_value = map[string]int32{
+		"SPLIT":  0,
+		"REFUSE": 1,
+	}
+)
+
+func (x Overflow) Enum() *Overflow {
+	p := new(Overflow)
+	*p = x
+	return p
+}
+
+func (x Overflow) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Overflow) Descriptor() protoreflect.EnumDescriptor {
+	return file_sdk_pluginv1_plugin_proto_enumTypes[2].Descriptor()
+}
+
+func (Overflow) Type() protoreflect.EnumType {
+	return &file_sdk_pluginv1_plugin_proto_enumTypes[2]
+}
+
+func (x Overflow) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Overflow.Descriptor instead.
+func (Overflow) EnumDescriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{2}
+}
+
 type TextUnit int32
 
 const (
@@ -164,11 +210,11 @@ func (x TextUnit) String() string {
 }
 
 func (TextUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_sdk_pluginv1_plugin_proto_enumTypes[2].Descriptor()
+	return file_sdk_pluginv1_plugin_proto_enumTypes[3].Descriptor()
 }
 
 func (TextUnit) Type() protoreflect.EnumType {
-	return &file_sdk_pluginv1_plugin_proto_enumTypes[2]
+	return &file_sdk_pluginv1_plugin_proto_enumTypes[3]
 }
 
 func (x TextUnit) Number() protoreflect.EnumNumber {
@@ -177,7 +223,7 @@ func (x TextUnit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TextUnit.Descriptor instead.
 func (TextUnit) EnumDescriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{2}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{3}
 }
 
 type Op int32
@@ -243,11 +289,11 @@ func (x Op) String() string {
 }
 
 func (Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_sdk_pluginv1_plugin_proto_enumTypes[3].Descriptor()
+	return file_sdk_pluginv1_plugin_proto_enumTypes[4].Descriptor()
 }
 
 func (Op) Type() protoreflect.EnumType {
-	return &file_sdk_pluginv1_plugin_proto_enumTypes[3]
+	return &file_sdk_pluginv1_plugin_proto_enumTypes[4]
 }
 
 func (x Op) Number() protoreflect.EnumNumber {
@@ -256,7 +302,7 @@ func (x Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Op.Descriptor instead.
 func (Op) EnumDescriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{3}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 type Outcome int32
@@ -319,11 +365,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_sdk_pluginv1_plugin_proto_enumTypes[4].Descriptor()
+	return file_sdk_pluginv1_plugin_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_sdk_pluginv1_plugin_proto_enumTypes[4]
+	return &file_sdk_pluginv1_plugin_proto_enumTypes[5]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -332,7 +378,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 type AuthorKind int32
@@ -377,11 +423,11 @@ func (x AuthorKind) String() string {
 }
 
 func (AuthorKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_sdk_pluginv1_plugin_proto_enumTypes[5].Descriptor()
+	return file_sdk_pluginv1_plugin_proto_enumTypes[6].Descriptor()
 }
 
 func (AuthorKind) Type() protoreflect.EnumType {
-	return &file_sdk_pluginv1_plugin_proto_enumTypes[5]
+	return &file_sdk_pluginv1_plugin_proto_enumTypes[6]
 }
 
 func (x AuthorKind) Number() protoreflect.EnumNumber {
@@ -390,7 +436,7 @@ func (x AuthorKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AuthorKind.Descriptor instead.
 func (AuthorKind) EnumDescriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 type Empty struct {
@@ -784,25 +830,28 @@ func (x *Driver) GetAbilities() []string {
 // Capabilities are data: forms, the splitter, checks and documents are made
 // from them.
 type Capabilities struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	ChannelType      string                 `protobuf:"bytes,1,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"` // rtm, sms, facebook, twitter, wechat, voice, push; channels only
-	ToOutside        *TextLimit             `protobuf:"bytes,2,opt,name=to_outside,json=toOutside,proto3" json:"to_outside,omitempty"`       // of a text that leaves the gateway through this driver
-	MediaTypes       []string               `protobuf:"bytes,3,rep,name=media_types,json=mediaTypes,proto3" json:"media_types,omitempty"`
-	Receipts         bool                   `protobuf:"varint,4,opt,name=receipts,proto3" json:"receipts,omitempty"`                                  // it reports delivered or read
-	ReceiptsByRef    bool                   `protobuf:"varint,5,opt,name=receipts_by_ref,json=receiptsByRef,proto3" json:"receipts_by_ref,omitempty"` // receipts name only the provider's message id
-	TypingIn         bool                   `protobuf:"varint,6,opt,name=typing_in,json=typingIn,proto3" json:"typing_in,omitempty"`
-	TypingOut        bool                   `protobuf:"varint,7,opt,name=typing_out,json=typingOut,proto3" json:"typing_out,omitempty"`
-	TypingTtlMs      uint32                 `protobuf:"varint,8,opt,name=typing_ttl_ms,json=typingTtlMs,proto3" json:"typing_ttl_ms,omitempty"`
-	Events           []string               `protobuf:"bytes,9,rep,name=events,proto3" json:"events,omitempty"`                                         // timer events the vendor sends itself: chat_idle, customer_unattended
-	IdempotentSend   bool                   `protobuf:"varint,10,opt,name=idempotent_send,json=idempotentSend,proto3" json:"idempotent_send,omitempty"` // the far side drops a repeated idempotency key
-	DedupForMs       uint64                 `protobuf:"varint,11,opt,name=dedup_for_ms,json=dedupForMs,proto3" json:"dedup_for_ms,omitempty"`           // how long the far side may repeat an event; 0: 24 h
-	RatePerSecond    float64                `protobuf:"fixed64,12,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"` // 0: no limit
-	Burst            uint32                 `protobuf:"varint,13,opt,name=burst,proto3" json:"burst,omitempty"`
-	UndeliveredForMs uint64                 `protobuf:"varint,14,opt,name=undelivered_for_ms,json=undeliveredForMs,proto3" json:"undelivered_for_ms,omitempty"` // how long sent bodies are kept for Undelivered; 0: not at all
-	QuickReplies     bool                   `protobuf:"varint,15,opt,name=quick_replies,json=quickReplies,proto3" json:"quick_replies,omitempty"`
-	NeedsPublicUrl   bool                   `protobuf:"varint,16,opt,name=needs_public_url,json=needsPublicUrl,proto3" json:"needs_public_url,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	ChannelType        string                 `protobuf:"bytes,1,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"` // rtm, sms, facebook, twitter, wechat, voice, push; channels only
+	ToOutside          *TextLimit             `protobuf:"bytes,2,opt,name=to_outside,json=toOutside,proto3" json:"to_outside,omitempty"`       // of a text that leaves the gateway through this driver
+	MediaTypes         []string               `protobuf:"bytes,3,rep,name=media_types,json=mediaTypes,proto3" json:"media_types,omitempty"`
+	Receipts           bool                   `protobuf:"varint,4,opt,name=receipts,proto3" json:"receipts,omitempty"`                                  // it reports delivered or read
+	ReceiptsByRef      bool                   `protobuf:"varint,5,opt,name=receipts_by_ref,json=receiptsByRef,proto3" json:"receipts_by_ref,omitempty"` // receipts name only the provider's message id
+	TypingIn           bool                   `protobuf:"varint,6,opt,name=typing_in,json=typingIn,proto3" json:"typing_in,omitempty"`
+	TypingOut          bool                   `protobuf:"varint,7,opt,name=typing_out,json=typingOut,proto3" json:"typing_out,omitempty"`
+	TypingTtlMs        uint32                 `protobuf:"varint,8,opt,name=typing_ttl_ms,json=typingTtlMs,proto3" json:"typing_ttl_ms,omitempty"`
+	Events             []string               `protobuf:"bytes,9,rep,name=events,proto3" json:"events,omitempty"`                                         // timer events the vendor sends itself: chat_idle, customer_unattended
+	IdempotentSend     bool                   `protobuf:"varint,10,opt,name=idempotent_send,json=idempotentSend,proto3" json:"idempotent_send,omitempty"` // the far side drops a repeated idempotency key
+	DedupForMs         uint64                 `protobuf:"varint,11,opt,name=dedup_for_ms,json=dedupForMs,proto3" json:"dedup_for_ms,omitempty"`           // how long the far side may repeat an event; 0: 24 h
+	RatePerSecond      float64                `protobuf:"fixed64,12,opt,name=rate_per_second,json=ratePerSecond,proto3" json:"rate_per_second,omitempty"` // 0: no limit
+	Burst              uint32                 `protobuf:"varint,13,opt,name=burst,proto3" json:"burst,omitempty"`
+	UndeliveredForMs   uint64                 `protobuf:"varint,14,opt,name=undelivered_for_ms,json=undeliveredForMs,proto3" json:"undelivered_for_ms,omitempty"` // how long sent bodies are kept for Undelivered; 0: not at all
+	QuickReplies       bool                   `protobuf:"varint,15,opt,name=quick_replies,json=quickReplies,proto3" json:"quick_replies,omitempty"`
+	NeedsPublicUrl     bool                   `protobuf:"varint,16,opt,name=needs_public_url,json=needsPublicUrl,proto3" json:"needs_public_url,omitempty"`
+	Overflow           Overflow               `protobuf:"varint,17,opt,name=overflow,proto3,enum=gateway.plugin.v1.Overflow" json:"overflow,omitempty"`                 // what becomes of a text over the limit
+	Transcript         bool                   `protobuf:"varint,18,opt,name=transcript,proto3" json:"transcript,omitempty"`                                             // connectors: OPEN takes chat.transcript
+	MaxAttachmentBytes uint64                 `protobuf:"varint,19,opt,name=max_attachment_bytes,json=maxAttachmentBytes,proto3" json:"max_attachment_bytes,omitempty"` // of one file, 0: no limit is known
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Capabilities) Reset() {
@@ -947,6 +996,27 @@ func (x *Capabilities) GetNeedsPublicUrl() bool {
 	return false
 }
 
+func (x *Capabilities) GetOverflow() Overflow {
+	if x != nil {
+		return x.Overflow
+	}
+	return Overflow_SPLIT
+}
+
+func (x *Capabilities) GetTranscript() bool {
+	if x != nil {
+		return x.Transcript
+	}
+	return false
+}
+
+func (x *Capabilities) GetMaxAttachmentBytes() uint64 {
+	if x != nil {
+		return x.MaxAttachmentBytes
+	}
+	return 0
+}
+
 type TextLimit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // 0: no limit
@@ -1008,6 +1078,7 @@ type InstanceSpec struct {
 	Secrets       map[string][]byte      `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // settings whose schema says x-secret, by their JSON name
 	PublicUrl     string                 `protobuf:"bytes,6,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`                                                      // of the instance's hook, "" if none is configured
 	DataDir       string                 `protobuf:"bytes,7,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"`
+	TextLimit     *TextLimit             `protobuf:"bytes,8,opt,name=text_limit,json=textLimit,proto3" json:"text_limit,omitempty"` // that the host splits by: the driver's, or what the operator has set
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1089,6 +1160,13 @@ func (x *InstanceSpec) GetDataDir() string {
 		return x.DataDir
 	}
 	return ""
+}
+
+func (x *InstanceSpec) GetTextLimit() *TextLimit {
+	if x != nil {
+		return x.TextLimit
+	}
+	return nil
 }
 
 type InstanceRef struct {
@@ -3664,6 +3742,7 @@ type Chat struct {
 	ChannelType   string                 `protobuf:"bytes,6,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"`
 	Service       string                 `protobuf:"bytes,7,opt,name=service,proto3" json:"service,omitempty"`
 	Attributes    map[string]string      `protobuf:"bytes,8,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Transcript    []*Line                `protobuf:"bytes,9,rep,name=transcript,proto3" json:"transcript,omitempty"` // OPEN, if the capabilities say transcript: what was said before, oldest first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3754,6 +3833,90 @@ func (x *Chat) GetAttributes() map[string]string {
 	return nil
 }
 
+func (x *Chat) GetTranscript() []*Line {
+	if x != nil {
+		return x.Transcript
+	}
+	return nil
+}
+
+// Line is one line of what was said. Long texts are cut, and end in … then.
+type Line struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Author        AuthorKind             `protobuf:"varint,2,opt,name=author,proto3,enum=gateway.plugin.v1.AuthorKind" json:"author,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // of the author, "" if unknown
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Attachments   []*Attachment          `protobuf:"bytes,5,rep,name=attachments,proto3" json:"attachments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Line) Reset() {
+	*x = Line{}
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Line) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Line) ProtoMessage() {}
+
+func (x *Line) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Line.ProtoReflect.Descriptor instead.
+func (*Line) Descriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Line) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Line) GetAuthor() AuthorKind {
+	if x != nil {
+		return x.Author
+	}
+	return AuthorKind_AUTHOR_KIND_UNSPECIFIED
+}
+
+func (x *Line) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Line) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Line) GetAttachments() []*Attachment {
+	if x != nil {
+		return x.Attachments
+	}
+	return nil
+}
+
 type Message struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // the gateway's, the command's idempotency key
@@ -3770,13 +3933,14 @@ type Message struct {
 	AtMs          int64                  `protobuf:"varint,12,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	ReplyTo       string                 `protobuf:"bytes,13,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
 	Extras        map[string]string      `protobuf:"bytes,14,rep,name=extras,proto3" json:"extras,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of an app push: "title", the others are its data
+	Copy          bool                   `protobuf:"varint,15,opt,name=copy,proto3" json:"copy,omitempty"`                                                                              // for information: somebody else has the conversation and answers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3788,7 +3952,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3801,7 +3965,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{45}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Message) GetId() string {
@@ -3902,6 +4066,13 @@ func (x *Message) GetExtras() map[string]string {
 	return nil
 }
 
+func (x *Message) GetCopy() bool {
+	if x != nil {
+		return x.Copy
+	}
+	return false
+}
+
 type Attachment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
@@ -3916,7 +4087,7 @@ type Attachment struct {
 
 func (x *Attachment) Reset() {
 	*x = Attachment{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3928,7 +4099,7 @@ func (x *Attachment) String() string {
 func (*Attachment) ProtoMessage() {}
 
 func (x *Attachment) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3941,7 +4112,7 @@ func (x *Attachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
 func (*Attachment) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{46}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Attachment) GetUrl() string {
@@ -3996,7 +4167,7 @@ type QuickReply struct {
 
 func (x *QuickReply) Reset() {
 	*x = QuickReply{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4008,7 +4179,7 @@ func (x *QuickReply) String() string {
 func (*QuickReply) ProtoMessage() {}
 
 func (x *QuickReply) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4021,7 +4192,7 @@ func (x *QuickReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuickReply.ProtoReflect.Descriptor instead.
 func (*QuickReply) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{47}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *QuickReply) GetTitle() string {
@@ -4077,13 +4248,14 @@ type Event struct {
 	UrlPush       string                 `protobuf:"bytes,36,opt,name=url_push,json=urlPush,proto3" json:"url_push,omitempty"`
 	Payload       []byte                 `protobuf:"bytes,37,opt,name=payload,proto3" json:"payload,omitempty"`  // the vendor's own JSON, untouched
 	Private       bool                   `protobuf:"varint,38,opt,name=private,proto3" json:"private,omitempty"` // never shown to the customer
+	Channel       string                 `protobuf:"bytes,39,opt,name=channel,proto3" json:"channel,omitempty"`  // chat_opened of a chat that an agent began: the instance on which the customer is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4095,7 +4267,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4108,7 +4280,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{48}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Event) GetType() string {
@@ -4349,6 +4521,13 @@ func (x *Event) GetPrivate() bool {
 	return false
 }
 
+func (x *Event) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
 var File_sdk_pluginv1_plugin_proto protoreflect.FileDescriptor
 
 const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
@@ -4388,7 +4567,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12'\n" +
 	"\x0fsettings_schema\x18\x03 \x01(\tR\x0esettingsSchema\x12C\n" +
 	"\fcapabilities\x18\x04 \x01(\v2\x1f.gateway.plugin.v1.CapabilitiesR\fcapabilities\x12\x1c\n" +
-	"\tabilities\x18\x05 \x03(\tR\tabilities\"\xd1\x04\n" +
+	"\tabilities\x18\x05 \x03(\tR\tabilities\"\xdc\x05\n" +
 	"\fCapabilities\x12!\n" +
 	"\fchannel_type\x18\x01 \x01(\tR\vchannelType\x12;\n" +
 	"\n" +
@@ -4410,10 +4589,15 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x05burst\x18\r \x01(\rR\x05burst\x12,\n" +
 	"\x12undelivered_for_ms\x18\x0e \x01(\x04R\x10undeliveredForMs\x12#\n" +
 	"\rquick_replies\x18\x0f \x01(\bR\fquickReplies\x12(\n" +
-	"\x10needs_public_url\x18\x10 \x01(\bR\x0eneedsPublicUrl\"R\n" +
+	"\x10needs_public_url\x18\x10 \x01(\bR\x0eneedsPublicUrl\x127\n" +
+	"\boverflow\x18\x11 \x01(\x0e2\x1b.gateway.plugin.v1.OverflowR\boverflow\x12\x1e\n" +
+	"\n" +
+	"transcript\x18\x12 \x01(\bR\n" +
+	"transcript\x120\n" +
+	"\x14max_attachment_bytes\x18\x13 \x01(\x04R\x12maxAttachmentBytes\"R\n" +
 	"\tTextLimit\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\x12/\n" +
-	"\x04unit\x18\x02 \x01(\x0e2\x1b.gateway.plugin.v1.TextUnitR\x04unit\"\xb8\x02\n" +
+	"\x04unit\x18\x02 \x01(\x0e2\x1b.gateway.plugin.v1.TextUnitR\x04unit\"\xf5\x02\n" +
 	"\fInstanceSpec\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1a\n" +
@@ -4422,7 +4606,9 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\asecrets\x18\x05 \x03(\v2,.gateway.plugin.v1.InstanceSpec.SecretsEntryR\asecrets\x12\x1d\n" +
 	"\n" +
 	"public_url\x18\x06 \x01(\tR\tpublicUrl\x12\x19\n" +
-	"\bdata_dir\x18\a \x01(\tR\adataDir\x1a:\n" +
+	"\bdata_dir\x18\a \x01(\tR\adataDir\x12;\n" +
+	"\n" +
+	"text_limit\x18\b \x01(\v2\x1c.gateway.plugin.v1.TextLimitR\ttextLimit\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\")\n" +
@@ -4635,7 +4821,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"+\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xec\x02\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xa5\x03\n" +
 	"\x04Chat\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\tR\fconversation\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\rR\x06number\x12\x10\n" +
@@ -4646,10 +4832,19 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\aservice\x18\a \x01(\tR\aservice\x12G\n" +
 	"\n" +
 	"attributes\x18\b \x03(\v2'.gateway.plugin.v1.Chat.AttributesEntryR\n" +
-	"attributes\x1a=\n" +
+	"attributes\x127\n" +
+	"\n" +
+	"transcript\x18\t \x03(\v2\x17.gateway.plugin.v1.LineR\n" +
+	"transcript\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
+	"\x04Line\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x125\n" +
+	"\x06author\x18\x02 \x01(\x0e2\x1d.gateway.plugin.v1.AuthorKindR\x06author\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12?\n" +
+	"\vattachments\x18\x05 \x03(\v2\x1d.gateway.plugin.v1.AttachmentR\vattachments\"\xc9\x04\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12?\n" +
@@ -4665,7 +4860,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\burl_push\x18\v \x01(\tR\aurlPush\x12\x13\n" +
 	"\x05at_ms\x18\f \x01(\x03R\x04atMs\x12\x19\n" +
 	"\breply_to\x18\r \x01(\tR\areplyTo\x12>\n" +
-	"\x06extras\x18\x0e \x03(\v2&.gateway.plugin.v1.Message.ExtrasEntryR\x06extras\x1a9\n" +
+	"\x06extras\x18\x0e \x03(\v2&.gateway.plugin.v1.Message.ExtrasEntryR\x06extras\x12\x12\n" +
+	"\x04copy\x18\x0f \x01(\bR\x04copy\x1a9\n" +
 	"\vExtrasEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
@@ -4680,7 +4876,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"QuickReply\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\tR\apayload\"\x8f\t\n" +
+	"\apayload\x18\x02 \x01(\tR\apayload\"\xa9\t\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x13\n" +
@@ -4720,7 +4916,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\acomment\x18# \x01(\tR\acomment\x12\x19\n" +
 	"\burl_push\x18$ \x01(\tR\aurlPush\x12\x18\n" +
 	"\apayload\x18% \x01(\fR\apayload\x12\x18\n" +
-	"\aprivate\x18& \x01(\bR\aprivate\x1a9\n" +
+	"\aprivate\x18& \x01(\bR\aprivate\x12\x18\n" +
+	"\achannel\x18' \x01(\tR\achannel\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\v\n" +
@@ -4739,7 +4936,11 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"DriverKind\x12\x1b\n" +
 	"\x17DRIVER_KIND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCHANNEL\x10\x01\x12\r\n" +
-	"\tCONNECTOR\x10\x02*A\n" +
+	"\tCONNECTOR\x10\x02*!\n" +
+	"\bOverflow\x12\t\n" +
+	"\x05SPLIT\x10\x00\x12\n" +
+	"\n" +
+	"\x06REFUSE\x10\x01*A\n" +
 	"\bTextUnit\x12\t\n" +
 	"\x05UTF16\x10\x00\x12\b\n" +
 	"\x04RUNE\x10\x01\x12\b\n" +
@@ -4813,160 +5014,167 @@ func file_sdk_pluginv1_plugin_proto_rawDescGZIP() []byte {
 	return file_sdk_pluginv1_plugin_proto_rawDescData
 }
 
-var file_sdk_pluginv1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_sdk_pluginv1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_sdk_pluginv1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_sdk_pluginv1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_sdk_pluginv1_plugin_proto_goTypes = []any{
 	(Handover)(0),              // 0: gateway.plugin.v1.Handover
 	(DriverKind)(0),            // 1: gateway.plugin.v1.DriverKind
-	(TextUnit)(0),              // 2: gateway.plugin.v1.TextUnit
-	(Op)(0),                    // 3: gateway.plugin.v1.Op
-	(Outcome)(0),               // 4: gateway.plugin.v1.Outcome
-	(AuthorKind)(0),            // 5: gateway.plugin.v1.AuthorKind
-	(*Empty)(nil),              // 6: gateway.plugin.v1.Empty
-	(*HostInfo)(nil),           // 7: gateway.plugin.v1.HostInfo
-	(*Limits)(nil),             // 8: gateway.plugin.v1.Limits
-	(*Manifest)(nil),           // 9: gateway.plugin.v1.Manifest
-	(*Driver)(nil),             // 10: gateway.plugin.v1.Driver
-	(*Capabilities)(nil),       // 11: gateway.plugin.v1.Capabilities
-	(*TextLimit)(nil),          // 12: gateway.plugin.v1.TextLimit
-	(*InstanceSpec)(nil),       // 13: gateway.plugin.v1.InstanceSpec
-	(*InstanceRef)(nil),        // 14: gateway.plugin.v1.InstanceRef
-	(*InstanceState)(nil),      // 15: gateway.plugin.v1.InstanceState
-	(*ValidateRequest)(nil),    // 16: gateway.plugin.v1.ValidateRequest
-	(*Problems)(nil),           // 17: gateway.plugin.v1.Problems
-	(*Problem)(nil),            // 18: gateway.plugin.v1.Problem
-	(*ActivateRequest)(nil),    // 19: gateway.plugin.v1.ActivateRequest
-	(*DrainRequest)(nil),       // 20: gateway.plugin.v1.DrainRequest
-	(*DrainReport)(nil),        // 21: gateway.plugin.v1.DrainReport
-	(*HealthRequest)(nil),      // 22: gateway.plugin.v1.HealthRequest
-	(*HealthReport)(nil),       // 23: gateway.plugin.v1.HealthReport
-	(*InstanceHealth)(nil),     // 24: gateway.plugin.v1.InstanceHealth
-	(*HostBatch)(nil),          // 25: gateway.plugin.v1.HostBatch
-	(*PluginBatch)(nil),        // 26: gateway.plugin.v1.PluginBatch
-	(*HostFrame)(nil),          // 27: gateway.plugin.v1.HostFrame
-	(*PluginFrame)(nil),        // 28: gateway.plugin.v1.PluginFrame
-	(*Call)(nil),               // 29: gateway.plugin.v1.Call
-	(*Result)(nil),             // 30: gateway.plugin.v1.Result
-	(*Inbound)(nil),            // 31: gateway.plugin.v1.Inbound
-	(*Ack)(nil),                // 32: gateway.plugin.v1.Ack
-	(*Cancel)(nil),             // 33: gateway.plugin.v1.Cancel
-	(*WebhookRequest)(nil),     // 34: gateway.plugin.v1.WebhookRequest
-	(*Header)(nil),             // 35: gateway.plugin.v1.Header
-	(*WebhookAnswer)(nil),      // 36: gateway.plugin.v1.WebhookAnswer
-	(*Poll)(nil),               // 37: gateway.plugin.v1.Poll
-	(*PollAnswer)(nil),         // 38: gateway.plugin.v1.PollAnswer
-	(*HostCall)(nil),           // 39: gateway.plugin.v1.HostCall
-	(*StateGet)(nil),           // 40: gateway.plugin.v1.StateGet
-	(*StateSet)(nil),           // 41: gateway.plugin.v1.StateSet
-	(*SaveSecret)(nil),         // 42: gateway.plugin.v1.SaveSecret
-	(*UndeliveredRequest)(nil), // 43: gateway.plugin.v1.UndeliveredRequest
-	(*Typing)(nil),             // 44: gateway.plugin.v1.Typing
-	(*HostReply)(nil),          // 45: gateway.plugin.v1.HostReply
-	(*SocketChunk)(nil),        // 46: gateway.plugin.v1.SocketChunk
-	(*SocketOpen)(nil),         // 47: gateway.plugin.v1.SocketOpen
-	(*Customer)(nil),           // 48: gateway.plugin.v1.Customer
-	(*Agent)(nil),              // 49: gateway.plugin.v1.Agent
-	(*Chat)(nil),               // 50: gateway.plugin.v1.Chat
-	(*Message)(nil),            // 51: gateway.plugin.v1.Message
-	(*Attachment)(nil),         // 52: gateway.plugin.v1.Attachment
-	(*QuickReply)(nil),         // 53: gateway.plugin.v1.QuickReply
-	(*Event)(nil),              // 54: gateway.plugin.v1.Event
-	nil,                        // 55: gateway.plugin.v1.InstanceSpec.SecretsEntry
-	nil,                        // 56: gateway.plugin.v1.ValidateRequest.SecretsEntry
-	nil,                        // 57: gateway.plugin.v1.Call.ParamsEntry
-	nil,                        // 58: gateway.plugin.v1.Customer.AddressesEntry
-	nil,                        // 59: gateway.plugin.v1.Customer.AttributesEntry
-	nil,                        // 60: gateway.plugin.v1.Chat.AttributesEntry
-	nil,                        // 61: gateway.plugin.v1.Message.ExtrasEntry
-	nil,                        // 62: gateway.plugin.v1.Event.ParamsEntry
+	(Overflow)(0),              // 2: gateway.plugin.v1.Overflow
+	(TextUnit)(0),              // 3: gateway.plugin.v1.TextUnit
+	(Op)(0),                    // 4: gateway.plugin.v1.Op
+	(Outcome)(0),               // 5: gateway.plugin.v1.Outcome
+	(AuthorKind)(0),            // 6: gateway.plugin.v1.AuthorKind
+	(*Empty)(nil),              // 7: gateway.plugin.v1.Empty
+	(*HostInfo)(nil),           // 8: gateway.plugin.v1.HostInfo
+	(*Limits)(nil),             // 9: gateway.plugin.v1.Limits
+	(*Manifest)(nil),           // 10: gateway.plugin.v1.Manifest
+	(*Driver)(nil),             // 11: gateway.plugin.v1.Driver
+	(*Capabilities)(nil),       // 12: gateway.plugin.v1.Capabilities
+	(*TextLimit)(nil),          // 13: gateway.plugin.v1.TextLimit
+	(*InstanceSpec)(nil),       // 14: gateway.plugin.v1.InstanceSpec
+	(*InstanceRef)(nil),        // 15: gateway.plugin.v1.InstanceRef
+	(*InstanceState)(nil),      // 16: gateway.plugin.v1.InstanceState
+	(*ValidateRequest)(nil),    // 17: gateway.plugin.v1.ValidateRequest
+	(*Problems)(nil),           // 18: gateway.plugin.v1.Problems
+	(*Problem)(nil),            // 19: gateway.plugin.v1.Problem
+	(*ActivateRequest)(nil),    // 20: gateway.plugin.v1.ActivateRequest
+	(*DrainRequest)(nil),       // 21: gateway.plugin.v1.DrainRequest
+	(*DrainReport)(nil),        // 22: gateway.plugin.v1.DrainReport
+	(*HealthRequest)(nil),      // 23: gateway.plugin.v1.HealthRequest
+	(*HealthReport)(nil),       // 24: gateway.plugin.v1.HealthReport
+	(*InstanceHealth)(nil),     // 25: gateway.plugin.v1.InstanceHealth
+	(*HostBatch)(nil),          // 26: gateway.plugin.v1.HostBatch
+	(*PluginBatch)(nil),        // 27: gateway.plugin.v1.PluginBatch
+	(*HostFrame)(nil),          // 28: gateway.plugin.v1.HostFrame
+	(*PluginFrame)(nil),        // 29: gateway.plugin.v1.PluginFrame
+	(*Call)(nil),               // 30: gateway.plugin.v1.Call
+	(*Result)(nil),             // 31: gateway.plugin.v1.Result
+	(*Inbound)(nil),            // 32: gateway.plugin.v1.Inbound
+	(*Ack)(nil),                // 33: gateway.plugin.v1.Ack
+	(*Cancel)(nil),             // 34: gateway.plugin.v1.Cancel
+	(*WebhookRequest)(nil),     // 35: gateway.plugin.v1.WebhookRequest
+	(*Header)(nil),             // 36: gateway.plugin.v1.Header
+	(*WebhookAnswer)(nil),      // 37: gateway.plugin.v1.WebhookAnswer
+	(*Poll)(nil),               // 38: gateway.plugin.v1.Poll
+	(*PollAnswer)(nil),         // 39: gateway.plugin.v1.PollAnswer
+	(*HostCall)(nil),           // 40: gateway.plugin.v1.HostCall
+	(*StateGet)(nil),           // 41: gateway.plugin.v1.StateGet
+	(*StateSet)(nil),           // 42: gateway.plugin.v1.StateSet
+	(*SaveSecret)(nil),         // 43: gateway.plugin.v1.SaveSecret
+	(*UndeliveredRequest)(nil), // 44: gateway.plugin.v1.UndeliveredRequest
+	(*Typing)(nil),             // 45: gateway.plugin.v1.Typing
+	(*HostReply)(nil),          // 46: gateway.plugin.v1.HostReply
+	(*SocketChunk)(nil),        // 47: gateway.plugin.v1.SocketChunk
+	(*SocketOpen)(nil),         // 48: gateway.plugin.v1.SocketOpen
+	(*Customer)(nil),           // 49: gateway.plugin.v1.Customer
+	(*Agent)(nil),              // 50: gateway.plugin.v1.Agent
+	(*Chat)(nil),               // 51: gateway.plugin.v1.Chat
+	(*Line)(nil),               // 52: gateway.plugin.v1.Line
+	(*Message)(nil),            // 53: gateway.plugin.v1.Message
+	(*Attachment)(nil),         // 54: gateway.plugin.v1.Attachment
+	(*QuickReply)(nil),         // 55: gateway.plugin.v1.QuickReply
+	(*Event)(nil),              // 56: gateway.plugin.v1.Event
+	nil,                        // 57: gateway.plugin.v1.InstanceSpec.SecretsEntry
+	nil,                        // 58: gateway.plugin.v1.ValidateRequest.SecretsEntry
+	nil,                        // 59: gateway.plugin.v1.Call.ParamsEntry
+	nil,                        // 60: gateway.plugin.v1.Customer.AddressesEntry
+	nil,                        // 61: gateway.plugin.v1.Customer.AttributesEntry
+	nil,                        // 62: gateway.plugin.v1.Chat.AttributesEntry
+	nil,                        // 63: gateway.plugin.v1.Message.ExtrasEntry
+	nil,                        // 64: gateway.plugin.v1.Event.ParamsEntry
 }
 var file_sdk_pluginv1_plugin_proto_depIdxs = []int32{
-	8,  // 0: gateway.plugin.v1.HostInfo.limits:type_name -> gateway.plugin.v1.Limits
-	10, // 1: gateway.plugin.v1.Manifest.drivers:type_name -> gateway.plugin.v1.Driver
+	9,  // 0: gateway.plugin.v1.HostInfo.limits:type_name -> gateway.plugin.v1.Limits
+	11, // 1: gateway.plugin.v1.Manifest.drivers:type_name -> gateway.plugin.v1.Driver
 	0,  // 2: gateway.plugin.v1.Manifest.handover:type_name -> gateway.plugin.v1.Handover
 	1,  // 3: gateway.plugin.v1.Driver.kind:type_name -> gateway.plugin.v1.DriverKind
-	11, // 4: gateway.plugin.v1.Driver.capabilities:type_name -> gateway.plugin.v1.Capabilities
-	12, // 5: gateway.plugin.v1.Capabilities.to_outside:type_name -> gateway.plugin.v1.TextLimit
-	2,  // 6: gateway.plugin.v1.TextLimit.unit:type_name -> gateway.plugin.v1.TextUnit
-	55, // 7: gateway.plugin.v1.InstanceSpec.secrets:type_name -> gateway.plugin.v1.InstanceSpec.SecretsEntry
-	18, // 8: gateway.plugin.v1.InstanceState.problems:type_name -> gateway.plugin.v1.Problem
-	56, // 9: gateway.plugin.v1.ValidateRequest.secrets:type_name -> gateway.plugin.v1.ValidateRequest.SecretsEntry
-	18, // 10: gateway.plugin.v1.Problems.problems:type_name -> gateway.plugin.v1.Problem
-	24, // 11: gateway.plugin.v1.HealthReport.instances:type_name -> gateway.plugin.v1.InstanceHealth
-	27, // 12: gateway.plugin.v1.HostBatch.frames:type_name -> gateway.plugin.v1.HostFrame
-	28, // 13: gateway.plugin.v1.PluginBatch.frames:type_name -> gateway.plugin.v1.PluginFrame
-	29, // 14: gateway.plugin.v1.HostFrame.call:type_name -> gateway.plugin.v1.Call
-	34, // 15: gateway.plugin.v1.HostFrame.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	37, // 16: gateway.plugin.v1.HostFrame.poll:type_name -> gateway.plugin.v1.Poll
-	45, // 17: gateway.plugin.v1.HostFrame.reply:type_name -> gateway.plugin.v1.HostReply
-	32, // 18: gateway.plugin.v1.HostFrame.ack:type_name -> gateway.plugin.v1.Ack
-	33, // 19: gateway.plugin.v1.HostFrame.cancel:type_name -> gateway.plugin.v1.Cancel
-	30, // 20: gateway.plugin.v1.PluginFrame.result:type_name -> gateway.plugin.v1.Result
-	31, // 21: gateway.plugin.v1.PluginFrame.inbound:type_name -> gateway.plugin.v1.Inbound
-	36, // 22: gateway.plugin.v1.PluginFrame.webhook:type_name -> gateway.plugin.v1.WebhookAnswer
-	38, // 23: gateway.plugin.v1.PluginFrame.poll:type_name -> gateway.plugin.v1.PollAnswer
-	39, // 24: gateway.plugin.v1.PluginFrame.call:type_name -> gateway.plugin.v1.HostCall
-	24, // 25: gateway.plugin.v1.PluginFrame.health:type_name -> gateway.plugin.v1.InstanceHealth
-	3,  // 26: gateway.plugin.v1.Call.op:type_name -> gateway.plugin.v1.Op
-	48, // 27: gateway.plugin.v1.Call.customer:type_name -> gateway.plugin.v1.Customer
-	50, // 28: gateway.plugin.v1.Call.chat:type_name -> gateway.plugin.v1.Chat
-	51, // 29: gateway.plugin.v1.Call.message:type_name -> gateway.plugin.v1.Message
-	57, // 30: gateway.plugin.v1.Call.params:type_name -> gateway.plugin.v1.Call.ParamsEntry
-	4,  // 31: gateway.plugin.v1.Result.outcome:type_name -> gateway.plugin.v1.Outcome
-	54, // 32: gateway.plugin.v1.Inbound.events:type_name -> gateway.plugin.v1.Event
-	35, // 33: gateway.plugin.v1.WebhookRequest.headers:type_name -> gateway.plugin.v1.Header
-	35, // 34: gateway.plugin.v1.WebhookAnswer.headers:type_name -> gateway.plugin.v1.Header
-	54, // 35: gateway.plugin.v1.WebhookAnswer.events:type_name -> gateway.plugin.v1.Event
-	50, // 36: gateway.plugin.v1.Poll.chat:type_name -> gateway.plugin.v1.Chat
-	30, // 37: gateway.plugin.v1.PollAnswer.result:type_name -> gateway.plugin.v1.Result
-	54, // 38: gateway.plugin.v1.PollAnswer.events:type_name -> gateway.plugin.v1.Event
-	40, // 39: gateway.plugin.v1.HostCall.state_get:type_name -> gateway.plugin.v1.StateGet
-	41, // 40: gateway.plugin.v1.HostCall.state_set:type_name -> gateway.plugin.v1.StateSet
-	42, // 41: gateway.plugin.v1.HostCall.save_secret:type_name -> gateway.plugin.v1.SaveSecret
-	43, // 42: gateway.plugin.v1.HostCall.undelivered:type_name -> gateway.plugin.v1.UndeliveredRequest
-	44, // 43: gateway.plugin.v1.HostCall.typing:type_name -> gateway.plugin.v1.Typing
-	51, // 44: gateway.plugin.v1.HostReply.messages:type_name -> gateway.plugin.v1.Message
-	47, // 45: gateway.plugin.v1.SocketChunk.open:type_name -> gateway.plugin.v1.SocketOpen
-	34, // 46: gateway.plugin.v1.SocketOpen.request:type_name -> gateway.plugin.v1.WebhookRequest
-	58, // 47: gateway.plugin.v1.Customer.addresses:type_name -> gateway.plugin.v1.Customer.AddressesEntry
-	59, // 48: gateway.plugin.v1.Customer.attributes:type_name -> gateway.plugin.v1.Customer.AttributesEntry
-	48, // 49: gateway.plugin.v1.Chat.customer:type_name -> gateway.plugin.v1.Customer
-	60, // 50: gateway.plugin.v1.Chat.attributes:type_name -> gateway.plugin.v1.Chat.AttributesEntry
-	52, // 51: gateway.plugin.v1.Message.attachments:type_name -> gateway.plugin.v1.Attachment
-	53, // 52: gateway.plugin.v1.Message.quick_replies:type_name -> gateway.plugin.v1.QuickReply
-	5,  // 53: gateway.plugin.v1.Message.author:type_name -> gateway.plugin.v1.AuthorKind
-	49, // 54: gateway.plugin.v1.Message.agent:type_name -> gateway.plugin.v1.Agent
-	61, // 55: gateway.plugin.v1.Message.extras:type_name -> gateway.plugin.v1.Message.ExtrasEntry
-	48, // 56: gateway.plugin.v1.Event.customer:type_name -> gateway.plugin.v1.Customer
-	52, // 57: gateway.plugin.v1.Event.attachments:type_name -> gateway.plugin.v1.Attachment
-	53, // 58: gateway.plugin.v1.Event.quick_reply:type_name -> gateway.plugin.v1.QuickReply
-	49, // 59: gateway.plugin.v1.Event.agent:type_name -> gateway.plugin.v1.Agent
-	62, // 60: gateway.plugin.v1.Event.params:type_name -> gateway.plugin.v1.Event.ParamsEntry
-	7,  // 61: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
-	16, // 62: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
-	13, // 63: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
-	14, // 64: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
-	19, // 65: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
-	19, // 66: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
-	20, // 67: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
-	22, // 68: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
-	25, // 69: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
-	46, // 70: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
-	9,  // 71: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
-	17, // 72: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
-	15, // 73: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
-	6,  // 74: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
-	6,  // 75: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
-	6,  // 76: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
-	21, // 77: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
-	23, // 78: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
-	26, // 79: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
-	46, // 80: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
-	71, // [71:81] is the sub-list for method output_type
-	61, // [61:71] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	12, // 4: gateway.plugin.v1.Driver.capabilities:type_name -> gateway.plugin.v1.Capabilities
+	13, // 5: gateway.plugin.v1.Capabilities.to_outside:type_name -> gateway.plugin.v1.TextLimit
+	2,  // 6: gateway.plugin.v1.Capabilities.overflow:type_name -> gateway.plugin.v1.Overflow
+	3,  // 7: gateway.plugin.v1.TextLimit.unit:type_name -> gateway.plugin.v1.TextUnit
+	57, // 8: gateway.plugin.v1.InstanceSpec.secrets:type_name -> gateway.plugin.v1.InstanceSpec.SecretsEntry
+	13, // 9: gateway.plugin.v1.InstanceSpec.text_limit:type_name -> gateway.plugin.v1.TextLimit
+	19, // 10: gateway.plugin.v1.InstanceState.problems:type_name -> gateway.plugin.v1.Problem
+	58, // 11: gateway.plugin.v1.ValidateRequest.secrets:type_name -> gateway.plugin.v1.ValidateRequest.SecretsEntry
+	19, // 12: gateway.plugin.v1.Problems.problems:type_name -> gateway.plugin.v1.Problem
+	25, // 13: gateway.plugin.v1.HealthReport.instances:type_name -> gateway.plugin.v1.InstanceHealth
+	28, // 14: gateway.plugin.v1.HostBatch.frames:type_name -> gateway.plugin.v1.HostFrame
+	29, // 15: gateway.plugin.v1.PluginBatch.frames:type_name -> gateway.plugin.v1.PluginFrame
+	30, // 16: gateway.plugin.v1.HostFrame.call:type_name -> gateway.plugin.v1.Call
+	35, // 17: gateway.plugin.v1.HostFrame.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	38, // 18: gateway.plugin.v1.HostFrame.poll:type_name -> gateway.plugin.v1.Poll
+	46, // 19: gateway.plugin.v1.HostFrame.reply:type_name -> gateway.plugin.v1.HostReply
+	33, // 20: gateway.plugin.v1.HostFrame.ack:type_name -> gateway.plugin.v1.Ack
+	34, // 21: gateway.plugin.v1.HostFrame.cancel:type_name -> gateway.plugin.v1.Cancel
+	31, // 22: gateway.plugin.v1.PluginFrame.result:type_name -> gateway.plugin.v1.Result
+	32, // 23: gateway.plugin.v1.PluginFrame.inbound:type_name -> gateway.plugin.v1.Inbound
+	37, // 24: gateway.plugin.v1.PluginFrame.webhook:type_name -> gateway.plugin.v1.WebhookAnswer
+	39, // 25: gateway.plugin.v1.PluginFrame.poll:type_name -> gateway.plugin.v1.PollAnswer
+	40, // 26: gateway.plugin.v1.PluginFrame.call:type_name -> gateway.plugin.v1.HostCall
+	25, // 27: gateway.plugin.v1.PluginFrame.health:type_name -> gateway.plugin.v1.InstanceHealth
+	4,  // 28: gateway.plugin.v1.Call.op:type_name -> gateway.plugin.v1.Op
+	49, // 29: gateway.plugin.v1.Call.customer:type_name -> gateway.plugin.v1.Customer
+	51, // 30: gateway.plugin.v1.Call.chat:type_name -> gateway.plugin.v1.Chat
+	53, // 31: gateway.plugin.v1.Call.message:type_name -> gateway.plugin.v1.Message
+	59, // 32: gateway.plugin.v1.Call.params:type_name -> gateway.plugin.v1.Call.ParamsEntry
+	5,  // 33: gateway.plugin.v1.Result.outcome:type_name -> gateway.plugin.v1.Outcome
+	56, // 34: gateway.plugin.v1.Inbound.events:type_name -> gateway.plugin.v1.Event
+	36, // 35: gateway.plugin.v1.WebhookRequest.headers:type_name -> gateway.plugin.v1.Header
+	36, // 36: gateway.plugin.v1.WebhookAnswer.headers:type_name -> gateway.plugin.v1.Header
+	56, // 37: gateway.plugin.v1.WebhookAnswer.events:type_name -> gateway.plugin.v1.Event
+	51, // 38: gateway.plugin.v1.Poll.chat:type_name -> gateway.plugin.v1.Chat
+	31, // 39: gateway.plugin.v1.PollAnswer.result:type_name -> gateway.plugin.v1.Result
+	56, // 40: gateway.plugin.v1.PollAnswer.events:type_name -> gateway.plugin.v1.Event
+	41, // 41: gateway.plugin.v1.HostCall.state_get:type_name -> gateway.plugin.v1.StateGet
+	42, // 42: gateway.plugin.v1.HostCall.state_set:type_name -> gateway.plugin.v1.StateSet
+	43, // 43: gateway.plugin.v1.HostCall.save_secret:type_name -> gateway.plugin.v1.SaveSecret
+	44, // 44: gateway.plugin.v1.HostCall.undelivered:type_name -> gateway.plugin.v1.UndeliveredRequest
+	45, // 45: gateway.plugin.v1.HostCall.typing:type_name -> gateway.plugin.v1.Typing
+	53, // 46: gateway.plugin.v1.HostReply.messages:type_name -> gateway.plugin.v1.Message
+	48, // 47: gateway.plugin.v1.SocketChunk.open:type_name -> gateway.plugin.v1.SocketOpen
+	35, // 48: gateway.plugin.v1.SocketOpen.request:type_name -> gateway.plugin.v1.WebhookRequest
+	60, // 49: gateway.plugin.v1.Customer.addresses:type_name -> gateway.plugin.v1.Customer.AddressesEntry
+	61, // 50: gateway.plugin.v1.Customer.attributes:type_name -> gateway.plugin.v1.Customer.AttributesEntry
+	49, // 51: gateway.plugin.v1.Chat.customer:type_name -> gateway.plugin.v1.Customer
+	62, // 52: gateway.plugin.v1.Chat.attributes:type_name -> gateway.plugin.v1.Chat.AttributesEntry
+	52, // 53: gateway.plugin.v1.Chat.transcript:type_name -> gateway.plugin.v1.Line
+	6,  // 54: gateway.plugin.v1.Line.author:type_name -> gateway.plugin.v1.AuthorKind
+	54, // 55: gateway.plugin.v1.Line.attachments:type_name -> gateway.plugin.v1.Attachment
+	54, // 56: gateway.plugin.v1.Message.attachments:type_name -> gateway.plugin.v1.Attachment
+	55, // 57: gateway.plugin.v1.Message.quick_replies:type_name -> gateway.plugin.v1.QuickReply
+	6,  // 58: gateway.plugin.v1.Message.author:type_name -> gateway.plugin.v1.AuthorKind
+	50, // 59: gateway.plugin.v1.Message.agent:type_name -> gateway.plugin.v1.Agent
+	63, // 60: gateway.plugin.v1.Message.extras:type_name -> gateway.plugin.v1.Message.ExtrasEntry
+	49, // 61: gateway.plugin.v1.Event.customer:type_name -> gateway.plugin.v1.Customer
+	54, // 62: gateway.plugin.v1.Event.attachments:type_name -> gateway.plugin.v1.Attachment
+	55, // 63: gateway.plugin.v1.Event.quick_reply:type_name -> gateway.plugin.v1.QuickReply
+	50, // 64: gateway.plugin.v1.Event.agent:type_name -> gateway.plugin.v1.Agent
+	64, // 65: gateway.plugin.v1.Event.params:type_name -> gateway.plugin.v1.Event.ParamsEntry
+	8,  // 66: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
+	17, // 67: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
+	14, // 68: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
+	15, // 69: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
+	20, // 70: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
+	20, // 71: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
+	21, // 72: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
+	23, // 73: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
+	26, // 74: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
+	47, // 75: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
+	10, // 76: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
+	18, // 77: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
+	16, // 78: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
+	7,  // 79: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
+	7,  // 80: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
+	7,  // 81: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
+	22, // 82: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
+	24, // 83: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
+	27, // 84: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
+	47, // 85: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
+	76, // [76:86] is the sub-list for method output_type
+	66, // [66:76] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_sdk_pluginv1_plugin_proto_init() }
@@ -4997,14 +5205,14 @@ func file_sdk_pluginv1_plugin_proto_init() {
 		(*HostCall_Undelivered)(nil),
 		(*HostCall_Typing)(nil),
 	}
-	file_sdk_pluginv1_plugin_proto_msgTypes[48].OneofWrappers = []any{}
+	file_sdk_pluginv1_plugin_proto_msgTypes[49].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sdk_pluginv1_plugin_proto_rawDesc), len(file_sdk_pluginv1_plugin_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   57,
+			NumEnums:      7,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

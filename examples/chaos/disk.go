@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/openccsp/gateway/examples/internal/rig"
@@ -58,16 +57,7 @@ func (a *attacked) fillOnce(ctx context.Context, file string, leave int64) (time
 	if err := a.moves(ctx, &a.load.acked, "an event is taken"); err != nil {
 		return 0, err
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(file), &disk); err != nil {
-		return 0, err
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return 0, err
-	}
-	err = syscall.Fallocate(int(f.Fd()), 0, 0, int64(disk.Bavail)*disk.Bsize-leave)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := fill(file, leave); err != nil {
 		return 0, err
 	}
 	refused := a.moves(ctx, &a.load.shed, "new events are refused")
@@ -79,7 +69,7 @@ func (a *attacked) fillOnce(ctx context.Context, file string, leave int64) (time
 		return 0, err
 	}
 	began := time.Now()
-	err = a.moves(ctx, &a.load.acked, "events are taken again")
+	err := a.moves(ctx, &a.load.acked, "events are taken again")
 	return time.Since(began), err
 }
 

@@ -126,7 +126,7 @@ func (p *space) keepBallast() {
 		return
 	}
 	if err == nil {
-		err = errors.Join(unix.Fallocate(int(f.Fd()), 0, 0, int64(p.ballast)), f.Close())
+		err = errors.Join(reserve(f, int64(p.ballast)), f.Close())
 	}
 	if err != nil {
 		_ = os.Remove(p.ballastPath())
@@ -140,5 +140,5 @@ func diskFree(dir string) (uint64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("statfs %s: %w", dir, err)
 	}
-	return s.Bavail * uint64(s.Bsize), nil
+	return uint64(s.Bavail) * uint64(s.Bsize), nil //nolint:unconvert // their types differ between systems
 }

@@ -19,10 +19,11 @@ func main() { desk.Main("enghouse-sim", run) }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p := desk.NewProgram("enghouse-sim", "127.0.0.1:8082", stderr)
 	queues := p.List("queues", "comma-separated `names` of the queues there are; empty: any")
+	skills := p.List("skills", "comma-separated `names` of the skills there are; empty: any")
 	if err := p.Parse(args, sim.ReadScript); err != nil {
 		return err
 	}
-	s := sim.New(sim.Options{Options: p.Options, Queues: *queues})
+	s := sim.New(sim.Options{Options: p.Options, Queues: *queues, Skills: *skills})
 	defer s.Close()
 	return p.Serve(ctx, s, stdout)
 }

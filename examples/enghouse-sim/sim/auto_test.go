@@ -45,7 +45,7 @@ func TestAuto(t *testing.T) {
 		}
 		s := sim.New(sim.Options{Options: desk.Options{Auto: &desk.Auto{Delay: time.Second, Script: rules}}})
 		defer s.Close()
-		send(t, s, "joinchat", `{"Calling_User_FirstName":"Ada","Calling_User_HardMessage":"Hi there"}`)
+		send(t, s, "joinchat", joinBody(t, map[string]any{"Calling_User_HardMessage": "Hi there"}))
 		id := s.Chats()[0].ID
 		synctest.Wait()
 		if got := s.Chats()[0].State; got != "queued" {

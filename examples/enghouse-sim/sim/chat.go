@@ -15,6 +15,7 @@ const (
 // Status codes of the wire protocol.
 const (
 	codeCalling      = 104
+	codeWaiting      = 105
 	codeInCall       = 106
 	codeDisconnected = 107
 	codeConnected    = 133
@@ -26,9 +27,11 @@ const (
 // Chat is a chat as the agent sees it in the list.
 type Chat struct {
 	desk.Chat
-	Queue  string `json:"queue"`
-	Source string `json:"source"`
-	Params []pair `json:"params"`
+	Queue    string `json:"queue"`
+	Source   string `json:"source"`
+	Skills   string `json:"skills"`
+	Priority string `json:"priority"`
+	Params   []pair `json:"params"`
 }
 
 // chat is one customer's call. The desk's lock guards it.
@@ -88,12 +91,7 @@ func loose(n int, asString bool) any {
 	return n
 }
 
-// after returns the events with an id above last.
+// after returns the events with an id above last; they have no gap.
 func (c *chat) after(last int) []event {
-	for i, e := range c.events {
-		if e.id > last {
-			return c.events[i:]
-		}
-	}
-	return nil
+	return c.events[len(c.events)-max(0, min(len(c.events), c.lastEvent-last)):]
 }

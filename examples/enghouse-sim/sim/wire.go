@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -12,58 +11,60 @@ import (
 	"github.com/openccsp/gateway/examples/internal/desk"
 )
 
-// joinData is the body of joinchat; all of it is strings but the last, which,
-// whatever its name says, is a list of pairs or "".
-type joinData struct {
-	APIVersion      string          `json:"API_Version"`
-	Address         string          `json:"Call_Center_Address"`
-	Port            string          `json:"Call_Center_Port"`
-	Name            string          `json:"Call_Center_Name"`
-	Queue           string          `json:"Call_Center_QueueName"`
-	HardMessage     string          `json:"Calling_User_HardMessage"`
-	FirstName       string          `json:"Calling_User_FirstName"`
-	LastName        string          `json:"Calling_User_LastName"`
-	URL             string          `json:"Calling_User_URL"`
-	Skills          string          `json:"Calling_User_Skills"`
-	Priority        string          `json:"Calling_User_Priority"`
-	PhoneType       string          `json:"Calling_User_PhoneType"`
-	TQOS            string          `json:"TQOS"`
-	RoutingPriority string          `json:"Routing_Priority"`
-	AccountID       string          `json:"AccountID"`
-	ApplicationID   string          `json:"ApplicationID"`
-	TenantID        string          `json:"TenantID"`
-	Params          json.RawMessage `json:"OptionalParameterCount"`
-}
-
-func (d joinData) name() string {
-	switch {
-	case d.FirstName == "":
-		return d.LastName
-	case d.LastName == "":
-		return d.FirstName
+// The bodies of the verbs but joinchat.
+type (
+	textBody struct {
+		ID   *string `json:"Connection_ID"`
+		Text *string `json:"Message_Text"`
 	}
-	return d.FirstName + " " + d.LastName
-}
+	typingBody struct {
+		ID     *string         `json:"Connection_ID"`
+		Status json.RawMessage `json:"typing_status"`
+	}
+	eventBody struct {
+		ID     *string         `json:"Connection_ID"`
+		Name   string          `json:"Fire_Event_Name"`
+		Params json.RawMessage `json:"OptionalParameterCount"`
+	}
+	leaveBody struct {
+		ID *string `json:"Connection_ID"`
+	}
+)
 
-type wireRequest struct {
-	ID        string          `json:"Connection_ID"`
-	Text      *string         `json:"Message_Text"`
-	Typing    json.RawMessage `json:"typing_status"`
-	EventName string          `json:"Fire_Event_Name"`
-	Params    json.RawMessage `json:"OptionalParameterCount"`
-}
+// Where the protocol is spoken.
+const (
+	dllPath    = "/scripts/ChatExtension.DLL"
+	uploadPath = "/SocialConnectorHelperAPI/api/helper/saveFile"
+)
 
+// errUnknown: what the real server says is not documented.
 func errUnknown(id string) error {
-	return desk.Refuse(http.StatusNotFound, "unknown Connection_ID %q", id)
+	return desk.Late(http.StatusNotFound, "unknown Connection_ID %q", id)
 }
 
-// isWire reports whether path is the DLL's. IIS does not mind the case.
-func isWire(path string) bool { return strings.EqualFold(path, "/scripts/ChatExtension.DLL") }
+// isWire reports whether path is the server's, not the agent's page. IIS does
+// not mind the case.
+func isWire(path string) bool {
+	return hasPrefix(path, "/scripts/") || hasPrefix(path, "/SocialConnectorHelperAPI/")
+}
+
+func hasPrefix(path, prefix string) bool {
+	return len(path) >= len(prefix) && strings.EqualFold(path[:len(prefix)], prefix)
+}
 
 // serveWire answers one call of the chat protocol.
 func (s *Sim) serveWire(w http.ResponseWriter, r *http.Request) {
-	verb := verbOf(r)
-	s.Call(w, r, verb, func(body []byte) (any, error) { return s.call(r, verb, body) })
+	switch path := r.URL.Path; {
+	case strings.EqualFold(path, dllPath):
+		verb := verbOf(r)
+		s.Call(w, r, verb, func(body []byte) (any, error) { return s.call(r, verb, body) })
+	case strings.EqualFold(path, uploadPath):
+		s.CallUpTo(uploadLimit, w, r, "saveFile", func(body []byte) (any, error) { return s.saveFile(r, body) })
+	default:
+		s.Call(w, r, path, func([]byte) (any, error) {
+			return nil, desk.Refuse(http.StatusNotFound, "nothing is at %s", path)
+		})
+	}
 }
 
 // write answers a call. Verbs with a body answer 200 with nothing in it,
@@ -102,109 +103,109 @@ func (s *Sim) call(r *http.Request, verb string, body []byte) (any, error) {
 	case "joinchat":
 		return s.joinChat(body)
 	case "sendmsg":
-		return nil, s.with(body, s.sendMsg)
+		return nil, s.sendMsg(body)
 	case "typingmsg":
-		return nil, s.with(body, s.typingMsg)
+		return nil, s.typingMsg(body)
 	case "fireevent":
-		return nil, s.with(body, s.fireEvent)
+		return nil, s.fireEvent(body)
 	case "leavechat":
-		return nil, s.with(body, s.leaveChat)
+		return nil, s.leaveChat(body)
 	}
 	return nil, desk.Refuse(http.StatusBadRequest, "unknown verb %q", verb)
 }
 
-func (s *Sim) joinChat(body []byte) (any, error) {
-	var d joinData
-	if err := desk.Strict(body, &d); err != nil {
-		return nil, err
-	}
-	params, err := pairs(d.Params)
-	if err != nil {
-		return nil, err
+// with finds the chat of a call, which must be alive, and calls do with it.
+func (s *Sim) with(id *string, do func(*chat)) error {
+	if id == nil {
+		return desk.Refuse(http.StatusBadRequest, "Connection_ID is missing")
 	}
 	s.Lock()
 	defer s.Unlock()
-	c := &chat{Chat: Chat{Queue: d.Queue, Source: d.URL, Params: params,
-		Chat: desk.Chat{ID: rand.Text(), Name: d.name(), State: desk.Queued}}}
-	if !s.Add(c) {
-		return nil, desk.Refuse(http.StatusServiceUnavailable, "%d chats are open", desk.MaxChats)
+	c, ok := s.Find(*id)
+	if !ok || c.State == desk.Closed {
+		return errUnknown(*id)
 	}
 	defer s.Touch()
-	c.status(codeCalling, event{})
-	c.status(codeConnected, event{})
-	s.Heard(c, desk.Entry{Text: d.HardMessage, Request: "joinchat"})
-	if len(s.queues) > 0 && !slices.Contains(s.queues, d.Queue) {
-		s.end(c, reasonInvalidQueue)
-	} else {
-		s.enqueue(c)
+	do(c)
+	return nil
+}
+
+func (s *Sim) sendMsg(body []byte) error {
+	var b textBody
+	if err := desk.Strict(body, &b); err != nil {
+		return err
 	}
-	return map[string]any{"Connection_ID": c.ID}, nil
-}
-
-// enqueue tells the customer that c waits, behind how many others.
-func (s *Sim) enqueue(c *chat) {
-	waiting := max(s.Count(desk.Queued), 1)
-	c.State, c.Agent = desk.Queued, ""
-	c.status(codeQueue, event{Est: loose(waiting, c.Number%2 == 0), Info: loose(2, c.Number%2 == 1)})
-}
-
-func (s *Sim) sendMsg(c *chat, q wireRequest) error {
-	if q.Text == nil {
+	if b.Text == nil {
 		return desk.Refuse(http.StatusBadRequest, "Message_Text is missing")
 	}
-	s.Heard(c, desk.Entry{Text: *q.Text, Request: "sendmsg"})
-	return nil
+	return s.with(b.ID, func(c *chat) { s.Heard(c, desk.Entry{Text: *b.Text, Request: "sendmsg"}) })
 }
 
-func (s *Sim) typingMsg(c *chat, q wireRequest) error {
-	switch strings.Trim(string(q.Typing), `"`) {
-	case "1":
-		c.Typing = true
-	case "2":
-		c.Typing = false
-	default:
+func (s *Sim) typingMsg(body []byte) error {
+	var b typingBody
+	if err := desk.Strict(body, &b); err != nil {
+		return err
+	}
+	status := strings.Trim(string(b.Status), `"`)
+	if status != "1" && status != "2" {
 		return desk.Refuse(http.StatusBadRequest, "typing_status is neither 1 nor 2")
 	}
-	return nil
+	return s.with(b.ID, func(c *chat) { c.Typing = status == "1" })
 }
 
-func (s *Sim) fireEvent(c *chat, q wireRequest) error {
-	params, err := pairs(q.Params)
+func (s *Sim) fireEvent(body []byte) error {
+	var b eventBody
+	if err := desk.Strict(body, &b); err != nil {
+		return err
+	}
+	params, err := pairs(b.Params)
 	if err != nil {
 		return err
 	}
-	if q.EventName == "" {
+	if b.Name == "" {
 		return desk.Refuse(http.StatusBadRequest, "Fire_Event_Name is missing")
 	}
-	e := desk.Entry{From: "customer", Kind: "event", Name: c.Name, Text: q.EventName, Request: "fireevent"}
-	if len(params) > 0 {
-		e.Params = params
+	return s.with(b.ID, func(c *chat) {
+		e := desk.Entry{From: "customer", Kind: "event", Name: c.Name, Text: b.Name, Request: "fireevent"}
+		if len(params) > 0 {
+			e.Params = params
+		}
+		if b.Name == attachmentEvent {
+			e.Attachments = files(params)
+		}
+		s.Note(c, e)
+	})
+}
+
+// By this convention a customer's file reaches the agent's desk.
+const (
+	attachmentEvent = "SC_ATTACHMENT"
+	attachmentURL   = "SC_URL"
+)
+
+func files(params []pair) (list []desk.Attachment) {
+	for _, p := range params {
+		if p.Key == attachmentURL {
+			list = append(list, desk.Attachment{URL: p.Value})
+		}
 	}
-	s.Note(c, e)
-	return nil
+	return list
 }
 
-func (s *Sim) leaveChat(c *chat, _ wireRequest) error {
-	c.State, c.left, c.Typing = desk.Closed, true, false
-	s.Note(c, desk.Entry{From: "system", Kind: "status", Text: "The customer left.", Request: "leavechat"})
-	return nil
-}
-
-// with reads a body and calls do with its chat, which must be alive.
-func (s *Sim) with(body []byte, do func(*chat, wireRequest) error) error {
-	var q wireRequest
-	if err := desk.Strict(body, &q); err != nil {
+func (s *Sim) leaveChat(body []byte) error {
+	var b leaveBody
+	if err := desk.Strict(body, &b); err != nil {
 		return err
 	}
-	s.Lock()
-	defer s.Unlock()
-	c, ok := s.Find(q.ID)
-	if !ok || c.State == desk.Closed {
-		return errUnknown(q.ID)
-	}
-	defer s.Touch()
-	return do(c, q)
+	return s.with(b.ID, func(c *chat) {
+		c.left = true
+		s.Move(c, desk.Closed)
+		s.Note(c, desk.Entry{From: "system", Kind: "status", Text: "The customer left.", Request: "leavechat"})
+	})
 }
+
+// nothing is the answer to a poll that has no news.
+var nothing = json.RawMessage(`{}`)
 
 // getEvents answers with the events above Last_Event_ID, and {} if there are none.
 func (s *Sim) getEvents(r *http.Request) (any, error) {
@@ -212,31 +213,23 @@ func (s *Sim) getEvents(r *http.Request) (any, error) {
 		return nil, desk.Refuse(http.StatusMethodNotAllowed, "getevents wants GET")
 	}
 	q := r.URL.Query()
+	id := q.Get("Connection_ID")
+	if id == "" {
+		return nil, desk.Refuse(http.StatusBadRequest, "Connection_ID is missing")
+	}
 	last, err := strconv.Atoi(q.Get("Last_Event_ID"))
 	if err != nil || last < 0 {
 		return nil, desk.Refuse(http.StatusBadRequest, "Last_Event_ID is not a number")
 	}
 	s.Lock()
 	defer s.Unlock()
-	c, ok := s.Find(q.Get("Connection_ID"))
+	c, ok := s.Find(id)
 	if !ok || c.left {
-		return nil, errUnknown(q.Get("Connection_ID"))
+		return nil, errUnknown(id)
 	}
 	news := slices.Clone(c.after(last))
 	if len(news) == 0 {
-		return struct{}{}, nil
+		return nothing, nil
 	}
-	return map[string]any{"Events": news}, nil
-}
-
-// pairs reads OptionalParameterCount.
-func pairs(raw json.RawMessage) ([]pair, error) {
-	if len(raw) == 0 || string(raw) == `""` {
-		return nil, nil
-	}
-	var ps []pair
-	if err := desk.Strict(raw, &ps); err != nil {
-		return nil, desk.Refuse(http.StatusBadRequest, "OptionalParameterCount: %v", err)
-	}
-	return ps, nil
+	return struct{ Events []event }{news}, nil
 }

@@ -44,15 +44,35 @@ func post(t *testing.T, base, verb, body string) {
 	}
 }
 
-func join(t *testing.T, base, first string) string {
+// joinBody is the body of joinchat as the vendor's own client sends it. change
+// is put into it: another value, or nil to leave a field out.
+func joinBody(t *testing.T, change map[string]any) string {
 	t.Helper()
-	text, err := json.Marshal(first)
+	all := map[string]any{"API_Version": "1.0", "Call_Center_Address": "ics1", "Call_Center_Port": "2324",
+		"Call_Center_QueueName": "retail", "Calling_User_HardMessage": "Hello", "Calling_User_FirstName": "Ada",
+		"Calling_User_LastName": "", "Calling_User_URL": "facebook", "Calling_User_Skills": "",
+		"Calling_User_Priority": "-1", "TQOS": "0", "Routing_Priority": "0", "AccountID": "0", "ApplicationID": "7",
+		"TenantID": "17", "OptionalParameterCount": []map[string]string{{"key": "channel", "value": "rtm"}}}
+	for k, v := range change {
+		if all[k] = v; v == nil {
+			delete(all, k)
+		}
+	}
+	b, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, got := do(t, "POST", base+dll+"?joinchat", fmt.Sprintf(`{"API_Version":"1.0",
-		"Call_Center_QueueName":"retail","Calling_User_HardMessage":%s,"Calling_User_FirstName":"Ada",
-		"Calling_User_URL":"facebook","OptionalParameterCount":[{"key":"channel","value":"rtm"}]}`, text))
+	return string(b)
+}
+
+func join(t *testing.T, base, first string) string {
+	t.Helper()
+	return joinWith(t, base, map[string]any{"Calling_User_HardMessage": first})
+}
+
+func joinWith(t *testing.T, base string, change map[string]any) string {
+	t.Helper()
+	status, got := do(t, "POST", base+dll+"?joinchat", joinBody(t, change))
 	var answer struct{ Connection_ID string }
 	if err := json.Unmarshal([]byte(got), &answer); err != nil || status != 200 || answer.Connection_ID == "" {
 		t.Fatalf("joinchat: %d %q (%v)", status, got, err)
@@ -178,44 +198,124 @@ func TestTextIsCut(t *testing.T) {
 	}
 }
 
+// TestRefusals: what is refused, and that it is remembered. Late calls are those
+// that a good client makes, too.
 func TestRefusals(t *testing.T) {
 	s, base := start(t, sim.Options{})
-	left, closed := join(t, base, "a"), join(t, base, "b")
+	left, closed, open := join(t, base, "a"), join(t, base, "b"), join(t, base, "c")
 	post(t, base, "leavechat", `{"Connection_ID":"`+left+`"}`)
 	act(t, s, closed, "take", sim.Args{})
 	act(t, s, closed, "close", sim.Args{})
+	joins := func(name string, value any) string { return joinBody(t, map[string]any{name: value}) }
+	const wrong, late = false, true
 	for _, tt := range []struct {
 		name, method, query, body string
 		want                      int
+		late                      bool
 	}{
-		{"unknown id, sendmsg", "POST", "sendmsg", `{"Connection_ID":"x","Message_Text":"a"}`, 404},
-		{"unknown id, leavechat", "POST", "leavechat", `{"Connection_ID":"x"}`, 404},
-		{"unknown id, getevents", "GET", "command=getevents&Connection_ID=x&Last_Event_ID=0", "", 404},
-		{"left, getevents", "GET", "command=getevents&Connection_ID=" + left + "&Last_Event_ID=0", "", 404},
-		{"closed, sendmsg", "POST", "sendmsg", `{"Connection_ID":"` + closed + `","Message_Text":"a"}`, 404},
-		{"unknown verb", "POST", "joinChat2", `{}`, 400},
-		{"unknown field", "POST", "joinchat", `{"Queue":"x"}`, 400},
-		{"number for a string", "POST", "joinchat", `{"Call_Center_Port":2324}`, 400},
-		{"half a body", "POST", "joinchat", `{"API_Version":"1.0"`, 400},
-		{"a count of parameters", "POST", "joinchat", `{"OptionalParameterCount":2}`, 400},
-		{"no text", "POST", "sendmsg", `{"Connection_ID":"` + closed + `"}`, 404},
-		{"GET for a POST", "GET", "joinchat", "", 405},
-		{"no cursor", "GET", "command=getevents&Connection_ID=x", "", 400},
+		{"unknown id, sendmsg", "POST", "sendmsg", `{"Connection_ID":"x","Message_Text":"a"}`, 404, late},
+		{"unknown id, leavechat", "POST", "leavechat", `{"Connection_ID":"x"}`, 404, late},
+		{"unknown id, getevents", "GET", "command=getevents&Connection_ID=x&Last_Event_ID=0", "", 404, late},
+		{"left, getevents", "GET", "command=getevents&Connection_ID=" + left + "&Last_Event_ID=0", "", 404, late},
+		{"left twice", "POST", "leavechat", `{"Connection_ID":"` + left + `"}`, 404, late},
+		{"closed, sendmsg", "POST", "sendmsg", `{"Connection_ID":"` + closed + `","Message_Text":"a"}`, 404, late},
+		{"closed, fireevent", "POST", "fireevent", `{"Connection_ID":"` + closed + `","Fire_Event_Name":"a","OptionalParameterCount":""}`, 404, late},
+		{"unknown verb", "POST", "joinChat2", `{}`, 400, wrong},
+		{"unknown field", "POST", "joinchat", joins("Queue", "x"), 400, wrong},
+		{"number for a string", "POST", "joinchat", joins("Call_Center_Port", 2324), 400, wrong},
+		{"word for a number", "POST", "joinchat", joins("Calling_User_Priority", "high"), 400, wrong},
+		{"another version", "POST", "joinchat", joins("API_Version", "2.0"), 400, wrong},
+		{"half a body", "POST", "joinchat", `{"API_Version":"1.0"`, 400, wrong},
+		{"two bodies", "POST", "joinchat", joinBody(t, nil) + "{}", 400, wrong},
+		{"a count of parameters", "POST", "joinchat", joins("OptionalParameterCount", 2), 400, wrong},
+		{"parameters null", "POST", "joinchat", strings.Replace(joins("OptionalParameterCount", ""), `"OptionalParameterCount":""`, `"OptionalParameterCount":null`, 1), 400, wrong},
+		{"an object of parameters", "POST", "joinchat", joins("OptionalParameterCount", map[string]string{"a": "b"}), 400, wrong},
+		{"a parameter without a key", "POST", "joinchat", joins("OptionalParameterCount", []map[string]string{{"value": "b"}}), 400, wrong},
+		{"a parameter that is a number", "POST", "joinchat", joins("OptionalParameterCount", []map[string]any{{"key": "a", "value": 1}}), 400, wrong},
+		{"too large", "POST", "joinchat", joins("Calling_User_HardMessage", strings.Repeat("x", sim.BodyLimit)), 413, wrong},
+		{"no id", "POST", "sendmsg", `{"Message_Text":"a"}`, 400, wrong},
+		{"an id that is a number", "POST", "sendmsg", `{"Connection_ID":7,"Message_Text":"a"}`, 400, wrong},
+		{"no text", "POST", "sendmsg", `{"Connection_ID":"` + open + `"}`, 400, wrong},
+		{"typing that is neither", "POST", "typingmsg", `{"Connection_ID":"` + open + `","typing_status":3}`, 400, wrong},
+		{"no typing", "POST", "typingmsg", `{"Connection_ID":"` + open + `"}`, 400, wrong},
+		{"an event without a name", "POST", "fireevent", `{"Connection_ID":"` + open + `","OptionalParameterCount":""}`, 400, wrong},
+		{"an event without parameters", "POST", "fireevent", `{"Connection_ID":"` + open + `","Fire_Event_Name":"a"}`, 400, wrong},
+		{"GET for a POST", "GET", "joinchat", "", 405, wrong},
+		{"POST for a GET", "POST", "command=getevents&Connection_ID=" + open + "&Last_Event_ID=0", "", 405, wrong},
+		{"no cursor", "GET", "command=getevents&Connection_ID=" + open, "", 400, wrong},
+		{"a cursor below 0", "GET", "command=getevents&Last_Event_ID=-1&Connection_ID=" + open, "", 400, wrong},
+		{"no id, getevents", "GET", "command=getevents&Last_Event_ID=0", "", 400, wrong},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			before := len(s.Refused(true))
 			if status, body := do(t, tt.method, base+dll+"?"+tt.query, tt.body); status != tt.want {
 				t.Errorf("%d %q, want %d", status, body, tt.want)
 			}
+			list := s.Refused(true)
+			if len(list) != before+1 || list[before].Status != tt.want || list[before].Late != tt.late {
+				t.Errorf("remembered %+v, want one more: %d, late %t", list[before:], tt.want, tt.late)
+			}
 		})
+	}
+	for _, path := range []string{"/scripts/Other.DLL?joinchat", "/SocialConnectorHelperAPI/api/helper/other"} {
+		if status, _ := do(t, "POST", base+path, "{}"); status != 404 {
+			t.Errorf("%s: %d, want 404", path, status)
+		}
+	}
+	r, err := http.Post(base+dll+"?sendmsg", "text/plain", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != 415 {
+		t.Errorf("text/plain: %d, want 415", r.StatusCode)
+	}
+	if _, list, _ := s.Messages(open, 0); len(list) != 1 {
+		t.Errorf("%d lines, want 1: what is refused does nothing", len(list))
 	}
 }
 
-func TestInvalidQueue(t *testing.T) {
-	_, base := start(t, sim.Options{Queues: []string{"sales"}})
-	events := poll(t, base, join(t, base, "Hello"), 0)
-	last := events[len(events)-1]
-	if show(last.Status_Code) != "107" || show(last.Additional_Information) != "9" {
-		t.Errorf("last event %+v, want 107 with reason 9", last)
+// TestMissingFields: each field that the vendor's client sends is wanted.
+func TestMissingFields(t *testing.T) {
+	s, base := start(t, sim.Options{})
+	var sent map[string]any
+	if err := json.Unmarshal([]byte(joinBody(t, nil)), &sent); err != nil {
+		t.Fatal(err)
+	}
+	for name := range sent {
+		status, body := do(t, "POST", base+dll+"?joinchat", joinBody(t, map[string]any{name: nil}))
+		if status != 400 || !strings.HasPrefix(body, name+" is missing") {
+			t.Errorf("without %s: %d %q", name, status, body)
+		}
+	}
+	if n := len(s.Refused(false)); n != len(sent) {
+		t.Errorf("%d refusals are remembered, want %d", n, len(sent))
+	}
+	for name, value := range map[string]string{"Call_Center_Name": "Acme", "Calling_User_PhoneType": "CHAT", "TenantName": "acme"} {
+		joinWith(t, base, map[string]any{name: value})
+	}
+	joinWith(t, base, map[string]any{"OptionalParameterCount": ""})
+}
+
+func TestNotConnected(t *testing.T) {
+	_, base := start(t, sim.Options{Queues: []string{"sales", "retail"}, Skills: []string{"fr", "en"}})
+	for _, tt := range []struct{ field, value, want string }{
+		{"Call_Center_QueueName", "sales", "165 1"},
+		{"Call_Center_QueueName", "nowhere", "107 9"},
+		{"Call_Center_QueueName", "", "107 9"},
+		{"Calling_User_Skills", "fr", "165 1"},
+		{"Calling_User_Skills", "fr, en", "165 1"},
+		{"Calling_User_Skills", "fr,cobol", "107 13"},
+	} {
+		events := poll(t, base, joinWith(t, base, map[string]any{tt.field: tt.value}), 0)
+		last := events[len(events)-1]
+		got := show(last.Status_Code) + " " + show(last.Additional_Information)
+		if tt.want == "165 1" {
+			got = show(last.Status_Code) + " 1"
+		}
+		if got != tt.want {
+			t.Errorf("%s %q: %s, want %s", tt.field, tt.value, got, tt.want)
+		}
 	}
 }
 
@@ -225,7 +325,7 @@ func TestFaults(t *testing.T) {
 	if status != 200 {
 		t.Fatalf("%d %q", status, body)
 	}
-	res, err := http.Post(base+dll+"?joinchat", "application/json; charset=utf-8", strings.NewReader("{}"))
+	res, err := http.Post(base+dll+"?joinchat", "application/json; charset=utf-8", strings.NewReader(joinBody(t, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,20 @@ type Args struct {
 	Agent   string            `json:"agent"`   // pick, start: who; "" is "Agent"
 	Text    string            `json:"text"`    // say, note
 	URL     string            `json:"url"`     // say: of an attachment
+	File    string            `json:"file"`    // say: its name
+	MIME    string            `json:"mime"`    // say: its media type
+	Size    int64             `json:"size"`    // say: its bytes
 	On      bool              `json:"on"`      // typing
 	Team    int64             `json:"team"`    // transfer: where to; 0 is the same team
+	To      string            `json:"to"`      // transfer: to that agent
+	Asset   string            `json:"asset"`   // start: IMIchat's asset that the customer is reached by
 	Name    string            `json:"name"`    // event: its name
 	Params  map[string]string `json:"params"`  // event, flow
 	Minutes int               `json:"minutes"` // idle, unattended
 	Status  string            `json:"status"`  // close: "" is closed; timed_out
+	Reason  string            `json:"reason"`  // close
+	// Disposition is how it ended, in the agent's words: close.
+	Disposition string `json:"disposition"`
 }
 
 // acts says in which states each act is possible.
@@ -30,7 +38,7 @@ func (s *Sim) acts() map[string]desk.Act[*chat, Args] {
 	return map[string]desk.Act[*chat, Args]{
 		"pick":       {From: queued, Do: s.pick},
 		"say":        {From: talking, Do: s.say},
-		"note":       {From: talking, Do: s.private},
+		"note":       {From: open, Do: s.private},
 		"typing":     {From: talking, Do: s.agentTyping},
 		"event":      {From: open, Do: s.event},
 		"flow":       {From: open, Do: s.flow},
@@ -48,18 +56,26 @@ func (s *Sim) acts() map[string]desk.Act[*chat, Args] {
 func (s *Sim) Start(address string, a Args) (string, error) {
 	s.Lock()
 	defer s.Unlock()
-	c := newChat(createBody{Channel: "api", Customer: customer{ID: address, Name: address}})
+	c := newChat(createBody{Channel: "api", Customer: customer{ID: address, Name: address}, Asset: asset{ID: a.Asset}})
 	c.State, c.Agent = statePicked, cmp.Or(a.Agent, "Agent")
 	if !s.Add(c) {
 		return "", errors.New("too many chats are open")
 	}
 	defer s.Touch()
-	s.tell(c, "agent_chat_initiated", member{"agent", c.Agent}, member{"customer", address})
+	m := []member{{"agent", c.Agent}, {"customer", address}}
+	if a.Asset != "" {
+		m = append(m, member{"asset", a.Asset})
+	}
+	s.tell(c, "agent_chat_initiated", m...)
+	s.Mark(c, c.Agent+" began the chat.")
 	return c.ID, nil
 }
 
 func (s *Sim) pick(c *chat, a Args) error {
-	c.Agent, c.State = cmp.Or(a.Agent, "Agent"), statePicked
+	if err := c.TakenBy(cmp.Or(a.Agent, "Agent")); err != nil {
+		return err
+	}
+	s.Move(c, statePicked)
 	s.tell(c, "chat_picked", member{"agent", c.Agent})
 	s.Mark(c, c.Agent+" picked the chat.")
 	return nil
@@ -74,7 +90,7 @@ func (s *Sim) say(c *chat, a Args) error {
 	m := []member{{"messageid", id}, {"message", a.Text}, {"agent", c.Agent}}
 	e := desk.Entry{Kind: "text", Text: a.Text, MessageID: id}
 	if a.URL != "" {
-		e.Attachments = []desk.Attachment{{URL: a.URL}}
+		e.Attachments = []desk.Attachment{{URL: a.URL, Name: a.File, MIME: a.MIME, Size: a.Size}}
 		m = append(m, member{"attachments", e.Attachments})
 	}
 	s.tell(c, "incoming_message", m...)
@@ -89,9 +105,10 @@ func (s *Sim) private(c *chat, a Args) error {
 		return errors.New("text is missing")
 	}
 	c.said++
-	s.tell(c, "incoming_message", member{"messageid", strconv.Itoa(c.said)}, member{"message", a.Text},
+	id := strconv.Itoa(c.said)
+	s.tell(c, "incoming_message", member{"messageid", id}, member{"message", a.Text},
 		member{"agent", c.Agent}, member{"visibility", "agent"})
-	s.Said(c, "", desk.Entry{Kind: "note", Text: a.Text})
+	s.Said(c, "", desk.Entry{Kind: "note", Text: a.Text, MessageID: id})
 	return nil
 }
 
@@ -134,29 +151,36 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// hold and resume have no events.
+// hold and resume have no events of their own in IMIchat's manual.
 func (s *Sim) hold(c *chat, _ Args) error {
-	c.State = stateHeld
+	s.Move(c, stateHeld)
 	s.Mark(c, "On hold.")
 	return nil
 }
 
 func (s *Sim) resume(c *chat, _ Args) error {
-	c.State = statePicked
+	s.Move(c, statePicked)
 	s.Mark(c, "Resumed.")
 	return nil
 }
 
 func (s *Sim) transfer(c *chat, a Args) error {
-	from := c.Agent
+	from := cmp.Or(c.Agent, "The desk")
 	if a.Team != 0 {
 		if !s.hasTeam(a.Team) {
 			return fmt.Errorf("no team %d", a.Team)
 		}
-		c.Team = a.Team
+		c.Team, c.team = a.Team, ""
 	}
-	c.State, c.Agent = desk.Queued, ""
-	s.tell(c, "chat_transferred", member{"from", from}, member{"team_id", c.Team})
+	s.Move(c, desk.Queued)
+	m := []member{{"from", c.Agent}}
+	c.Agent, c.For = "", a.To
+	if a.To != "" {
+		s.tell(c, "chat_transferred", append(m, member{"to_agent", a.To})...)
+		s.Mark(c, from+" sent the chat to "+a.To+".")
+		return nil
+	}
+	s.tell(c, "chat_transferred", append(m, member{"team_id", c.Team})...)
 	s.Mark(c, "Transferred to team "+strconv.FormatInt(c.Team, 10)+".")
 	return nil
 }
@@ -174,15 +198,30 @@ func (s *Sim) unattended(c *chat, a Args) error {
 }
 
 func (s *Sim) close(c *chat, a Args) error {
-	c.State, c.Typing = desk.Closed, false
-	s.tell(c, "chat_closed", member{"status", cmp.Or(a.Status, "closed")})
-	s.Mark(c, "Closed.")
+	s.shut(c)
+	c.Disposition = a.Disposition
+	m := []member{{"status", cmp.Or(a.Status, "closed")}}
+	for _, more := range []member{{"reason", a.Reason}, {"disposition", a.Disposition}, {"agent", c.Agent}} {
+		if more.value != "" {
+			m = append(m, more)
+		}
+	}
+	s.tell(c, "chat_closed", m...)
+	text := "Closed."
+	if a.Disposition != "" {
+		text = "Closed: " + a.Disposition + "."
+	}
+	s.Mark(c, text)
 	return nil
 }
 
-func (s *Sim) reopen(c *chat, _ Args) error {
-	c.State = statePicked
-	s.tell(c, "chat_reopened")
+func (s *Sim) reopen(c *chat, a Args) error {
+	if _, ok := s.aliases[c.Alias]; ok && c.Alias != "" {
+		return errors.New("the customer has another open chat by now")
+	}
+	s.open(c, statePicked)
+	c.Agent = cmp.Or(a.Agent, c.Agent, "Agent")
+	s.tell(c, "chat_reopened", member{"agent", c.Agent})
 	s.Mark(c, "Opened again.")
 	return nil
 }

@@ -83,6 +83,9 @@ func (s *Sim) deliver(ctx context.Context, c *chat) {
 		}
 		h, to := c.hooks[0], s.hook
 		s.Unlock()
+		if !s.AwaitUp(ctx) {
+			return
+		}
 		ok := s.insist(ctx, to, h)
 		s.Lock()
 		c.hooks = c.hooks[1:]

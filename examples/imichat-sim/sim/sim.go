@@ -41,9 +41,10 @@ type Options struct {
 // Sim is a contact center. It is safe for concurrent use.
 type Sim struct {
 	*desk.Desk[*chat, Chat, Args]
-	opts Options
-	http *http.Client
-	hook string // the desk's lock guards it
+	opts    Options
+	http    *http.Client
+	hook    string           // the desk's lock guards it, and
+	aliases map[string]*chat // those of open chats
 }
 
 // New returns a contact center without chats. Close ends it.
@@ -58,7 +59,7 @@ func New(o Options) *Sim {
 		o.HookSecret = o.Secrets[0]
 	}
 	s := &Sim{
-		opts: o, hook: o.Hook,
+		opts: o, hook: o.Hook, aliases: map[string]*chat{},
 		http: &http.Client{Timeout: o.Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second}},
 	}
 	s.Desk = desk.New(o.Options, desk.Vendor[*chat, Chat, Args]{
@@ -88,12 +89,19 @@ var page = desk.Page{
 		{Act: "pick", Label: "Pick chat", Class: "primary", In: "queued"},
 		{Act: "hold", Label: "Hold", In: "picked"},
 		{Act: "resume", Label: "Resume", Class: "primary", In: "onhold"},
-		{Act: "transfer", Label: "Back to team", In: "picked"},
+		{Act: "event", Label: "Back to bot", In: "picked onhold", Args: `{"name":"control_passed","params":{"to":"bot"}}`},
 		{Act: "unattended", Label: "Unattended 15", In: "queued picked onhold", Args: `{"minutes":15}`},
 		{Act: "idle", Label: "Idle 10", In: "queued picked onhold", Args: `{"minutes":10}`},
 		{Act: "reopen", Label: "Open again", In: "closed"},
-		{Act: "close", Label: "Close", Class: "danger", In: "queued picked onhold"},
 	},
 	URL:   desk.URL{Act: "say", Label: "Address of a file", Hint: "file"},
-	Notes: true,
+	File:  "file",
+	Group: desk.Group{Arg: "team", Label: "Team", Number: true, In: "queued picked"},
+	Endings: []desk.Ending{
+		{Label: "Closed", Args: `{"status":"closed"}`},
+		{Label: "Resolved", Args: `{"status":"closed","reason":"resolved"}`},
+		{Label: "Customer does not answer", Args: `{"status":"closed","reason":"no_answer"}`},
+		{Label: "Timed out", Args: `{"status":"timed_out"}`},
+	},
+	Start: &desk.Start{Address: "Customer's address", Asset: "Asset"},
 }

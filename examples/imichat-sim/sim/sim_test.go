@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,10 +20,10 @@ import (
 	"github.com/openccsp/gateway/examples/internal/desk/desktest"
 )
 
-const newChat = `{"team_id":17,"alias_id":"a","channel":"sms","customer":{"id":"+41","name":"Ada"},"asset":{"id":"s"},"messages":[%s]}`
+const newChat = `{"team_id":17,"alias_id":"%s","channel":"sms","customer":{"id":"+41","name":"Ada"},"asset":{"id":"s"},"messages":[%s]}`
 
 func message(text string) string {
-	return `{"message_id":"m","direction":"inbound","type":"text","text":"` + text + `","attachments":[]}`
+	return `{"message_id":"` + text + `","direction":"inbound","type":"text","text":"` + text + `","attachments":[]}`
 }
 
 // far is a simulator on the network.
@@ -54,7 +55,7 @@ func (f *far) call(t *testing.T, method, path, key, body string) (int, string) {
 
 func (f *far) create(t *testing.T, messages string) string {
 	t.Helper()
-	status, body := f.call(t, "POST", "/v3.1/chats", "k", fmt.Sprintf(newChat, messages))
+	status, body := f.call(t, "POST", "/v3.1/chats", "k", fmt.Sprintf(newChat, rand.Text(), messages))
 	var a struct {
 		Response struct {
 			ID string `json:"chat_id"`
@@ -70,7 +71,7 @@ func (f *far) create(t *testing.T, messages string) string {
 func TestContract(t *testing.T) {
 	f := start(t, sim.Options{Secrets: []string{"k", "next"}, Teams: []int64{17, 4}})
 	create := func(old, new string) string {
-		return strings.Replace(fmt.Sprintf(newChat, message("Hi")), old, new, 1)
+		return strings.Replace(fmt.Sprintf(newChat, "a", message("Hi")), old, new, 1)
 	}
 	id, held, closed := f.create(t, message("Hi")), f.create(t, ""), f.create(t, "")
 	for act, id := range map[string]string{"pick": held, "close": closed} {
@@ -81,52 +82,115 @@ func TestContract(t *testing.T) {
 	if err := f.Act(held, "hold", sim.Args{}); err != nil {
 		t.Fatal(err)
 	}
+	said := f.create(t, "")
+	for _, act := range []string{"pick", "say"} {
+		if err := f.Act(said, act, sim.Args{Text: "Hi"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const chats = "/v3.1/chats"
+	const wrong, late = false, true
 	for _, tt := range []struct {
 		name, method, path, body string
 		want                     int
+		late                     bool
 	}{
-		{"create", "POST", chats, create("", ""), 200},
-		{"another channel", "POST", chats, create("sms", "fax"), 400},
-		{"no alias", "POST", chats, create(`"a"`, `""`), 400},
-		{"no customer", "POST", chats, create("+41", ""), 400},
-		{"another team", "POST", chats, create("17", "18"), 400},
-		{"a field nobody knows", "POST", chats, create("alias_id", "allias_id"), 400},
-		{"half a body", "POST", chats, create("", "")[:40], 400},
-		{"two bodies", "POST", chats, create("", "") + "{}", 400},
-		{"a message that is none", "POST", chats, create("inbound", "outbound"), 400},
-		{"too large", "POST", chats, create("Hi", strings.Repeat("x", sim.BodyLimit)), 413},
-		{"list", "GET", chats, "", 405},
-		{"append", "POST", chats + "/" + id + "/messages", message("Hi"), 200},
-		{"append nothing", "POST", chats + "/" + id + "/messages", message(""), 400},
-		{"append, no time", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"text","text":"a","timestamp":"now"}`, 400},
-		{"append to a closed chat", "POST", chats + "/" + closed + "/messages", message("Hi"), 410},
-		{"append to no chat", "POST", chats + "/CSR0/messages", message("Hi"), 404},
-		{"append with PUT", "PUT", chats + "/" + id + "/messages", message("Hi"), 405},
-		{"typing", "POST", chats + "/" + id + "/typing", `{"direction":"inbound","typing":true}`, 200},
-		{"typing, neither", "POST", chats + "/" + id + "/typing", `{}`, 400},
-		{"event", "POST", chats + "/" + id + "/events", `{"event_name":"vip","params":{"a":"b"}}`, 200},
-		{"event without a name", "POST", chats + "/" + id + "/events", `{}`, 400},
-		{"transfer", "POST", chats + "/" + id + "/transfer", `{"team_id":4}`, 200},
-		{"transfer to a skill", "POST", chats + "/" + id + "/transfer", `{"skill_id":"fr"}`, 200},
-		{"transfer to no team", "POST", chats + "/" + id + "/transfer", `{"team_id":5}`, 400},
-		{"transfer nowhere", "POST", chats + "/" + id + "/transfer", `{}`, 400},
-		{"transfer on hold", "POST", chats + "/" + held + "/transfer", `{"team_id":4}`, 409},
-		{"read", "GET", chats + "/" + id, "", 200},
-		{"read none", "GET", chats + "/0", "", 404},
-		{"close", "PUT", chats + "/" + id + "/close", `{"status":"closed","reason":"x"}`, 200},
-		{"close again", "PUT", chats + "/" + id + "/close", `{}`, 409},
-		{"reopen", "PUT", chats + "/" + id + "/reopen", `{}`, 200},
-		{"reopen an open one", "PUT", chats + "/" + id + "/reopen", `{}`, 409},
-		{"something else", "POST", chats + "/" + id + "/dance", `{}`, 404},
+		{"create", "POST", chats, create("", ""), 200, wrong},
+		{"the same alias again", "POST", chats, create("", ""), 409, late},
+		{"another channel", "POST", chats, create("sms", "fax"), 400, wrong},
+		{"no alias", "POST", chats, create(`"a"`, `""`), 400, wrong},
+		{"no customer", "POST", chats, create("+41", ""), 400, wrong},
+		{"no asset", "POST", chats, create(`{"id":"s"}`, `{}`), 400, wrong},
+		{"another team", "POST", chats, create("17", "18"), 400, wrong},
+		{"a team that is a text", "POST", chats, create("17", `"17"`), 400, wrong},
+		{"a field nobody knows", "POST", chats, create("alias_id", "allias_id"), 400, wrong},
+		{"half a body", "POST", chats, create("", "")[:40], 400, wrong},
+		{"two bodies", "POST", chats, create("", "") + "{}", 400, wrong},
+		{"a message that is none", "POST", chats, create("inbound", "nowhere"), 400, wrong},
+		{"a message twice", "POST", chats, create("]", ","+message("Hi")+"]"), 400, wrong},
+		{"too large", "POST", chats, create("Hi", strings.Repeat("x", sim.BodyLimit)), 413, wrong},
+		{"list", "GET", chats, "", 405, wrong},
+		{"another version", "POST", "/v2/chats", create("", ""), 404, wrong},
+		{"append", "POST", chats + "/" + id + "/messages", message("Hi"), 200, wrong},
+		{"append nothing", "POST", chats + "/" + id + "/messages", message(""), 400, wrong},
+		{"append from nowhere", "POST", chats + "/" + id + "/messages", strings.Replace(message("Hi"), "inbound", "outbound", 1), 400, wrong},
+		{"append a file", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"attachment","text":"","attachments":[{"url":"https://e.com/a"}]}`, 200, wrong},
+		{"append a file without a place", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"attachment","text":"","attachments":[{"name":"a"}]}`, 400, wrong},
+		{"append a text with a file", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"text","text":"a","attachments":[{"url":"https://e.com/a"}]}`, 400, wrong},
+		{"append, no time", "POST", chats + "/" + id + "/messages", `{"direction":"inbound","type":"text","text":"a","timestamp":"now"}`, 400, wrong},
+		{"append to a closed chat", "POST", chats + "/" + closed + "/messages", message("Hi"), 410, late},
+		{"append to no chat", "POST", chats + "/CSR0/messages", message("Hi"), 404, late},
+		{"append with PUT", "PUT", chats + "/" + id + "/messages", message("Hi"), 405, wrong},
+		{"typing", "POST", chats + "/" + id + "/typing", `{"direction":"inbound","typing":true}`, 200, wrong},
+		{"typing, neither", "POST", chats + "/" + id + "/typing", `{}`, 400, wrong},
+		{"event", "POST", chats + "/" + id + "/events", `{"event_name":"vip","params":{"a":"b"}}`, 200, wrong},
+		{"event without a name", "POST", chats + "/" + id + "/events", `{}`, 400, wrong},
+		{"receipt", "POST", chats + "/" + said + "/receipts", `{"message_id":"1","status":"delivered"}`, 200, wrong},
+		{"receipt for nothing", "POST", chats + "/" + said + "/receipts", `{"message_id":"7","status":"delivered"}`, 404, late},
+		{"receipt without an id", "POST", chats + "/" + said + "/receipts", `{"status":"delivered"}`, 400, wrong},
+		{"receipt of another kind", "POST", chats + "/" + said + "/receipts", `{"message_id":"1","status":"burnt"}`, 400, wrong},
+		{"update", "PUT", chats + "/" + id, `{"customer":{"id":"+41","name":"Ada"},"route_params":{"a":"b"}}`, 200, wrong},
+		{"update nothing", "PUT", chats + "/" + id, `{}`, 400, wrong},
+		{"update of a closed chat", "PUT", chats + "/" + closed, `{"flag":"red"}`, 410, late},
+		{"hold", "PUT", chats + "/" + said + "/hold", `{}`, 200, wrong},
+		{"hold twice", "PUT", chats + "/" + said + "/hold", `{}`, 409, late},
+		{"hold of one that waits", "PUT", chats + "/" + id + "/hold", `{}`, 409, late},
+		{"resume", "PUT", chats + "/" + said + "/resume", `{}`, 200, wrong},
+		{"resume twice", "PUT", chats + "/" + said + "/resume", `{}`, 409, late},
+		{"transfer", "POST", chats + "/" + id + "/transfer", `{"team_id":4}`, 200, wrong},
+		{"transfer to a skill", "POST", chats + "/" + id + "/transfer", `{"skill_id":"fr"}`, 200, wrong},
+		{"transfer of one with an agent", "POST", chats + "/" + said + "/transfer", `{"team_id":4}`, 200, wrong},
+		{"transfer to no team", "POST", chats + "/" + id + "/transfer", `{"team_id":5}`, 400, wrong},
+		{"transfer nowhere", "POST", chats + "/" + id + "/transfer", `{}`, 400, wrong},
+		{"transfer on hold", "POST", chats + "/" + held + "/transfer", `{"team_id":4}`, 409, late},
+		{"transfer of a closed one", "POST", chats + "/" + closed + "/transfer", `{"team_id":4}`, 409, late},
+		{"read", "GET", chats + "/" + id, "", 200, wrong},
+		{"read none", "GET", chats + "/0", "", 404, late},
+		{"close", "PUT", chats + "/" + id + "/close", `{"status":"closed","reason":"x"}`, 200, wrong},
+		{"close again", "PUT", chats + "/" + id + "/close", `{}`, 409, late},
+		{"reopen", "PUT", chats + "/" + id + "/reopen", `{}`, 200, wrong},
+		{"reopen an open one", "PUT", chats + "/" + id + "/reopen", `{}`, 409, late},
+		{"something else", "POST", chats + "/" + id + "/dance", `{}`, 404, wrong},
 	} {
+		before := len(f.Refused(true))
 		status, body := f.call(t, tt.method, tt.path, "next", tt.body)
 		if status != tt.want || !strings.Contains(body, `"status_code":`) {
 			t.Errorf("%s: %d %.200s, want %d", tt.name, status, body, tt.want)
 		}
-		if status, _ := f.call(t, tt.method, tt.path, "guess", tt.body); status != 401 && status != 413 {
-			t.Errorf("%s with a wrong key: %d, want 401", tt.name, status)
+		news := f.Refused(true)[before:]
+		if fits := len(news) == 1 && news[0].Status == tt.want && news[0].Late == tt.late; fits != (tt.want != 200) {
+			t.Errorf("%s: remembered %+v, want late %t", tt.name, news, tt.late)
 		}
+		if status, body := f.call(t, tt.method, tt.path, "guess", tt.body); status != 401 && status != 413 || !strings.Contains(body, `"status_code":`) {
+			t.Errorf("%s with a wrong key: %d %s, want 401", tt.name, status, body)
+		}
+	}
+}
+
+// TestAlias: an alias names one open chat. Whoever repeats a create learns which.
+func TestAlias(t *testing.T) {
+	f := start(t, sim.Options{})
+	create := func() (int, string) {
+		return f.call(t, "POST", "/v3.1/chats", "", fmt.Sprintf(newChat, "twice", ""))
+	}
+	if status, body := create(); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	id := f.Chats()[0].ID
+	if status, body := create(); status != 409 || !strings.Contains(body, `"chat_id":"`+id+`"`) {
+		t.Errorf("again: %d %s, want 409 and chat %s", status, body, id)
+	}
+	if err := f.Act(id, "close", sim.Args{}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := create(); status != 200 {
+		t.Errorf("after it was closed: %d, want 200", status)
+	}
+	if err := f.Act(id, "reopen", sim.Args{}); err == nil {
+		t.Error("the closed one can be opened beside the new one")
+	}
+	if status, _ := f.call(t, "PUT", "/v3.1/chats/"+id+"/reopen", "", "{}"); status != 409 {
+		t.Errorf("reopen beside the new one: %d, want 409", status)
 	}
 }
 

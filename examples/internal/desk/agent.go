@@ -22,6 +22,15 @@ type errState struct{ act, is string }
 
 func (e *errState) Error() string { return fmt.Sprintf("cannot %s a chat that is %s", e.act, e.is) }
 
+// TakenBy has agent take the chat, unless it waits for another.
+func (c *Chat) TakenBy(agent string) error {
+	if c.For != "" && c.For != agent {
+		return &errState{"take", "kept for " + c.For}
+	}
+	c.Agent = agent
+	return nil
+}
+
 // Act does for the agent what POST /agent/chats/{id}/{act} does.
 func (d *Desk[C, V, A]) Act(id, act string, a A) error {
 	spec, ok := d.vendor.Acts[act]
@@ -60,13 +69,9 @@ func (d *Desk[C, V, A]) Messages(id string, after int) (v V, list []Entry, err e
 	if !ok {
 		return v, nil, errNoChat
 	}
-	list = []Entry{}
-	for _, e := range c.Common().entries {
-		if e.N > after {
-			list = append(list, e)
-		}
-	}
-	return c.View(), list, nil
+	all := c.Common().entries // numbered without a gap
+	from := len(all) - max(0, min(len(all), c.Common().Noted-max(after, 0)))
+	return c.View(), append([]Entry{}, all[from:]...), nil
 }
 
 // listChats answers GET /agent/chats.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,6 +24,9 @@ type Options struct {
 	Log  *slog.Logger     // nil: nothing is logged
 	Now  func() time.Time // nil: time.Now
 	Auto *Auto            // nil: no automatic agent
+	// Canned are the answers that agents can insert, with {name} for the
+	// customer's and {agent} for their own; nil: some that are common.
+	Canned []string
 }
 
 // Vendor is what a simulator adds. C is its chat, V that chat as the agent sees
@@ -44,6 +48,8 @@ type Desk[C Record[V], V, A any] struct {
 	vendor Vendor[C, V, A]
 	http   http.Handler
 	faults faults
+	outage outage
+	files  shelf
 	todo   chan job
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -52,7 +58,9 @@ type Desk[C Record[V], V, A any] struct {
 	closed  bool
 	chats   map[string]C
 	order   []C // oldest first
+	states  map[string]int
 	count   int // of chats ever opened
+	refused refused
 	changed chan struct{}
 }
 
@@ -64,8 +72,13 @@ func New[C Record[V], V, A any](o Options, v Vendor[C, V, A]) *Desk[C, V, A] {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Desk[C, V, A]{Options: o, vendor: v, chats: map[string]C{}, changed: make(chan struct{})}
+	if o.Canned == nil {
+		o.Canned = commonAnswers()
+	}
+	d := &Desk[C, V, A]{Options: o, vendor: v, chats: map[string]C{}, states: map[string]int{},
+		changed: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.outage.shut = make(chan time.Duration)
 	d.http = guard(d.routes())
 	if o.Auto != nil {
 		d.todo = make(chan job, MaxKept)
@@ -79,6 +92,14 @@ func (d *Desk[C, V, A]) routes() http.Handler {
 	mux.HandleFunc("POST /sim/faults", d.setFault)
 	mux.HandleFunc("GET /sim/faults", d.listFaults)
 	mux.HandleFunc("DELETE /sim/faults", d.clearFaults)
+	mux.HandleFunc("POST /sim/outage", d.setOutage)
+	mux.HandleFunc("GET /sim/outage", d.showOutage)
+	mux.HandleFunc("DELETE /sim/outage", d.endOutage)
+	mux.HandleFunc("GET /sim/refused", d.listRefused)
+	mux.HandleFunc("DELETE /sim/refused", d.clearRefused)
+	mux.HandleFunc("GET /agent/canned", d.listCanned)
+	mux.HandleFunc("POST /agent/files", d.addFile)
+	mux.HandleFunc("GET "+filePath+"{id}/{name}", d.serveFile)
 	mux.HandleFunc("GET /agent/chats", d.listChats)
 	mux.HandleFunc("GET /agent/chats/{id}/messages", d.listMessages)
 	mux.HandleFunc("POST /agent/chats/{id}/{act}", d.act)
@@ -140,17 +161,36 @@ func (d *Desk[C, V, A]) Add(c C) bool {
 	}
 	d.count++
 	own := c.Common()
-	own.Number, own.Opened = d.count, d.Now()
+	own.Number, own.Opened, own.Since = d.count, d.Now(), d.Now()
 	d.chats[own.ID] = c
 	d.order = append(d.order, c)
+	d.states[own.State]++
 	return true
 }
 
+// Move puts a chat that was added into another state. The desk is locked.
+func (d *Desk[C, V, A]) Move(c C, state string) {
+	own := c.Common()
+	d.states[own.State]--
+	d.states[state]++
+	own.State, own.Since = state, d.Now()
+	if state != Queued {
+		own.For = ""
+	}
+	if state == Closed {
+		own.Typing, own.Unanswered = false, nil
+	}
+}
+
 func (d *Desk[C, V, A]) forgetClosed() bool {
+	if d.states[Closed] == 0 {
+		return false
+	}
 	for i, c := range d.order {
 		if own := c.Common(); own.State == Closed && !own.Busy {
 			delete(d.chats, own.ID)
-			d.order = append(d.order[:i:i], d.order[i+1:]...)
+			d.states[Closed]--
+			d.order = slices.Delete(d.order, i, i+1)
 			return true
 		}
 	}
@@ -164,12 +204,4 @@ func (d *Desk[C, V, A]) Find(id string) (c C, ok bool) {
 }
 
 // Count returns how many chats are in a state. The desk is locked.
-func (d *Desk[C, V, A]) Count(state string) int {
-	n := 0
-	for _, c := range d.order {
-		if c.Common().State == state {
-			n++
-		}
-	}
-	return n
-}
+func (d *Desk[C, V, A]) Count(state string) int { return d.states[state] }

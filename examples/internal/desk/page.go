@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,12 @@ type Page struct {
 	Held    string // the state of a chat on hold
 	Buttons []Button
 	URL     URL
-	Notes   bool // there are notes among agents: the act note
+	File    string   // the argument of URL.Act for a file's name; "": it takes none
+	Group   Group    // what chats are transferred to, beside agents
+	Endings []Ending // how a chat is closed
+	// Estimates: those who wait can be told for how long: the act estimate.
+	Estimates bool
+	Start     *Start // nil: agents begin no chats
 }
 
 // Button is an act without a text.
@@ -28,8 +34,30 @@ type Button struct {
 	Args              string // JSON
 }
 
+// ID names the button for tests; two may do the same act.
+func (b Button) ID() string {
+	if b.Args == "" {
+		return "act-" + b.Act
+	}
+	return "act-" + strings.ReplaceAll(strings.ToLower(b.Label), " ", "-")
+}
+
 // URL is an address that goes out, with a text or without.
 type URL struct{ Act, Label, Hint string }
+
+// Group is what has agents: a queue or a team.
+type Group struct {
+	Arg    string // of the act transfer
+	Label  string
+	Number bool // it is called by a number
+	In     string
+}
+
+// Ending is a way to close a chat. Args is JSON.
+type Ending struct{ Label, Args string }
+
+// Start is what an agent says of a chat to begin.
+type Start struct{ Address, Asset string } // labels
 
 var (
 	//go:embed page
@@ -74,6 +102,9 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
+// streamPause keeps a busy desk from keeping the page busy.
+const streamPause = 50 * time.Millisecond
+
 // stream answers GET /agent/changes: one "change" event now and whenever
 // something changed, as server-sent events.
 func (d *Desk[C, V, A]) stream(w http.ResponseWriter, r *http.Request) {
@@ -93,6 +124,9 @@ func (d *Desk[C, V, A]) stream(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-changed:
+			if !Sleep(r.Context(), streamPause) {
+				return
+			}
 		case <-alive.C:
 		}
 	}

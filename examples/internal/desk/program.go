@@ -64,6 +64,7 @@ func (p *Program) Parse(args []string, read func(r io.Reader, name string) (Scri
 	script := p.String("script", "", "`file` of the automatic agent's answers; implies -auto")
 	auto := p.Bool("auto", false, "take every chat and answer; without -script by echoing")
 	delay := p.Duration("delay", 0, "the automatic agent's `time` to answer")
+	canned := p.String("canned", "", "`file` of answers that the agent can insert, one a line")
 	verbose := p.Bool("v", false, "log every call, without its text")
 	if err := p.FlagSet.Parse(args); err != nil {
 		return err
@@ -76,32 +77,64 @@ func (p *Program) Parse(args []string, read func(r io.Reader, name string) (Scri
 	if *auto || *script != "" {
 		p.Auto = &Auto{Delay: *delay}
 	}
-	if *script == "" {
-		return nil
+	var err error
+	if *canned != "" {
+		p.Canned, err = readFile(*canned, readCanned)
 	}
-	f, err := os.Open(*script)
-	if err != nil {
-		return err
+	if err == nil && *script != "" {
+		p.Auto.Script, err = readFile(*script, read)
 	}
-	defer func() { _ = f.Close() }()
-	p.Auto.Script, err = read(f, *script)
 	return err
 }
 
+func readFile[T any](path string, read func(r io.Reader, name string) (T, error)) (t T, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return t, err
+	}
+	defer func() { _ = f.Close() }()
+	return read(f, path)
+}
+
+// Server is a simulator as Serve has it.
+type Server interface {
+	http.Handler
+	Outages() <-chan time.Duration // for how long nothing shall listen
+}
+
 // Serve serves until ctx ends. Once it listens it prints the address.
-func (p *Program) Serve(ctx context.Context, h http.Handler, stdout io.Writer) error {
+func (p *Program) Serve(ctx context.Context, s Server, stdout io.Writer) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.listen)
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
+	at := l.Addr().String()
+	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", at)
+	for {
+		closed, err := serve(ctx, l, s)
+		if err != nil || ctx.Err() != nil || !Sleep(ctx, closed) {
+			return err
+		}
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", at); err != nil {
+			return fmt.Errorf("after an outage: %w", err)
+		}
+	}
+}
+
+// serve serves at l until ctx ends, or until an outage of so long.
+func serve(ctx context.Context, l net.Listener, s Server) (closed time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() {
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case closed = <-s.Outages():
+			cancel()
+		}
 		// Streams and made-up hangs end with ctx; what is left is cut.
 		grace, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer done()
@@ -109,9 +142,9 @@ func (p *Program) Serve(ctx context.Context, h http.Handler, stdout io.Writer) e
 			_ = srv.Close()
 		}
 	})
-	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		return 0, err
 	}
-	return nil
+	wg.Wait()
+	return closed, nil
 }

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 )
 
@@ -21,26 +21,21 @@ type Wire struct {
 	Half   string // an answer that was cut off
 }
 
-// Refusal is an answer other than 200.
-type Refusal struct {
-	Status int
-	What   string
-}
-
-func (e *Refusal) Error() string { return e.What }
-
-// Refuse returns a refusal.
-func Refuse(status int, format string, args ...any) error {
-	return &Refusal{status, fmt.Sprintf(format, args...)}
-}
-
-// Call answers one call of the vendor's protocol: do carries it out, unless a
-// fault is set for its verb.
+// Call answers one call of the vendor's protocol: do carries it out, unless
+// there is an outage or a fault is set for its verb.
 func (d *Desk[C, V, A]) Call(w http.ResponseWriter, r *http.Request, verb string, do func(body []byte) (any, error)) {
+	d.CallUpTo(d.vendor.Wire.MaxBody, w, r, verb, do)
+}
+
+// CallUpTo is Call with another limit of the body, in bytes.
+func (d *Desk[C, V, A]) CallUpTo(limit int64, w http.ResponseWriter, r *http.Request, verb string, do func(body []byte) (any, error)) {
+	if d.serveOutage(w) {
+		return
+	}
 	wire := d.vendor.Wire
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		wire.Write(w, http.StatusRequestEntityTooLarge, "body too large or cut off", nil)
+		d.reply(w, verb, nil, unread(err))
 		return
 	}
 	f, faulty := d.faults.take(verb)
@@ -50,16 +45,31 @@ func (d *Desk[C, V, A]) Call(w http.ResponseWriter, r *http.Request, verb string
 	}
 	answer, err := do(body)
 	if faulty {
+		d.noteRefusal(verb, err)
 		f.serve(w, r, wire)
 		return
 	}
-	d.Log.Debug("call", "verb", verb, "bytes", len(body), "err", err)
-	var no *Refusal
-	if errors.As(err, &no) {
-		wire.Write(w, no.Status, no.What, nil)
+	d.reply(w, verb, answer, err)
+}
+
+// unread is what a body that could not be read is answered.
+func unread(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return Refuse(http.StatusRequestEntityTooLarge, "body larger than %d bytes", large.Limit)
+	}
+	return Late(http.StatusBadRequest, "body cut off") // the client gave up
+}
+
+func (d *Desk[C, V, A]) reply(w http.ResponseWriter, verb string, answer any, err error) {
+	if d.Log.Enabled(d.ctx, slog.LevelDebug) {
+		d.Log.Debug("call", "verb", verb, "err", err)
+	}
+	if no := d.noteRefusal(verb, err); no != nil {
+		d.vendor.Wire.Write(w, no.Status, no.What, no.Answer)
 		return
 	}
-	wire.Write(w, http.StatusOK, "", answer)
+	d.vendor.Wire.Write(w, http.StatusOK, "", answer)
 }
 
 // Strict decodes the one JSON value of body; a field nobody knows is refused,

@@ -25,10 +25,11 @@ type ruleSet struct {
 }
 
 type conversation struct {
-	ID   string
-	Tags []string
-	Open []struct{ Command struct{ ID string } } // commands that have not ended
-	Chat struct {
+	ID    string
+	Owner string
+	Tags  []string
+	Open  []struct{ Command struct{ ID string } } // commands that have not ended
+	Chat  struct {
 		State   string
 		ByAgent int `json:"agent_messages"`
 	}
@@ -41,10 +42,14 @@ type record struct {
 	Commands []int
 }
 
-// conversation returns the customer's.
-func (p *play) conversation(ctx context.Context) (c conversation, err error) {
+// conversation returns the customer's of the webshop.
+func (p *play) conversation(ctx context.Context) (conversation, error) {
+	return p.conversationOf(ctx, p.customer)
+}
+
+func (p *play) conversationOf(ctx context.Context, who *customer) (c conversation, err error) {
 	var list struct{ Items []conversation }
-	if err := p.home.Get(ctx, "/v1/conversations?customer="+url.QueryEscape(p.customer.me.UserID), &list); err != nil {
+	if err := p.home.Get(ctx, "/v1/conversations?customer="+url.QueryEscape(who.me.UserID), &list); err != nil {
 		return c, err
 	}
 	if len(list.Items) != 1 {

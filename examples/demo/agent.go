@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ var web = http.Client{Timeout: 30 * time.Second}
 // agent answers at the contact center, through the API that its page uses.
 type agent struct {
 	base string
+	take string // how its contact center calls taking a chat
 	chat string // that the agent has taken
 	said int    // messages
 }
@@ -43,20 +45,43 @@ func (a *agent) chats(ctx context.Context) ([]chat, error) {
 	return answer.Chats, err
 }
 
+// takes waits for a chat that rings, and takes it.
+func (a *agent) takes(ctx context.Context, name string) error {
+	err := until(ctx, "the chat rings at the agent's", func(ctx context.Context) (bool, error) {
+		chats, err := a.chats(ctx)
+		for _, c := range chats {
+			if c.State == "queued" {
+				a.chat = c.ID
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.act(ctx, a.take, map[string]any{"agent": name})
+}
+
 // log returns the chat, and what the customer and the rules wrote into it.
 func (a *agent) log(ctx context.Context) (chat, []entry, error) {
+	c, all, err := a.read(ctx)
+	return c, slices.DeleteFunc(all, func(e entry) bool { return e.From != "customer" || e.Kind != "text" }), err
+}
+
+// lines returns all that stands in the chat.
+func (a *agent) lines(ctx context.Context) ([]entry, error) {
+	_, all, err := a.read(ctx)
+	return all, err
+}
+
+func (a *agent) read(ctx context.Context) (chat, []entry, error) {
 	var answer struct {
 		Chat     chat
 		Messages []entry
 	}
 	err := call(ctx, http.MethodGet, a.base+"/agent/chats/"+a.chat+"/messages?after=0", nil, nil, &answer)
-	var texts []entry
-	for _, e := range answer.Messages {
-		if e.From == "customer" && e.Kind == "text" {
-			texts = append(texts, e)
-		}
-	}
-	return answer.Chat, texts, err
+	return answer.Chat, answer.Messages, err
 }
 
 // act does what a button of the page does.

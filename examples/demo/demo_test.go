@@ -29,8 +29,8 @@ func buildAndRun(m *testing.M) int {
 	built = filepath.Join(dir, "examples")
 	for out, packages := range map[string][]string{
 		filepath.Join(dir, "gateway"):       {"../.."},
-		filepath.Join(dir, "plugins") + "/": {"../../plugins/enghouse", "../../plugins/rtm"},
-		built + "/":                         {"../enghouse-sim", "../webchat"},
+		filepath.Join(dir, "plugins") + "/": {"../../plugins/bot", "../../plugins/enghouse", "../../plugins/imichat", "../../plugins/rtm"},
+		built + "/":                         {"../bot-sim", "../enghouse-sim", "../imichat-sim", "../webchat"},
 	} {
 		if text, err := exec.Command("go", append([]string{"build", "-o", out}, packages...)...).CombinedOutput(); err != nil {
 			panic("go build: " + err.Error() + "\n" + string(text))
@@ -48,7 +48,7 @@ func TestDemo(t *testing.T) {
 	if err := run(ctx, &out, built, false); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	if !strings.Contains(out.String(), "all 13 steps came out as they should") {
+	if !strings.Contains(out.String(), "all 18 steps came out as they should") {
 		t.Errorf("the last line is missing:\n%s", out.String())
 	}
 	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {

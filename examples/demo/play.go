@@ -23,7 +23,8 @@ type play struct {
 	out      io.Writer
 	began    time.Time
 	steps    int
-	customer *customer
+	customer *customer // of the webshop
+	guest    *customer // of the club
 }
 
 // all plays every step. The first that fails ends the play.
@@ -45,6 +46,11 @@ func (p *play) all(ctx context.Context) error {
 		{"the gateway is killed while both write", p.killed},
 		{"the agent closes the chat", p.closes},
 		{"the history", p.history},
+		{"the contact center is down while the customer writes", p.outage},
+		{"a bot answers a guest of the club", p.botAnswers},
+		{"the bot hands the guest over to an agent at IMIchat", p.handOver},
+		{"the agent gives the guest back to the bot", p.handBack},
+		{"the guest asks for a person again, and the agent closes the chat", p.botReturns},
 	}
 	for _, s := range steps {
 		p.steps++
@@ -100,10 +106,10 @@ func (p *play) programs(ctx context.Context) error {
 	if err := p.start(ctx); err != nil {
 		return err
 	}
-	for _, name := range []string{"gateway", "desk", "page"} {
+	for _, name := range []string{"gateway", "desk", "club", "bot", "page"} {
 		p.say("%-8s is ready after %.2f s, process %d", name, p.procs[name].Took.Seconds(), p.procs[name].PID)
 	}
-	for _, address := range []string{p.desk, p.page} {
+	for _, address := range []string{p.desk, p.club, p.page} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 		if err != nil {
 			return err
@@ -148,17 +154,7 @@ func (p *play) openChat(ctx context.Context, question, answer string) error {
 		return err
 	}
 	p.say("customer: %s", question)
-	err := until(ctx, "the chat rings at the agent's", func(ctx context.Context) (bool, error) {
-		chats, err := p.agents.chats(ctx)
-		if len(chats) == 1 {
-			p.agents.chat = chats[0].ID
-		}
-		return len(chats) == 1, err
-	})
-	if err != nil {
-		return err
-	}
-	if err := p.agents.act(ctx, "take", map[string]any{"agent": "Bea"}); err != nil {
+	if err := p.agents.takes(ctx, "Bea"); err != nil {
 		return err
 	}
 	p.say("agent Bea takes the chat")

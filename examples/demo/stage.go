@@ -11,15 +11,18 @@ import (
 	"github.com/openccsp/gateway/examples/internal/rig"
 )
 
-// stage is the gateway, the contact center and the page, in a folder of their
-// own and on ports that were free.
+// stage is the gateway, two contact centers, a bot and a page, in a folder of
+// their own and on ports that were free.
 type stage struct {
 	home   *rig.Home // of the gateway
 	bin    string    // where the examples are; the gateway is in the folder above
-	desk   string    // address of the contact center
+	desk   string    // address of the webshop's contact center, an Enghouse
+	club   string    // address of the club's contact center, an IMIchat
+	bot    string    // address of the club's bot, a Rasa
 	page   string    // address of the customer's page
 	procs  map[string]*rig.Process
-	agents *agent
+	agents *agent // of the webshop
+	others *agent // of the club
 }
 
 // stopLimit is how long a program may take to stop.
@@ -43,11 +46,34 @@ integration "enghouse" "desk" {
   }
 }
 
+integration "imichat" "club_desk" {
+  message_routing = true
+  settings {
+    instance_url = "http://%s"
+    team_secret  = file("club.secret")
+  }
+}
+
+integration "bot" "helper" {
+  settings {
+    profile = "rasa"
+    url     = "http://%s"
+    name    = "Robbie"
+  }
+}
+
 channel "rtm" "webshop" {
   settings {
     app_id      = "webshop"
-    origins     = ["http://%s"]
-    mqtt_listen = %q
+    origins     = ["http://%[6]s"]
+    mqtt_listen = %[7]q
+  }
+}
+
+channel "rtm" "club" {
+  settings {
+    app_id  = "club"
+    origins = ["http://%[6]s", "http://%[8]s"]
   }
 }
 
@@ -55,12 +81,22 @@ service "demo" {
   integration = "desk"
   channels    = ["webshop"]
 }
+
+service "club" {
+  integration = "club_desk"
+  bot         = "helper"
+  channels    = ["club"]
+  forward     = "bot"
+}
 `
+
+// clubSecret is what the gateway and the club's contact center know each other by.
+const clubSecret = "demo-team-secret"
 
 // newStage writes the configuration for the programs in bin into dir. It starts
 // nothing.
 func newStage(dir, bin string) (*stage, error) {
-	var ports [5]string
+	var ports [8]string
 	for i := range ports {
 		var err error
 		if ports[i], err = rig.FreeAddress(); err != nil {
@@ -72,14 +108,18 @@ func newStage(dir, bin string) (*stage, error) {
 		bin:   bin,
 		desk:  ports[2],
 		page:  ports[3],
+		club:  ports[5],
+		bot:   ports[6],
 		procs: map[string]*rig.Process{},
 	}
-	s.agents = &agent{base: "http://" + s.desk}
+	s.agents = &agent{base: "http://" + s.desk, take: "take"}
+	s.others = &agent{base: "http://" + s.club, take: "pick"}
 	return s, errors.Join(
 		os.Mkdir(s.home.Path("rules.d"), 0o700),
 		os.WriteFile(s.rules("notices.yaml"), []byte(noticeRules), 0o600),
 		os.WriteFile(s.home.Path("gateway.hcl"),
-			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.page, ports[4]), 0o600),
+			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.club, s.bot, s.page, ports[4], ports[7]), 0o600),
+		os.WriteFile(s.home.Path("club.secret"), []byte(clubSecret), 0o600),
 	)
 }
 
@@ -92,6 +132,9 @@ func (s *stage) hook() string { return s.home.Hook("webshop") }
 func (s *stage) start(ctx context.Context) error {
 	return errors.Join(
 		s.program(ctx, "desk", "listening on", filepath.Join(s.bin, "enghouse-sim"), "-listen", s.desk),
+		s.program(ctx, "club", "listening on", filepath.Join(s.bin, "imichat-sim"), "-listen", s.club,
+			"-hook", s.home.Hook("club_desk"), "-secret", clubSecret),
+		s.program(ctx, "bot", "listening on", filepath.Join(s.bin, "bot-sim"), "-listen", s.bot),
 		s.program(ctx, "page", "listening on", filepath.Join(s.bin, "webchat"), "-listen", s.page,
 			"-gateway", "http://"+s.home.Listen, "-channel", "webshop"),
 		s.startGateway(ctx),
@@ -115,7 +158,7 @@ func (s *stage) program(ctx context.Context, name, ready string, argv ...string)
 
 // stop ends what runs, the gateway first.
 func (s *stage) stop() (err error) {
-	for _, name := range []string{"gateway", "page", "desk"} {
+	for _, name := range []string{"gateway", "page", "desk", "club", "bot"} {
 		if p := s.procs[name]; p != nil {
 			if _, perr := p.Terminate(stopLimit); perr != nil {
 				err = errors.Join(err, fmt.Errorf("stop the %s: %w", name, perr))

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,7 +106,21 @@ func (p *tab) until(what, expression string) {
 	}
 }
 
+// specialistRule moves a chat from the club's contact center to the webshop's.
+const specialistRule = `rules:
+  - name: to a specialist
+    on: custom_event
+    event_name: to_specialist
+    service: club
+    do:
+      - send: A specialist takes over.
+      - transfer: { service: demo }
+`
+
+// A whole talk in a real browser: a guest, a bot, an agent at IMIchat, and one at
+// Enghouse, to whom the first one hands over.
 func TestBrowser(t *testing.T) {
+	b := browser(t)
 	s, err := newStage(t.TempDir(), built)
 	if err != nil {
 		t.Fatal(err)
@@ -112,19 +130,76 @@ func TestBrowser(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := s.start(t.Context()); err != nil {
+	if err := os.WriteFile(s.rules("specialist.yaml"), []byte(specialistRule), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := browser(t)
-	customer := open(t, b, "customer", s.page)
-	agent := open(t, b, "agent", s.desk)
-	customer.write("#name", "Ada")
-	customer.click("#welcome button")
-	customer.sees("#link", "online")
-	customer.write("#text", "Where is my parcel?\r")
-	agent.sees("#queued", "Ada")
-	agent.click("#queued button")
-	agent.click(`button[data-act="take"]`)
-	agent.write("#text", "It comes tomorrow.\r")
-	customer.sees("#log", "It comes tomorrow.")
+	if err := errors.Join(s.start(t.Context()), s.openClub(t.Context())); err != nil {
+		t.Fatalf("%v\n%s", err, s.home.LogTail())
+	}
+	defer func() {
+		if t.Failed() {
+			t.Log(s.home.LogTail())
+		}
+	}()
+	guest := open(t, b, "guest", s.clubPage)
+	first := open(t, b, "agent at IMIchat", s.club)
+	second := open(t, b, "agent at Enghouse", s.desk)
+
+	guest.write("#name", "Cleo")
+	guest.click("#welcome button")
+	guest.sees("#link", "online")
+	guest.write("#text", "Hello\r")
+	guest.sees("#log", "Hello Cleo, I am the shop's bot.")
+	guest.press("#choices", "Talk to a person")
+	guest.sees("#log", "One moment")
+
+	first.write("#agent", "Zoe")
+	first.sees("#queued", "Cleo")
+	first.click("#queued button")
+	first.click(`[data-act="pick"]`)
+	first.sees("#log", "I am the shop's bot.")
+	first.write("#text", "Zoe here, how can I help?\r")
+	guest.sees("#log", "Zoe here, how can I help?")
+	first.click("#private")
+	first.write("#text", "Never for the guest.\r")
+	first.sees("#log", "Never for the guest.")
+
+	guest.write("#text", "My card does not work\r")
+	first.sees("#log", "My card does not work")
+	first.click(`[data-testid="event-menu"] summary`)
+	first.write("#event-name", "to_specialist")
+	first.click(`[data-testid="event-send"]`)
+	guest.sees("#log", "A specialist takes over.")
+
+	second.write("#agent", "Sam")
+	second.sees("#queued", "Cleo")
+	second.click("#queued button")
+	second.click(`[data-act="take"]`)
+	second.sees("#log", "My card does not work")
+	second.write("#text", "Sam here, your card works again.\r")
+	guest.sees("#log", "Sam here, your card works again.")
+	first.sees("#closed", "Cleo")
+
+	second.click(`[data-testid="close-menu"] summary`)
+	second.click(`[data-testid="close-send"]`)
+	second.sees("#closed", "Cleo")
+	guest.write("#text", "Bye\r")
+	guest.sees("#log", "goodbye")
+	if shown := guest.shown(); strings.Contains(shown, "Never for the guest") {
+		t.Errorf("the guest sees a note among agents:\n%s", shown)
+	}
+	for _, desk := range []string{s.club, s.desk} {
+		var refused struct{ Refused []any }
+		if err := call(t.Context(), http.MethodGet, "http://"+desk+"/sim/refused", nil, nil, &refused); err != nil || len(refused.Refused) > 0 {
+			t.Errorf("%s refused %v, %v; want nothing", desk, refused.Refused, err)
+		}
+	}
+}
+
+// press clicks the button of that name.
+func (p *tab) press(within, name string) {
+	p.t.Helper()
+	p.until("press "+name, fmt.Sprintf(
+		`(() => { const b = [...document.querySelectorAll(%s)].find((b) => b.innerText === %s); b?.click(); return b !== undefined })()`,
+		strconv.Quote(within+" button"), strconv.Quote(name)))
 }

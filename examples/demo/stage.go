@@ -14,15 +14,16 @@ import (
 // stage is the gateway, two contact centers, a bot and a page, in a folder of
 // their own and on ports that were free.
 type stage struct {
-	home   *rig.Home // of the gateway
-	bin    string    // where the examples are; the gateway is in the folder above
-	desk   string    // address of the webshop's contact center, an Enghouse
-	club   string    // address of the club's contact center, an IMIchat
-	bot    string    // address of the club's bot, a Rasa
-	page   string    // address of the customer's page
-	procs  map[string]*rig.Process
-	agents *agent // of the webshop
-	others *agent // of the club
+	home     *rig.Home // of the gateway
+	bin      string    // where the examples are; the gateway is in the folder above
+	desk     string    // address of the webshop's contact center, an Enghouse
+	club     string    // address of the club's contact center, an IMIchat
+	bot      string    // address of the club's bot, a Rasa
+	page     string    // address of the customer's page of the webshop
+	clubPage string    // and of the club, which the demo does without
+	procs    map[string]*rig.Process
+	agents   *agent // of the webshop
+	others   *agent // of the club
 }
 
 // stopLimit is how long a program may take to stop.
@@ -104,13 +105,14 @@ func newStage(dir, bin string) (*stage, error) {
 		}
 	}
 	s := &stage{
-		home:  &rig.Home{Dir: dir, Listen: ports[0], Admin: ports[1]},
-		bin:   bin,
-		desk:  ports[2],
-		page:  ports[3],
-		club:  ports[5],
-		bot:   ports[6],
-		procs: map[string]*rig.Process{},
+		home:     &rig.Home{Dir: dir, Listen: ports[0], Admin: ports[1]},
+		bin:      bin,
+		desk:     ports[2],
+		page:     ports[3],
+		club:     ports[5],
+		bot:      ports[6],
+		clubPage: ports[7],
+		procs:    map[string]*rig.Process{},
 	}
 	s.agents = &agent{base: "http://" + s.desk, take: "take"}
 	s.others = &agent{base: "http://" + s.club, take: "pick"}
@@ -118,7 +120,7 @@ func newStage(dir, bin string) (*stage, error) {
 		os.Mkdir(s.home.Path("rules.d"), 0o700),
 		os.WriteFile(s.rules("notices.yaml"), []byte(noticeRules), 0o600),
 		os.WriteFile(s.home.Path("gateway.hcl"),
-			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.club, s.bot, s.page, ports[4], ports[7]), 0o600),
+			fmt.Appendf(nil, gatewayHCL, s.home.Listen, s.home.Admin, s.desk, s.club, s.bot, s.page, ports[4], s.clubPage), 0o600),
 		os.WriteFile(s.home.Path("club.secret"), []byte(clubSecret), 0o600),
 	)
 }
@@ -141,6 +143,12 @@ func (s *stage) start(ctx context.Context) error {
 	)
 }
 
+// openClub starts the club's page.
+func (s *stage) openClub(ctx context.Context) error {
+	return s.program(ctx, "club page", "listening on", filepath.Join(s.bin, "webchat"), "-listen", s.clubPage,
+		"-gateway", "http://"+s.home.Listen, "-channel", "club")
+}
+
 // startGateway starts the gateway; also again, after it was killed.
 func (s *stage) startGateway(ctx context.Context) error {
 	return s.program(ctx, "gateway", "gateway ready", filepath.Join(s.bin, "..", "gateway"), "run",
@@ -158,7 +166,7 @@ func (s *stage) program(ctx context.Context, name, ready string, argv ...string)
 
 // stop ends what runs, the gateway first.
 func (s *stage) stop() (err error) {
-	for _, name := range []string{"gateway", "page", "desk", "club", "bot"} {
+	for _, name := range []string{"gateway", "club page", "page", "desk", "club", "bot"} {
 		if p := s.procs[name]; p != nil {
 			if _, perr := p.Terminate(stopLimit); perr != nil {
 				err = errors.Join(err, fmt.Errorf("stop the %s: %w", name, perr))

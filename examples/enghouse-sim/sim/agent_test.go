@@ -22,6 +22,12 @@ func TestAgentAPI(t *testing.T) {
 		state           string
 	}{
 		{"say before take", "say", `{"text":"a"}`, 409, ""},
+		{"tell the wait", "estimate", `{"minutes":7,"about":3}`, 200, "queued"},
+		{"a wait that is none", "estimate", `{"minutes":-1}`, 400, ""},
+		{"an estimate of no kind", "estimate", `{"minutes":1,"about":4}`, 400, ""},
+		{"note before take", "note", `{"text":"a VIP"}`, 200, "queued"},
+		{"keep it for Ann", "transfer", `{"to":"Ann"}`, 200, "queued"},
+		{"another takes it", "take", `{"agent":"Bob"}`, 409, ""},
 		{"take", "take", `{"agent":"Ann"}`, 200, "taken"},
 		{"take twice", "take", `{"agent":"Bob"}`, 409, ""},
 		{"say", "say", `{"text":"Hi"}`, 200, "taken"},
@@ -29,11 +35,16 @@ func TestAgentAPI(t *testing.T) {
 		{"push", "push", `{"text":"See","url":"https://example.com/a"}`, 200, "taken"},
 		{"event", "event", `{"name":"stoppedCoBrowsing"}`, 200, "taken"},
 		{"typing", "typing", `{"on":true}`, 200, "taken"},
+		{"event with parameters", "event", `{"name":"offer","params":{"amount":"20"}}`, 200, "taken"},
+		{"event without a name", "event", `{"params":{"amount":"20"}}`, 400, ""},
+		{"note", "note", `{"text":"talkative"}`, 200, "taken"},
+		{"note nothing", "note", `{}`, 400, ""},
+		{"error", "error", `{"code":17}`, 200, "taken"},
 		{"hold", "hold", ``, 200, "held"},
 		{"resume", "resume", ``, 200, "taken"},
 		{"transfer", "transfer", `{"queue":"sales"}`, 200, "queued"},
 		{"take again", "take", `{"agent":"Bob"}`, 200, "taken"},
-		{"close", "close", `{}`, 200, "closed"},
+		{"close", "close", `{"disposition":"refunded"}`, 200, "closed"},
 		{"say after close", "say", `{"text":"a"}`, 409, ""},
 		{"unknown act", "dance", `{}`, 400, ""},
 		{"unknown field", "say", `{"txt":"a"}`, 400, ""},
@@ -51,6 +62,50 @@ func TestAgentAPI(t *testing.T) {
 	}
 	if status, _ := do(t, "POST", base+"/agent/chats/nope/take", "{}"); status != 404 {
 		t.Errorf("unknown chat: %d, want 404", status)
+	}
+}
+
+// TestAgentsOnTheWire: what of the agent's acts the gateway learns, and how.
+func TestAgentsOnTheWire(t *testing.T) {
+	s, base := start(t, sim.Options{Queues: []string{"retail", "sales"}})
+	id := join(t, base, "Hello")
+	for _, a := range []struct {
+		name string
+		args sim.Args
+	}{
+		{"estimate", sim.Args{Minutes: 7, About: 3}},
+		{"note", sim.Args{Text: "a VIP"}},
+		{"take", sim.Args{Agent: "Ann"}},
+		{"event", sim.Args{Name: "offer", Params: map[string]string{"why": "late parcel", "amount": "20"}}},
+		{"event", sim.Args{Name: "control_passed"}},
+		{"push", sim.Args{Text: "The manual", URL: "https://e.com/a.pdf"}},
+		{"note", sim.Args{Text: "talkative"}},
+		{"error", sim.Args{Code: 17}},
+		{"transfer", sim.Args{To: "Bob"}},
+		{"take", sim.Args{Agent: "Bob"}},
+		{"transfer", sim.Args{Queue: "sales"}},
+		{"take", sim.Args{Agent: "Cleo"}},
+		{"close", sim.Args{Reason: 17, Disposition: "refunded"}},
+	} {
+		act(t, s, id, a.name, a.args)
+	}
+	var got []string
+	for _, e := range poll(t, base, id, 3) {
+		got = append(got, strings.Join(strings.Fields(strings.Join([]string{e.Command, show(e.Status_Code), show(e.Error_Code),
+			e.Participant_Name, e.Message_Text, e.URL_Pushed, show(e.Estimated_Time), show(e.Additional_Information)}, " ")), " "))
+	}
+	want := []string{"status 165 7 3", "status 166", "status 106", "read Ann [ccspChatEvent]offer amount=20 why=late parcel",
+		"read Ann [ccspChatEvent]control_passed", "read Ann The manual https://e.com/a.pdf", "Error 17",
+		"status 105", "status 166", "status 106", "status 165 1 2", "status 166", "status 106", "status 107 17",
+		"ParticipantDisconnected Cleo"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if c := s.Chats()[0]; c.Disposition != "refunded" || c.Queue != "sales" {
+		t.Errorf("chat %+v, want it refunded in sales", c)
+	}
+	if err := s.Act(join(t, base, "Hello"), "transfer", sim.Args{Queue: "nowhere"}); err == nil {
+		t.Error("a chat went to a queue that there is not")
 	}
 }
 
@@ -87,6 +142,13 @@ func TestTranscript(t *testing.T) {
 	}
 	if m := got.Messages[0]; m.Units != 9 || m.Bytes != 12 {
 		t.Errorf("%d units, %d bytes; want 9, 12", m.Units, m.Bytes)
+	}
+	profile := []desk.Fact{{Name: "First name", Value: "Ada"}, {Name: "Source", Value: "facebook"}, {Name: "Queue", Value: "retail"},
+		{Name: "Priority", Value: "-1"}, {Name: "Routing priority", Value: "0"}, {Name: "TQOS", Value: "0"},
+		{Name: "Tenant", Value: "17"}, {Name: "Application", Value: "7"}, {Name: "Account", Value: "0"},
+		{Name: "Call center", Value: "ics1"}, {Name: "Port", Value: "2324"}}
+	if diff := cmp.Diff(profile, got.Chat.Profile); diff != "" {
+		t.Errorf("profile (-want +got):\n%s", diff)
 	}
 	if got.Chat.Name != "Ada" || got.Chat.Source != "facebook" || len(got.Chat.Params) != 1 {
 		t.Errorf("chat %+v, want Ada from facebook with one parameter", got.Chat)

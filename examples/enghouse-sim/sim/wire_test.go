@@ -81,8 +81,8 @@ func joinWith(t *testing.T, base string, change map[string]any) string {
 }
 
 type wireEvent struct {
-	Event_ID, Status_Code, Estimated_Time, Additional_Information any
-	Command, Participant_Name, Message_Text, URL_Pushed, CallID   string
+	Event_ID, Status_Code, Error_Code, Estimated_Time, Additional_Information any
+	Command, Participant_Name, Message_Text, URL_Pushed, CallID               string
 }
 
 func poll(t *testing.T, base, id string, last int) []wireEvent {

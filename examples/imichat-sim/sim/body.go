@@ -109,7 +109,7 @@ func (b *createBody) check() error {
 // have spoken, too.
 func (m messageBody) check(before bool) error {
 	switch {
-	case m.Direction != "inbound" && !(before && m.Direction == "outbound"):
+	case m.Direction != "inbound" && (!before || m.Direction != "outbound"):
 		return desk.Refuse(http.StatusBadRequest, "direction %q is not inbound", m.Direction)
 	case m.Type != "text" && m.Type != "attachment":
 		return desk.Refuse(http.StatusBadRequest, "type %q is neither text nor attachment", m.Type)

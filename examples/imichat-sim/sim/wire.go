@@ -167,8 +167,14 @@ func (c *chat) messages() []map[string]any {
 		if len(e.Attachments) > 0 {
 			m["type"], m["attachments"] = "attachment", e.Attachments
 		}
-		if e.From == "agent" {
+		switch {
+		case e.From == "agent":
 			m["direction"], m["agent"] = "outbound", e.Name
+		case e.Earlier:
+			m["author"] = map[string]string{"type": e.Author}
+			if e.Author != "customer" {
+				m["direction"] = "outbound"
+			}
 		}
 		if e.Kind == "note" {
 			m["visibility"] = "agent"

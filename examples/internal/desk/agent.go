@@ -3,6 +3,7 @@ package desk
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -74,21 +75,55 @@ func (d *Desk[C, V, A]) Messages(id string, after int) (v V, list []Entry, err e
 	return c.View(), append([]Entry{}, all[from:]...), nil
 }
 
-// listChats answers GET /agent/chats.
-func (d *Desk[C, V, A]) listChats(w http.ResponseWriter, _ *http.Request) {
-	WriteJSON(w, http.StatusOK, map[string]any{"chats": d.Chats()})
+// some returns at most so many chats of each state, the oldest first: of those
+// that are closed the last ones, of others the first. It also counts all.
+func (d *Desk[C, V, A]) some(most int) (list []V, counts map[string]int) {
+	d.Lock()
+	defer d.Unlock()
+	counts = maps.Clone(d.states)
+	list = make([]V, 0, min(len(d.order), most))
+	skip, taken := max(0, counts[Closed]-most), map[string]int{}
+	for _, c := range d.order {
+		switch state := c.Common().State; {
+		case state == Closed && skip > 0:
+			skip--
+		case taken[state] < most:
+			taken[state]++
+			list = append(list, c.View())
+		}
+	}
+	return list, counts
+}
+
+// listChats answers GET /agent/chats?most=<n>.
+func (d *Desk[C, V, A]) listChats(w http.ResponseWriter, r *http.Request) {
+	most, ok := number(w, r, "most", MaxChats)
+	if !ok {
+		return
+	}
+	list, counts := d.some(most)
+	WriteJSON(w, http.StatusOK, map[string]any{"chats": list, "counts": counts})
+}
+
+// number reads a number of the query that is not negative.
+func number(w http.ResponseWriter, r *http.Request, name string, standby int) (int, bool) {
+	q := r.URL.Query().Get(name)
+	if q == "" {
+		return standby, true
+	}
+	n, err := strconv.Atoi(q)
+	if err != nil || n < 0 {
+		fail(w, http.StatusBadRequest, name+" is not a number")
+		return 0, false
+	}
+	return n, true
 }
 
 // listMessages answers GET /agent/chats/{id}/messages?after=<n>.
 func (d *Desk[C, V, A]) listMessages(w http.ResponseWriter, r *http.Request) {
-	after := 0
-	if q := r.URL.Query().Get("after"); q != "" {
-		n, err := strconv.Atoi(q)
-		if err != nil {
-			fail(w, http.StatusBadRequest, "after is not a number")
-			return
-		}
-		after = n
+	after, ok := number(w, r, "after", 0)
+	if !ok {
+		return
 	}
 	c, list, err := d.Messages(r.PathValue("id"), after)
 	if err != nil {

@@ -45,7 +45,7 @@ func (d *Desk[C, V, A]) CallUpTo(limit int64, w http.ResponseWriter, r *http.Req
 	}
 	answer, err := do(body)
 	if faulty {
-		d.noteRefusal(verb, err)
+		_ = d.noteRefusal(verb, err) // it happened, even if nobody hears of it
 		f.serve(w, r, wire)
 		return
 	}

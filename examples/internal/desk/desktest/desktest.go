@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Run checks the agent's page. open has a customer open a chat with the desk.
@@ -23,7 +24,9 @@ func Run(t *testing.T, desk http.Handler, vendor string, open func(*testing.T)) 
 
 func page(t *testing.T, base, vendor string) {
 	for path, want := range map[string]string{
-		"/": vendor + " simulator", "/app.js": "textContent", "/app.css": ":root", "/icon.svg": "<svg",
+		"/": vendor + " simulator", "/app.css": ":root", "/icon.svg": "<svg", "/app.js": "textContent",
+		"/api.js": "fetch", "/list.js": "unread", "/talk.js": "showChat", "/lines.js": "textContent",
+		"/compose.js": "canned", "/menus.js": "transfer", "/sim.js": "outage",
 	} {
 		res, err := http.Get(base + path)
 		if err != nil {
@@ -38,7 +41,7 @@ func page(t *testing.T, base, vendor string) {
 		if res.StatusCode != http.StatusOK || !strings.Contains(text, want) || !strings.HasPrefix(csp, "default-src 'none'") {
 			t.Errorf("%s: %d, policy %q, holds %q: %v", path, res.StatusCode, csp, want, strings.Contains(text, want))
 		}
-		for _, bad := range []string{"innerHTML", "http://", "https://cdn", "insertAdjacentHTML", "onclick="} {
+		for _, bad := range []string{"innerHTML", "http://", "https://cdn", "insertAdjacentHTML", "onclick=", "style="} {
 			if strings.Contains(text, bad) && path != "/icon.svg" {
 				t.Errorf("%s holds %q", path, bad)
 			}
@@ -126,9 +129,51 @@ func Program(t *testing.T, run func(ctx context.Context, args []string, stdout, 
 			t.Errorf("run: %v", err)
 		}
 	})
-	for _, args := range append(bad, []string{"-listen", "nowhere:x:y"}, []string{"-script", "missing.txt"}, []string{"-bad"}) {
+	t.Run("closes its port and opens it again", func(t *testing.T) { closes(t, run, good) })
+	for _, args := range append(bad, []string{"-canned", "missing.txt"}, []string{"-listen", "nowhere:x:y"}, []string{"-script", "missing.txt"}, []string{"-bad"}) {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
 			t.Errorf("run(%q): no error", args)
 		}
+	}
+}
+
+// closes: in an outage of that kind nobody listens, and then somebody does.
+func closes(t *testing.T, run func(ctx context.Context, args []string, stdout, stderr io.Writer) error, good []string) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, append([]string{"-listen", "127.0.0.1:0"}, good...), in, io.Discard) }()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := strings.TrimPrefix(strings.TrimSpace(line), "listening on ")
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/sim/outage", strings.NewReader(`{"how":"closed","seconds":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := Do(t, r); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	up := func() bool {
+		res, err := http.Get(base + "/sim/outage")
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		return err == nil
+	}
+	within := func(what string, want bool) {
+		for end := time.Now().Add(time.Minute); up() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within a minute", what)
+			}
+		}
+	}
+	within("the port is closed", false)
+	within("the port is open again", true)
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
 	}
 }

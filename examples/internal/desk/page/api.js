@@ -23,7 +23,7 @@ export async function call(path, body, method) {
 
 async function answer(res) {
   const said = await res.json();
-  if (!res.ok) throw new Error(said.error || res.statusText);
+  if (!res.ok) throw Object.assign(new Error(said.error || res.statusText), { status: res.status });
   return said;
 }
 

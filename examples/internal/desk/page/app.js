@@ -1,7 +1,7 @@
 // The agent's page. Texts of customers are only ever set as textContent.
 import { $, call, desk } from "./api.js";
 import { arrive, leave } from "./compose.js";
-import { neighbour, showList, tick } from "./list.js";
+import { most, neighbour, showList, tick } from "./list.js";
 import { wire } from "./menus.js";
 import { showSim } from "./sim.js";
 import { clear, showChat } from "./talk.js";
@@ -23,13 +23,9 @@ async function refresh() {
   try {
     do {
       again = false;
-      const { chats } = await call("/agent/chats");
-      if (desk.selected && !chats.some((c) => c.id === desk.selected)) { // the simulator was restarted
-        desk.selected = "";
-        clear();
-      }
-      if (desk.selected) await showChat();
-      showList(chats, select);
+      const list = await call("/agent/chats?most=" + most);
+      if (desk.selected) await showSelected();
+      showList(list, select);
       await showSim();
     } while (again);
     setLink(true);
@@ -37,6 +33,16 @@ async function refresh() {
     setLink(false);
   } finally {
     busy = false;
+  }
+}
+
+async function showSelected() {
+  try {
+    await showChat();
+  } catch (err) {
+    if (err.status !== 404) throw err;
+    desk.selected = ""; // the simulator was restarted
+    clear();
   }
 }
 

@@ -20,7 +20,7 @@ export function line(m) {
   const text = make("span", "text");
   linked(text, m.kind === "text" && m.author && !m.earlier ? m.text.replace(/^\[[^\]]*\] /, "") : m.text);
   li.append(text);
-  for (const [k, v] of pairs(m.params)) li.append(make("span", "param", `${k}: ${v}`));
+  if (!m.attachments) for (const [k, v] of pairs(m.params)) li.append(make("span", "param", `${k}: ${v}`));
   for (const f of m.attachments || []) li.append(attachment(f));
   const meta = make("span", "meta", `${who(m)} · ${at}${m.kind === "text" ? ` · ${m.units} units, ${m.bytes} bytes` : ""}`);
   if (m.truncated) meta.append(make("span", "cut", " · cut at 1024 units"));
@@ -32,7 +32,7 @@ export function line(m) {
 function badges(m) {
   const all = [];
   if (m.kind === "note") all.push("Private note");
-  if (m.kind === "event") all.push("Event");
+  if (m.kind === "event") all.push(m.attachments ? "File" : "Event");
   if (m.kind === "url") all.push("Page");
   if (m.earlier) all.push("Earlier");
   if (m.author) all.push(authors[m.author] || m.author);

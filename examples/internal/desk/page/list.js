@@ -1,7 +1,7 @@
 // The list of chats: who waits and for how long, and what has not been read.
 import { $, clock, desk, make, source, words } from "./api.js";
 
-const most = 200; // chats of a kind that are shown
+export const most = 200; // chats of a state that are shown
 const read = new Map(); // by chat: how much of the other side was seen
 
 export const groups = { queued: "queued", [words.open]: "open", [words.held]: "open", closed: "closed" };
@@ -12,27 +12,29 @@ const unread = (c) => Math.max(0, c.heard - (read.get(c.id) || 0));
 
 let order = []; // ids of the open chats as they are shown
 
-export function showList(chats, select) {
+export function showList({ chats, counts }, select) {
+  const all = { queued: 0, open: 0, closed: 0 };
+  for (const [state, n] of Object.entries(counts)) all[groups[state]] += n;
   const lists = { queued: [], open: [], closed: [] };
   for (const c of chats) lists[groups[c.state]].push(c);
   lists.queued.sort((a, b) => new Date(a.since) - new Date(b.since));
   lists.closed.reverse();
   const focused = document.activeElement?.dataset?.chat;
   for (const [name, list] of Object.entries(lists)) {
-    $("n-" + name).textContent = list.length;
-    $(name).replaceChildren(...list.slice(0, most).map((c) => item(c, select)));
+    $("n-" + name).textContent = all[name];
+    $(name).replaceChildren(...list.map((c) => item(c, select)));
   }
   if (focused) document.querySelector(`[data-chat="${CSS.escape(focused)}"]`)?.focus();
-  order = [...lists.queued, ...lists.open].slice(0, most).map((c) => c.id);
-  announce(lists);
+  order = [...lists.queued, ...lists.open].map((c) => c.id);
+  announce(lists, all.queued);
   tick();
 }
 
 let told = "";
-function announce(lists) {
+function announce(lists, waiting) {
   const news = lists.open.filter((c) => c.id !== desk.selected && unread(c)).length;
-  document.title = (lists.queued.length + news ? `(${lists.queued.length + news}) ` : "") + "Agent desk";
-  const text = [lists.queued.length && lists.queued.length + " waiting", news && news + " chats with unread messages"].filter(Boolean).join(", ");
+  document.title = (waiting + news ? `(${waiting + news}) ` : "") + "Agent desk";
+  const text = [waiting && waiting + " waiting", news && news + " chats with unread messages"].filter(Boolean).join(", ");
   if (text !== told) $("news").textContent = told = text;
 }
 

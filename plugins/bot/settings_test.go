@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -159,6 +161,11 @@ func TestReadme(t *testing.T) {
 		last = at
 	}
 	for _, m := range []any{wireRequest{}, wireConversation{}, wireCustomer{}, wireMessage{}, wireAttachment{}, wireEvent{}} {
-		plugintest.Readme(t, m)
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(m)) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !regexp.MustCompile("[\"`.]" + name + "[\"`]").MatchString(text) {
+				t.Errorf("README.md does not tell of %T's %s", m, name)
+			}
+		}
 	}
 }

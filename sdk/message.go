@@ -58,7 +58,7 @@ type Message struct {
 	ID           string // idempotency key, the same on every attempt; at most 64 of [0-9a-z.]
 	Text         string
 	Attachments  []Attachment
-	QuickReplies []QuickReply
+	QuickReplies []QuickReply // to choose from; of a customer's message: the one that was chosen
 	Author       AuthorKind
 	Agent        Agent             // if Author is AuthorAgent or AuthorBot
 	Part, Parts  int               // from 1; Parts is 1 unless the text was split

@@ -1,6 +1,8 @@
 package conversation
 
 import (
+	"cmp"
+
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -12,8 +14,8 @@ func (t *turn) route(f *fact, to state.Owner) {
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
-	if q := f.ev.QuickReply; q != nil && m.Text == "" {
-		m.Text = q.Title
+	if q := f.ev.QuickReply; q != nil { // a bot wants to know what was chosen
+		m.Text, m.QuickReplies = cmp.Or(m.Text, q.Title), []*pluginv1.QuickReply{q}
 	}
 	bot := (to == state.Owner_OWNER_BOT || to == state.Owner_OWNER_BOTH) && t.toBot(&state.Command{Message: m})
 	if to == state.Owner_OWNER_CCSP || to == state.Owner_OWNER_BOTH {

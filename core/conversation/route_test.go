@@ -229,6 +229,22 @@ func TestBotKnowsTheConversationByItsID(t *testing.T) {
 	}
 }
 
+// TestChoice: what the customer chose goes on, so that a bot can tell a button
+// from words.
+func TestChoice(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{{"", "Opening hours"}, {"When?", "When?"}} {
+		w := newWorld(t)
+		w.snap.Services["retail"].Forward = bot
+		choice := &pluginv1.QuickReply{Title: "Opening hours", Payload: "hours"}
+		w.event("web", &pluginv1.Event{Type: sdk.CustomerMessage, Text: tt.text, QuickReply: choice,
+			Customer: &pluginv1.Customer{Address: "ada"}})
+		m := w.one(state.CommandKind_BOT_SEND).Message
+		if m.Text != tt.want || len(m.QuickReplies) != 1 || m.QuickReplies[0].Payload != "hours" {
+			t.Errorf("text %q: %v, want the text %q and the choice", tt.text, m, tt.want)
+		}
+	}
+}
+
 func TestKeptMessagesNeedNoAnswer(t *testing.T) {
 	w := newWorld(t)
 	w.chat()

@@ -16,11 +16,28 @@ func customerProto(c sdk.Customer) *pluginv1.Customer {
 }
 
 func chatProto(c sdk.Chat) *pluginv1.Chat {
-	return &pluginv1.Chat{
+	p := &pluginv1.Chat{
 		Conversation: c.Conversation, Number: uint32(c.Number), Ref: string(c.Ref),
 		Customer: customerProto(c.Customer), Channel: c.Channel, ChannelType: c.ChannelType,
 		Service: c.Service, Attributes: c.Attributes,
 	}
+	for _, l := range c.Transcript {
+		line := &pluginv1.Line{Author: pluginv1.AuthorKind(l.Author), Name: l.Name, Text: l.Text,
+			Attachments: attachmentsProto(l.Attachments)}
+		if !l.At.IsZero() {
+			line.AtMs = l.At.UnixMilli()
+		}
+		p.Transcript = append(p.Transcript, line)
+	}
+	return p
+}
+
+func attachmentsProto(as []sdk.Attachment) (ps []*pluginv1.Attachment) {
+	for _, a := range as {
+		ps = append(ps, &pluginv1.Attachment{Url: a.URL, MediaId: a.MediaID,
+			Mime: a.MIME, Name: a.Name, Bytes: uint64(a.Bytes), Caption: a.Caption})
+	}
+	return ps
 }
 
 func messageProto(m sdk.Message) *pluginv1.Message {
@@ -28,14 +45,11 @@ func messageProto(m sdk.Message) *pluginv1.Message {
 		Id: m.ID, Text: m.Text, Author: pluginv1.AuthorKind(m.Author),
 		Agent: &pluginv1.Agent{Id: m.Agent.ID, Name: m.Agent.Name},
 		Part:  uint32(m.Part), Parts: uint32(m.Parts), Late: m.Late, Resent: m.Resent,
-		UrlPush: m.URLPush, ReplyTo: m.ReplyTo, Extras: m.Extras,
+		UrlPush: m.URLPush, ReplyTo: m.ReplyTo, Extras: m.Extras, Copy: m.Copy,
+		Attachments: attachmentsProto(m.Attachments),
 	}
 	if !m.At.IsZero() {
 		p.AtMs = m.At.UnixMilli()
-	}
-	for _, a := range m.Attachments {
-		p.Attachments = append(p.Attachments, &pluginv1.Attachment{Url: a.URL, MediaId: a.MediaID,
-			Mime: a.MIME, Name: a.Name, Bytes: uint64(a.Bytes), Caption: a.Caption})
 	}
 	for _, q := range m.QuickReplies {
 		p.QuickReplies = append(p.QuickReplies, &pluginv1.QuickReply{Title: q.Title, Payload: q.Payload})
@@ -75,7 +89,7 @@ func eventFrom(p *pluginv1.Event) sdk.Event {
 		Kind: p.Kind, From: p.From, To: p.To, Status: p.Status, By: p.By, TimedOut: p.TimedOut,
 		EventName: p.EventName, Params: p.Params, Code: p.Code, CallID: p.CallId, Digits: p.Digits,
 		Duration: duration(p.Duration, time.Second), Score: p.Score, Comment: p.Comment,
-		URLPush: p.UrlPush, Payload: p.Payload, Private: p.Private,
+		URLPush: p.UrlPush, Payload: p.Payload, Private: p.Private, Channel: p.Channel,
 	}
 	if p.AtMs != 0 {
 		e.At = time.UnixMilli(p.AtMs)

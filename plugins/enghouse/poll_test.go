@@ -132,7 +132,8 @@ func TestLostSession(t *testing.T) {
 		want    []string
 	}{
 		{"unknown chat", []string{"404", "404", "404"}, []string{"retry", "retry", "chat gone"}},
-		{"pages and halves say nothing of the chat", []string{"<html>", `{"Ev`, "400", "302", "{}"}, []string{"retry", "retry", "retry", "retry", "ok"}},
+		{"pages and halves say nothing of the chat", []string{"<html>", `{"Ev`, "302", "<html>", "{}"}, []string{"retry", "retry", "retry", "retry", "ok"}},
+		{"a refusal says it", []string{"400", "405", "400"}, []string{"retry", "retry", "chat gone"}},
 		{"a page, then no chat", []string{"<html>", "<html>", "404"}, []string{"retry", "retry", "chat gone"}},
 		{"a good one between", []string{"404", "404", "{}", "404", "404", "404"}, []string{"retry", "retry", "ok", "retry", "retry", "chat gone"}},
 		{"trouble over there does not count", []string{"500", "503", "502", "429", "401", "500"}, []string{"retry", "retry", "retry", "throttled 0s", "credentials refused", "retry"}},

@@ -89,8 +89,8 @@ func readList(d *json.Decoder) ([]wireEvent, error) {
 		if err := d.Decode(&e.raw); err != nil {
 			return list, fmt.Errorf("event: %w", err)
 		}
-		if err := json.Unmarshal(e.raw, &e); err != nil {
-			return list, fmt.Errorf("event: %w", err)
+		if json.Unmarshal(e.raw, &e) != nil {
+			e = wireEvent{raw: e.raw} // of no command that anybody knows
 		}
 		list = append(list, e)
 	}

@@ -26,6 +26,7 @@ type cursor struct {
 	Agents   string `json:"agents,omitempty"`  // names of those who spoke since it was assigned, the last one last, by lines
 	Left     string `json:"left,omitempty"`    // id of the event that told that the agent had left; "": nobody has
 	LeftMs   int64  `json:"left_ms,omitempty"` // when that was read
+	Leaver   string `json:"leaver,omitempty"`  // that agent's name
 }
 
 // agent is the name of the agent who has the chat, "" if it is not known.
@@ -49,14 +50,17 @@ func (c *cursor) speaks(name string) {
 }
 
 // leaves notes that an agent has left, by the event id.
-func (c *cursor) leaves(id string, now time.Time) {
+func (c *cursor) leaves(id, name string, now time.Time) {
 	if c.Left != id {
-		c.Left, c.LeftMs = id, now.UnixMilli()
+		c.Left, c.LeftMs, c.Leaver = id, now.UnixMilli(), name
+	}
+	if name != "" && c.Agents == "" {
+		c.speaks(name)
 	}
 }
 
 // stays notes that the chat goes on.
-func (c *cursor) stays() { c.Left, c.LeftMs = "", 0 }
+func (c *cursor) stays() { c.Left, c.LeftMs, c.Leaver = "", 0, "" }
 
 // over is how long the chat may still go on after the agent has left.
 func (c *cursor) over(now time.Time, grace time.Duration) time.Duration {

@@ -60,14 +60,14 @@ func (r *reading) inCall(e wireEvent, id string) {
 // nowhere else.
 func (r *reading) spoke(e wireEvent, id string) {
 	c, who := &r.cursor, agent(e)
-	if !c.Assigned || who.Name == "" || who.Name == c.agent() {
+	if !c.Assigned || who.Name == "" {
 		return
 	}
 	switch {
-	case c.knows(who.Name):
-		c.stays() // one of several has left
-	case c.Agents != "":
+	case !c.knows(who.Name) && c.Agents != "":
 		r.emit(e, id+".1", sdk.Event{Type: sdk.AgentJoined, Agent: who})
+	case c.Leaver != "" && c.Leaver != who.Name && c.knows(who.Name):
+		c.stays() // it was one of several who left
 	}
 	c.speaks(who.Name)
 }
@@ -79,9 +79,7 @@ func (r *reading) left(e wireEvent, id string) {
 		return
 	}
 	who := agent(e)
-	if r.cursor.leaves(id, r.now); who.Name != "" && r.cursor.Agents == "" {
-		r.cursor.speaks(who.Name)
-	}
+	r.cursor.leaves(id, who.Name, r.now)
 	r.emit(e, id, sdk.Event{Type: sdk.AgentLeft, Agent: who})
 }
 

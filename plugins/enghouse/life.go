@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (r *reading) queued(e wireEvent, id string) {
 // on hold, or another one, and that is a transfer.
 func (r *reading) inCall(e wireEvent, id string) {
 	c := &r.cursor
-	before, now := c.agent(), agent(e)
+	before, now := cmp.Or(c.Leaver, c.agent()), agent(e)
 	another := now.Name != "" && before != "" && now.Name != before
 	moved := ""
 	switch {
@@ -99,7 +100,7 @@ func (r *reading) expire() time.Duration {
 // over ends a chat that its agent has left.
 func (r *reading) over() {
 	r.end(wireEvent{}, r.cursor.Left+".2", sdk.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "disconnected",
-		By: "agent", Agent: sdk.Agent{Name: r.cursor.agent()}})
+		By: "agent", Agent: sdk.Agent{Name: cmp.Or(r.cursor.Leaver, r.cursor.agent())}})
 }
 
 // disconnected ends the chat; without a reason the agent ended it.

@@ -38,6 +38,9 @@ func Chop(text string, l sdk.TextLimit) []string {
 		}
 		pieces, text = append(pieces, text[:n]), text[n:]
 	}
+	if text == "" && len(pieces) > 0 {
+		return pieces
+	}
 	return append(pieces, text)
 }
 

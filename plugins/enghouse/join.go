@@ -75,6 +75,11 @@ func (c *connector) join(ctx context.Context, d joinData) (sdk.ChatRef, error) {
 	if err := c.client.refused("joinchat", a); err != nil {
 		return "", ccsp.Resend(err)
 	}
+	return readJoined(a)
+}
+
+// readJoined reads the answer to joinchat.
+func readJoined(a ccsp.Answer) (sdk.ChatRef, error) {
 	if a.Err != nil || !json.Valid(a.Body) {
 		return "", ccsp.Resend(sdk.Ambiguous(errors.New("joinchat: the answer is not JSON; a chat may have been opened")))
 	}

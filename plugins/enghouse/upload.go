@@ -59,7 +59,7 @@ func (c *connector) savedAt(a ccsp.Answer) (string, error) {
 	if err != nil || u.Path == "" || u.Host == "" && u.Path[0] != '/' {
 		return "", sdk.Rejected("file_path", "saveFile answered with no address")
 	}
-	if u = c.cfg.upload.ResolveReference(u); u.Scheme != "http" && u.Scheme != "https" {
+	if u = c.cfg.upload.ResolveReference(u); u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return "", sdk.Rejected("file_path", "saveFile answered with no http or https address")
 	}
 	return u.String(), nil

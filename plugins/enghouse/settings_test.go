@@ -139,4 +139,3 @@ func TestValidate(t *testing.T) {
 func TestReadmeNamesSettings(t *testing.T) {
 	plugintest.Readme(t, settings{}, pollSettings{}, tlsSettings{}, uploadSettings{}, serviceSettings{})
 }
-

@@ -22,7 +22,7 @@ type cursor struct {
 	Assigned bool   `json:"assigned,omitempty"`
 	Held     bool   `json:"held,omitempty"`
 	Ended    bool   `json:"ended,omitempty"`
-	Queued   bool   `json:"queued,omitempty"`  // back in a queue after an agent had it
+	Queued   string `json:"queued,omitempty"`  // what it waits for after an agent had it: a queue or an agent
 	Agents   string `json:"agents,omitempty"`  // names of those who spoke since it was assigned, the last one last, by lines
 	Left     string `json:"left,omitempty"`    // id of the event that told that the agent had left; "": nobody has
 	LeftMs   int64  `json:"left_ms,omitempty"` // when that was read

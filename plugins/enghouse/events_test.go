@@ -44,7 +44,7 @@ func TestMapping(t *testing.T) {
 	}
 	waiting, talking, held := cursor{Version: 1}, cursor{Version: 1, Assigned: true}, cursor{Version: 1, Assigned: true, Held: true}
 	talked := cursor{Version: 1, Last: 1, Assigned: true}
-	queued := cursor{Version: 1, Assigned: true, Queued: true, Agents: "Ann"}
+	queued := cursor{Version: 1, Assigned: true, Queued: "queue", Agents: "Ann"}
 	by := func(names string) cursor { return cursor{Version: 1, Last: 1, Assigned: true, Agents: names} }
 	with := func(names string) cursor { return cursor{Version: 1, Assigned: true, Agents: names} }
 	ended := func(c cursor) cursor { c.Last, c.Ended = 1, true; return c }
@@ -67,9 +67,15 @@ func TestMapping(t *testing.T) {
 		{"165 nonsense", waiting, `"Command":"status","Status_Code":165,"Estimated_Time":"soon","Additional_Information":9`,
 			[]sdk.Event{{Type: "chat_queued", ID: "C1:1", Queue: "retail"}}, cursor{Version: 1, Last: 1}},
 		{"165 back to the queue", held, `"Command":"status","Status_Code":165`,
-			[]sdk.Event{{Type: "chat_queued", ID: "C1:1"}}, cursor{Version: 1, Last: 1, Assigned: true, Queued: true}},
+			[]sdk.Event{{Type: "chat_queued", ID: "C1:1"}}, cursor{Version: 1, Last: 1, Assigned: true, Queued: "queue"}},
 		{"105 back to the queue", with("Ann"), `"Command":"status","Status_Code":"105","Estimated_Time":"2","Additional_Information":"1"`,
-			[]sdk.Event{{Type: "chat_queued", ID: "C1:1", EstWait: minutes(2), Kind: "less_than"}}, cursor{Version: 1, Last: 1, Assigned: true, Queued: true, Agents: "Ann"}},
+			[]sdk.Event{{Type: "chat_queued", ID: "C1:1", EstWait: minutes(2), Kind: "less_than"}}, cursor{Version: 1, Last: 1, Assigned: true, Queued: "agent", Agents: "Ann"}},
+		{"105 after 165", queued, `"Command":"status","Status_Code":105`,
+			[]sdk.Event{{Type: "chat_queued", ID: "C1:1"}}, cursor{Version: 1, Last: 1, Assigned: true, Queued: "queue", Agents: "Ann"}},
+		{"106 after waiting for an agent", cursor{Version: 1, Assigned: true, Queued: "agent", Agents: "Ann"},
+			`"Command":"status","Status_Code":106,"Participant_Name":"Bob"`, []sdk.Event{
+				{Type: "chat_transferred", ID: "C1:1", Kind: "agent", From: "Ann", To: "Bob", Agent: sdk.Agent{Name: "Bob"}},
+				{Type: "chat_assigned", ID: "C1:1.2", Agent: sdk.Agent{Name: "Bob"}}}, by("Bob")},
 		{"166", waiting, `"Command":"status","Status_Code":166,"CallID":"K7"`,
 			[]sdk.Event{{Type: "custom_event", ID: "C1:1", EventName: "call_id", CallID: "K7", Params: map[string]string{"call_id": "K7"}}}, cursor{Version: 1, Last: 1}},
 		{"166 elsewhere, a number", waiting, `"Command":"status","Status_Code":166,"Additional_Information":7`,
@@ -138,7 +144,7 @@ func TestMapping(t *testing.T) {
 				{URL: "http://e.com/a.jpg", MIME: "image/jpeg", Name: "a.jpg"}}}}, talked},
 		{"a file in the guise of an event", talking, `"Command":"read","Message_Text":"[ccspChatEvent]SC_ATTACHMENT","URL_Pushed":"https://e.com/f?id=7"`,
 			[]sdk.Event{{Type: "incoming_message", ID: "C1:1", Attachments: []sdk.Attachment{{URL: "https://e.com/f?id=7"}}}}, talked},
-		{"the same, in the text", talking, `"Command":"read","Message_Text":"[ccspChatEvent]SC_ATTACHMENT SC_URL https://e.com/a.png"`,
+		{"the same, in the text", talking, `"Command":"read","Message_Text":"[ccspChatEvent]SC_ATTACHMENT SC_URL=https://e.com/a.png"`,
 			[]sdk.Event{{Type: "incoming_message", ID: "C1:1", Attachments: []sdk.Attachment{
 				{URL: "https://e.com/a.png", MIME: "image/png", Name: "a.png"}}}}, talked},
 		{"the same without an address", talking, `"Command":"read","Message_Text":"[ccspChatEvent]SC_ATTACHMENT javascript:x"`,
@@ -152,6 +158,18 @@ func TestMapping(t *testing.T) {
 			[]sdk.Event{{Type: "custom_event", ID: "C1:1", EventName: "stoppedCoBrowsing", Params: map[string]string{}, Private: true}}, talked},
 		{"event in markup, with more", talking, `"Command":"read","Message_Text":"<p>[ccspChatEvent]go to it</p>","URL_Pushed":"u"`,
 			[]sdk.Event{{Type: "custom_event", ID: "C1:1", EventName: "go", Params: map[string]string{"text": "to it", "url": "u"}, Private: true}}, talked},
+		{"event with parameters", talking, `"Command":"read","Message_Text":"[ccspChatEvent]vip  now level=3 why=too slow https://e.com/?a=b"`,
+			[]sdk.Event{{Type: "custom_event", ID: "C1:1", EventName: "vip", Private: true,
+				Params: map[string]string{"text": "now", "level": "3", "why": "too slow https://e.com/?a=b"}}}, talked},
+		{"control passed", talking, `"Command":"read","Participant_Name":"Ann","Message_Text":"[ccspChatEvent]control_passed to=bot reason=all done topic=billing"`,
+			[]sdk.Event{{Type: "control_passed", ID: "C1:1", To: "bot", Reason: "all done", Params: map[string]string{"topic": "billing"},
+				Agent: sdk.Agent{Name: "Ann"}}}, talked},
+		{"control offered", talking, `"Command":"read","Message_Text":"[ccspChatEvent]control_offered"`,
+			[]sdk.Event{{Type: "control_offered", ID: "C1:1", Params: map[string]string{}}}, talked},
+		{"control accepted", talking, `"Command":"read","Message_Text":"[ccspChatEvent]control_accepted"`,
+			[]sdk.Event{{Type: "control_accepted", ID: "C1:1", Params: map[string]string{}}}, talked},
+		{"control released", talking, `"Command":"read","Message_Text":"[ccspChatEvent]control_released"`,
+			[]sdk.Event{{Type: "control_released", ID: "C1:1", Params: map[string]string{}}}, talked},
 		{"event without a name", talking, `"Command":"read","Message_Text":" [ccspChatEvent]"`,
 			[]sdk.Event{{Type: "custom_event", ID: "C1:1", EventName: "ccspChatEvent", Params: map[string]string{}, Private: true}}, talked},
 		{"the mark in the middle is text", talking, `"Command":"read","Message_Text":"see [ccspChatEvent]x"`,

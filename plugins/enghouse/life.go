@@ -14,7 +14,12 @@ import (
 func (r *reading) queued(e wireEvent, id string) {
 	q := sdk.Event{Type: sdk.ChatQueued, Queue: r.queue}
 	if r.cursor.Assigned {
-		q.Queue, r.cursor.Queued = "", true
+		q.Queue = ""
+		if code, _ := e.Status.number(); code == statusQueue {
+			r.cursor.Queued = "queue"
+		} else {
+			r.cursor.Queued = cmp.Or(r.cursor.Queued, "agent")
+		}
 	}
 	r.cursor.Held = false
 	r.cursor.stays()
@@ -35,8 +40,8 @@ func (r *reading) inCall(e wireEvent, id string) {
 	another := now.Name != "" && before != "" && now.Name != before
 	moved := ""
 	switch {
-	case c.Queued:
-		moved = "queue"
+	case c.Queued != "":
+		moved = c.Queued
 	case c.Assigned && (another || c.Left != "" && (now.Name == "" || now.Name != before)):
 		moved = "agent"
 	case c.Held:
@@ -49,7 +54,7 @@ func (r *reading) inCall(e wireEvent, id string) {
 		id += ".2"
 		c.Agents = ""
 	}
-	c.Assigned, c.Held, c.Queued = true, false, false
+	c.Assigned, c.Held, c.Queued = true, false, ""
 	c.stays()
 	if now.Name != "" {
 		c.speaks(now.Name)

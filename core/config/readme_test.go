@@ -42,3 +42,28 @@ func TestReadmeExamples(t *testing.T) {
 		t.Errorf("%d examples seen, want 4 or more", seen)
 	}
 }
+
+// TestOperatorsPages: who does the steps of a page one after the other has a
+// gateway.hcl that is right.
+func TestOperatorsPages(t *testing.T) {
+	files, err := filepath.Glob("../../plugins/*/connect.md")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d pages, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whole []byte
+		for _, m := range fenced.FindAllSubmatch(text, -1) {
+			whole = append(whole, m[1]...)
+		}
+		for _, v := range variable.FindAllSubmatch(whole, -1) {
+			t.Setenv(string(v[1]), "0123456789abcdef")
+		}
+		if c, ps := config.Parse(whole, "gateway.hcl"); len(ps) > 0 || len(c.Services) == 0 {
+			t.Errorf("%s: %v", file, ps)
+		}
+	}
+}

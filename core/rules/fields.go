@@ -153,7 +153,7 @@ var events = map[string][]string{
 	sdk.IncomingMessage:    words("text? attachments agent.name? agent.id? message_id? url_push?"),
 	sdk.ChatOpened:         words("chatid queue?"),
 	sdk.ChatReopened:       words("chatid queue?"),
-	sdk.ChatQueued:         words("queue? position? est_wait?"),
+	sdk.ChatQueued:         words("queue? position? est_wait? kind?"),
 	sdk.ChatAssigned:       words("agent.name? agent.id? reason?"),
 	sdk.AgentJoined:        words("agent.name? agent.id? reason?"),
 	sdk.AgentLeft:          words("agent.name? agent.id? reason?"),

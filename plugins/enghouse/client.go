@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -18,25 +20,28 @@ import (
 )
 
 const (
-	pollConns = 256 // to the far side, for polls
-	callConns = 64  // for everything else, so that polls that hang hold nobody up
+	callConns = 64 // connections for all but polls, so that polls that hang hold nobody up
 	idleConn  = 30 * time.Second
 )
 
 // client makes the calls of the chat API.
 type client struct {
-	cfg         config
-	polls, rest *http.Client
-	now         func() time.Time
+	cfg   config
+	conns *clients
+	now   func() time.Time
 }
 
-func newClient(cfg config, now func() time.Time) *client {
-	return &client{cfg: cfg, polls: newHTTP(cfg, pollConns), rest: newHTTP(cfg, callConns), now: now}
+func newClient(cfg config, now func() time.Time, log *slog.Logger) (*client, error) {
+	conns, err := newClients(cfg, now, log)
+	if err != nil {
+		return nil, err
+	}
+	return &client{cfg: cfg, conns: conns, now: now}, nil
 }
 
 // newHTTP makes a client of its own instead of the host's: it needs the
 // settings' certificates, and to know whether bytes went out.
-func newHTTP(cfg config, conns int) *http.Client {
+func newHTTP(t *tls.Config, conns int) *http.Client {
 	d := &net.Dialer{Timeout: 10 * time.Second}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -47,7 +52,7 @@ func newHTTP(cfg config, conns int) *http.Client {
 				}
 				return &countedConn{Conn: c}, nil
 			},
-			TLSClientConfig:        cfg.tls,
+			TLSClientConfig:        t,
 			TLSHandshakeTimeout:    10 * time.Second,
 			MaxConnsPerHost:        conns,
 			MaxIdleConnsPerHost:    conns,
@@ -58,10 +63,7 @@ func newHTTP(cfg config, conns int) *http.Client {
 	}
 }
 
-func (c *client) close() {
-	c.polls.CloseIdleConnections()
-	c.rest.CloseIdleConnections()
-}
+func (c *client) close() { c.conns.close() }
 
 // post sends body as JSON. The error is sdk.Retry if nothing went out and
 // sdk.Ambiguous if something did and no status came back; any status is an
@@ -71,35 +73,41 @@ func (c *client) post(ctx context.Context, verb string, body any) (ccsp.Answer, 
 	if err != nil {
 		return ccsp.Answer{}, fmt.Errorf("%s: %w", verb, err)
 	}
-	return c.call(ctx, c.rest, http.MethodPost, verb, payload)
+	return c.call(ctx, http.MethodPost, verb, payload)
 }
 
 // events asks for what happened after the event last.
 func (c *client) events(ctx context.Context, ref sdk.ChatRef, last int64) (ccsp.Answer, error) {
 	query := "command=getevents&Connection_ID=" + url.QueryEscape(string(ref)) +
 		"&Last_Event_ID=" + strconv.FormatInt(last, 10)
-	return c.call(ctx, c.polls, http.MethodGet, query, nil)
+	return c.call(ctx, http.MethodGet, query, nil)
 }
 
-func (c *client) call(ctx context.Context, h *http.Client, method, query string, body []byte) (ccsp.Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeout)
-	defer cancel()
-	w := new(watch)
+func (c *client) call(ctx context.Context, method, query string, body []byte) (ccsp.Answer, error) {
 	u := *c.cfg.endpoint
 	u.RawQuery = query
-	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, w.trace()), method, u.String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return ccsp.Answer{}, errors.New("request cannot be made") // err holds the address
 	}
 	r.Header = c.cfg.header.Clone()
-	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Cache-Control", "no-cache")
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	res, err := h.Do(r)
+	return c.do(r, verbOf(query))
+}
+
+// do makes a call with the settings' time limit.
+func (c *client) do(r *http.Request, verb string) (ccsp.Answer, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), c.cfg.timeout)
+	defer cancel()
+	w := new(watch)
+	r = r.WithContext(httptrace.WithClientTrace(ctx, w.trace()))
+	r.Header.Set("Accept", "application/json")
+	res, err := c.conns.client(r.Method == http.MethodGet).Do(r)
 	if err != nil {
-		return ccsp.Answer{}, w.lost(ctx, verbOf(query), err)
+		return ccsp.Answer{}, w.lost(ctx, verb, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	return ccsp.ReadAnswer(res), nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -137,39 +136,6 @@ func TestHeadersGoAlong(t *testing.T) {
 	}
 	if d.user != "gw" || d.password != "a:b" || d.tenant != "7" {
 		t.Errorf("user %q, password %q, X-Tenant %q; want gw, a:b, 7", d.user, d.password, d.tenant)
-	}
-}
-
-func TestAgentText(t *testing.T) {
-	full := strings.Repeat("😀", 512)
-	for _, tt := range []struct {
-		name string
-		m    sdk.Message
-		want string
-		err  string
-	}{
-		{"customer", sdk.Message{Text: "Hi", Author: sdk.AuthorCustomer}, "Hi", "ok"},
-		{"rule", sdk.Message{Text: "[automatic] Hi", Author: sdk.AuthorRule}, "[automatic] Hi", "ok"},
-		{"bot", sdk.Message{Text: "Hi", Author: sdk.AuthorBot}, "[bot] Hi", "ok"},
-		{"system", sdk.Message{Text: "Hi", Author: sdk.AuthorSystem}, "[system] Hi", "ok"},
-		{"agent", sdk.Message{Text: "Hi", Author: sdk.AuthorAgent, Agent: sdk.Agent{Name: "Bob"}}, "[agent Bob] Hi", "ok"},
-		{"at the limit", sdk.Message{Text: full}, full, "ok"},
-		{"no room for a mark", sdk.Message{Text: full, Author: sdk.AuthorSystem}, full, "ok"},
-		{"over the limit", sdk.Message{Text: full + "a"}, "", "rejected too_long"},
-		{"NUL", sdk.Message{Text: "a\x00b"}, "ab", "ok"},
-		{"files", sdk.Message{Text: "See", Attachments: []sdk.Attachment{
-			{URL: "https://e.com/a.jpg", Caption: "me"}, {MediaID: "7", Name: "b.pdf", MIME: "application/pdf"}}},
-			"See\nme\nhttps://e.com/a.jpg\n[file b.pdf application/pdf]", "ok"},
-		{"a file alone", sdk.Message{Attachments: []sdk.Attachment{{URL: "https://e.com/a"}}}, "https://e.com/a", "ok"},
-		{"a page", sdk.Message{Text: "See", URLPush: "https://e.com/p"}, "See\nhttps://e.com/p", "ok"},
-		{"a page that is in the text", sdk.Message{Text: "https://e.com/p", URLPush: "https://e.com/p"}, "https://e.com/p", "ok"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := agentText(tt.m)
-			if got != tt.want || plugintest.Verdict(err) != tt.err {
-				t.Errorf("agentText = %q, %v; want %q, %s", got, err, tt.want, tt.err)
-			}
-		})
 	}
 }
 

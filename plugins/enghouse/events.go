@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -53,7 +54,10 @@ const (
 // reading turns the events of one poll into the gateway's.
 type reading struct {
 	ref    sdk.ChatRef
-	queue  string
+	queue  string        // where the chat went
+	event  string        // name of the event that tells of a file
+	grace  time.Duration // how long a chat may go on after an agent has left
+	now    time.Time
 	cursor cursor // where it stands
 	log    *slog.Logger
 	typing func(on bool)
@@ -67,12 +71,12 @@ func (r *reading) read(list []wireEvent) {
 	base := r.cursor.Last
 	seen := map[int64]bool{}
 	unnumbered := 0
-	for i, e := range list {
+	for _, e := range list {
 		n, ok := e.ID.number()
 		if !ok {
 			unnumbered++
 			// The same name on the next poll, which will bring it again.
-			r.event(e, fmt.Sprintf("%d.n%d", base, unnumbered), list[i+1:])
+			r.take(e, fmt.Sprintf("%d.n%d", base, unnumbered))
 			continue
 		}
 		if n <= base || seen[n] {
@@ -80,12 +84,12 @@ func (r *reading) read(list []wireEvent) {
 		}
 		seen[n] = true
 		r.cursor.Last = max(r.cursor.Last, n)
-		r.event(e, strconv.FormatInt(n, 10), list[i+1:])
+		r.take(e, strconv.FormatInt(n, 10))
 	}
 }
 
-// event maps one event. id is its number in the chat, rest what follows it.
-func (r *reading) event(e wireEvent, id string, rest []wireEvent) {
+// take maps one event. id is its number in the chat.
+func (r *reading) take(e wireEvent, id string) {
 	switch e.Command {
 	case "read":
 		r.message(e, id)
@@ -94,7 +98,7 @@ func (r *reading) event(e wireEvent, id string, rest []wireEvent) {
 	case "typingStatus":
 		r.typingStatus(e)
 	case "ParticipantDisconnected":
-		r.left(e, id, rest)
+		r.left(e, id)
 	case "Error":
 		r.failed(e, id)
 	default:
@@ -110,12 +114,7 @@ func (r *reading) status(e wireEvent, id string) {
 	case statusWaiting, statusQueue:
 		r.queued(e, id)
 	case statusInCall:
-		typ := sdk.ChatAssigned
-		if r.cursor.Held {
-			typ = sdk.ChatResumed
-		}
-		r.cursor.Assigned, r.cursor.Held = true, false
-		r.emit(e, id, sdk.Event{Type: typ, Agent: agent(e)})
+		r.inCall(e, id)
 	case statusHeld:
 		r.cursor.Held = true
 		r.emit(e, id, sdk.Event{Type: sdk.ChatHeld})
@@ -128,20 +127,6 @@ func (r *reading) status(e wireEvent, id string) {
 	}
 }
 
-// queued also comes when an agent hands the chat back to a queue; the next 106
-// is then another agent's, not the end of a hold.
-func (r *reading) queued(e wireEvent, id string) {
-	r.cursor.Held = false
-	q := sdk.Event{Type: sdk.ChatQueued, Queue: r.queue}
-	if minutes, err := strconv.ParseFloat(strings.TrimSpace(string(e.Time)), 64); err == nil && minutes >= 0 && minutes < 1e6 {
-		d := time.Duration(minutes * float64(time.Minute))
-		q.EstWait = &d
-		info, _ := e.Info.number()
-		q.Kind = estimates[info]
-	}
-	r.emit(e, id, q)
-}
-
 func (r *reading) callID(e wireEvent, id string) {
 	call := string(e.CallID)
 	if call == "" {
@@ -152,46 +137,9 @@ func (r *reading) callID(e wireEvent, id string) {
 		Params: map[string]string{"call_id": call}})
 }
 
-// disconnected ends the chat; without a reason the agent ended it.
-func (r *reading) disconnected(e wireEvent, id string) {
-	code := strings.TrimSpace(string(e.Info))
-	if code == "0" {
-		code = ""
-	}
-	reason := reasonOf(code)
-	switch {
-	case !r.cursor.Assigned:
-		if reason == "" {
-			reason = "unknown"
-		}
-		r.end(e, id, sdk.Event{Type: sdk.ChatRejected, Reason: reason, ReasonCode: clip(code)})
-	case code == "":
-		r.end(e, id, sdk.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "disconnected", By: "agent"})
-	default:
-		r.end(e, id, sdk.Event{Type: sdk.ChatClosed, Status: "closed", Reason: reason, ReasonCode: clip(code), By: "system"})
-	}
-}
-
-// left is over with the chat, unless what came with it shows that somebody
-// else takes it: that is a transfer.
-func (r *reading) left(e wireEvent, id string, rest []wireEvent) {
-	if r.cursor.Ended {
-		return
-	}
-	r.emit(e, id, sdk.Event{Type: sdk.AgentLeft, Agent: agent(e)})
-	for _, next := range rest {
-		code, _ := next.Status.number()
-		if next.Command == "status" && (code == statusWaiting || code == statusQueue || code == statusInCall) {
-			r.cursor.Held = false
-			return
-		}
-	}
-	r.end(e, id+".2", sdk.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "disconnected", By: "agent", Agent: agent(e)})
-}
-
 func (r *reading) failed(e wireEvent, id string) {
 	code := strings.TrimSpace(string(e.Code))
-	reason := reasonOf(code)
+	reason := cmp.Or(reasonOf(code), "unknown")
 	if !r.cursor.Assigned {
 		r.end(e, id, sdk.Event{Type: sdk.ChatRejected, Reason: reason, ReasonCode: clip(code)})
 		return
@@ -209,49 +157,13 @@ func (r *reading) typingStatus(e wireEvent) {
 	}
 }
 
-func (r *reading) message(e wireEvent, id string) {
-	text, link := plainText(string(e.Text)), strings.TrimSpace(string(e.URL))
-	if rest, ok := strings.CutPrefix(strings.TrimSpace(string(e.Text)), chatEvent); ok {
-		r.custom(e, id, rest, link)
-		return
-	}
-	if rest, ok := strings.CutPrefix(text, chatEvent); ok { // wrapped in markup
-		r.custom(e, id, rest, link)
-		return
-	}
-	if link != "" && !strings.Contains(text, link) {
-		text = strings.TrimPrefix(text+"\n"+link, "\n")
-	}
-	if text == "" {
-		r.log.Debug("empty message skipped", "event", id)
-		return
-	}
-	r.emit(e, id, sdk.Event{Type: sdk.IncomingMessage, Text: text, Agent: agent(e), URLPush: link})
-}
-
-// custom is an event that the agent's desk hid in a text. Its name is the
-// first word.
-func (r *reading) custom(e wireEvent, id, rest, link string) {
-	name, more, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	if name == "" {
-		name = "ccspChatEvent"
-	}
-	params := map[string]string{}
-	if more = strings.TrimSpace(more); more != "" {
-		params["text"] = more
-	}
-	if link != "" {
-		params["url"] = link
-	}
-	r.emit(e, id, sdk.Event{Type: sdk.CustomEvent, EventName: clip(name), Params: params, Agent: agent(e), Private: true})
-}
-
 // end emits the chat's last event, once.
 func (r *reading) end(e wireEvent, id string, last sdk.Event) {
 	if r.cursor.Ended {
 		return
 	}
 	r.cursor.Ended = true
+	r.cursor.stays() // it no longer matters who left
 	r.emit(e, id, last)
 }
 

@@ -19,7 +19,7 @@ func dial(t *testing.T, h http.Handler, change ...func(*settings)) (*connector, 
 	for _, f := range change {
 		f(&s)
 	}
-	host := new(plugintest.Host)
+	host := &plugintest.Host{Limit: capabilities().Text}
 	c, err := open(t.Context(), s, host)
 	if err != nil {
 		t.Fatal(err)

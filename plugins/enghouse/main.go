@@ -20,8 +20,9 @@ func plugin() sdk.Plugin {
 
 func capabilities() sdk.Capabilities {
 	return sdk.Capabilities{
-		Text:      sdk.TextLimit{Limit: textLimit, Unit: sdk.UTF16},
-		TypingIn:  true,
-		TypingOut: true,
+		Text:       sdk.TextLimit{Limit: textLimit, Unit: sdk.UTF16},
+		MediaTypes: []string{"*/*"}, // as files or as their addresses
+		TypingIn:   true,
+		TypingOut:  true,
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/ccsp"
@@ -14,39 +12,10 @@ import (
 )
 
 const (
-	cursorVersion = 1
-
 	maxEvents   = 500              // of one poll; the rest comes with the next
-	lively      = time.Minute      // a chat is polled at the active rate so long after something happened
-	slowDown    = 1.5              // and then waits so much longer each time
-	paceKept    = 30 * time.Minute // after the last poll
 	maintenance = 10 * time.Minute // a chat outlives wrong answers that are not about it
 	moreIsThere = 10 * time.Millisecond
 )
-
-// cursor is all that is known of a chat from its earlier events. The gateway
-// keeps it.
-type cursor struct {
-	Version  int   `json:"v"`
-	Last     int64 `json:"last"` // highest Event_ID seen
-	Assigned bool  `json:"assigned,omitempty"`
-	Held     bool  `json:"held,omitempty"`
-	Ended    bool  `json:"ended,omitempty"`
-}
-
-func readCursor(b []byte) (cursor, error) {
-	if len(b) == 0 {
-		return cursor{Version: cursorVersion}, nil
-	}
-	var c cursor
-	if err := json.Unmarshal(b, &c); err != nil {
-		return cursor{}, fmt.Errorf("cursor: %w", err)
-	}
-	if c.Version != cursorVersion || c.Last < 0 {
-		return cursor{}, fmt.Errorf("cursor: version %d is not %d", c.Version, cursorVersion)
-	}
-	return c, nil
-}
 
 // Poll implements sdk.ChatPoller: getevents.
 func (c *connector) Poll(ctx context.Context, chat sdk.Chat, mark []byte) (sdk.PollResult, error) {
@@ -58,34 +27,49 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, mark []byte) (sdk.P
 		c.paces.forget(chat.Ref)
 		return sdk.PollResult{Cursor: mark, Next: c.cfg.idle}, nil
 	}
+	if err := c.limit.wait(ctx); err != nil {
+		return sdk.PollResult{}, sdk.Retry(fmt.Errorf("poll.max_per_second is too low for the chats that are open: %w", err), 0)
+	}
 	asked := c.paces.skip(chat.Ref, at.Last)
 	a, err := c.client.events(ctx, chat.Ref, asked)
 	if err != nil {
 		return sdk.PollResult{}, ccsp.AsRetry(err)
 	}
+	r := c.reading(chat, at)
+	r.cursor.Last = max(at.Last, asked)
 	list, err := c.news(chat.Ref, a)
-	if err != nil {
+	switch {
+	case err != nil && at.Left != "" && gone(a):
+		r.over() // that was the last agent
+	case err != nil:
 		return sdk.PollResult{}, err
 	}
-	more := len(list) > maxEvents
-	r := reading{ref: chat.Ref, queue: c.cfg.Queue, cursor: at, log: c.host.Log(),
+	r.read(list[:min(len(list), maxEvents)])
+	res := sdk.PollResult{Cursor: mark}
+	if len(list) > maxEvents || errors.Is(a.Err, ccsp.ErrTooLarge) {
+		res.Next = moreIsThere
+	} else {
+		res.Next = c.paces.next(chat.Ref, len(r.out) > 0)
+		if wait := r.expire(); wait > 0 {
+			res.Next = min(res.Next, wait)
+		}
+	}
+	res.Events = r.out
+	return res, c.settle(chat.Ref, at, r, &res)
+}
+
+// reading begins to read what a poll brought.
+func (c *connector) reading(chat sdk.Chat, at cursor) reading {
+	queue := c.cfg.route(chat, func(string, error) {}).Queue
+	return reading{ref: chat.Ref, queue: queue, event: c.cfg.Upload.Event, grace: c.cfg.grace, now: c.host.Now(), cursor: at,
+		log: c.host.Log().With("conversation", chat.Conversation),
 		typing: func(on bool) {
 			c.paces.traffic(chat.Ref)
 			c.host.ChatTyping(chat.Ref, on)
 		}}
-	r.cursor.Last = max(at.Last, asked)
-	r.read(list[:min(len(list), maxEvents)])
-	res := sdk.PollResult{Events: r.out, Cursor: mark, Next: c.paces.next(chat.Ref, len(r.out) > 0)}
-	if more || errors.Is(a.Err, ccsp.ErrTooLarge) {
-		res.Next = moreIsThere
-	}
-	if err := c.settle(chat.Ref, at, r, &res); err != nil {
-		return sdk.PollResult{}, err
-	}
-	return res, nil
 }
 
-// settle sets the new cursor. Typing alone leaves it as it is, so that nothing
+// settle sets the new cursor in res. Typing alone leaves it as it is, so that nothing
 // has to be written; it is remembered here until something else happens.
 func (c *connector) settle(ref sdk.ChatRef, at cursor, r reading, res *sdk.PollResult) error {
 	moved := r.cursor
@@ -110,7 +94,7 @@ func (c *connector) settle(ref sdk.ChatRef, at cursor, r reading, res *sdk.PollR
 // news reads a poll's answer. Answers that make no sense are counted: the far
 // side has no word for a chat that it does not know. But a proxy's page is none
 // either, and a chat given up too early loses what its agent writes: unless it
-// is a 404 or 410, an answer must also stay wrong for a while.
+// is a refusal, an answer must also stay wrong for a while.
 func (c *connector) news(ref sdk.ChatRef, a ccsp.Answer) ([]wireEvent, error) {
 	err := ccsp.AsRetry(c.client.refused("getevents", a))
 	if err == nil {
@@ -127,7 +111,7 @@ func (c *connector) news(ref sdk.ChatRef, a ccsp.Answer) ([]wireEvent, error) {
 		return nil, err
 	}
 	n, wrong := c.paces.bad(ref)
-	if n >= c.cfg.Poll.MaxErrors && (gone(a) || wrong >= maintenance) {
+	if n >= c.cfg.Poll.MaxErrors && (a.Status >= 400 || wrong >= maintenance) {
 		c.paces.forget(ref)
 		return nil, fmt.Errorf("%w: %d bad answers in a row, the last: %w", sdk.ErrChatGone, n, err)
 	}
@@ -138,119 +122,4 @@ func (c *connector) news(ref sdk.ChatRef, a ccsp.Answer) ([]wireEvent, error) {
 func passes(err error) bool {
 	_, retry := errors.AsType[*sdk.RetryError](err)
 	return retry || errors.Is(err, sdk.ErrAuthConfig)
-}
-
-// paces knows of each open chat how often to ask, and how often that went
-// wrong. It is lost on a restart, which costs a few polls.
-type paces struct {
-	active, idle time.Duration
-	now          func() time.Time
-
-	mu    sync.Mutex
-	chats map[sdk.ChatRef]*pace
-	swept time.Time
-}
-
-type pace struct {
-	wait       time.Duration // the last one
-	happened   time.Time
-	used       time.Time
-	bad        int
-	badSince   time.Time
-	base, seen int64 // events after base up to seen were typing and the like
-}
-
-func newPaces(cfg config, now func() time.Time) paces {
-	return paces{active: cfg.active, idle: cfg.idle, now: now, chats: map[sdk.ChatRef]*pace{}, swept: now()}
-}
-
-// at returns the chat's pace, making one if there is none, and drops those of
-// chats that ended without a word. p.mu is held.
-func (p *paces) at(ref sdk.ChatRef) *pace {
-	now := p.now()
-	if now.Sub(p.swept) > time.Minute {
-		p.swept = now
-		for k, v := range p.chats {
-			if now.Sub(v.used) > paceKept {
-				delete(p.chats, k)
-			}
-		}
-	}
-	v := p.chats[ref]
-	if v == nil {
-		v = &pace{wait: p.active, happened: now}
-		p.chats[ref] = v
-	}
-	v.used = now
-	return v
-}
-
-// traffic notes that somebody wrote.
-func (p *paces) traffic(ref sdk.ChatRef) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := p.at(ref)
-	v.happened, v.wait = p.now(), p.active
-}
-
-// next returns the wait before the next poll: the active one for a while after
-// something happened, then longer each time up to the idle one. A tenth of
-// chance keeps many chats from asking at once.
-func (p *paces) next(ref sdk.ChatRef, news bool) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := p.at(ref)
-	switch now := p.now(); {
-	case news:
-		v.happened, v.wait = now, p.active
-	case now.Sub(v.happened) < lively:
-		v.wait = p.active
-	default:
-		v.wait = min(p.idle, time.Duration(float64(v.wait)*slowDown))
-	}
-	return time.Duration(float64(v.wait) * (0.9 + 0.2*rand.Float64()))
-}
-
-// bad counts an answer that made no sense and returns how many there were in a
-// row, and for how long. good forgets them.
-func (p *paces) bad(ref sdk.ChatRef) (int, time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := p.at(ref)
-	if v.bad == 0 {
-		v.badSince = p.now()
-	}
-	v.bad++
-	return v.bad, p.now().Sub(v.badSince)
-}
-
-func (p *paces) good(ref sdk.ChatRef) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.at(ref).bad = 0
-}
-
-// passed remembers that the events after base up to seen need no cursor.
-func (p *paces) passed(ref sdk.ChatRef, base, seen int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := p.at(ref)
-	v.base, v.seen = base, seen
-}
-
-// skip returns the last event that needs no repetition when the gateway's
-// cursor is at base.
-func (p *paces) skip(ref sdk.ChatRef, base int64) int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if v := p.at(ref); v.base == base && v.seen > base {
-		return v.seen
-	}
-	return base
-}
-
-func (p *paces) forget(ref sdk.ChatRef) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.chats, ref)
 }

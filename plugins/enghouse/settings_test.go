@@ -59,6 +59,18 @@ func TestSettingsProblems(t *testing.T) {
 		{"poll.idle", func(s *settings) { s.Poll.Idle = "10h" }, `poll.idle "10h" is not a duration from 100ms to 5m0s`},
 		{"poll order", func(s *settings) { s.Poll.Active, s.Poll.Idle = "5s", "1s" }, "is shorter than poll.active"},
 		{"timeout", func(s *settings) { s.Timeout = "-1s" }, `timeout "-1s" is not a duration`},
+		{"left_grace", func(s *settings) { s.LeftGrace = "1h" }, `left_grace "1h" is not a duration from 0s to 10m0s`},
+		{"attachments", func(s *settings) { s.Attachments = "mail" }, `attachments "mail" is neither "link" nor "upload"`},
+		{"upload.url", func(s *settings) { s.Upload.URL = "save" }, `upload.url is neither a path nor an http or https address`},
+		{"upload.url of a disk", func(s *settings) { s.Upload.URL = "file:///a" }, `upload.url is neither a path`},
+		{"upload.url with a password", func(s *settings) { s.Upload.URL = "https://u:canary@a/b" }, `upload.url is neither a path`},
+		{"upload.url elsewhere", func(s *settings) { s.Upload.URL = "https://helper.example.com/a?b=c" }, ""},
+		{"upload.max_bytes", func(s *settings) { s.Upload.MaxBytes = 1 << 40 }, "upload.max_bytes 1099511627776 is not from 1 to 104857600"},
+		{"poll.connections", func(s *settings) { s.Poll.Connections = -1 }, "poll.connections -1 is not from 1 to 4096"},
+		{"poll.max_per_second", func(s *settings) { s.Poll.MaxPerSecond = -1 }, "poll.max_per_second -1 is less than 1"},
+		{"priority", func(s *settings) { s.Priority = "high" }, `priority "high": it is not a whole number`},
+		{"a service", func(s *settings) { s.Services = map[string]serviceSettings{"bank": {TQOS: "x"}} }, `services.bank.tqos "x": it is not a whole number`},
+		{"a queue", func(s *settings) { s.Queue = "a\nb" }, `queue "a\nb": it has control characters`},
 		{"basic_auth", func(s *settings) { s.BasicAuth = "canary" }, "basic_auth is not user:password"},
 		{"header", func(s *settings) { s.ExtraHeaders = map[string]string{"a b": "c"} }, `extra_headers: "a b" is not a header`},
 		{"header value", func(s *settings) { s.ExtraHeaders = map[string]string{"a": "c\r\nd: e"} }, `extra_headers: "a" is not`},
@@ -125,5 +137,5 @@ func TestValidate(t *testing.T) {
 }
 
 func TestReadmeNamesSettings(t *testing.T) {
-	plugintest.Readme(t, settings{}, pollSettings{}, tlsSettings{})
+	plugintest.Readme(t, settings{}, pollSettings{}, tlsSettings{}, uploadSettings{}, serviceSettings{})
 }

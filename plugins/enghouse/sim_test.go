@@ -85,7 +85,7 @@ func TestChatWithTheSimulator(t *testing.T) {
 	act("say", sim.Args{Text: long})
 	expect("custom_event call_id", "chat_assigned", "incoming_message Hi Ada", "incoming_message https://e.com/a",
 		"custom_event stoppedCoBrowsing", "chat_held", "chat_resumed", "chat_queued", "custom_event call_id",
-		"chat_assigned", "incoming_message "+long)
+		"chat_transferred", "chat_assigned", "incoming_message "+long)
 	if diff := cmp.Diff([]plugintest.Typed{{Ref: l.chat.Ref, On: true}}, host.Typing()); diff != "" {
 		t.Errorf("typing (-want +got):\n%s", diff)
 	}

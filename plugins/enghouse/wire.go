@@ -32,7 +32,7 @@ var errNoObject = errors.New("answer is not a JSON object")
 // is nothing new. If cut is set, body is the first part of an answer that was
 // too long, and the events that are whole are returned.
 func readEvents(body []byte, cut bool) ([]wireEvent, error) {
-	if len(bytes.TrimSpace(body)) == 0 {
+	if !cut && len(bytes.TrimSpace(body)) == 0 {
 		return nil, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -89,8 +89,8 @@ func readList(d *json.Decoder) ([]wireEvent, error) {
 		if err := d.Decode(&e.raw); err != nil {
 			return list, fmt.Errorf("event: %w", err)
 		}
-		if err := json.Unmarshal(e.raw, &e); err != nil {
-			return list, fmt.Errorf("event: %w", err)
+		if json.Unmarshal(e.raw, &e) != nil {
+			e = wireEvent{raw: e.raw} // of no command that anybody knows
 		}
 		list = append(list, e)
 	}

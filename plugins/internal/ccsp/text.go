@@ -23,11 +23,15 @@ func AddLine(b *strings.Builder, line string) {
 // AddFile appends the caption of a file, and where it is or at least what.
 func AddFile(b *strings.Builder, f sdk.Attachment) {
 	AddLine(b, f.Caption)
+	AddLine(b, FileLine(f))
+}
+
+// FileLine says where a file is, or at least what.
+func FileLine(f sdk.Attachment) string {
 	if f.URL != "" {
-		AddLine(b, f.URL)
-	} else {
-		AddLine(b, strings.TrimSpace("[file "+f.Name+" "+f.MIME)+"]")
+		return f.URL
 	}
+	return strings.TrimSpace("[file "+f.Name+" "+f.MIME) + "]"
 }
 
 // Marked returns text, made of m, with a mark of who wrote it where there is
@@ -47,6 +51,10 @@ func Marked(m sdk.Message, text string, limit int) (string, error) {
 // of what rules sent come marked by the gateway.
 func authorMark(m sdk.Message) string {
 	switch m.Author {
+	case sdk.AuthorCustomer:
+		if m.Copy { // somebody else answers it
+			return "[copy] "
+		}
 	case sdk.AuthorBot:
 		return "[bot] "
 	case sdk.AuthorSystem:

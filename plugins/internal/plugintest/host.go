@@ -15,6 +15,8 @@ import (
 type Host struct {
 	sdk.Host // unused methods
 
+	Limit sdk.TextLimit // what TextLimit returns
+
 	mu     sync.Mutex
 	typing []Typed
 	at     time.Time // zero: the real time
@@ -29,6 +31,9 @@ type Typed struct {
 
 // Instance implements sdk.Host.
 func (h *Host) Instance() string { return "desk" }
+
+// TextLimit implements sdk.Host.
+func (h *Host) TextLimit() sdk.TextLimit { return h.Limit }
 
 // HTTP implements sdk.Host.
 func (h *Host) HTTP() *http.Client { return http.DefaultClient }

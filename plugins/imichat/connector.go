@@ -120,10 +120,8 @@ func (c *connector) Send(ctx context.Context, chat sdk.Chat, m sdk.Message) (sdk
 	if err := c.client.refused("append", a); err != nil {
 		return sdk.Receipt{}, err
 	}
-	f, _ := a.envelope()
-	if r, ok := object(f["response"]); ok {
-		f = r
-	}
+	c.lives.spoke(string(chat.Ref))
+	f, _ := a.chatObject()
 	return sdk.Receipt{MessageID: clip(f.word("messageid"), maxRef)}, nil
 }
 

@@ -140,12 +140,16 @@ func (c *connector) typeOf(name string, f fields) string {
 // told notes what a webhook says of its chat, and returns what it means. What a
 // status means depends on the one before; said again, it means the same.
 func (c *connector) told(ref, typ, sum string, f fields) seen {
-	before := c.lives.status(ref)
+	l := c.lives.get(ref)
+	before := l.status
 	typ = meaning(typ, before, f.word("status"))
 	after := statusAfter(typ, f)
-	s := c.repeats.see(sum, c.host.Now(), typ, after != "" && before != "" && before != after)
+	s := c.repeats.see(sum, c.host.Now(), typ, after != "" && before != "" && before != after, l.talk)
 	if after = statusAfter(s.typ, f); after != "" {
 		c.lives.set(ref, after)
+	}
+	if typ == sdk.IncomingMessage {
+		c.lives.spoke(ref)
 	}
 	return s
 }

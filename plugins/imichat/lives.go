@@ -90,6 +90,7 @@ type life struct {
 	read    time.Time // when the chat is read next; zero: at once
 	gone    bool      // a call was told that there is no such chat, or that it is closed
 	missing int       // readings, one after the other, that did not find it
+	talk    int       // messages to and from the agent
 }
 
 // lives remembers chats. It is lost on a restart, which costs a reading each.
@@ -117,6 +118,8 @@ func (l *lives) change(ref string, f func(*life)) {
 }
 
 func (l *lives) status(ref string) string { return l.get(ref).status }
+
+func (l *lives) spoke(ref string) { l.change(ref, func(v *life) { v.talk++ }) }
 
 func (l *lives) set(ref, status string) {
 	l.change(ref, func(v *life) { v.status = status })

@@ -17,8 +17,9 @@ const repeatFor = 5 * time.Minute
 // seen is an event when it came first.
 type seen struct {
 	at    time.Time
-	round int    // counts those in the same words whose chat was in another state
+	round int    // counts those in the same words that are others
 	typ   string // what it was
+	talk  int    // how many messages the chat had
 }
 
 // slot is the same text for the same event, also after a restart.
@@ -39,17 +40,18 @@ type repeats struct {
 
 func newRepeats() *repeats { return &repeats{first: newLRU[string, seen](maxRepeats)} }
 
-// see returns the first time of an event in these words within repeatFor; one
-// that changes the state of its chat is a new one.
-func (r *repeats) see(key string, now time.Time, typ string, changes bool) seen {
+// see returns the first time of an event in these words within repeatFor. One
+// that changes the state of its chat is a new one, and so is one that passes
+// control after more was said: agents do that again and again.
+func (r *repeats) see(key string, now time.Time, typ string, changes bool, talk int) seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.first.Get(key)
 	switch {
 	case !ok || now.Sub(s.at) >= repeatFor || now.Before(s.at):
-		s = seen{at: now, typ: typ}
-	case changes:
-		s.round, s.typ = s.round+1, typ
+		s = seen{at: now, typ: typ, talk: talk}
+	case changes, controls[typ] && s.talk != talk:
+		s.round, s.typ, s.talk = s.round+1, typ, talk
 	}
 	r.first.Add(key, s)
 	return s

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,13 +49,17 @@ func (s settings) Validate(ctx context.Context) error {
 	return newClient(cfg, plainHTTP(), time.Now).try(ctx)
 }
 
+// documented are the members that an answer may have, and a chat.
+var documented = []string{"statuscode", "description", "response", "chatid"}
+
 // try makes the live check.
 func (c *client) try(ctx context.Context) error {
 	a, err := c.call(ctx, "chat", "0", nil)
 	if err != nil {
 		return fmt.Errorf("instance_url: %w", err)
 	}
-	_, api := a.envelope()
+	f, api := a.envelope()
+	api = api && slices.ContainsFunc(documented, func(name string) bool { return f[name] != nil })
 	switch code := a.code(); {
 	case a.Status >= 300 && a.Status < 400:
 		return fmt.Errorf("instance_url: the server redirects to %q; set it to the final address",

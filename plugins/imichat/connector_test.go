@@ -97,7 +97,8 @@ func TestEndpoints(t *testing.T) {
 	c, _ := dial(t, d, func(s *settings) {
 		s.APIVersion, s.AuthHeader, s.AuthPrefix = "v4", "Authorization", "Bearer "
 		s.Endpoints = endpoints{Create: "PUT /api/{api_version}/new", Append: "POST /m/{chat_id}", Typing: "PATCH /t/{chat_id}",
-			Close: "DELETE /c/{chat_id}", Transfer: "POST /x/{chat_id}/{api_version}", Reopen: off, Event: off}
+			Close: "DELETE /c/{chat_id}", Transfer: "POST /x/{chat_id}/{api_version}", Reopen: off, Event: off,
+			Receipt: "POST /r/{chat_id}", Hold: "POST /h/{chat_id}", Resume: off, Update: off}
 	})
 	ctx := t.Context()
 	odd := chat
@@ -114,14 +115,22 @@ func TestEndpoints(t *testing.T) {
 	if _, err := c.Reopen(ctx, odd); !errors.Is(err, sdk.ErrUnsupported) {
 		t.Errorf("reopen that is off: %v", err)
 	}
-	if err := c.SendEvent(ctx, odd, "vip", nil); !errors.Is(err, sdk.ErrUnsupported) {
-		t.Errorf("event that is off: %v", err)
+	for _, err := range []error{c.Receipt(ctx, odd, "7", "read", ""), c.Hold(ctx, odd, true)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, err := range []error{c.SendEvent(ctx, odd, "vip", nil), c.Hold(ctx, odd, false), c.Update(ctx, odd)} {
+		if !errors.Is(err, sdk.ErrUnsupported) {
+			t.Errorf("a call that is off: %v", err)
+		}
 	}
 	var got []string
 	for _, r := range d.Requests() {
 		got = append(got, r.Method+" "+r.URI)
 	}
-	want := []string{"PUT /api/v4/new", "POST /m/a%2Fb", "PATCH /t/a%2Fb", "DELETE /c/a%2Fb", "POST /x/a%2Fb/v4"}
+	want := []string{"PUT /api/v4/new", "POST /m/a%2Fb", "PATCH /t/a%2Fb", "DELETE /c/a%2Fb", "POST /x/a%2Fb/v4",
+		"POST /r/a%2Fb", "POST /h/a%2Fb"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

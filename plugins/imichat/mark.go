@@ -11,6 +11,7 @@ import (
 const (
 	markVersion = 1
 	maxKnown    = 32 // messages that a mark knows
+	digestLen   = 12
 )
 
 // mark is how far a chat was read: the cursor of its readings, which the gateway
@@ -32,6 +33,7 @@ func readMark(cursor []byte) mark {
 		return mark{Version: markVersion}
 	}
 	m.Status = statusOf(m.Status)
+	m.Known = slices.DeleteFunc(m.Known, func(h string) bool { return len(h) != digestLen })
 	m.Known = m.Known[max(0, len(m.Known)-maxKnown):]
 	return m
 }
@@ -63,4 +65,4 @@ func (m *mark) add(id string) {
 }
 
 // digest is short: two ids of one chat hardly have the same.
-func digest(id string) string { return short([]byte(id))[:12] }
+func digest(id string) string { return short([]byte(id))[:digestLen] }

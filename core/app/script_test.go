@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BUSY", ln.Addr().String())
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "far": far, "mode": mode, "plugin": plugin, "shipped": shipped, "until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "desk": desk, "far": far, "mode": mode, "plugin": plugin, "shipped": shipped, "until": until},
 	})
 }
 

@@ -88,17 +88,24 @@ func success(code int) bool {
 	return code == 0 || code >= 200 && code < 300 || code >= 1000 && code < 2000
 }
 
-// chatID returns the id of the chat that an answer tells of.
-func (a answer) chatID() (string, error) {
-	f, ok := a.envelope()
-	if !ok {
-		return "", errors.New("the answer is not JSON")
+// chatObject returns the chat that an answer tells of, or what is in its place.
+func (a answer) chatObject() (f fields, ok bool) {
+	if f, ok = a.envelope(); !ok {
+		return nil, false
 	}
-	chat := f
 	if l := list(f["response"]); len(l) > 0 {
 		if r, ok := object(l[0]); ok {
-			chat = r
+			return r, true
 		}
+	}
+	return f, true
+}
+
+// chatID returns the id of the chat that an answer tells of.
+func (a answer) chatID() (string, error) {
+	chat, ok := a.chatObject()
+	if !ok {
+		return "", errors.New("the answer is not JSON")
 	}
 	id := chat.word("chatid", "id")
 	if id == "" || len(id) > maxRef || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' }) {

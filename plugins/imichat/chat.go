@@ -2,127 +2,76 @@ package main
 
 import (
 	"cmp"
-	"maps"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
-
-// wireChat is the body of create, made of the chat object that IMIchat
-// documents.
-type wireChat struct {
-	TeamID      int64             `json:"team_id,omitempty"`
-	AliasID     string            `json:"alias_id"`
-	Channel     string            `json:"channel"`
-	Customer    wireCustomer      `json:"customer"`
-	Asset       wireAsset         `json:"asset"`
-	Messages    []*wireMessage    `json:"messages"`
-	RouteParams map[string]string `json:"route_params"`
-}
-
-type wireCustomer struct {
-	ID         string            `json:"id"`
-	Name       string            `json:"name,omitempty"`
-	FirstName  string            `json:"first_name,omitempty"`
-	LastName   string            `json:"last_name,omitempty"`
-	Locale     string            `json:"locale,omitempty"`
-	Timezone   string            `json:"timezone,omitempty"`
-	Addresses  map[string]string `json:"addresses,omitempty"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-}
-
-type wireAsset struct {
-	ID string `json:"id"`
-}
-
-// wireMessage is the body of append, and an item of messages.
-type wireMessage struct {
-	ID          string           `json:"message_id"`
-	Direction   string           `json:"direction"`
-	Type        string           `json:"type"`
-	Text        string           `json:"text"`
-	Attachments []wireAttachment `json:"attachments"`
-	Timestamp   string           `json:"timestamp,omitempty"`
-}
-
-type wireAttachment struct {
-	URL     string `json:"url"`
-	Name    string `json:"name,omitempty"`
-	MIME    string `json:"mime_type,omitempty"`
-	Size    int64  `json:"size,omitempty"`
-	Caption string `json:"caption,omitempty"`
-}
 
 // channels are IMIchat's names of the gateway's types of channels.
 var channels = map[string]string{"sms": "sms", "facebook": "facebook", "twitter": "twitter", "whatsapp": "whatsapp"}
 
-func (c *connector) newChat(chat sdk.Chat, first *wireMessage) wireChat {
-	s, who := c.cfg.settings, chat.Customer
-	w := wireChat{
-		TeamID:  s.TeamID,
-		AliasID: s.AliasPrefix + chat.Conversation + "-" + strconv.Itoa(chat.Number),
-		Channel: cmp.Or(s.Channel, channels[chat.ChannelType], "api"),
-		Customer: wireCustomer{
-			ID: who.Address, Name: cmp.Or(who.Name, strings.TrimSpace(who.FirstName+" "+who.LastName), who.Address),
-			FirstName: who.FirstName, LastName: who.LastName, Locale: who.Locale, Timezone: who.Timezone,
-			Addresses: who.Addresses, Attributes: who.Attributes,
-		},
-		Asset:       wireAsset{ID: cmp.Or(s.Assets[chat.Channel], chat.Channel)},
-		Messages:    []*wireMessage{},
-		RouteParams: c.routeParams(chat),
+// livechat is the channel whose chats have a thread.
+const livechat = "livechat"
+
+// aliasOf is our name of a chat: the conversation, and the number of the chat in it.
+func (c *connector) aliasOf(chat sdk.Chat) string {
+	return c.cfg.AliasPrefix + chat.Conversation + "-" + strconv.Itoa(chat.Number)
+}
+
+// newChat is the body of create: the chat object that IMIchat documents, as far
+// as it is ours to say. What was said before comes first among its messages.
+func (c *connector) newChat(chat sdk.Chat, first wireObject) wireObject {
+	r := c.route(chat)
+	thread := ""
+	if r.Channel == livechat {
+		thread = cmp.Or(chat.Attributes["thread_id"], chat.Conversation)
 	}
+	messages := c.history(chat)
 	if first != nil {
-		w.Messages = append(w.Messages, first)
+		messages = append(messages, first)
 	}
-	return w
+	return names(nil).object("chat",
+		member{name: "team_id", value: r.TeamID},
+		member{name: "team_name", value: r.TeamName},
+		member{name: "alias_id", value: c.aliasOf(chat)},
+		member{name: "channel", value: r.Channel},
+		member{name: "subject", value: r.Subject},
+		member{name: "thread_id", value: thread},
+		member{name: "asset", value: c.cfg.names.object("asset",
+			member{name: "id", value: cmp.Or(c.cfg.Assets[chat.Channel], chat.Channel)})},
+		member{name: "customer", value: c.customer(chat.Customer)},
+		member{name: "messages", value: messages},
+		member{name: "tag", value: r.Tag},
+		member{name: "flag", value: r.Flag},
+		member{name: "route_params", value: r.RouteParams},
+	)
 }
 
-// routeParams: attributes come after the settings, and ours last: none can
-// pretend to be another chat.
-func (c *connector) routeParams(chat sdk.Chat) map[string]string {
-	all := make(map[string]string)
-	maps.Copy(all, c.cfg.RouteParams)
-	maps.Copy(all, chat.Attributes)
-	for k, v := range map[string]string{"channel": chat.Channel, "channel_type": chat.ChannelType,
-		"service": chat.Service, "conversation": chat.Conversation} {
-		if v != "" {
-			all[k] = v
-		}
-	}
-	return all
+// changes is the body of update: what a chat's customer and attributes are now.
+func (c *connector) changes(chat sdk.Chat) wireObject {
+	r := c.route(chat)
+	return names(nil).object("chat",
+		member{name: "subject", value: r.Subject},
+		member{name: "customer", value: c.customer(chat.Customer)},
+		member{name: "tag", value: r.Tag},
+		member{name: "flag", value: r.Flag},
+		member{name: "route_params", value: r.RouteParams},
+	)
 }
 
-// message makes the far side's message of m, nil if it would be empty.
-func (c *connector) message(m sdk.Message) (*wireMessage, error) {
-	w := &wireMessage{ID: m.ID, Direction: "inbound", Type: "text", Attachments: []wireAttachment{}}
-	var b strings.Builder
-	b.WriteString(m.Text)
-	if m.URLPush != "" && !strings.Contains(m.Text, m.URLPush) {
-		ccsp.AddLine(&b, m.URLPush)
-	}
-	for _, f := range m.Attachments {
-		if f.URL == "" {
-			ccsp.AddFile(&b, f)
-			continue
-		}
-		w.Type = "attachment"
-		w.Attachments = append(w.Attachments,
-			wireAttachment{URL: f.URL, Name: f.Name, MIME: f.MIME, Size: f.Bytes, Caption: f.Caption})
-	}
-	var err error
-	if w.Text, err = ccsp.Marked(m, b.String(), textLimit); err != nil {
-		return nil, err
-	}
-	if w.Text == "" && len(w.Attachments) == 0 {
-		return nil, nil
-	}
-	if !m.At.IsZero() {
-		w.Timestamp = m.At.UTC().Format(time.RFC3339)
-	}
-	return w, nil
+// customer is all that is known of a person.
+func (c *connector) customer(who sdk.Customer) wireObject {
+	return c.cfg.names.object("customer",
+		member{name: "id", value: who.Address},
+		member{name: "name", value: cmp.Or(who.Name, strings.TrimSpace(who.FirstName+" "+who.LastName), who.Address)},
+		member{name: "first_name", value: who.FirstName},
+		member{name: "last_name", value: who.LastName},
+		member{name: "locale", value: who.Locale},
+		member{name: "timezone", value: who.Timezone},
+		member{name: "addresses", value: who.Addresses},
+		member{name: "attributes", value: who.Attributes},
+	)
 }
 
 // transferTarget reads the target of a transfer: 17 or team:17, and skill:4.

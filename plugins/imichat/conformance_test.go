@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 			with("team_id", "17"),
 			with("webhook_auth", "none"),
 			with("endpoints", map[string]any{"append": "off"}),
-			with("endpoints", map[string]any{"hold": "POST /hold/{chat_id}"}),
+			with("endpoints", map[string]any{"dance": "POST /dance/{chat_id}"}),
 		},
 	})
 }
@@ -113,7 +113,7 @@ func TestWholeChat(t *testing.T) {
 			defer s.Close()
 			far := httptest.NewServer(s)
 			defer far.Close()
-			set := settings{InstanceURL: far.URL, TeamSecret: "next-secret", FurtherSecrets: secret, TeamID: 17, WebhookAuth: tt.mode,
+			set := settings{InstanceURL: far.URL, TeamSecret: "next-secret", FurtherSecrets: secret, routing: routing{TeamID: 17}, WebhookAuth: tt.mode,
 				IPAllow: []string{"127.0.0.1"}}
 			g := startGateway(t, set)
 			s.SetHook(g.url)

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/ccsp"
@@ -15,6 +18,9 @@ type connector struct {
 	host    sdk.Host
 	client  *client
 	repeats *repeats
+	lives   *lives
+	emit    atomic.Pointer[emitter] // nil while the instance may not receive
+	reading chan struct{}           // as many as are reading chats
 }
 
 func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
@@ -22,7 +28,10 @@ func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connector{cfg: cfg, host: h, client: newClient(cfg, h.HTTP(), h.Now), repeats: newRepeats()}, nil
+	return &connector{
+		cfg: cfg, host: h, client: newClient(cfg, h.HTTP(), h.Now), repeats: newRepeats(), lives: newLives(),
+		reading: make(chan struct{}, readAtOnce),
+	}, nil
 }
 
 // Validate implements sdk.Validator: it asks for a chat that there is not. With
@@ -40,13 +49,17 @@ func (s settings) Validate(ctx context.Context) error {
 	return newClient(cfg, plainHTTP(), time.Now).try(ctx)
 }
 
+// documented are the members that an answer may have, and a chat.
+var documented = []string{"statuscode", "description", "response", "chatid"}
+
 // try makes the live check.
 func (c *client) try(ctx context.Context) error {
 	a, err := c.call(ctx, "chat", "0", nil)
 	if err != nil {
 		return fmt.Errorf("instance_url: %w", err)
 	}
-	_, api := a.envelope()
+	f, api := a.envelope()
+	api = api && slices.ContainsFunc(documented, func(name string) bool { return f[name] != nil })
 	switch code := a.code(); {
 	case a.Status >= 300 && a.Status < 400:
 		return fmt.Errorf("instance_url: the server redirects to %q; set it to the final address",
@@ -72,14 +85,23 @@ func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) 
 	if err != nil {
 		return "", err
 	}
+	id, missing := a.chatID()
+	if a.code() == http.StatusConflict && missing == nil {
+		return c.opened(id), nil // it has this alias: an answer was lost before
+	}
 	if err := c.client.refused("create", a); err != nil {
 		return "", err
 	}
-	id, err := a.chatID()
-	if err != nil {
-		return "", ccsp.Resend(sdk.Ambiguous(fmt.Errorf("create: %w; a chat may have been opened", err)))
+	if missing != nil {
+		return "", ccsp.Resend(sdk.Ambiguous(fmt.Errorf("create: %w; a chat may have been opened", missing)))
 	}
-	return sdk.ChatRef(id), nil
+	return c.opened(id), nil
+}
+
+// opened notes that a chat is new: there is nothing to catch up with yet.
+func (c *connector) opened(id string) sdk.ChatRef {
+	c.next(id, max(c.cfg.catchUp, minCatchUp))
+	return sdk.ChatRef(id)
 }
 
 // Send implements sdk.Connector: append.
@@ -96,15 +118,15 @@ func (c *connector) Send(ctx context.Context, chat sdk.Chat, m sdk.Message) (sdk
 		return sdk.Receipt{}, err
 	}
 	if a.gone() {
+		// It is read at once: what the agent said last comes before its end.
+		c.lives.change(string(chat.Ref), func(l *life) { l.gone = true })
 		return sdk.Receipt{}, fmt.Errorf("%w: append: status %d", sdk.ErrChatGone, a.code())
 	}
 	if err := c.client.refused("append", a); err != nil {
 		return sdk.Receipt{}, err
 	}
-	f, _ := a.envelope()
-	if r, ok := object(f["response"]); ok {
-		f = r
-	}
+	c.lives.spoke(string(chat.Ref))
+	f, _ := a.chatObject()
 	return sdk.Receipt{MessageID: clip(f.word("messageid"), maxRef)}, nil
 }
 
@@ -148,10 +170,12 @@ func (c *connector) Reopen(ctx context.Context, chat sdk.Chat) (sdk.ChatRef, err
 	if err := c.client.refused("reopen", a); err != nil {
 		return "", err
 	}
+	ref := string(chat.Ref)
 	if id, err := a.chatID(); err == nil {
-		return sdk.ChatRef(id), nil
+		ref = id
 	}
-	return chat.Ref, nil
+	c.lives.change(ref, func(l *life) { l.status, l.gone = statusQueued, false })
+	return sdk.ChatRef(ref), nil
 }
 
 // SendEvent implements sdk.EventSender: event.
@@ -160,6 +184,29 @@ func (c *connector) SendEvent(ctx context.Context, chat sdk.Chat, name string, p
 		params = map[string]string{}
 	}
 	return c.tell(ctx, "event", chat, map[string]any{"event_name": name, "params": params})
+}
+
+// Receipt implements sdk.Receipter: receipt.
+func (c *connector) Receipt(ctx context.Context, chat sdk.Chat, messageID, status, reason string) error {
+	body := map[string]string{"message_id": messageID, "status": status}
+	if reason != "" {
+		body["reason"] = reason
+	}
+	return ccsp.AsRetry(c.tell(ctx, "receipt", chat, body))
+}
+
+// Hold implements sdk.Holder: hold and resume.
+func (c *connector) Hold(ctx context.Context, chat sdk.Chat, on bool) error {
+	name, status := "resume", statusPicked
+	if on {
+		name, status = "hold", statusHeld
+	}
+	return ccsp.AsRetry(c.tell(ctx, name, chat, map[string]string{"status": status}))
+}
+
+// Update implements sdk.Updater: update.
+func (c *connector) Update(ctx context.Context, chat sdk.Chat) error {
+	return ccsp.AsRetry(c.tell(ctx, "update", chat, c.changes(chat)))
 }
 
 // CloseInstance implements sdk.Closer.

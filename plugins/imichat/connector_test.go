@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
@@ -57,8 +58,8 @@ func TestTranscript(t *testing.T) {
 		return `{"message_id":"` + id + `","direction":"inbound","type":"text","text":"` + text + `","attachments":[]}`
 	}
 	want := []struct{ method, uri, body string }{
-		{"POST", base, `{"team_id":17,"alias_id":"gw-0123-2","channel":"sms","customer":{"id":"+4179","name":"Ada Lovelace",` +
-			`"first_name":"Ada","last_name":"Lovelace","locale":"de-CH"},"asset":{"id":"+41800"},` +
+		{"POST", base, `{"team_id":17,"alias_id":"gw-0123-2","channel":"sms","asset":{"id":"+41800"},"customer":{"id":"+4179",` +
+			`"name":"Ada Lovelace","first_name":"Ada","last_name":"Lovelace","locale":"de-CH"},` +
 			`"messages":[{"message_id":"c.1.1","direction":"inbound","type":"text","text":"Hi <b>\"Ann\"</b> & 😀",` +
 			`"attachments":[],"timestamp":"2026-01-02T12:00:00Z"}],"route_params":{"channel":"shop","channel_type":"sms",` +
 			`"conversation":"0123","service":"retail","source":"web","vip":"yes"}}`},
@@ -96,7 +97,8 @@ func TestEndpoints(t *testing.T) {
 	c, _ := dial(t, d, func(s *settings) {
 		s.APIVersion, s.AuthHeader, s.AuthPrefix = "v4", "Authorization", "Bearer "
 		s.Endpoints = endpoints{Create: "PUT /api/{api_version}/new", Append: "POST /m/{chat_id}", Typing: "PATCH /t/{chat_id}",
-			Close: "DELETE /c/{chat_id}", Transfer: "POST /x/{chat_id}/{api_version}", Reopen: off, Event: off}
+			Close: "DELETE /c/{chat_id}", Transfer: "POST /x/{chat_id}/{api_version}", Reopen: off, Event: off,
+			Receipt: "POST /r/{chat_id}", Hold: "POST /h/{chat_id}", Resume: off, Update: off}
 	})
 	ctx := t.Context()
 	odd := chat
@@ -113,14 +115,22 @@ func TestEndpoints(t *testing.T) {
 	if _, err := c.Reopen(ctx, odd); !errors.Is(err, sdk.ErrUnsupported) {
 		t.Errorf("reopen that is off: %v", err)
 	}
-	if err := c.SendEvent(ctx, odd, "vip", nil); !errors.Is(err, sdk.ErrUnsupported) {
-		t.Errorf("event that is off: %v", err)
+	for _, err := range []error{c.Receipt(ctx, odd, "7", "read", ""), c.Hold(ctx, odd, true)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, err := range []error{c.SendEvent(ctx, odd, "vip", nil), c.Hold(ctx, odd, false), c.Update(ctx, odd)} {
+		if !errors.Is(err, sdk.ErrUnsupported) {
+			t.Errorf("a call that is off: %v", err)
+		}
 	}
 	var got []string
 	for _, r := range d.Requests() {
 		got = append(got, r.Method+" "+r.URI)
 	}
-	want := []string{"PUT /api/v4/new", "POST /m/a%2Fb", "PATCH /t/a%2Fb", "DELETE /c/a%2Fb", "POST /x/a%2Fb/v4"}
+	want := []string{"PUT /api/v4/new", "POST /m/a%2Fb", "PATCH /t/a%2Fb", "DELETE /c/a%2Fb", "POST /x/a%2Fb/v4",
+		"POST /r/a%2Fb", "POST /h/a%2Fb"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -144,9 +154,14 @@ func TestNewChat(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ch := chat
 			c, _ := receiver(t, func(s *settings) { tt.change(s, &ch) })
-			w := c.newChat(ch, nil)
-			if w.Channel != tt.channel || w.Customer.Name != tt.who || w.Asset.ID != "shop" || len(w.Messages) != 0 {
-				t.Errorf("%+v, want channel %s and name %s", w, tt.channel, tt.who)
+			body, err := ccsp.JSON(c.newChat(ch, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{`"channel":"` + tt.channel + `"`, `"name":"` + tt.who + `"`, `"asset":{"id":"shop"}`, `"messages":[]`} {
+				if !strings.Contains(string(body), want) {
+					t.Errorf("%s has no %s", body, want)
+				}
 			}
 		})
 	}

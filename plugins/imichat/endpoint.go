@@ -19,7 +19,11 @@ type endpoints struct {
 	Transfer string `json:"transfer,omitempty" jsonschema:"title=Transfer a chat,default=POST /{api_version}/chats/{chat_id}/transfer"`
 	Reopen   string `json:"reopen,omitempty" jsonschema:"title=Open a closed chat again,default=PUT /{api_version}/chats/{chat_id}/reopen"`
 	Event    string `json:"event,omitempty" jsonschema:"title=Send a custom event,default=POST /{api_version}/chats/{chat_id}/events"`
-	Chat     string `json:"chat,omitempty" jsonschema:"title=Read a chat,default=GET /{api_version}/chats/{chat_id}" jsonschema_description:"The live check of the settings asks for a chat that there is not."`
+	Receipt  string `json:"receipt,omitempty" jsonschema:"title=What became of the agent's message,default=POST /{api_version}/chats/{chat_id}/receipts"`
+	Hold     string `json:"hold,omitempty" jsonschema:"title=Put a chat on hold,default=PUT /{api_version}/chats/{chat_id}/hold"`
+	Resume   string `json:"resume,omitempty" jsonschema:"title=Take a chat back,default=PUT /{api_version}/chats/{chat_id}/resume"`
+	Update   string `json:"update,omitempty" jsonschema:"title=The customer or attributes have changed,default=PUT /{api_version}/chats/{chat_id}"`
+	Chat     string `json:"chat,omitempty" jsonschema:"title=Read a chat,default=GET /{api_version}/chats/{chat_id}" jsonschema_description:"For catching up, and for the live check of the settings, which asks for a chat that there is not."`
 }
 
 // off in place of an endpoint: there is no such call.
@@ -43,6 +47,10 @@ func (e *endpoints) rows() []row {
 		{"transfer", &e.Transfer, "POST" + chat + "/transfer", false},
 		{"reopen", &e.Reopen, "PUT" + chat + "/reopen", false},
 		{"event", &e.Event, "POST" + chat + "/events", false},
+		{"receipt", &e.Receipt, "POST" + chat + "/receipts", false},
+		{"hold", &e.Hold, "PUT" + chat + "/hold", false},
+		{"resume", &e.Resume, "PUT" + chat + "/resume", false},
+		{"update", &e.Update, "PUT" + chat, false},
 		{"chat", &e.Chat, "GET" + chat, false},
 	}
 }

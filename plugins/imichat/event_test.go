@@ -34,6 +34,8 @@ func minutes(n float64) *time.Duration {
 
 func number(n int) *int { return &n }
 
+func score(n float64) *float64 { return &n }
+
 // bare is an event without what every event has.
 func bare(e sdk.Event) sdk.Event {
 	e.ID, e.Payload = "", nil
@@ -132,6 +134,54 @@ func TestEvents(t *testing.T) {
 		{"transferred to an agent", `"event_type":"chat_transferred","to_agent":"Bob"`, sdk.Event{Type: sdk.ChatTransferred, Kind: "agent", To: "Bob"}},
 		{"transferred to a skill", `"event_type":"chat_transferred","kind":"skill","to":"French"`, sdk.Event{Type: sdk.ChatTransferred, Kind: "skill", To: "French"}},
 		{"by an agent", `"event_type":"agent_chat_initiated","agent":"Ann","customer":"+41"`, custom("agent_chat_initiated", map[string]string{"agent": "Ann", "customer": "+41"})},
+		{"by an agent, on an asset", `"event_type":"agent_chat_initiated","agent":"Ann","customer":"+41","asset":"a1"`,
+			sdk.Event{Type: sdk.ChatOpened, By: "agent", Agent: ann, Channel: "shop", Customer: sdk.Customer{Address: "+41"}}},
+		{"by an agent, with objects", `"event_type":"Agent Chat Initiated","team_name":"Retail","agent":{"id":"3"},"customer":{"id":41,"name":"Ada"},"asset":{"id":"a1"}`,
+			sdk.Event{Type: sdk.ChatOpened, By: "agent", Agent: sdk.Agent{ID: "3"}, Channel: "shop", Queue: "Retail",
+				Customer: sdk.Customer{Address: "41", Name: "Ada"}}},
+		{"by an agent, flat", `"event_type":"agent_chat_initiated","customer_id":"+41","asset_id":"a1"`,
+			sdk.Event{Type: sdk.ChatOpened, By: "agent", Channel: "shop", Customer: sdk.Customer{Address: "+41"}}},
+		{"by an agent, an asset of two channels", `"event_type":"agent_chat_initiated","customer":"+41","asset":"a2"`,
+			custom("agent_chat_initiated", map[string]string{"customer": "+41", "asset": "a2"})},
+		{"by an agent, to nobody", `"event_type":"agent_chat_initiated","asset":"a1"`, custom("agent_chat_initiated", map[string]string{"asset": "a1"})},
+		{"queued", `"event_type":"chat_queued","team_id":4,"queue_position":"0","estimated_wait":"x"`, sdk.Event{Type: sdk.ChatQueued, Queue: "4"}},
+		{"on hold", `"event_type":"chat_on_hold","agent":"Ann","reason":"asks"`, sdk.Event{Type: sdk.ChatHeld, Agent: ann, Reason: "asks"}},
+		{"hold", `"event_type":"Chat Hold"`, sdk.Event{Type: sdk.ChatHeld}},
+		{"held", `"event_type":"chat_held"`, sdk.Event{Type: sdk.ChatHeld}},
+		{"resumed", `"event_type":"chat_resumed"`, sdk.Event{Type: sdk.ChatResumed}},
+		{"off hold", `"event_type":"chat_off_hold"`, sdk.Event{Type: sdk.ChatResumed}},
+		{"assigned", `"event_type":"chat_assigned","agent":"Ann"`, sdk.Event{Type: sdk.ChatAssigned, Agent: ann}},
+		{"rejected", `"event_type":"chat_rejected","reason":"no agents","reason_code":8`,
+			sdk.Event{Type: sdk.ChatRejected, Status: "closed", Reason: "no agents", ReasonCode: "8"}},
+		{"status queued", `"event_type":"chat_status","status":"QUEUED"`, sdk.Event{Type: sdk.ChatQueued}},
+		{"status picked", `"event_type":"chat_updated","status":"picked","assignee":"ann"`, sdk.Event{Type: sdk.ChatAssigned, Agent: sdk.Agent{ID: "ann"}}},
+		{"status onhold", `"event_type":"chat_status_changed","status":"onhold"`, sdk.Event{Type: sdk.ChatHeld}},
+		{"status closed", `"event_type":"chat_status","status":"closed"`, sdk.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "closed"}},
+		{"a status that nobody knows", `"event_type":"chat_updated","status":"snoozed"`, custom("chat_updated", map[string]string{"status": "snoozed"})},
+		{"no status", `"event_type":"chat_updated"`, custom("chat_updated", map[string]string{})},
+		{"joined", `"event_type":"agent_joined","agent":"Ann"`, sdk.Event{Type: sdk.AgentJoined, Agent: ann}},
+		{"left", `"event_type":"agent_left","agent":"Ann","reason":"break"`, sdk.Event{Type: sdk.AgentLeft, Agent: ann, Reason: "break"}},
+		{"rated", `"event_type":"survey_rated","score":"4.5","comment":"ok"`, sdk.Event{Type: sdk.SurveyRated, Score: score(4.5), Comment: "ok"}},
+		{"rated, another name", `"event_type":"chat_rated","rating":5,"feedback":"ok"`, sdk.Event{Type: sdk.SurveyRated, Score: score(5), Comment: "ok"}},
+		{"rated, no number", `"event_type":"survey_rated","score":"NaN"`, invalid("survey_rated", "score is not a number")},
+		{"offered", `"event_type":"control_offered","to":"agent"`, sdk.Event{Type: sdk.ControlOffered, To: sdk.ToCCSP}},
+		{"accepted", `"event_type":"control_accepted"`, sdk.Event{Type: sdk.ControlAccepted}},
+		{"passed", `"event_type":"control_passed","to":"bot","reason":"done","params":{"a":1}`,
+			sdk.Event{Type: sdk.ControlPassed, To: sdk.ToBot, Reason: "done", Params: map[string]string{"a": "1"}}},
+		{"released", `"event_type":"control_released"`, sdk.Event{Type: sdk.ControlReleased}},
+		{"passed by a custom event", `"event_type":"custom_event","event_name":"Control Passed","params":{"to":"BOT"}`, sdk.Event{Type: sdk.ControlPassed, To: sdk.ToBot}},
+		{"passed by an alias", `"event_type":"custom_event","event_name":"back to the bot"`, sdk.Event{Type: sdk.ControlPassed}},
+		{"passed to somebody", `"event_type":"control_passed","to":"mum"`, invalid("control_passed", "to is neither bot nor ccsp")},
+		{"a custom event with the name of another", `"event_type":"custom_event","event_name":"chat_closed"`, custom("chat_closed", map[string]string{})},
+		{"of a customer", `"event_type":"chat_picked","customer":{"name":"Ada L.","first_name":"Ada","last_name":"L.","locale":"de-CH",` +
+			`"timezone":"Europe/Zurich","addresses":{"sms":"+41"},"attributes":{"tier":1}}`,
+			sdk.Event{Type: sdk.ChatAssigned, Customer: sdk.Customer{Name: "Ada L.", FirstName: "Ada", LastName: "L.", Locale: "de-CH",
+				Timezone: "Europe/Zurich", Addresses: map[string]string{"sms": "+41"}, Attributes: map[string]string{"tier": "1"}}}},
+		{"of a customer in a string", `"event_type":"chat_picked","customer":"{\"name\":\"Ada\"}"`,
+			sdk.Event{Type: sdk.ChatAssigned, Customer: sdk.Customer{Name: "Ada"}}},
+		{"of a customer who is a text", `"event_type":"chat_picked","customer":"+41"`, sdk.Event{Type: sdk.ChatAssigned}},
+		{"message, one file", `"event_type":"incoming_message","attachment":{"url":"https://e.com/a"}`,
+			sdk.Event{Type: sdk.IncomingMessage, Attachments: []sdk.Attachment{{URL: "https://e.com/a"}}}},
 		{"custom", `"event_type":"custom_event","event_name":"vip","params":{"level":3,"tags":["a", "b"],"none":null}`,
 			custom("vip", map[string]string{"level": "3", "tags": `["a","b"]`, "none": ""})},
 		{"custom, flat", `"event_type":"custom_event","event_name":"vip","order_id":"9"`, custom("vip", map[string]string{"order_id": "9"})},
@@ -150,7 +200,8 @@ func TestEvents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := receiver(t, func(s *settings) {
-				s.EventAliases = map[string]string{"on_hold": sdk.ChatHeld, "waiting": sdk.ChatQueued}
+				s.EventAliases = map[string]string{"on_hold": sdk.ChatHeld, "waiting": sdk.ChatQueued, "back_to_the_bot": sdk.ControlPassed}
+				s.Assets = map[string]string{"shop": "a1", "x": "a2", "y": "a2"}
 			})
 			body := `{"chatid":"CSR9",` + tt.members + `,"never_seen":{"x":[1]}}`
 			res := c.take([]byte(body))

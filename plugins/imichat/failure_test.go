@@ -28,7 +28,13 @@ var acts = map[string]func(context.Context, *connector) error{
 	"close":    func(ctx context.Context, c *connector) error { return c.Close(ctx, chat, "") },
 	"event":    func(ctx context.Context, c *connector) error { return c.SendEvent(ctx, chat, "vip", nil) },
 	"transfer": func(ctx context.Context, c *connector) error { return c.Transfer(ctx, chat, "4") },
-	"typing":   func(ctx context.Context, c *connector) error { return c.TypingToChat(ctx, chat, true) },
+	"receipt": func(ctx context.Context, c *connector) error {
+		return c.Receipt(ctx, chat, "7", "failed", "window closed")
+	},
+	"hold":   func(ctx context.Context, c *connector) error { return c.Hold(ctx, chat, true) },
+	"resume": func(ctx context.Context, c *connector) error { return c.Hold(ctx, chat, false) },
+	"update": func(ctx context.Context, c *connector) error { return c.Update(ctx, chat) },
+	"typing": func(ctx context.Context, c *connector) error { return c.TypingToChat(ctx, chat, true) },
 	"reopen": func(ctx context.Context, c *connector) error {
 		_, err := c.Reopen(ctx, chat)
 		return err
@@ -36,6 +42,10 @@ var acts = map[string]func(context.Context, *connector) error{
 }
 
 type outcomes map[string]string
+
+// harmless are the calls that can be made twice, so an answer that was lost is no
+// matter.
+var harmless = outcomes{"close": "retry", "receipt": "retry", "hold": "retry", "resume": "retry", "update": "retry"}
 
 // all has the same outcome for each call, but for some.
 func all(what string, but outcomes) outcomes {
@@ -53,7 +63,7 @@ func all(what string, but outcomes) outcomes {
 func TestAnswers(t *testing.T) {
 	const page = "<!DOCTYPE html><html><body>maintenance</body></html>"
 	// What may have been done is not simply done again, unless that is harmless.
-	lost := all("ambiguous", outcomes{"close": "retry"})
+	lost := all("ambiguous", harmless)
 	noID := all("ok", outcomes{"create": "ambiguous"})
 	retryAfter := http.Header{"Retry-After": {"7"}}
 	missing := `{"status_code":404,"description":"no such chat"}`
@@ -94,6 +104,8 @@ func TestAnswers(t *testing.T) {
 		{"405", &plugintest.Far{Status: 405}, all("rejected status_405", nil)},
 		{"408", &plugintest.Far{Status: 408}, all("retry", nil)},
 		{"409", &plugintest.Far{Status: 409, Body: `{"status_code":409}`}, all("rejected status_409", outcomes{"close": "ok"})},
+		{"409 and whose alias it is", &plugintest.Far{Status: 409, Body: `{"status_code":409,"response":{"chat_id":"C"}}`},
+			all("rejected status_409", outcomes{"create": "ok", "close": "ok"})},
 		{"410", &plugintest.Far{Status: 410, Body: `{"status_code":410}`}, all("rejected status_410",
 			outcomes{"append": "chat gone", "reopen": "chat gone", "close": "ok"})},
 		{"413", &plugintest.Far{Status: 413}, all("rejected status_413", nil)},
@@ -146,7 +158,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestLostAnswers(t *testing.T) {
 	for _, far := range plugintest.Lost {
 		base := plugintest.Listen(t, far.Serve)
-		for name, want := range all("ambiguous", outcomes{"close": "retry"}) {
+		for name, want := range all("ambiguous", harmless) {
 			t.Run(far.Name+"/"+name, func(t *testing.T) {
 				got := plugintest.Patiently(want, func(limit time.Duration) error {
 					defer http.DefaultClient.CloseIdleConnections()

@@ -17,7 +17,7 @@ const (
 )
 
 func settingsFor(url string) settings {
-	return settings{InstanceURL: url, TeamSecret: secret, TeamID: 17}
+	return settings{InstanceURL: url, TeamSecret: secret, routing: routing{TeamID: 17}}
 }
 
 // dial opens a connector to h and hands over its host.
@@ -35,13 +35,18 @@ func dial(t testing.TB, h http.Handler, change ...func(*settings)) (*connector, 
 func connect(t testing.TB, s settings) (*connector, *plugintest.Host) {
 	t.Helper()
 	host := new(plugintest.Host)
-	c, err := open(t.Context(), s, host)
+	c, err := open(t.Context(), s, limited{host})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.CloseInstance(context.Background()) })
 	return c, host
 }
+
+// limited is a gateway that splits by the limit of the driver.
+type limited struct{ *plugintest.Host }
+
+func (limited) TextLimit() sdk.TextLimit { return capabilities().Text }
 
 // receiver is a connector that only takes webhooks.
 func receiver(t testing.TB, change ...func(*settings)) (*connector, *plugintest.Host) {

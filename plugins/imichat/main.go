@@ -2,7 +2,11 @@
 // go there by its REST API, its events come by webhook.
 package main
 
-import "github.com/openccsp/gateway/sdk"
+import (
+	"time"
+
+	"github.com/openccsp/gateway/sdk"
+)
 
 // textLimit is where the far side cuts a customer's text without a word.
 const textLimit = 1024 // UTF-16 code units
@@ -24,5 +28,7 @@ func capabilities() sdk.Capabilities {
 		TypingIn:   true,
 		TypingOut:  true,
 		Events:     []string{sdk.ChatIdle, sdk.CustomerUnattended},
+		Transcript: true,
+		DedupFor:   72 * time.Hour, // what a reading finds may be as old
 	}
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +20,18 @@ type settings struct {
 	TeamSecret     string `json:"team_secret" jsonschema:"required,title=Team secret" jsonschema_description:"IMIchat also calls it client secret or API key; administrators see it." jsonschema_extras:"x-secret=true"`
 	FurtherSecrets string `json:"further_secrets,omitempty" jsonschema:"title=Further secrets" jsonschema_description:"Valid as well, while the team secret is being replaced; separated by blanks." jsonschema_extras:"x-secret=true"`
 
-	TeamID      int64             `json:"team_id,omitempty" jsonschema:"title=Team,minimum=1" jsonschema_description:"Where new chats go. Absent: the far side chooses."`
-	Channel     string            `json:"channel,omitempty" jsonschema:"title=Channel of new chats,enum=sms,enum=facebook,enum=twitter,enum=livechat,enum=email,enum=abc,enum=whatsapp,enum=api" jsonschema_description:"Absent: by the type of the gateway's channel, api for those that IMIchat does not have."`
-	Assets      map[string]string `json:"assets,omitempty" jsonschema:"title=Assets" jsonschema_description:"The asset in IMIchat of each of the gateway's channels, if it has another name there."`
-	RouteParams map[string]string `json:"route_params,omitempty" jsonschema:"title=Route parameters" jsonschema_description:"Sent with each new chat."`
-	AliasPrefix string            `json:"alias_prefix,omitempty" jsonschema:"title=Prefix of alias ids" jsonschema_description:"Tells the chats of several gateways apart."`
+	routing
+	Services    map[string]routing `json:"services,omitempty" jsonschema:"title=Routing by service" jsonschema_description:"What is different for the chats of a service of the gateway."`
+	Assets      map[string]string  `json:"assets,omitempty" jsonschema:"title=Assets" jsonschema_description:"The asset in IMIchat of each of the gateway's channels. Absent: it has the channel's name. Chats that agents begin need it."`
+	AliasPrefix string             `json:"alias_prefix,omitempty" jsonschema:"title=Prefix of alias ids" jsonschema_description:"Tells the chats of several gateways apart."`
+	Fields      map[string]string  `json:"fields,omitempty" jsonschema:"title=Names of members" jsonschema_description:"Other names of members that IMIchat does not document, or off, such as message.text."`
 
 	APIVersion string    `json:"api_version,omitempty" jsonschema:"title=Version of the API,default=v3.1"`
 	AuthHeader string    `json:"auth_header,omitempty" jsonschema:"title=Header of the team secret,default=key"`
 	AuthPrefix string    `json:"auth_prefix,omitempty" jsonschema:"title=What stands before the team secret" jsonschema_description:"Such as Bearer and a blank, in the header Authorization."`
 	Endpoints  endpoints `json:"endpoints,omitempty" jsonschema:"title=Endpoints" jsonschema_description:"Method and path of each call."`
 	Timeout    string    `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=30s"`
+	CatchUp    string    `json:"catch_up,omitempty" jsonschema:"title=Catching up,default=5m" jsonschema_description:"How often open chats are read for what no webhook has brought, or off."`
 
 	WebhookAuth   string            `json:"webhook_auth,omitempty" jsonschema:"title=Proof of webhooks,enum=secret,enum=hmac,enum=header_token,enum=query_token,enum=none,default=secret" jsonschema_description:"secret: hmac, or header_token where there is no signature."`
 	WebhookHeader string            `json:"webhook_header,omitempty" jsonschema:"title=Header of the proof" jsonschema_description:"Absent: X-Hub-Signature of hmac, Authorization of header_token."`
@@ -44,31 +47,58 @@ type config struct {
 	calls   calls
 	keys    keys
 	timeout time.Duration
+	catchUp time.Duration // 0: off
 	door    door
 	types   map[string]string // of events, by their names, folded
+	aliases map[string]string // those of the settings alone
+	names   names
+	assets  map[string]string // the gateway's channels by IMIchat's assets
 }
 
-const maxTimeout = 5 * time.Minute
+const (
+	maxTimeout = 5 * time.Minute
+	minCatchUp = 10 * time.Second
+	maxCatchUp = 24 * time.Hour
+)
 
 // check reports all that is wrong at once.
 func (s settings) check() (config, error) {
 	s.fill()
-	c := config{settings: s}
-	var errs [8]error
+	c := config{settings: s, assets: s.channelsByAsset()}
+	var errs [10]error
 	c.base, errs[0] = s.parseURL()
 	c.keys, errs[1] = parseKeys(s.TeamSecret, s.FurtherSecrets)
 	c.calls, errs[2] = s.Endpoints.parse(s.APIVersion)
 	c.timeout, errs[3] = ccsp.Duration("timeout", s.Timeout, 100*time.Millisecond, maxTimeout)
-	c.types, errs[4] = eventTypes(s.EventAliases)
+	c.types, c.aliases, errs[4] = eventTypes(s.EventAliases)
 	c.door, errs[5] = s.parseDoor(c.keys)
 	errs[6] = s.checkAuth()
 	if strings.ContainsFunc(s.AliasPrefix, func(r rune) bool { return r <= ' ' || r > '~' }) || len(s.AliasPrefix) > 64 {
 		errs[7] = errors.New("alias_prefix is more than 64 letters, digits and signs of ASCII")
 	}
+	c.names, errs[8] = parseNames(s.Fields)
+	if s.CatchUp != off {
+		c.catchUp, errs[9] = ccsp.Duration("catch_up", s.CatchUp, minCatchUp, maxCatchUp)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return config{}, err
 	}
 	return c, nil
+}
+
+// channelsByAsset turns assets around. An asset that several channels have says
+// nothing of where a customer is.
+func (s settings) channelsByAsset() map[string]string {
+	all := make(map[string]string)
+	for _, channel := range slices.Sorted(maps.Keys(s.Assets)) {
+		asset := s.Assets[channel]
+		if _, twice := all[asset]; twice {
+			all[asset] = ""
+			continue
+		}
+		all[asset] = channel
+	}
+	return all
 }
 
 // fill sets what is empty: a text that is there and empty counts as absent.
@@ -77,8 +107,8 @@ func (s *settings) fill() {
 		to      *string
 		standby string
 	}{
-		{&s.APIVersion, "v3.1"}, {&s.AuthHeader, "key"}, {&s.Timeout, "30s"}, {&s.WebhookAuth, authSecret},
-		{&s.WebhookQuery, "token"},
+		{&s.APIVersion, "v3.1"}, {&s.AuthHeader, "key"}, {&s.Timeout, "30s"}, {&s.CatchUp, "5m"},
+		{&s.WebhookAuth, authSecret}, {&s.WebhookQuery, "token"},
 	} {
 		if *d.to == "" {
 			*d.to = d.standby

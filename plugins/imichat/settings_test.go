@@ -48,6 +48,19 @@ func TestSettingsProblems(t *testing.T) {
 		{"endpoint with another name", func(s *settings) { s.Endpoints.Event = "POST /{chat_id}/{team}" }, "only {chat_id} and {api_version} can be filled in"},
 		{"endpoint with a query", func(s *settings) { s.Endpoints.Event = "POST /e?c={chat_id}" }, "only {chat_id} and {api_version} can be filled in"},
 		{"append off", func(s *settings) { s.Endpoints.Append = off }, "endpoints.append cannot be off"},
+		{"catch_up", func(s *settings) { s.CatchUp = "1s" }, `catch_up "1s" is not a duration`},
+		{"catch_up off", func(s *settings) { s.CatchUp = off }, ""},
+		{"fields", func(s *settings) { s.Fields = map[string]string{"message.text": "content", "message.author": off} }, ""},
+		{"a field that is documented", func(s *settings) { s.Fields = map[string]string{"chat.alias_id": "a"} }, `fields: "chat.alias_id" is no member`},
+		{"a field of nothing", func(s *settings) { s.Fields = map[string]string{"text": "a"} }, `fields: "text" is no member`},
+		{"a field without a name", func(s *settings) { s.Fields = map[string]string{"asset.id": ""} }, `fields: asset.id is ""`},
+		{"a field with a blank", func(s *settings) { s.Fields = map[string]string{"asset.id": "a b"} }, `fields: asset.id is "a b"`},
+		{"no text", func(s *settings) { s.Fields = map[string]string{"message.text": off} }, "fields: message.text cannot be off"},
+		{"two of a name", func(s *settings) { s.Fields = map[string]string{"message.text": "type"} }, "fields: two members of message have the name type"},
+		{"hold without the chat", func(s *settings) { s.Endpoints.Hold = "PUT /hold" }, "endpoints.hold"},
+		{"all off", func(s *settings) {
+			s.Endpoints = endpoints{Typing: off, Close: off, Transfer: off, Reopen: off, Event: off, Receipt: off, Hold: off, Resume: off, Update: off, Chat: off}
+		}, ""},
 		{"typing off", func(s *settings) { s.Endpoints.Typing = off }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +141,10 @@ func TestValidate(t *testing.T) {
 		{"a further secret is not valid yet", settings{InstanceURL: far.URL, TeamSecret: secret, FurtherSecrets: "canary-next"}, ""},
 		{"forbidden", settingsFor(answering(403, "")), "team_secret was refused with status 403"},
 		{"refused with 200", settingsFor(answering(200, `{"status_code":"401","description":"`+secret+`"}`)), "team_secret was refused with status 401"},
-		{"an object", settingsFor(answering(200, `{}`)), ""},
+		{"a chat", settingsFor(answering(200, `{"chat_id":"0"}`)), ""},
+		{"no such chat", settingsFor(answering(404, `{"status_code":"404"}`)), ""},
+		{"another API", settingsFor(answering(404, `{"error":"no such thing"}`)), "what answers is not IMIchat's API (HTTP 404)"},
+		{"an object", settingsFor(answering(200, `{}`)), "what answers is not IMIchat's API (HTTP 200)"},
 		{"another web server", settingsFor(answering(404, "<html>not found</html>")), "what answers is not IMIchat's API (HTTP 404)"},
 		{"no such page", settingsFor(answering(404, "404 page not found")), "what answers is not IMIchat's API (HTTP 404)"},
 		{"a page", settingsFor(answering(200, "<html>welcome</html>")), "what answers is not IMIchat's API (HTTP 200)"},

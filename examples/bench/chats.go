@@ -20,7 +20,7 @@ const (
 
 	answersPerSecond = 50
 	answersFor       = 6 * time.Second
-	watchedFor       = 4 * time.Second
+	watchedFor       = pollIdle         // a whole round of polls: those of chats that fell silent together come together
 	chatsWithin      = 90 * time.Second // all of it
 )
 
@@ -140,6 +140,12 @@ func (c *crowd) measure(ctx context.Context, r *results) error {
 		return err
 	}
 	quiet.Answer = c.delays()
+	if err := c.write(ctx, c.talkers()); err != nil {
+		return err
+	}
+	if err := pause(ctx, 2*pollActive); err != nil {
+		return err
+	}
 	talk := ChatsRow{Case: "20 talk, the others quiet", Chats: c.chats, Floor: waits(pollActive)}
 	if err := c.answerAt(ctx, answersPerSecond, c.chats/2-talking, c.chats/2); err != nil {
 		return err
@@ -152,8 +158,12 @@ func (c *crowd) measure(ctx context.Context, r *results) error {
 	return c.check(ctx)
 }
 
-// talking is how many chats the agents answer in again and again.
+// talking is how many customers write again, before the agents answer in their
+// chats again and again.
 const talking = 20
+
+// talkers are the chats of those.
+func (c *crowd) talkers() []deskChat { return c.list[c.chats/2-talking : c.chats/2] }
 
 // watch measures polls and processor time while nobody says anything.
 func (c *crowd) watch(ctx context.Context, row *ChatsRow) error {

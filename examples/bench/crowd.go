@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ type crowd struct {
 	sim       *rig.Process
 	desk      string // the simulator's address
 	customers *far
-	ids       []string // the desk's, of its chats
+	list      []deskChat // in random order
 
 	mu      sync.Mutex
 	count   int64              // of answers so far
@@ -49,36 +50,43 @@ const writersAtOnce = 64
 
 // openAll has every customer write once and an agent take every chat.
 func (c *crowd) openAll(ctx context.Context) error {
-	err := each(ctx, c.chats, func(ctx context.Context, i int) error {
-		body := fmt.Sprintf(`{"id":"first-%d","from":%q,"text":%q}`, i, customerName(i), firstText(i))
+	var err error
+	err = each(ctx, c.chats, func(ctx context.Context, i int) error {
+		body := fmt.Sprintf(`{"id":"first-%d","from":%q,"text":%q}`, i, customerName(i), firstText(customerName(i)))
 		return post(ctx, c.home.Hook("webshop"), body)
 	})
 	if err != nil {
 		return err
 	}
 	for {
-		list, err := c.list(ctx)
-		if err != nil {
+		if c.list, err = c.chatsOfDesk(ctx); err != nil {
 			return err
 		}
-		if len(list) >= c.chats {
-			for _, chat := range list {
-				c.ids = append(c.ids, chat.ID)
-			}
+		if len(c.list) >= c.chats {
 			break
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return fmt.Errorf("%d of %d chats were opened: %w", len(list), c.chats, err)
+			return fmt.Errorf("%d of %d chats were opened: %w", len(c.list), c.chats, err)
 		}
 	}
-	rand.Shuffle(len(c.ids), func(i, j int) { c.ids[i], c.ids[j] = c.ids[j], c.ids[i] })
-	return each(ctx, len(c.ids), func(ctx context.Context, i int) error {
-		return c.act(ctx, c.ids[i], "take", `{"agent":"Ann"}`)
+	rand.Shuffle(len(c.list), func(i, j int) { c.list[i], c.list[j] = c.list[j], c.list[i] })
+	return each(ctx, len(c.list), func(ctx context.Context, i int) error {
+		return c.act(ctx, c.list[i].ID, "take", `{"agent":"Ann"}`)
 	})
 }
 
-func customerName(i int) string { return fmt.Sprintf("crowd%05d", i) }
-func firstText(i int) string    { return fmt.Sprintf("hello from %d", i) }
+// write has the customers of chats write once more.
+func (c *crowd) write(ctx context.Context, chats []deskChat) error {
+	return each(ctx, len(chats), func(ctx context.Context, i int) error {
+		who := chats[i].Name
+		return post(ctx, c.home.Hook("webshop"), fmt.Sprintf(`{"id":"second-%s","from":%q,"text":%q}`, who, who, secondText))
+	})
+}
+
+func customerName(i int) string        { return fmt.Sprintf("crowd%05d", i) }
+func firstText(customer string) string { return "hello from " + customer }
+
+const secondText = "still there?"
 
 // each calls one for 0 to n-1, some at the same time.
 func each(ctx context.Context, n int, one func(ctx context.Context, i int) error) error {
@@ -106,7 +114,7 @@ func (c *crowd) answerAt(ctx context.Context, perSecond, first, end int) error {
 		case <-writing.Done():
 			return errors.Join(all.Wait(), ctx.Err())
 		}
-		all.Go(func() error { return c.answer(writing, c.ids[first+i%(end-first)]) })
+		all.Go(func() error { return c.answer(writing, c.list[first+i%(end-first)].ID) })
 	}
 	if err := all.Wait(); err != nil {
 		return err
@@ -179,19 +187,42 @@ func (c *crowd) check(ctx context.Context) error {
 	if len(letters) > 0 || c.repeats > 0 {
 		return fmt.Errorf("%d dead letters, %d answers came twice or late, want none", len(letters), c.repeats)
 	}
-	list, err := c.list(ctx)
+	list, err := c.chatsOfDesk(ctx)
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for _, chat := range list {
-		if chat.State == "closed" {
-			return fmt.Errorf("the chat of %s was closed", chat.Name)
-		}
 		seen[chat.Name] = true
 	}
 	if len(seen) != c.chats || len(list) != c.chats {
 		return fmt.Errorf("the desk has %d chats of %d customers, want %d of each", len(list), len(seen), c.chats)
+	}
+	again := map[string]bool{}
+	for _, chat := range c.talkers() {
+		again[chat.ID] = true
+	}
+	return each(ctx, len(list), func(ctx context.Context, i int) error { return c.checkChat(ctx, list[i], again[list[i].ID]) })
+}
+
+// checkChat says what of a customer's texts the desk does not have, or twice.
+func (c *crowd) checkChat(ctx context.Context, chat deskChat, again bool) error {
+	want := []string{firstText(chat.Name)}
+	if again {
+		want = append(want, secondText)
+	}
+	var transcript struct{ Messages []struct{ From, Text string } }
+	if err := get(ctx, c.desk+"/agent/chats/"+chat.ID+"/messages?after=0", &transcript); err != nil {
+		return err
+	}
+	var got []string
+	for _, line := range transcript.Messages {
+		if line.From == "customer" {
+			got = append(got, line.Text)
+		}
+	}
+	if chat.State == "closed" || !slices.Equal(got, want) {
+		return fmt.Errorf("the chat of %s is %s and has %q, want it open with %q", chat.Name, chat.State, got, want)
 	}
 	return nil
 }
@@ -199,18 +230,9 @@ func (c *crowd) check(ctx context.Context) error {
 // deskChat is what the desk says of a chat.
 type deskChat struct{ ID, Name, State string }
 
-func (c *crowd) list(ctx context.Context) ([]deskChat, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.desk+"/agent/chats", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := outside.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
+func (c *crowd) chatsOfDesk(ctx context.Context) ([]deskChat, error) {
 	var list struct{ Chats []deskChat }
-	err = json.NewDecoder(resp.Body).Decode(&list)
+	err := get(ctx, c.desk+"/agent/chats", &list)
 	return list.Chats, err
 }
 
@@ -221,6 +243,19 @@ func (c *crowd) act(ctx context.Context, chat, what, args string) error {
 
 // outside are the customers' and the agents' connections.
 var outside = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: writersAtOnce}}
+
+func get(ctx context.Context, url string, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := outside.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return json.NewDecoder(resp.Body).Decode(answer)
+}
 
 func post(ctx context.Context, url, body string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))

@@ -17,8 +17,8 @@ const (
 	cursorVersion = 1
 
 	maxEvents   = 500              // of one poll; the rest comes with the next
-	lively      = time.Minute      // a chat is polled at the active rate so long after something happened
-	slowDown    = 1.5              // and then waits so much longer each time
+	lively      = 20 * time.Second // a chat is polled at the active rate so long after something happened
+	slowDown    = 1.5              // and then waits so much longer each time, on average
 	paceKept    = 30 * time.Minute // after the last poll
 	maintenance = 10 * time.Minute // a chat outlives wrong answers that are not about it
 	moreIsThere = 10 * time.Millisecond
@@ -164,8 +164,10 @@ func newPaces(cfg config, now func() time.Time) paces {
 	return paces{active: cfg.active, idle: cfg.idle, now: now, chats: map[sdk.ChatRef]*pace{}, swept: now()}
 }
 
-// at returns the chat's pace, making one if there is none, and drops those of
-// chats that ended without a word. p.mu is held.
+// at returns the chat's pace, and drops those of chats that ended without a
+// word. A chat that it does not know was opened before this process was: it
+// counts as quiet until something happens, so that a restart is no rush at the
+// far side. p.mu is held.
 func (p *paces) at(ref sdk.ChatRef) *pace {
 	now := p.now()
 	if now.Sub(p.swept) > time.Minute {
@@ -178,7 +180,7 @@ func (p *paces) at(ref sdk.ChatRef) *pace {
 	}
 	v := p.chats[ref]
 	if v == nil {
-		v = &pace{wait: p.active, happened: now}
+		v = &pace{wait: p.active, happened: now.Add(-lively)}
 		p.chats[ref] = v
 	}
 	v.used = now
@@ -194,8 +196,8 @@ func (p *paces) traffic(ref sdk.ChatRef) {
 }
 
 // next returns the wait before the next poll: the active one for a while after
-// something happened, then longer each time up to the idle one. A tenth of
-// chance keeps many chats from asking at once.
+// something happened, then longer each time up to the idle one. Chance keeps
+// many chats from asking at once, also those that fell silent together.
 func (p *paces) next(ref sdk.ChatRef, news bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,7 +208,7 @@ func (p *paces) next(ref sdk.ChatRef, news bool) time.Duration {
 	case now.Sub(v.happened) < lively:
 		v.wait = p.active
 	default:
-		v.wait = min(p.idle, time.Duration(float64(v.wait)*slowDown))
+		v.wait = min(p.idle, time.Duration(float64(v.wait)*(slowDown-0.3+0.6*rand.Float64())))
 	}
 	return time.Duration(float64(v.wait) * (0.9 + 0.2*rand.Float64()))
 }

@@ -232,17 +232,30 @@ func TestPace(t *testing.T) {
 			t.Errorf("%s: next after %v, want %v give or take a tenth", what, got, want)
 		}
 	}
+	if got := p.next("C0", false); got <= 1080*time.Millisecond || got > 1980*time.Millisecond {
+		t.Errorf("opened by a process before: next after %v, want more than the active rate", got)
+	}
+	p.forget("C0")
+	p.traffic("C1")
 	check("at first", p.next("C1", false), time.Second)
 	now = now.Add(lively - 1)
 	check("still lively", p.next("C1", false), time.Second)
 	now = now.Add(1)
-	for _, want := range []time.Duration{1500, 2250, 3375, 5000, 5000} {
-		check("quiet", p.next("C1", false), want*time.Millisecond)
+	for before := time.Duration(0); before < 5*time.Second; {
+		p.next("C1", false)
+		wait := p.chats["C1"].wait
+		if most := max(before*18/10, 1800*time.Millisecond); wait <= before || wait > most || wait > 5*time.Second {
+			t.Fatalf("quiet: %v after %v, want more, at most %v", wait, before, most)
+		}
+		before = wait
 	}
+	check("idle", p.next("C1", false), 5*time.Second)
 	p.traffic("C1")
 	check("after the customer wrote", p.next("C1", false), time.Second)
 	now = now.Add(lively)
-	check("quiet again", p.next("C1", false), 1500*time.Millisecond)
+	if got := p.next("C1", false); got <= 1080*time.Millisecond || got > 1980*time.Millisecond {
+		t.Errorf("quiet again: next after %v, want more than the active rate", got)
+	}
 	check("news", p.next("C1", true), time.Second)
 
 	spread := map[time.Duration]bool{}

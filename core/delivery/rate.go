@@ -61,6 +61,13 @@ func (r *Rate) Wait(now time.Time, n int) time.Duration {
 	return wait
 }
 
+// Paused is how long the instance is still stopped.
+func (r *Rate) Paused(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(r.pause.Sub(now), 0)
+}
+
 // Pause stops the instance for d from now.
 func (r *Rate) Pause(now time.Time, d time.Duration) {
 	r.mu.Lock()

@@ -35,10 +35,11 @@ type cell struct {
 	high    store.Seq // the last mail known to be stored
 	lanes   map[string]*lane
 	poll    *poller
-	holding bool // an orphan whose stored mail waits for its ref to be bound
-	wakes   int  // how often it was told to stop waiting
-	found   bool // a start found it in the store, and it has not stepped yet
-	single  bool // one input a step: together they were too large
+	early   []*input // timers of an earlier life, until it is known whether the chat is polled
+	holding bool     // an orphan whose stored mail waits for its ref to be bound
+	wakes   int      // how often it was told to stop waiting
+	found   bool     // a start found it in the store, and it has not stepped yet
+	single  bool     // one input a step: together they were too large
 }
 
 // push queues inputs, in order, and starts a step if none is running. It
@@ -265,7 +266,7 @@ func (c *cell) abort(batch []*input, err error) {
 		}
 	}
 	c.queue = keep
-	retry = retry && (len(keep) > 0 || c.high > c.seq)
+	retry = retry && (len(keep) > 0 || len(c.early) > 0 || c.high > c.seq)
 	c.busy = retry
 	c.mu.Unlock()
 	for _, in := range refused {

@@ -84,6 +84,7 @@ type Options struct {
 	MaxWaiting  int           // events accepted and not yet durable, over all; 0: 20,000
 	MaxInstance int           // of one instance; 0: 5,000
 	MaxFlying   int           // calls under way at one instance; 0: 1,024
+	MaxPolls    int           // polls of open chats under way at one instance; 0: 256
 	CacheBytes  int           // of documents kept in memory; 0: 32 MiB
 	MaxHeap     int64         // bytes in use above which no events are accepted; 0: no limit
 }
@@ -107,7 +108,7 @@ type Engine struct {
 	ready     chan struct{} // closed when all shards are owned
 	stopped   chan struct{} // closed when nothing runs any more
 	readied   sync.Once
-	resuming  atomic.Bool // open chats are being looked up for their pollers
+	resuming  atomic.Int32 // how often it was asked to look up open chats for their pollers, since that began
 	orphans   orphans
 	unseen    atomic.Int64 // conversations found at the start that have not read their lanes
 	typing    atomic.Int64 // typing calls under way
@@ -137,6 +138,7 @@ func New(o Options) *Engine {
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 20_000)
 	o.MaxInstance = cmp.Or(o.MaxInstance, 5_000)
 	o.MaxFlying = cmp.Or(o.MaxFlying, 1_024)
+	o.MaxPolls = cmp.Or(o.MaxPolls, 256)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 32<<20)
 	e := &Engine{
 		Options: o, started: o.Clock.Now(),

@@ -162,6 +162,9 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	if v.Ended && v.End == conversation.Gone && it.att.Count < goneTries && c.pollNow(it.cmd) {
 		v = delivery.Verdict{After: pollEvery, Attempted: true}
 	}
+	if v.Ended && v.End == conversation.Sent && conversation.IsChatLane(it.cmd.Lane) {
+		c.hurryPoll(it.cmd)
+	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{
 			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,

@@ -20,6 +20,7 @@ type instance struct {
 	opens      atomic.Int64 // chats being opened: their refs may be on the way
 	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
+	polls      pollLine     // of its open chats
 
 	mu      sync.Mutex
 	conf    *conversation.Instance
@@ -34,7 +35,7 @@ type instance struct {
 }
 
 func newInstance(e *Engine, c *conversation.Instance) *instance {
-	i := &instance{e: e, name: c.Name, up: true}
+	i := &instance{e: e, name: c.Name, up: true, polls: pollLine{places: e.MaxPolls}}
 	i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
 	i.configure(c)
 	return i
@@ -169,6 +170,14 @@ func (i *instance) pause(now time.Time, d time.Duration) {
 	rate := i.rate
 	i.mu.Unlock()
 	rate.Pause(now, d)
+}
+
+// quietFor is how long the far side still wants no calls.
+func (i *instance) quietFor(now time.Time) time.Duration {
+	i.mu.Lock()
+	rate := i.rate
+	i.mu.Unlock()
+	return rate.Paused(now)
 }
 
 // down says that no live plugin serves the instance. A report that is older

@@ -2,30 +2,29 @@ package engine
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
-	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 const (
 	pollEvery = time.Second     // where the driver does not say
 	pollWorst = 8 * time.Second // after failures: an agent may be speaking
-	pageSize  = 200             // of lists that are read whole
+	pollSoon  = time.Second     // after something was said to the agent's side
 )
 
 // poller asks a vendor for the news of one open chat, one poll at a time.
 type poller struct {
 	chat   uint32
 	inst   *instance
-	errors int      // polls that failed, one after the other
-	first  bool     // a poll has succeeded since the start
-	off    bool     // another poller has its place, or none
-	flying bool     // a poll is under way, or what it brought is not durable yet
+	errors int  // polls that failed, one after the other
+	first  bool // a poll has succeeded since the start
+	off    bool // another poller has its place, or none
+	flying bool // a poll is under way or in line, or what it brought is not durable yet
+	soon   bool // and the next one is not to be late
+	due    time.Time
 	stop   func()   // of the timer of the next poll
 	held   []*input // timers that wait for the first poll
 }
@@ -61,11 +60,19 @@ func (c *cell) syncPoll() {
 		c.poll = &poller{chat: c.doc.Chat.Number, inst: inst}
 		c.schedulePoll(c.poll, time.Millisecond)
 	}
+	early := c.early
+	c.early = nil
+	for _, in := range early {
+		c.hold(in)
+	}
 }
 
 // schedulePoll polls after wait. The caller holds c.mu.
 func (c *cell) schedulePoll(p *poller, wait time.Duration) {
-	p.flying = false
+	if p.soon {
+		wait = min(wait, pollSoon)
+	}
+	p.flying, p.soon, p.due = false, false, c.s.e.Clock.Now().Add(wait)
 	p.stop = c.s.e.Clock.AfterFunc(wait, func() { c.s.e.Exec.Go(func() { c.pollOnce(p) }) })
 }
 
@@ -83,20 +90,44 @@ func (c *cell) pollNow(cmd *state.Command) bool {
 	return true
 }
 
+// hurryPoll polls soon the chat of a command that told the agent something: an
+// answer may follow. The caller holds c.mu.
+func (c *cell) hurryPoll(cmd *state.Command) {
+	p := c.poll
+	switch {
+	case p == nil || p.chat != cmd.Chat || p.errors > 0:
+	case p.flying:
+		p.soon = true
+	case p.due.Sub(c.s.e.Clock.Now()) > pollSoon:
+		p.stop()
+		c.schedulePoll(p, pollSoon)
+	}
+}
+
 // afterPoll queues in once the chat has been polled since the start, or the
 // grace has passed. It returns false if the cell was evicted.
 func (c *cell) afterPoll(in *input) bool {
-	e := c.s.e
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
+	switch {
+	case c.gone:
 		return false
+	case c.loaded:
+		c.hold(in)
+	default: // whether its chat is polled is not known yet
+		c.early = append(c.early, in)
+		c.start()
 	}
-	if c.poll == nil || c.poll.first {
+	return true
+}
+
+// hold keeps in until the chat has been polled. The caller holds c.mu.
+func (c *cell) hold(in *input) {
+	e, p := c.s.e, c.poll
+	if p == nil || p.first {
 		c.enqueue(in)
-		return true
+		return
 	}
-	p := c.poll
 	p.held = append(p.held, in)
 	e.Clock.AfterFunc(lateGrace, func() {
 		e.Exec.Go(func() {
@@ -105,7 +136,6 @@ func (c *cell) afterPoll(in *input) bool {
 			c.releaseHeld(p)
 		})
 	})
-	return true
 }
 
 // releaseHeld queues the timers that waited. The caller holds c.mu.
@@ -117,19 +147,35 @@ func (c *cell) releaseHeld(p *poller) {
 	}
 }
 
-// pollOnce sends one poll.
+// pollOnce polls when the instance has a place for it.
 func (c *cell) pollOnce(p *poller) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.off || c.gone {
+		return
+	}
+	if wait := p.inst.quietFor(c.s.e.Clock.Now()); wait > 0 {
+		c.schedulePoll(p, wait+c.s.e.upTo(min(wait, pollWorst)))
+		return
+	}
+	p.flying = true
+	p.inst.polls.enter(func() { c.s.e.Exec.Go(func() { c.sendPoll(p) }) })
+}
+
+// sendPoll sends one poll. It has a place, and gives it back.
+func (c *cell) sendPoll(p *poller) {
 	e := c.s.e
 	c.mu.Lock()
 	if p.off || c.gone || c.s.ctx.Err() != nil {
 		c.mu.Unlock()
+		p.inst.polls.leave()
 		return
 	}
-	p.flying = true
 	req := &pluginv1.Poll{Chat: chatOf(c.doc), Cursor: c.doc.Chat.Cursor}
 	c.mu.Unlock()
 	e.m.polls.Inc()
 	e.Drivers.Poll(p.inst.name, c.id, req, e.CallTimeout, func(a *pluginv1.PollAnswer, fate core.Fate) {
+		p.inst.polls.leave()
 		c.polled(p, req.Cursor, a, fate)
 	})
 }
@@ -190,11 +236,12 @@ func nextPoll(a *pluginv1.PollAnswer) time.Duration {
 	return time.Duration(a.NextMs) * time.Millisecond
 }
 
-// pollFailed waits longer after every failure. A chat that the vendor no
-// longer knows is closed. The caller holds c.mu.
+// pollFailed waits longer after every failure, and not as long as others that
+// failed with it. A far side that wants quiet gets it for all of the instance.
+// A chat that the vendor no longer knows is closed. The caller holds c.mu.
 func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
-	r := a.GetResult()
-	c.s.e.m.pollErrors.WithLabelValues(p.inst.name).Inc()
+	e, r := c.s.e, a.GetResult()
+	e.m.pollErrors.WithLabelValues(p.inst.name).Inc()
 	if r.GetOutcome() == pluginv1.Outcome_CHAT_GONE {
 		in := c.pollInput(p, &state.Polled{Chat: p.chat, Cursor: c.doc.Chat.Cursor, Lost: true})
 		in.fresh = false // it is found out again after a crash
@@ -203,58 +250,17 @@ func (c *cell) pollFailed(p *poller, a *pluginv1.PollAnswer) {
 	}
 	p.errors++
 	wait := min(pollEvery<<min(p.errors, 10), pollWorst)
-	c.schedulePoll(p, max(wait, time.Duration(r.GetAfterMs())*time.Millisecond))
+	wait = max(wait-e.upTo(wait/4), time.Duration(r.GetAfterMs())*time.Millisecond)
+	if r.GetOutcome() == pluginv1.Outcome_THROTTLED {
+		p.inst.pause(e.Clock.Now(), wait)
+	}
+	c.schedulePoll(p, wait)
 }
 
-// resumePolls starts the polls of accounts, and finds the open chats whose
-// integration is polled and whose poller does not run, such as after a start.
-func (e *Engine) resumePolls() {
-	if !e.Ready() || e.ctx.Err() != nil {
-		return
+// upTo is a random part of d.
+func (e *Engine) upTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
 	}
-	var chats bool
-	snap := e.Snap()
-	for _, name := range slices.Sorted(maps.Keys(snap.Instances)) {
-		conf := snap.Instances[name]
-		chats = chats || !conf.Channel && conf.Can(pluginv1.AbilityPollChat)
-		if conf.Can(pluginv1.AbilityPollAccount) && e.instance(name).accounting.CompareAndSwap(false, true) {
-			e.Exec.Go(func() { e.pollAccount(e.ctx, name) })
-		}
-	}
-	if chats && e.resuming.CompareAndSwap(false, true) {
-		e.Exec.Go(func() { e.resumeFrom("") })
-	}
-}
-
-// resumeFrom wakes the open chats of one page of the list, then of the next.
-func (e *Engine) resumeFrom(cursor string) {
-	page, err := e.Store.Reader().List(e.ctx, store.Filter{Status: "open"}, cursor, pageSize)
-	if err != nil {
-		e.resuming.Store(false)
-		if e.ctx.Err() == nil {
-			e.Log.Warn("open chats could not be listed, will retry", "err", err)
-			e.Clock.AfterFunc(storeRetry, e.resumePolls)
-		}
-		return
-	}
-	for _, l := range page.Items {
-		if s := e.shard(l.ID); s != nil {
-			s.wakePoll(l.ID)
-		}
-	}
-	if page.Next == "" {
-		e.resuming.Store(false)
-		return
-	}
-	e.Exec.Go(func() { e.resumeFrom(page.Next) })
-}
-
-// wakePoll loads a conversation so that its chat is polled.
-func (s *shard) wakePoll(id core.ConversationID) {
-	c := s.cell(id)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.gone && c.poll == nil {
-		c.start()
-	}
+	return time.Duration(e.Rand() % uint64(d))
 }

@@ -11,19 +11,20 @@ import (
 )
 
 // far is the far side of all subjects: it takes messages and tells the load
-// that they are there.
+// that they are there, by took.
 type far struct {
 	server *fasthttp.Server
 	ln     net.Listener
 	url    string
+	took   func(id int64, at time.Time)
 }
 
-func newFar() (*far, error) {
+func newFar(took func(id int64, at time.Time)) (*far, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	f := &far{ln: ln, url: "http://" + ln.Addr().String() + "/"}
+	f := &far{ln: ln, took: took, url: "http://" + ln.Addr().String() + "/"}
 	f.server = &fasthttp.Server{Handler: f.handle, Concurrency: 100_000, NoDefaultServerHeader: true}
 	return f, nil
 }
@@ -36,7 +37,7 @@ func (f *far) handle(r *fasthttp.RequestCtx) {
 	if _, rest, ok := bytes.Cut(r.Request.Body(), []byte(`"text":"#`)); ok {
 		digits, _, _ := bytes.Cut(rest, []byte("#"))
 		if id, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
-			loads.took(id, at)
+			f.took(id, at)
 		}
 	}
 	r.SetStatusCode(fasthttp.StatusOK)

@@ -1,7 +1,7 @@
 // Command bench is `make bench`: it measures the gateway end to end, webhook
 // in, HTTP out, everything durable, beside its floor, in interleaved rounds.
 //
-//	bench [-short] [-rounds 5] [-seconds 2s] [-conversations 1000000]
+//	bench [-short] [-rounds 5] [-seconds 2s] [-conversations 1000000] [-chats 5000]
 //
 // A sender waits for the answer before it sends again, and writes into ten
 // conversations in turn, in each only when the far side has the message before.
@@ -38,6 +38,7 @@ type bench struct {
 	rounds        int
 	seconds       time.Duration
 	conversations int
+	chats         int
 	levels        []int // of concurrency
 	cases         []string
 	out           string
@@ -60,11 +61,12 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds")
 	flag.DurationVar(&b.seconds, "seconds", 2*time.Second, "length of each measurement")
 	flag.IntVar(&b.conversations, "conversations", 1_000_000, "conversations in the large store, 0: not measured")
-	cases := flag.String("cases", "idle,rounds,parts,large", "what to measure")
+	flag.IntVar(&b.chats, "chats", 5000, "open chats that are polled")
+	cases := flag.String("cases", "idle,chats,rounds,parts,large", "what to measure")
 	flag.StringVar(&b.out, "out", "bin/bench.json", "`file` for the results")
 	flag.Parse()
 	if *short {
-		b.rounds, b.seconds, b.conversations = 1, time.Second, min(b.conversations, 20_000)
+		b.rounds, b.seconds, b.conversations, b.chats = 1, time.Second, min(b.conversations, 20_000), min(b.chats, 500)
 	}
 	for s := range strings.SplitSeq(*levels, ",") {
 		n, err := strconv.Atoi(s)
@@ -77,7 +79,7 @@ func run(ctx context.Context) (err error) {
 	if b.programs, err = rig.Find(); err != nil {
 		return err
 	}
-	if b.far, err = newFar(); err != nil {
+	if b.far, err = newFar(loads.took); err != nil {
 		return err
 	}
 	go b.far.serve()
@@ -90,12 +92,12 @@ func run(ctx context.Context) (err error) {
 
 func (b *bench) all(ctx context.Context) error {
 	steps := map[string]func(context.Context) error{
-		"idle": b.idle, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
+		"idle": b.idle, "chats": b.openChats, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
 	}
 	for _, name := range b.cases {
 		step := steps[name]
 		if step == nil {
-			return fmt.Errorf("-cases: %q is none of idle, rounds, parts, large", name)
+			return fmt.Errorf("-cases: %q is none of idle, chats, rounds, parts, large", name)
 		}
 		if err := step(ctx); err != nil {
 			return err

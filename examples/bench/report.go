@@ -37,6 +37,7 @@ type key struct {
 type results struct {
 	order []key
 	rows  map[key][]Row
+	chats []ChatsRow
 }
 
 func (r *results) add(row Row) {
@@ -98,7 +99,10 @@ func (r *results) spread(k key) (lowest, highest float64) {
 
 // write writes the file, whole or not at all.
 func (r *results) write(file string) error {
-	b, err := json.MarshalIndent(map[string][]Row{"rows": r.medians()}, "", "  ")
+	b, err := json.MarshalIndent(struct {
+		Rows  []Row      `json:"rows"`
+		Chats []ChatsRow `json:"chats,omitempty"`
+	}{r.medians(), r.chats}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ var scenarios = []scenario{
 	{name: "stop", what: "the gateway is stopped and started", run: stops},
 	{name: "memory", what: "little memory and many conversations", run: littleMemory},
 	{name: "storm", what: "every webhook comes five times", run: storm},
+	{name: "vendors", what: "one of ten contact centers misbehaves, in nine ways, while customers write to all", run: vendors},
 	{name: "edits", what: "the rules are edited, also with mistakes", run: edits},
 	{name: "replace", what: "plugins are replaced, removed and killed while 64 conversations go on", run: replace},
 	{name: "crashes", what: "a plugin is killed, hangs and crashes in a row beside another one", run: crashes},

@@ -67,14 +67,15 @@ const tick = 10 * time.Millisecond
 
 // CPU returns the processor time that a process and its children have used.
 func CPU(pid int) time.Duration {
-	total := ownCPU(pid)
+	total := OwnCPU(pid)
 	for _, c := range Children(pid) {
-		total += ownCPU(c.PID)
+		total += OwnCPU(c.PID)
 	}
 	return total
 }
 
-func ownCPU(pid int) time.Duration {
+// OwnCPU returns the processor time that one process has used.
+func OwnCPU(pid int) time.Duration {
 	f, err := stat(pid)
 	if err != nil {
 		return 0

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/openccsp/gateway/examples/internal/rig"
+)
+
+// The doses and bars of misbehaving vendors.
+const (
+	vendorsInAll  = 10
+	chatsOfVendor = 20
+	vendorsRate   = 200 // messages per second, in all
+
+	badForAtMost  = 10 * time.Minute
+	badForAtLeast = time.Second
+	quietFor      = 3 * time.Second // before anybody is bad; a minute in the full dose
+
+	p99Times = 10                     // what others may become slower by; the notes say by how much they did
+	p99Least = 250 * time.Millisecond // and what is no slowness on any machine
+	moreFDs  = 500                    // sockets of one bad vendor in the plugin: its connections are capped
+	moreRuns = 2000                   // goroutines of the gateway
+)
+
+// vendors has ten contact centers behind one plugin process, of which one after
+// the other misbehaves in its own way, while customers write to all.
+func vendors(ctx context.Context, r *run) (err error) {
+	// Both the number of bad moments and their length are the dose.
+	bad := max(badForAtLeast, time.Duration(float64(badForAtMost)*r.dose*r.dose))
+	m, err := r.newMarket(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { m.close(r) }()
+	if err := m.open(ctx); err != nil {
+		return err
+	}
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	wrote := make(chan struct{})
+	go func() { defer close(wrote); m.write(writing, ctx) }()
+	err = m.misbehave(ctx, r, bad)
+	stop()
+	<-wrote
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := m.settle(ctx, bar(drainWithin+bad)); err != nil {
+		m.problem("%v", err)
+	}
+	if err := m.verify(ctx, r); err != nil {
+		return err
+	}
+	r.dosed = fmt.Sprintf("%d vendors, one after the other bad for %v in %d ways", vendorsInAll, bad, len(waysOfVendors))
+	r.note("%d messages of customers, drained in %v", m.acked.Load(), time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// vendorsHCL has ten services, each with its channel and its contact center.
+func (m *market) vendorsHCL() (string, error) {
+	text := "log {\n  level = \"error\"\n}\n" + smallBallast
+	for i, v := range m.vendors {
+		more := ""
+		if pem := v.ca(); pem != nil {
+			file := m.home.Path("ca.pem")
+			if err := os.WriteFile(file, pem, 0o644); err != nil {
+				return "", err
+			}
+			more = fmt.Sprintf("tls = { ca = %q }", file)
+		}
+		text += fmt.Sprintf(`
+channel "benchchannel" "phone%[1]d" {
+  settings { url = %[2]q }
+}
+integration "enghouse" "desk%[1]d" {
+  settings {
+    base_url = %[3]q
+    queue    = "retail"
+    %[4]s
+  }
+}
+service "service%[1]d" {
+  integration = "desk%[1]d"
+  channels    = ["phone%[1]d"]
+}
+`, i, m.far.url, v.url, more)
+	}
+	return text, nil
+}
+
+// newMarket makes the vendors and starts the gateway.
+func (r *run) newMarket(ctx context.Context) (*market, error) {
+	f, err := newFar()
+	if err != nil {
+		return nil, err
+	}
+	home, err := rig.NewHome(r.dir, r.programs, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	m := &market{attacked: &attacked{gateway: &gateway{home: home, life: &f.life}, far: f}, phase: &phase{}}
+	for i := range vendorsInAll {
+		v, err := newVendor(i)
+		if err != nil {
+			return nil, err
+		}
+		m.vendors = append(m.vendors, v)
+		for n := range chatsOfVendor {
+			m.talks = append(m.talks, &talk{vendor: i, customer: fmt.Sprintf("v%d.k%d", i, n)})
+		}
+	}
+	hcl, err := m.vendorsHCL()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(home.Path("gateway.hcl"), os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = file.WriteString(hcl)
+	err = errors.Join(err, file.Close(), rig.CopyFile(home.Path("plugins", "enghouse"),
+		filepath.Join(filepath.Dir(r.programs.Gateway), "plugins", "enghouse")))
+	if err != nil {
+		return nil, err
+	}
+	return m, m.start(ctx)
+}
+
+// close ends the vendors with the gateway.
+func (m *market) close(r *run) {
+	m.attacked.close(r)
+	for _, v := range m.vendors {
+		v.becomes("")
+		_ = v.server.Close()
+	}
+}
+
+// misbehave lets a quiet time pass, and then one vendor after the other be bad.
+func (m *market) misbehave(ctx context.Context, r *run, bad time.Duration) error {
+	quiet := m.enter(-1, "")
+	if err := m.pause(ctx, max(quietFor, bad/10)); err != nil {
+		return err
+	}
+	before, err := m.usage(ctx)
+	if err != nil {
+		return err
+	}
+	most := before
+	var phases []*phase
+	for i, w := range waysOfVendors {
+		p := m.enter(i, w)
+		phases = append(phases, p)
+		m.vendors[i].becomes(w)
+		err := m.pause(ctx, bad)
+		if err == nil {
+			var now usage
+			now, err = m.usage(ctx)
+			most = most.or(now)
+		}
+		m.vendors[i].becomes("")
+		if err != nil {
+			return err
+		}
+		m.enter(-1, "").last = i
+		if err := m.pause(ctx, badForAtLeast); err != nil {
+			return err
+		}
+	}
+	m.enter(-1, "")
+	_, base := m.p99(quiet)
+	for i, p := range phases {
+		m.judge(r, p, m.vendors[i], base, bad)
+	}
+	if n := most.fds - before.fds; n > moreFDs {
+		m.problem("the plugin has %d sockets more, want at most %d", n, moreFDs)
+	}
+	if n := most.goroutines - before.goroutines; n > moreRuns {
+		m.problem("the gateway has %d goroutines more, want at most %d", n, moreRuns)
+	}
+	r.note("sockets of the plugin %d before and %d at most, goroutines of the gateway %d and %d",
+		before.fds, most.fds, before.goroutines, most.goroutines)
+	return nil
+}
+
+// judge says how others fared while one was bad, and what that one was asked.
+func (m *market) judge(r *run, p *phase, v *vendor, base, bad time.Duration) {
+	n, p99 := m.p99(p)
+	posts, polls, conns := v.posts.Load()-p.posts, v.polls.Load()-p.polls, v.conns.Load()-p.conns
+	if p.ended {
+		posts, polls, conns = p.posts, p.polls, p.conns
+	}
+	r.note("%-15s others' p99 %v, %.2f times the quiet one's %v (%d messages); at the bad one %d messages posted, %d calls, %d polls, %d connections",
+		p.way, short(p99), float64(p99)/float64(max(base, 1)), short(base), n, p.posted.Load(), posts, polls, conns)
+	if limit := bar(max(p99Times*base, p99Least)); p99 > limit {
+		m.problem("%s: p99 of the others is %v, want at most %v: %v in the quiet time", p.way, short(p99), limit, short(base))
+	}
+	// A call without an answer is made twice; a refused one as the waits allow,
+	// which double from half a second on. Both as often as the lanes are.
+	waits := int64(math.Log2(bad.Seconds()/0.45+1)) + 3
+	if most := 2*p.posted.Load() + chatsOfVendor*waits; posts > most {
+		m.problem("%s: %d calls at the bad vendor in %v, want at most %d", p.way, posts, bad, most)
+	}
+	// A poll that fails comes again after 1.5, 3, 6 and then every 6 seconds or
+	// more. What was under way at the beginning counts as well.
+	if most := chatsOfVendor * (4 + int64(bad.Seconds()/6)); polls > most {
+		m.problem("%s: %d polls at the bad vendor in %v, want at most %d", p.way, polls, bad, most)
+	}
+}

@@ -3,6 +3,7 @@ package conversation
 import (
 	"cmp"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -34,14 +35,46 @@ func (t *turn) chatEnded(f *fact) proposal {
 	if f.ev.Type == sdk.ChatRejected {
 		c.Status = "rejected"
 	}
-	t.endChat()
-	p := proposal{rules: true}
-	if f.tell && t.snap.Instances[c.Integration] != nil {
-		p.extra = func() {
+	if f.then != nil {
+		t.endAndMove(f)
+	} else {
+		t.endChat()
+		t.afterChat()
+	}
+	return proposal{rules: true, extra: func() {
+		if f.tell && t.snap.Instances[c.Integration] != nil {
 			t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Reason: c.Reason}))
 		}
+		if f.then == nil {
+			t.tellBotEnd(f.ev)
+		}
+	}}
+}
+
+// endAndMove ends a chat that goes on in the next one: the contact center keeps
+// the conversation, unless it turns out that nothing goes on.
+func (t *turn) endAndMove(f *fact) {
+	t.endChat()
+	if hasCCSP(t.doc.Owner) {
+		t.own(ccsp)
 	}
-	return p
+	move := f.then
+	f.then = func() {
+		move()
+		if t.notMoved() {
+			t.tellBotEnd(f.ev)
+		}
+	}
+}
+
+// notMoved gives the conversation away if the contact center has it and nothing
+// is left that opens a chat, and says whether it did.
+func (t *turn) notMoved() bool {
+	if t.doc.Owner != ccsp || t.chatOpen() || t.waits() {
+		return false
+	}
+	t.afterChat()
+	return true
 }
 
 // endAnyway carries out an end of our own that could not be decided. A chat that
@@ -61,12 +94,6 @@ func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms
 	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
-	switch doc.Owner {
-	case state.Owner_OWNER_BOTH:
-		doc.Owner = state.Owner_OWNER_BOT
-	case state.Owner_OWNER_CCSP:
-		doc.Owner = state.Owner_OWNER_NONE
-	}
 }
 
 // chatNews takes over what any other event says of the chat.
@@ -82,8 +109,12 @@ func (t *turn) chatNews(f *fact) proposal {
 			return t.only("chat already open") // the answer to our open said so
 		}
 	case sdk.ChatAssigned, sdk.AgentJoined:
+		had := t.agentHas()
 		c.Assigned = true
 		t.agent(f.ev.Agent)
+		if t.chatOpen() {
+			t.attended(f, had)
+		}
 	case sdk.ChatHeld:
 		c.Held = true
 	case sdk.ChatResumed:
@@ -93,9 +124,53 @@ func (t *turn) chatNews(f *fact) proposal {
 			return t.only("chat not closed")
 		}
 		c.State, c.OpenedMs, c.ClosedMs, c.Status, c.Reason = state.ChatState_CHAT_OPEN, t.ms, 0, "", ""
-		t.doc.Owner = state.Owner_OWNER_CCSP
+		t.own(ccsp)
+		p.extra = func() {
+			t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, side: ccsp, by: ccsp.Word(), reason: "the chat was opened again"})
+		}
 	}
 	return p
+}
+
+// begins says whether f is the beginning of a chat by an agent, with the
+// customer of doc.
+func begins(doc *state.Document, f *fact) bool {
+	ev := f.ev
+	return f.instance != "" && Begins(ev) &&
+		core.NewConversationID(ev.Channel, ev.Customer.GetAddress()) == core.ConversationID(doc.Id)
+}
+
+// Begins says whether an event is that an agent has begun a chat with a customer.
+func Begins(ev *pluginv1.Event) bool {
+	return ev.Type == sdk.ChatOpened && ev.By == "agent" && ev.Ref != "" && ev.Channel != "" && ev.Customer.GetAddress() != ""
+}
+
+// begunByAgent makes the chat that an agent has begun the conversation's next
+// one, unless one is open.
+func (t *turn) begunByAgent(f *fact) proposal {
+	c := t.doc.Chat
+	switch {
+	case c != nil && c.Integration == f.instance && c.Ref == f.ev.Ref && t.chatOpen():
+		return t.only("chat already open")
+	case c != nil && c.Integration == f.instance && c.Ref == f.ev.Ref:
+		return t.only("chat already closed")
+	case t.chatOpen():
+		return t.only("another chat is open")
+	}
+	t.begunChat(f.instance, f.ev.Ref)
+	t.doc.Chat.Assigned, t.doc.Chat.Queue = true, state.CutText(f.ev.Queue)
+	t.agent(f.ev.Agent)
+	return proposal{rules: true, extra: func() {
+		t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, side: ccsp, by: ccsp.Word(), reason: "an agent began a chat"})
+	}}
+}
+
+// begunChat is the conversation's next chat, which the vendor has already.
+func (t *turn) begunChat(integration, ref string) {
+	t.doc.Chat = &state.Chat{
+		Number: t.doc.Chat.GetNumber() + 1, Integration: integration, Ref: ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms,
+	}
+	t.own(ccsp)
 }
 
 // agent notes who speaks for the contact center.
@@ -118,10 +193,7 @@ func (t *turn) joined(j *state.Joined) {
 	if t.chatOpen() {
 		return
 	}
-	doc.Chat = &state.Chat{
-		Number: doc.Chat.GetNumber() + 1, Integration: j.Integration, Ref: j.Ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms,
-	}
-	doc.Owner = state.Owner_OWNER_CCSP
+	t.begunChat(j.Integration, j.Ref)
 	t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
 }
 
@@ -133,6 +205,7 @@ func (t *turn) linked(m *state.Mail, conversation []byte) {
 	}
 	t.doc.Chat.Status, t.doc.Chat.Reason = "closed", "linked"
 	t.endChat()
+	t.own(nobody)
 	t.facts = append(t.facts, &fact{
 		ev:     &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "linked", By: "operator"},
 		source: m.Source, note: "the chat goes on in another conversation",

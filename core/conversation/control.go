@@ -285,9 +285,8 @@ func (t *turn) news(c *change, hops uint32) {
 // controlled is a change that a rule has asked for, and what is still to follow
 // from it.
 type controlled struct {
-	c     *change
-	then  func()
-	limit *state.CommandLimit
+	c    *change
+	then func()
 }
 
 // doControl makes the change that a rule asks for; not ok: it is not made, and
@@ -296,7 +295,6 @@ func (t *turn) doControl(a *core.Action) (done controlled, ok bool) {
 	c := &change{
 		typ: controlEvents[a.Key], to: a.Owner, by: "rule", reason: state.CutText(a.Reason), params: a.Params, rule: a.Rule, source: "rule",
 	}
-	t.limit = t.bound(a)
 	then, why := (func())(nil), a.Err
 	switch {
 	case why != "":
@@ -310,12 +308,11 @@ func (t *turn) doControl(a *core.Action) (done controlled, ok bool) {
 		t.drop(&state.Command{EventName: c.typ, Rule: a.Rule}, why)
 		return done, false
 	}
-	return controlled{c, then, t.limit}, true
+	return controlled{c, then}, true
 }
 
 // finishControl does what follows from a rule's change.
 func (t *turn) finishControl(d controlled) {
-	t.limit = d.limit
 	d.then()
 	t.news(d.c, t.hops+1)
 }

@@ -3,7 +3,6 @@ package conversation
 import (
 	"cmp"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -70,7 +69,7 @@ func (t *turn) endAndMove(f *fact) {
 // notMoved gives the conversation away if the contact center has it and nothing
 // is left that opens a chat, and says whether it did.
 func (t *turn) notMoved() bool {
-	if t.doc.Owner != ccsp || t.chatOpen() || t.waits() {
+	if t.doc.Owner != ccsp || t.takeNext() || t.chatOpen() || t.waits() {
 		return false
 	}
 	t.afterChat()
@@ -132,52 +131,19 @@ func (t *turn) chatNews(f *fact) proposal {
 	return p
 }
 
-// begins says whether f is the beginning of a chat by an agent, with the
-// customer of doc.
-func begins(doc *state.Document, f *fact) bool {
-	ev := f.ev
-	return f.instance != "" && Begins(ev) &&
-		core.NewConversationID(ev.Channel, ev.Customer.GetAddress()) == core.ConversationID(doc.Id)
-}
-
-// Begins says whether an event is that an agent has begun a chat with a customer.
-func Begins(ev *pluginv1.Event) bool {
-	return ev.Type == sdk.ChatOpened && ev.By == "agent" && ev.Ref != "" && ev.Channel != "" && ev.Customer.GetAddress() != ""
-}
-
-// begunByAgent makes the chat that an agent has begun the conversation's next
-// one, unless one is open.
-func (t *turn) begunByAgent(f *fact) proposal {
-	c := t.doc.Chat
-	switch {
-	case c != nil && c.Integration == f.instance && c.Ref == f.ev.Ref && t.chatOpen():
-		return t.only("chat already open")
-	case c != nil && c.Integration == f.instance && c.Ref == f.ev.Ref:
-		return t.only("chat already closed")
-	case t.chatOpen():
-		return t.only("another chat is open")
-	}
-	t.begunChat(f.instance, f.ev.Ref)
-	t.doc.Chat.Assigned, t.doc.Chat.Queue = true, state.CutText(f.ev.Queue)
-	t.agent(f.ev.Agent)
-	return proposal{rules: true, extra: func() {
-		t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, side: ccsp, by: ccsp.Word(), reason: "an agent began a chat"})
-	}}
-}
-
-// begunChat is the conversation's next chat, which the vendor has already.
-func (t *turn) begunChat(integration, ref string) {
-	t.doc.Chat = &state.Chat{
-		Number: t.doc.Chat.GetNumber() + 1, Integration: integration, Ref: ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms,
-	}
-	t.own(ccsp)
-}
-
 // agent notes who speaks for the contact center.
 func (t *turn) agent(a *pluginv1.Agent) {
-	if a.GetName() != "" || a.GetId() != "" {
-		t.doc.Chat.Agent = &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
+	if a = agentOf(a); a != nil {
+		t.doc.Chat.Agent = a
 	}
+}
+
+// agentOf is what is kept of an agent, nil if nothing is known.
+func agentOf(a *pluginv1.Agent) *pluginv1.Agent {
+	if a.GetName() == "" && a.GetId() == "" {
+		return nil
+	}
+	return &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
 }
 
 // joined takes over a chat that nobody knew, unless the customer has one.
@@ -190,11 +156,13 @@ func (t *turn) joined(j *state.Joined) {
 	if ch := t.snap.Instances[j.Channel]; ch != nil {
 		doc.ChannelType, doc.Service = ch.Caps.GetChannelType(), ch.Service
 	}
-	if t.chatOpen() {
+	if t.chatOpen() || doc.Next != nil {
 		return
 	}
-	t.begunChat(j.Integration, j.Ref)
-	t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
+	t.begunChat(&state.Chat{Integration: j.Integration, Ref: j.Ref})
+	if doc.Next == nil {
+		t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
+	}
 }
 
 // linked gives an orphan's chat away to the conversation of its customer.

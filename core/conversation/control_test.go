@@ -2,7 +2,6 @@ package conversation_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -51,15 +50,6 @@ func (w *world) switchAt() string {
 		}
 	}
 	return s
-}
-
-// side is an event of the bot or the contact center.
-func (w *world) side(by, typ, text string) *conversation.Decision {
-	w.t.Helper()
-	if by == "bot" {
-		return w.event("bot", &pluginv1.Event{Type: typ, Text: text, Ref: core.ConversationID(w.doc.Id).String()})
-	}
-	return w.event("desk", &pluginv1.Event{Type: typ, Text: text, Ref: w.doc.GetChat().GetRef()})
 }
 
 // move makes a move in the switchboard: "bot offers", "rule passes to ccsp".
@@ -297,7 +287,7 @@ func TestControlIsTold(t *testing.T) {
 func (w *world) showEvents() (all []string) {
 	for i, line := range w.show() {
 		if c := w.pending[i]; c.Kind == state.CommandKind_BOT_EVENT {
-			line += " " + c.EventName + " " + fmt.Sprint(map[string]string(maps.Clone(c.Params)))
+			line += " " + c.EventName + " " + fmt.Sprint(c.Params)
 		}
 		all = append(all, line)
 	}
@@ -332,7 +322,9 @@ func TestControlThatCannotBe(t *testing.T) {
 
 // A rule's change on a customer's message comes before that message is handed on.
 func TestControlOfAMessage(t *testing.T) {
-	control := func(verb string, to state.Owner) core.Action { return core.Action{Kind: core.Control, Key: verb, Owner: to} }
+	control := func(verb string, to state.Owner) core.Action {
+		return core.Action{Kind: core.Control, Key: verb, Owner: to}
+	}
 	tests := []struct {
 		at   string
 		do   []core.Action

@@ -123,6 +123,7 @@ func (t *turn) customer(c *state.Command) bool {
 // the open chat, behind what still waits for a closed one, or by opening a new
 // chat.
 func (t *turn) toChat(c *state.Command) {
+	t.takeNext()
 	t.toServiceOf(c)
 	if !t.chatOpen() && !t.waits() {
 		t.openChat(c)

@@ -21,6 +21,8 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{extra: func() { t.outbound(f) }}
 	case f.replay != nil:
 		return proposal{extra: func() { t.replay(f.replay) }}
+	case t.nextEnded(f):
+		return t.only("closed before it could begin")
 	case t.foreign(f):
 		return t.only("of another chat")
 	}

@@ -30,7 +30,7 @@ func (a *accepting) routeBegun(ev *pluginv1.Event) (id core.ConversationID, ok b
 	}
 	if why != "" {
 		ev.Reason = cmp.Or(ev.Reason, why)
-		e.Log.Warn("a chat that an agent began belongs to nobody: "+why, "instance", name, "channel", ev.Channel, "conversation", id)
+		e.Log.Warn("chat that an agent began belongs to nobody", "why", why, "instance", name, "channel", ev.Channel, "conversation", id)
 		return id, false, nil
 	}
 	switch err := e.Store.Bind(e.ctx, name, ev.Ref, id, chatRefFor); {
@@ -58,7 +58,7 @@ func (a *accepting) notBegun(ev *pluginv1.Event, id core.ConversationID) (why st
 	if core.CodeOf(err) == core.NotFound {
 		return "", nil
 	}
-	if s := doc.GetChat().GetState(); s == state.ChatState_CHAT_OPEN || s == state.ChatState_CHAT_OPENING {
+	if s := doc.GetChat().GetState(); s == state.ChatState_CHAT_OPEN || s == state.ChatState_CHAT_OPENING || doc.GetNext() != nil {
 		why = "the customer has an open chat"
 	}
 	return why, err

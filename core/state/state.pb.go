@@ -299,6 +299,7 @@ type Document struct {
 	Offered        Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"` // the side that was offered control and has not taken it: none, ccsp, bot
 	Bot            string                 `protobuf:"bytes,41,opt,name=bot,proto3" json:"bot,omitempty"`                                      // the bot that knows this conversation by its id
 	BotBefore      bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`        // the bot has had it, and may have it again when a chat ends
+	Next           *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                    // begun by an agent: it waits until nothing is left in the lane of the last one
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -534,6 +535,13 @@ func (x *Document) GetBotBefore() bool {
 		return x.BotBefore
 	}
 	return false
+}
+
+func (x *Document) GetNext() *Chat {
+	if x != nil {
+		return x.Next
+	}
+	return nil
 }
 
 // RuleCount are the last matches of a rule that is limited per conversation.
@@ -3397,7 +3405,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xe3\b\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\x8f\t\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3433,7 +3441,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\aoffered\x18( \x01(\x0e2\x17.gateway.state.v1.OwnerR\aoffered\x12\x10\n" +
 	"\x03bot\x18) \x01(\tR\x03bot\x12\x1d\n" +
 	"\n" +
-	"bot_before\x18* \x01(\bR\tbotBefore\x1a=\n" +
+	"bot_before\x18* \x01(\bR\tbotBefore\x12*\n" +
+	"\x04next\x18+ \x01(\v2\x16.gateway.state.v1.ChatR\x04next\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
@@ -3821,57 +3830,58 @@ var file_core_state_state_proto_depIdxs = []int32{
 	11, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
 	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
 	0,  // 9: gateway.state.v1.Document.offered:type_name -> gateway.state.v1.Owner
-	1,  // 10: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	42, // 11: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	36, // 12: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	37, // 13: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	43, // 14: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	43, // 15: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	13, // 16: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	14, // 17: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	15, // 18: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	16, // 19: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	17, // 20: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	20, // 21: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	19, // 22: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	18, // 23: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
-	43, // 24: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	44, // 25: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	21, // 26: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	38, // 27: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
-	2,  // 28: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	44, // 29: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	39, // 30: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	22, // 31: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	23, // 32: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	25, // 33: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	21, // 34: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	26, // 35: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 36: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	43, // 37: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 38: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	41, // 39: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 40: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	40, // 41: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	5,  // 42: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	9,  // 43: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	0,  // 44: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
-	29, // 45: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	28, // 46: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	10, // 47: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	21, // 48: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	26, // 49: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	30, // 50: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	31, // 51: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	21, // 52: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	26, // 53: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	45, // 54: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	12, // 55: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	56, // [56:56] is the sub-list for method output_type
-	56, // [56:56] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	6,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
+	1,  // 11: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	42, // 12: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	36, // 13: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	37, // 14: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	43, // 15: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	43, // 16: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	13, // 17: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	14, // 18: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	15, // 19: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	16, // 20: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	17, // 21: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	20, // 22: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	19, // 23: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	18, // 24: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	43, // 25: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	44, // 26: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	21, // 27: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	38, // 28: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 29: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	44, // 30: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	39, // 31: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	22, // 32: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	23, // 33: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	25, // 34: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	21, // 35: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	26, // 36: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 37: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	43, // 38: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 39: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	41, // 40: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	6,  // 41: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	40, // 42: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	5,  // 43: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	9,  // 44: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 45: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	29, // 46: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	28, // 47: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	10, // 48: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	21, // 49: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	26, // 50: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	30, // 51: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	31, // 52: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	21, // 53: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	26, // 54: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	45, // 55: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	12, // 56: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }

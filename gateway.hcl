@@ -96,6 +96,9 @@ service "demo" {
   # bot            = "helper"                # another integration
   channels         = ["webshop"]
   forward          = "ccsp"                  # or bot, bot+ccsp, none
+  # bot_resumes    = true                    # a bot that had the conversation has it again after a chat
+  # copies         = "ccsp"                  # agents see what the bot says; or "bot": it sees what
+  #                                          # agents say; bot+ccsp, none
   timezone         = "Europe/Zurich"
   # locale         = "de-CH"                 # of customers who have none, as rules see it
   idle_after       = "10m"                   # these timers run where the vendor has none

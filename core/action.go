@@ -17,6 +17,7 @@ const (
 	Forward  ActionKind = "forward"  // who gets the customer's message
 	Close    ActionKind = "close"    // end the chat
 	Transfer ActionKind = "transfer" // hand the chat to others
+	Control  ActionKind = "control"  // who has the conversation
 	Set      ActionKind = "set"      // an attribute of the conversation
 	Tag      ActionKind = "tag"      // a tag of the conversation
 	Emit     ActionKind = "emit"     // a custom event in this conversation, or for the vendor
@@ -42,11 +43,11 @@ type Action struct {
 	Body     []byte // Notify: JSON
 	Answer   bool   // Notify: a flow waits for what the endpoint says
 
-	Owner  state.Owner       // Forward
-	Reason string            // Close
-	Key    string            // Set; Tag and Emit and Flow: the name
+	Owner  state.Owner       // Forward; Control: the side, none if it is released
+	Reason string            // Close, Control
+	Key    string            // Set; Tag and Emit and Flow: the name; Control: offer, accept, pass, release
 	Value  string            // Set
-	Params map[string]string // Emit, Flow; Push: its data
+	Params map[string]string // Emit, Flow, Control; Push: its data
 	Vendor bool              // Emit: the event is for the vendor
 	Begun  bool              // Flow: it has been begun, nothing is left to do
 

@@ -11,6 +11,7 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/engine"
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
@@ -118,6 +119,13 @@ func (g *gateway) CloseConversation(ctx context.Context, id core.ConversationID,
 		return core.Errorf(core.Conflict, "the conversation has no open chat")
 	}
 	return g.engine.Close(ctx, id, "operator", reason)
+}
+
+// ControlConversation implements httpd.Gateway.
+func (g *gateway) ControlConversation(ctx context.Context, id core.ConversationID, c httpd.Control) error {
+	return g.engine.Control(ctx, id, engine.Control{
+		Action: c.Action, To: c.To, By: "operator", Reason: c.Reason, Params: c.Params,
+	})
 }
 
 // DeadLetters implements httpd.Gateway.
@@ -314,7 +322,7 @@ func (g *gateway) Services() (out []httpd.Service) {
 	for _, s := range g.now().Services {
 		svc := httpd.Service{
 			Name: s.Name, Integration: s.Integration, Bot: s.Bot, Channels: s.Channels, Forward: string(s.Forward),
-			Timezone: s.Timezone.String(), Provisioned: true, OK: true,
+			Timezone: s.Timezone.String(), Provisioned: true, OK: true, BotResumes: s.Bot != "" && s.BotResumes, Copies: string(s.Copies),
 		}
 		if s.IdleAfter > 0 {
 			svc.IdleAfter = s.IdleAfter.String()

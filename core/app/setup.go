@@ -106,7 +106,8 @@ func (s *setup) services() map[string]*conversation.Service {
 func serviceOf(svc *config.Service) *conversation.Service {
 	return &conversation.Service{
 		Name: svc.Name, Integration: svc.Integration, Bot: svc.Bot, Channels: svc.Channels,
-		Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
+		Forward: state.OwnerOf(string(svc.Forward)), Copies: state.OwnerOf(string(svc.Copies)), BotResumes: svc.BotResumes,
+		Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
 		UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
 	}
 }

@@ -30,6 +30,10 @@ const (
 //	  channels         = ["webshop"]           # each belongs to one service
 //	  forward          = "ccsp"                # bot, bot+ccsp, none; default: the
 //	                                           # integration, else the bot, else none
+//	  bot_resumes      = true                  # after a chat the bot has the conversation again, if it had
+//	                                           # it before or forward names it; false: forward decides
+//	  copies           = "ccsp"                # who sees what the other side says: the contact center what
+//	                                           # the bot does; bot, bot+ccsp, none
 //	  timezone         = "Europe/Zurich"       # of times in rules; default UTC
 //	  locale           = "de-CH"               # that rules see of customers who have none; default none
 //	  idle_after       = "10m"                 # chat_idle after this silence; default never
@@ -41,6 +45,8 @@ type Service struct {
 	Integration, Bot string // "": none
 	Channels         []string
 	Forward          Forward
+	BotResumes       bool
+	Copies           Forward        // who sees what the other side says
 	Timezone         *time.Location // never nil
 	Locale           string
 	IdleAfter        time.Duration   // 0: never
@@ -93,7 +99,7 @@ func inOrder(list []*Instance) []*Instance {
 
 func readService(r *reader, hb *hcl.Block, n names) *Service {
 	b := r.block(hb, &hcl.BodySchema{Attributes: optional("integration", "bot", "channels", "forward",
-		"timezone", "locale", "idle_after", "unattended_after", "close_after")})
+		"bot_resumes", "copies", "timezone", "locale", "idle_after", "unattended_after", "close_after")})
 	r.checkName("service name", b.labels[0])
 	s := &Service{
 		Name:        b.labels[0].value,
@@ -113,6 +119,8 @@ func readService(r *reader, hb *hcl.Block, n names) *Service {
 	}
 	s.UnattendedAfter = b.durations("unattended_after")
 	s.Forward = b.forward(s)
+	s.BotResumes = !b.has("bot_resumes") || b.flag("bot_resumes")
+	s.Copies = b.copies(s)
 	if s.Bot != "" && s.Bot == s.Integration {
 		r.problem(b.at("bot"), "bot %q is the service's integration too; name another one", s.Bot)
 	}
@@ -157,6 +165,16 @@ func (b *block) forward(s *Service) Forward {
 	}
 	if (f == ForwardBot || f == ForwardBoth) && s.Bot == "" {
 		b.r.problem(b.at("forward"), "forward %q needs a bot; the service names none", f)
+	}
+	return f
+}
+
+// copies returns who sees what the other side says, and checks that a bot that
+// is to see it is there.
+func (b *block) copies(s *Service) Forward {
+	f := Forward(b.oneOf("copies", string(ForwardCCSP), string(ForwardCCSP), string(ForwardBot), string(ForwardBoth), string(ForwardNone)))
+	if (f == ForwardBot || f == ForwardBoth) && s.Bot == "" {
+		b.r.problem(b.at("copies"), "copies %q needs a bot; the service names none", f)
 	}
 	return f
 }

@@ -18,10 +18,8 @@ const maxTags = 50
 // that cannot be done is recorded and the next one goes on.
 func (t *turn) do(f *fact, a *core.Action) {
 	t.limit = t.bound(a)
-	if t.snap.Rehearsal {
-		t.d.Acted = append(t.d.Acted, a)
-	}
-	if a.Err != "" {
+	t.acted(a)
+	if a.Err != "" && a.Kind != core.Control {
 		t.drop(&state.Command{Kind: kindOf(a), Rule: a.Rule}, "template: "+a.Err)
 		if a.Kind == core.Flow {
 			t.flowFailed(a.Key, a.Err)
@@ -47,6 +45,10 @@ func (t *turn) do(f *fact, a *core.Action) {
 		}
 	case core.Transfer:
 		t.transfer(a)
+	case core.Control:
+		if c, ok := t.doControl(a); ok {
+			t.finishControl(c)
+		}
 	case core.Set:
 		t.doc.Attributes = maps.Clone(t.doc.Attributes) // the view shares them, and is recorded later
 		if !put(&t.doc.Attributes, a.Key, a.Value) {
@@ -64,6 +66,13 @@ func (t *turn) do(f *fact, a *core.Action) {
 		if !a.Begun {
 			t.noFlow(a)
 		}
+	}
+}
+
+// acted notes an action for a rehearsal.
+func (t *turn) acted(a *core.Action) {
+	if t.snap.Rehearsal {
+		t.d.Acted = append(t.d.Acted, a)
 	}
 }
 

@@ -136,3 +136,63 @@ func TestDeskIDs(t *testing.T) {
 		t.Fatalf("kept %v", w.last.Keep)
 	}
 }
+
+// A desk with receipts is told by one, with the reason; also of what fails later.
+// Another one gets a message, with how the text begins. The agent of a later
+// chat is not told.
+func TestAgentLearnsWhichMessageFailed(t *testing.T) {
+	long := strings.Repeat("é", 90)
+	tests := []struct {
+		name    string
+		receipt bool
+		id      string
+		fail    func(w *world)
+		want    string
+	}{
+		{"dropped, receipt", true, "m1", func(w *world) { w.failed(conversation.Dropped, "window_closed") }, "CHAT_RECEIPT m1 failed window_closed"},
+		{"dropped, no id", true, "", func(w *world) { w.failed(conversation.Dropped, "window_closed") },
+			"CHAT_SEND Your message was not delivered (window_closed): " + strings.Repeat("é", 80) + "…"},
+		{"ambiguous", false, "m1", func(w *world) { w.failed(conversation.Dead, "ambiguous") },
+			"CHAT_SEND Your message was not delivered (ambiguous): " + strings.Repeat("é", 80) + "…"},
+		{"failed later", false, "m1", func(w *world) {
+			w.sent(w.pending[0])
+			w.receipt(sdk.MessageFailed, "m2")
+		}, "CHAT_SEND Your message was not delivered (r): " + strings.Repeat("é", 80) + "…"},
+		{"failed later, receipt", true, "m1", func(w *world) {
+			w.sent(w.pending[0])
+			w.receipt(sdk.MessageFailed, "m2")
+		}, "CHAT_RECEIPT m1 failed r"},
+		{"failed in a later chat", false, "m1", func(w *world) {
+			c := w.pending[0]
+			w.desk(sdk.ChatClosed)
+			w.customer("again")
+			w.sent(w.one(state.CommandKind_CHAT_OPEN_CMD))
+			w.end(c, conversation.Result{End: conversation.Dropped, Reason: "window_closed"})
+		}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.snap.Instances["desk"].Caps.ToOutside = nil
+			w.chat()
+			if tt.receipt {
+				w.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt}
+			}
+			w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Text: long, Ref: "chat-1", MessageId: tt.id})
+			tt.fail(w)
+			got := ""
+			for _, c := range w.pending {
+				got = strings.TrimSpace(strings.Join([]string{c.Kind.String(), c.Message.GetText() + c.MessageId, c.Status, c.Reason}, " "))
+			}
+			if got != tt.want {
+				t.Errorf("the desk is told %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// failed ends the agent's message.
+func (w *world) failed(end conversation.End, reason string) {
+	w.t.Helper()
+	w.end(w.one(state.CommandKind_DELIVER), conversation.Result{End: end, Reason: reason})
+}

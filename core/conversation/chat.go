@@ -34,14 +34,46 @@ func (t *turn) chatEnded(f *fact) proposal {
 	if f.ev.Type == sdk.ChatRejected {
 		c.Status = "rejected"
 	}
-	t.endChat()
-	p := proposal{rules: true}
-	if f.tell && t.snap.Instances[c.Integration] != nil {
-		p.extra = func() {
+	if f.then != nil {
+		t.endAndMove(f)
+	} else {
+		t.endChat()
+		t.afterChat()
+	}
+	return proposal{rules: true, extra: func() {
+		if f.tell && t.snap.Instances[c.Integration] != nil {
 			t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Reason: c.Reason}))
 		}
+		if f.then == nil {
+			t.tellBotEnd(f.ev)
+		}
+	}}
+}
+
+// endAndMove ends a chat that goes on in the next one: the contact center keeps
+// the conversation, unless it turns out that nothing goes on.
+func (t *turn) endAndMove(f *fact) {
+	t.endChat()
+	if hasCCSP(t.doc.Owner) {
+		t.own(ccsp)
 	}
-	return p
+	move := f.then
+	f.then = func() {
+		move()
+		if t.notMoved() {
+			t.tellBotEnd(f.ev)
+		}
+	}
+}
+
+// notMoved gives the conversation away if the contact center has it and nothing
+// is left that opens a chat, and says whether it did.
+func (t *turn) notMoved() bool {
+	if t.doc.Owner != ccsp || t.takeNext() || t.chatOpen() || t.waits() {
+		return false
+	}
+	t.afterChat()
+	return true
 }
 
 // endAnyway carries out an end of our own that could not be decided. A chat that
@@ -61,12 +93,6 @@ func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms
 	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
-	switch doc.Owner {
-	case state.Owner_OWNER_BOTH:
-		doc.Owner = state.Owner_OWNER_BOT
-	case state.Owner_OWNER_CCSP:
-		doc.Owner = state.Owner_OWNER_NONE
-	}
 }
 
 // chatNews takes over what any other event says of the chat.
@@ -82,8 +108,12 @@ func (t *turn) chatNews(f *fact) proposal {
 			return t.only("chat already open") // the answer to our open said so
 		}
 	case sdk.ChatAssigned, sdk.AgentJoined:
+		had := t.agentHas()
 		c.Assigned = true
 		t.agent(f.ev.Agent)
+		if t.chatOpen() {
+			t.attended(f, had)
+		}
 	case sdk.ChatHeld:
 		c.Held = true
 	case sdk.ChatResumed:
@@ -93,16 +123,27 @@ func (t *turn) chatNews(f *fact) proposal {
 			return t.only("chat not closed")
 		}
 		c.State, c.OpenedMs, c.ClosedMs, c.Status, c.Reason = state.ChatState_CHAT_OPEN, t.ms, 0, "", ""
-		t.doc.Owner = state.Owner_OWNER_CCSP
+		t.own(ccsp)
+		p.extra = func() {
+			t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, side: ccsp, by: ccsp.Word(), reason: "the chat was opened again"})
+		}
 	}
 	return p
 }
 
 // agent notes who speaks for the contact center.
 func (t *turn) agent(a *pluginv1.Agent) {
-	if a.GetName() != "" || a.GetId() != "" {
-		t.doc.Chat.Agent = &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
+	if a = agentOf(a); a != nil {
+		t.doc.Chat.Agent = a
 	}
+}
+
+// agentOf is what is kept of an agent, nil if nothing is known.
+func agentOf(a *pluginv1.Agent) *pluginv1.Agent {
+	if a.GetName() == "" && a.GetId() == "" {
+		return nil
+	}
+	return &pluginv1.Agent{Id: state.CutText(a.Id), Name: state.CutText(a.Name)}
 }
 
 // joined takes over a chat that nobody knew, unless the customer has one.
@@ -115,14 +156,13 @@ func (t *turn) joined(j *state.Joined) {
 	if ch := t.snap.Instances[j.Channel]; ch != nil {
 		doc.ChannelType, doc.Service = ch.Caps.GetChannelType(), ch.Service
 	}
-	if t.chatOpen() {
+	if t.chatOpen() || doc.Next != nil {
 		return
 	}
-	doc.Chat = &state.Chat{
-		Number: doc.Chat.GetNumber() + 1, Integration: j.Integration, Ref: j.Ref, State: state.ChatState_CHAT_OPEN, OpenedMs: t.ms,
+	t.begunChat(&state.Chat{Integration: j.Integration, Ref: j.Ref})
+	if doc.Next == nil {
+		t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
 	}
-	doc.Owner = state.Owner_OWNER_CCSP
-	t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: j.Ref}, "api", 0)
 }
 
 // linked gives an orphan's chat away to the conversation of its customer.
@@ -133,6 +173,7 @@ func (t *turn) linked(m *state.Mail, conversation []byte) {
 	}
 	t.doc.Chat.Status, t.doc.Chat.Reason = "closed", "linked"
 	t.endChat()
+	t.own(nobody)
 	t.facts = append(t.facts, &fact{
 		ev:     &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "linked", By: "operator"},
 		source: m.Source, note: "the chat goes on in another conversation",

@@ -108,7 +108,7 @@ func (t *turn) parts(c *state.Command, texts []string) {
 func part(m *pluginv1.Message, text string, i, n int) *pluginv1.Message {
 	p := &pluginv1.Message{
 		Text: text, Author: m.Author, Agent: m.Agent, Part: uint32(i + 1), Parts: uint32(n),
-		AtMs: m.AtMs, Extras: m.Extras, ReplyTo: m.ReplyTo, Resent: m.Resent,
+		AtMs: m.AtMs, Extras: m.Extras, ReplyTo: m.ReplyTo, Resent: m.Resent, Copy: m.Copy,
 	}
 	if n == 1 && m.Parts > 1 {
 		p.Part, p.Parts = m.Part, m.Parts

@@ -160,7 +160,7 @@ func (t *turn) attempt(in Input) (at int, f *fault) {
 		}
 	}()
 	t.begin(in)
-	for len(t.facts) > 0 {
+	for len(t.facts) > 0 || t.takeNext() {
 		next := t.facts[0]
 		t.facts = t.facts[1:]
 		t.fact(next)

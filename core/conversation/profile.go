@@ -22,6 +22,10 @@ func (t *turn) know(f *fact) {
 		doc.Channel = f.outbound.Channel
 		doc.Customer = &pluginv1.Customer{Address: f.outbound.Address}
 	}
+	if doc.Channel == "" && begins(doc, f) {
+		doc.Channel = f.ev.Channel
+		doc.Customer = &pluginv1.Customer{Address: f.ev.Customer.Address}
+	}
 	if ch := t.snap.Instances[doc.Channel]; ch != nil && !t.chatOpen() { // a chat keeps its service
 		doc.ChannelType, doc.Service = ch.Caps.GetChannelType(), ch.Service
 	}

@@ -3,6 +3,7 @@ package conversation_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type traffic struct {
 	asked   int            // customer's messages so far
 	heard   int            // the last one that the desk took
 	closed  map[uint32]int // terminal events by chat
+	spoken  [2]int         // words of the bot that were delivered, and that were silenced
+	changes int            // of who has the conversation
 	letters []*state.Command
 	seen    *conversation.Decision
 }
@@ -54,8 +57,9 @@ func TestRandomTraffic(t *testing.T) {
 			if len(tr.doc.Open) != 0 || tr.doc.Chat.GetPending() != 0 {
 				t.Errorf("seed %d: open records %v, chat %v", seed, tr.doc.Open, tr.doc.Chat)
 			}
-			if tr.heard == 0 || len(tr.closed) < 3 {
-				t.Errorf("seed %d: a dull life: message %d heard, %d chats", seed, tr.heard, len(tr.closed))
+			if tr.heard == 0 || len(tr.closed) < 3 || tr.spoken[0] == 0 || tr.spoken[1] == 0 || tr.changes < 3 {
+				t.Errorf("seed %d: a dull life: message %d heard, %d chats, the bot %d, %d changes",
+					seed, tr.heard, len(tr.closed), tr.spoken, tr.changes)
 			}
 		})
 	}
@@ -64,6 +68,8 @@ func TestRandomTraffic(t *testing.T) {
 func (tr *traffic) configure() {
 	svc := tr.snap.Services["retail"]
 	svc.IdleAfter, svc.CloseAfter, svc.UnattendedAfter = 10*time.Minute, time.Hour, []time.Duration{5 * time.Minute, 15 * time.Minute}
+	svc.Forward, svc.BotResumes, svc.Copies = both, true, both
+	tr.snap.Instances["bot"].Abilities = []string{pluginv1.AbilitySendEvent}
 	tr.snap.Flows = flows{takes: "never"}
 	tr.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt, pluginv1.AbilityTransfer, pluginv1.AbilitySendEvent}
 	tr.snap.Services["sales"] = &conversation.Service{Name: "sales", Integration: "desk2"}
@@ -93,6 +99,10 @@ func (tr *traffic) configure() {
 			return []core.Action{{Kind: core.Emit, Key: "e", Vendor: true}, {Kind: core.Transfer, Service: "sales"}}
 		case n == 9:
 			panic("a broken rule")
+		case n == 12:
+			return []core.Action{{Kind: core.Control, Key: []string{"offer", "pass", "accept"}[v.AtMs%3], Owner: []state.Owner{ccsp, bot}[v.AtMs/3%2]}}
+		case n == 13:
+			return []core.Action{{Kind: core.Control, Key: "release"}}
 		}
 		return nil
 	})
@@ -128,7 +138,8 @@ func (tr *traffic) step() {
 		ref = fmt.Sprint("chat-", n-uint32(tr.r.IntN(2)))
 	}
 	life := []string{sdk.ChatClosed, sdk.ChatReopened, sdk.ChatHeld, sdk.AgentLeft, sdk.ChatQueued, sdk.ChatRejected, sdk.ChatOpened}
-	switch tr.r.IntN(14) {
+	before := tr.doc
+	switch tr.r.IntN(18) {
 	case 0, 1, 2, 3:
 		tr.asked++
 		tr.customer(strings.TrimSpace(fmt.Sprintf("#%d# %s", tr.asked, strings.Repeat("word ", tr.r.IntN(30)))))
@@ -153,6 +164,11 @@ func (tr *traffic) step() {
 			types := []string{sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed}
 			tr.receipt(types[tr.r.IntN(3)], tr.doc.Sent[tr.r.IntN(n)].MessageId)
 		}
+	case 14, 15:
+		tr.controls()
+	case 16, 17:
+		tr.move("bot speaks")
+		tr.heed(before)
 	case 13:
 		if len(tr.letters) > 0 {
 			tr.mail(&state.Mail{Source: "api", Body: &state.Mail_Replay{Replay: &state.Replay{Commands: tr.letters[:1]}}})
@@ -160,6 +176,43 @@ func (tr *traffic) step() {
 		}
 	}
 	tr.watch()
+}
+
+// controls changes who has the conversation, from any side.
+func (tr *traffic) controls() {
+	pick := func(list ...string) string { return list[tr.r.IntN(len(list))] }
+	switch by := pick("bot", "desk", "desk", "operator"); {
+	case by == "desk" && tr.r.IntN(3) == 0:
+		tr.begins(fmt.Sprint("own-", tr.r.IntN(5)))
+	case tr.r.IntN(6) == 0:
+		tr.move(by + " releases")
+	default:
+		tr.move(by + " " + pick("offers", "offers", "accepts", "passes") + " to " + pick("ccsp", "bot"))
+	}
+}
+
+// heed checks what became of a word of the bot: it was delivered if and only if
+// no agent had the chat, or the bot was offered it.
+func (tr *traffic) heed(before *state.Document) {
+	open := before.GetChat().GetState() == state.ChatState_CHAT_OPEN || before.GetChat().GetState() == state.ChatState_CHAT_OPENING
+	agents := before.Owner == ccsp || before.Owner == both && open && (before.Chat.Assigned || before.Chat.AgentMessages > 0)
+	for _, r := range tr.records() {
+		if r.Dead != "" && r.View.Type == sdk.IncomingMessage {
+			return
+		}
+	}
+	if slices.Contains(tr.ended(), "DELIVER dropped no_bot") { // the chat is in a service without it
+		return
+	}
+	silent := slices.Contains(tr.ended(), "DELIVER dropped agent_has_chat")
+	if want := agents && before.Offered != bot; silent != want {
+		tr.t.Fatalf("silenced %v, want %v: before %v, %v; after %v, %q", silent, want, before.Owner, before.Chat, tr.doc.Owner, tr.ended())
+	}
+	if silent {
+		tr.spoken[1]++
+	} else {
+		tr.spoken[0]++
+	}
 }
 
 // fixSnap lets the integration be missing at times.
@@ -242,6 +295,9 @@ func (tr *traffic) watch() {
 	for _, r := range tr.records() {
 		if r.DuplicateOf != "" || r.Dead != "" || r.View.Waited != "" {
 			continue
+		}
+		if conversation.IsControl(r.View.Type) {
+			tr.changes++
 		}
 		switch n := r.View.Chat.GetNumber(); r.View.Type {
 		case sdk.ChatReopened:

@@ -2,7 +2,6 @@ package conversation
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/openccsp/gateway/core"
@@ -43,6 +42,9 @@ func (t *turn) delivered(r *Result) {
 		m = &state.SentMessage{}
 	}
 	m.MessageId, m.Agent, m.DeskId = r.MessageID, c.Agent, c.MessageId
+	if c.Agent {
+		m.Chat, m.Text = c.OfChat, excerpt(c.Message)
+	}
 	if c.Rule != "" {
 		m.Hops = c.Hops + 1
 	}
@@ -162,15 +164,35 @@ func (t *turn) follow(f *fact) {
 }
 
 // tellReceipt passes a receipt on to the agent who wrote m, where the desk has
-// a place for it; a failure is told in any case.
+// a place for it; a failure is told in any case. The agent of a later chat is
+// not told.
 func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
 	switch {
-	case !m.Agent || !t.chatOpen():
+	case !m.Agent || !t.chatOpen() || m.Chat != 0 && m.Chat != t.doc.Chat.Number:
 	case m.DeskId != "" && t.snap.Instances[t.doc.Chat.Integration].Can(pluginv1.AbilityReceipt):
 		t.command(t.inChat(&state.Command{
 			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
 		}))
 	case m.Status == "failed":
-		t.tellAgent(fmt.Sprintf("Your message was not delivered (%s).", reason))
+		text := "Your message was not delivered"
+		if reason != "" {
+			text += " (" + reason + ")"
+		}
+		if m.Text != "" {
+			text += ": " + m.Text
+		}
+		t.tellAgent(text)
 	}
+}
+
+// maxExcerpt is how many letters of a message the agent is shown who wrote it.
+const maxExcerpt = 80
+
+// excerpt is how a message begins.
+func excerpt(m *pluginv1.Message) string {
+	r := []rune(m.GetText())
+	if len(r) > maxExcerpt {
+		return string(r[:maxExcerpt]) + "…"
+	}
+	return string(r)
 }

@@ -111,7 +111,7 @@ func TestFailedReceiptIsToldAnyDesk(t *testing.T) {
 	w.agent("hi")
 	w.sent(w.pending[0])
 	w.receipt(sdk.MessageFailed, "m2")
-	w.want("chat:1 CHAT_SEND Your message was not delivered (r).")
+	w.want("chat:1 CHAT_SEND Your message was not delivered (r): hi")
 }
 
 func TestReceiptsByRefAreBound(t *testing.T) {

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/openccsp/gateway/core/state"
@@ -121,7 +120,7 @@ func (t *turn) giveUp(c *state.Command, a *state.Attempts, end End, reason strin
 // wanted says whether a command of a chat's lane is of use beyond that chat: a
 // message is, unless it only tells the agent something.
 func wanted(c *state.Command) bool {
-	if c.Kind != state.CommandKind_CHAT_SEND && c.Kind != state.CommandKind_CHAT_OPEN_CMD {
+	if c.Kind != state.CommandKind_CHAT_SEND && c.Kind != state.CommandKind_CHAT_OPEN_CMD || c.Shared || c.Message.GetCopy() {
 		return false
 	}
 	if c.To != "" {
@@ -136,11 +135,9 @@ func (t *turn) notice(c *state.Command, reason string) {
 	if !c.Agent || c.Kind != state.CommandKind_DELIVER {
 		return
 	}
-	text := c.Message.GetText()
-	if r := []rune(text); len(r) > 80 {
-		text = string(r[:80]) + "…"
-	}
-	t.tellAgent(fmt.Sprintf("Your message was not delivered (%s): %s", reason, text))
+	m := &state.SentMessage{Agent: true, Status: "failed"}
+	m.DeskId, m.Chat, m.Text = c.MessageId, c.OfChat, excerpt(c.Message)
+	t.tellReceipt(m, reason)
 }
 
 // maxMoves is how many chats a message may be moved to before it is given up:

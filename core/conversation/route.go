@@ -3,36 +3,72 @@ package conversation
 import (
 	"cmp"
 
-	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// route carries a customer's message to whom it belongs.
-func (t *turn) route(f *fact, to state.Owner) {
-	t.record.Route = to.Word()
+// route carries a customer's message to whom it belongs, and unless a rule says
+// so also to the side that is offered the conversation, and as a copy to one
+// that is to see everything.
+func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
 	if q := f.ev.QuickReply; q != nil { // a bot wants to know what was chosen
 		m.Text, m.QuickReplies = cmp.Or(m.Text, q.Title), []*pluginv1.QuickReply{q}
 	}
-	bot := (to == state.Owner_OWNER_BOT || to == state.Owner_OWNER_BOTH) && t.toBot(&state.Command{Message: m})
-	if to == state.Owner_OWNER_CCSP || to == state.Owner_OWNER_BOTH {
-		t.toChat(&state.Command{Message: m})
+	all := to
+	if !ruled {
+		all = sides(hasBot(to) || t.doc.Offered == bot, hasCCSP(to) || t.doc.Offered == ccsp)
 	}
-	if !bot && !t.chatOpen() || to == state.Owner_OWNER_NONE {
+	t.record.Route = all.Word()
+	silent := t.agentHas() && t.doc.Offered != bot
+	asked := false
+	if hasBot(all) {
+		m := m.CloneVT()
+		m.Copy = silent
+		asked = t.toBot(&state.Command{Message: m})
+	}
+	if hasCCSP(all) {
+		t.toChat(&state.Command{Message: m, Shared: !hasCCSP(to)})
+	}
+	t.copies(m, to, all, ruled)
+	if !asked && !t.chatOpen() || all == nobody {
 		return // nobody has it: it is kept from both sides, dead, or waits for the next chat
 	}
 	if t.doc.UnansweredMs == 0 {
 		t.doc.UnansweredMs, t.doc.UnattendedDone = t.ms, 0
 	}
+	t.routed(to)
+}
+
+// copies shows a customer's message to the side that has not got it.
+func (t *turn) copies(m *pluginv1.Message, to, all state.Owner, ruled bool) {
 	switch {
-	case to == state.Owner_OWNER_BOT && t.chatOpen(): // this message only: the agent keeps the chat
-	case to == state.Owner_OWNER_BOTH && !t.chatOpen():
-		t.doc.Owner = state.Owner_OWNER_BOT
+	case to == bot && !hasCCSP(all) && t.doc.Owner == bot:
+		t.copyToCCSP(m)
+	case to == ccsp && !hasBot(all) && !ruled && t.chatOpen():
+		t.copyToBot(m)
+	}
+}
+
+// routed notes who has the conversation after a message has gone to to.
+func (t *turn) routed(to state.Owner) {
+	had := t.doc.Owner
+	switch {
+	case to == had, to == nobody:
+	case to == bot && t.chatOpen() && hasCCSP(had): // this message only: the agent keeps the chat
+	case to == both && !t.chatOpen():
+		t.own(bot)
 	default:
-		t.doc.Owner = to
+		offered := t.doc.Offered
+		t.own(to)
+		if had == nobody {
+			t.doc.Offered = offered
+		} else if had == bot && to == ccsp {
+			t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, by: "rule"})
+		}
 	}
 }
 
@@ -44,8 +80,8 @@ func (t *turn) toBot(c *state.Command) bool {
 		t.refuse(c, "no_bot")
 		return false
 	}
-	if o := t.doc.Owner; o != state.Owner_OWNER_BOT && o != state.Owner_OWNER_BOTH {
-		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: core.ConversationID(t.doc.Id).String()})
+	if t.doc.Bot != c.Instance || !hasBot(t.doc.Owner) && !c.Message.GetCopy() {
+		t.introduce(c.Instance)
 	}
 	t.parts(c, t.split(c))
 	return true
@@ -53,16 +89,23 @@ func (t *turn) toBot(c *state.Command) bool {
 
 // deliverAgent brings an agent's or a bot's message to the customer.
 func (t *turn) deliverAgent(f *fact) {
+	c := &state.Command{Message: t.spoken(f), MessageId: f.ev.MessageId}
+	if c.Agent = !t.fromBot(f); c.Agent && t.current(f) {
+		c.OfChat = t.doc.Chat.Number
+	}
+	t.customer(c)
+}
+
+// spoken is the message of an agent or a bot.
+func (t *turn) spoken(f *fact) *pluginv1.Message {
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_AGENT,
 		Agent: f.ev.Agent, UrlPush: f.ev.UrlPush, AtMs: t.ms,
 	}
-	if f.instance != "" && f.instance == t.service().Bot {
+	if t.fromBot(f) {
 		m.Author = pluginv1.AuthorKind_AUTHOR_BOT
 	}
-	t.customer(&state.Command{
-		Message: m, MessageId: f.ev.MessageId, Agent: m.Author == pluginv1.AuthorKind_AUTHOR_AGENT,
-	})
+	return m
 }
 
 // customer makes the commands that bring c's message to this conversation's
@@ -82,6 +125,7 @@ func (t *turn) customer(c *state.Command) bool {
 // the open chat, behind what still waits for a closed one, or by opening a new
 // chat.
 func (t *turn) toChat(c *state.Command) {
+	t.takeNext()
 	t.toServiceOf(c)
 	if !t.chatOpen() && !t.waits() {
 		t.openChat(c)
@@ -109,12 +153,9 @@ func (t *turn) inChat(c *state.Command) *state.Command {
 // openChat begins the next chat, with c's message as its first one.
 func (t *turn) openChat(c *state.Command) {
 	c.Kind, c.Instance = state.CommandKind_CHAT_OPEN_CMD, t.service().Integration
-	if inst := t.snap.Instances[c.Instance]; inst == nil || inst.Removed {
-		t.refuse(c, "no_integration")
-		return
-	}
-	if ch := t.snap.Instances[t.doc.Channel]; ch != nil && ch.Removed {
-		t.refuse(c, "channel_removed")
+	if why := t.cannotOpen(c.Instance); why != "" {
+		t.refuse(c, why)
+		t.notMoved()
 		return
 	}
 	texts := t.split(c)
@@ -132,13 +173,34 @@ func (t *turn) openChat(c *state.Command) {
 	if doc.UnansweredMs == 0 {
 		doc.UnansweredMs = t.ms
 	}
-	switch doc.Owner {
-	case state.Owner_OWNER_NONE:
-		doc.Owner = state.Owner_OWNER_CCSP
-	case state.Owner_OWNER_BOT:
-		doc.Owner = state.Owner_OWNER_BOTH
-	}
+	t.ownOpened(c.Late)
 	t.parts(t.inChat(c), texts)
+}
+
+// ownOpened notes who has the conversation whose chat is opening. What is
+// replayed does not take it from the bot, nor does what is only offered.
+func (t *turn) ownOpened(late bool) {
+	switch owner := t.doc.Owner; {
+	case t.doc.Offered == ccsp:
+	case owner == bot && late:
+		t.own(both)
+	case !hasCCSP(owner):
+		t.own(ccsp)
+		if owner == bot {
+			t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, by: "system"})
+		}
+	}
+}
+
+// cannotOpen says why no chat can be opened at an integration, "" if one can.
+func (t *turn) cannotOpen(integration string) string {
+	if !t.usable(integration) {
+		return "no_integration"
+	}
+	if ch := t.snap.Instances[t.doc.Channel]; ch != nil && ch.Removed {
+		return "channel_removed"
+	}
+	return ""
 }
 
 // waits says whether the closed chat still has messages in its lane: later ones
@@ -170,6 +232,10 @@ func (t *turn) replay(dead []*state.Command) {
 		again.Late, again.Group, again.Moves, again.Record = true, groups(c.Group), 0, 0
 		switch c.Kind {
 		case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND:
+			if (c.Message.GetCopy() || c.Shared) && !t.chatOpen() {
+				t.drop(again, "no_chat") // it is of no use but there
+				continue
+			}
 			t.toChat(again)
 		case state.CommandKind_BOT_SEND:
 			t.toBot(again)

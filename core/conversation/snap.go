@@ -36,6 +36,8 @@ type Service struct {
 	Bot         string // "" if it has none
 	Channels    []string
 	Forward     state.Owner // who gets a customer's message if nothing else decides
+	Copies      state.Owner // which sides see what the other one says
+	BotResumes  bool        // after a chat the bot has the conversation again
 	Timezone    string      // IANA
 	Locale      string      // BCP 47: what rules see of customers who have none; "" if unknown
 

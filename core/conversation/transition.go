@@ -21,6 +21,8 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{extra: func() { t.outbound(f) }}
 	case f.replay != nil:
 		return proposal{extra: func() { t.replay(f.replay) }}
+	case t.nextEnded(f):
+		return t.only("closed before it could begin")
 	case t.foreign(f):
 		return t.only("of another chat")
 	}
@@ -35,6 +37,11 @@ func (t *turn) transition(f *fact) proposal {
 		return t.receipt(f)
 	case sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded:
 		return t.callNews(f)
+	case sdk.ControlOffered, sdk.ControlAccepted, sdk.ControlPassed, sdk.ControlReleased:
+		return t.control(f)
+	}
+	if begins(t.doc, f) {
+		return t.begunByAgent(f)
 	}
 	return t.chatNews(f)
 }
@@ -61,45 +68,58 @@ func (t *turn) current(f *fact) bool {
 // foreign says whether a vendor tells of the life of another chat than the
 // current one.
 func (t *turn) foreign(f *fact) bool {
-	return f.instance != "" && t.doc.Chat != nil && chatLife[f.ev.Type] && !t.current(f)
+	return f.instance != "" && t.doc.Chat != nil && chatLife[f.ev.Type] && !t.current(f) && !begins(t.doc, f)
 }
 
-// customerMessage: who gets it is an open chat's or bot's, else the service's
+// customerMessage: who gets it is who has the conversation, else the service's
 // default.
 func (t *turn) customerMessage() proposal {
-	doc := t.doc
-	doc.CustomerMs, doc.IdleDone = t.ms, false
-	p := proposal{routed: true, rules: true, route: t.service().Forward}
-	switch {
-	case t.chatOpen():
-		doc.Chat.CustomerMessages++
-		p.route = state.Owner_OWNER_CCSP
-		if doc.Owner == state.Owner_OWNER_BOTH {
-			p.route = state.Owner_OWNER_BOTH
-		}
-	case doc.Owner == state.Owner_OWNER_BOT:
-		p.route = state.Owner_OWNER_BOT
+	t.doc.CustomerMs, t.doc.IdleDone = t.ms, false
+	if t.chatOpen() {
+		t.doc.Chat.CustomerMessages++
 	}
-	return p
+	return proposal{routed: true, rules: true}
+}
+
+// whose is who gets the customer's message if rules do not say: who has the
+// conversation, else an open chat, else the service's default.
+func (t *turn) whose() state.Owner {
+	noBot := t.snap.Instances[t.service().Bot] == nil
+	switch owner := t.doc.Owner; {
+	case owner == bot && !noBot, owner == ccsp, owner == both && t.chatOpen():
+		return owner
+	case t.chatOpen():
+		return ccsp
+	}
+	return t.service().Forward
 }
 
 // agentMessage: it goes to the customer whatever rules say; rules see it if the
-// integration's message_routing is on.
+// integration's message_routing is on. A private one goes nowhere.
 func (t *turn) agentMessage(f *fact) proposal {
-	doc := t.doc
-	p := proposal{deliver: !f.ev.Private, rules: true}
-	if inst := t.snap.Instances[f.instance]; inst != nil {
-		p.rules = inst.MessageRouting
-	}
 	if f.ev.Private {
-		return p
+		return t.only("private")
 	}
-	doc.AgentMs, doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = t.ms, 0, 0, false
+	rules := true
+	if inst := t.snap.Instances[f.instance]; inst != nil {
+		rules = inst.MessageRouting
+	}
+	if t.fromBot(f) {
+		return t.botMessage(f, rules)
+	}
+	t.answered()
 	if t.current(f) {
-		doc.Chat.AgentMessages++
+		had := t.agentHas()
+		t.doc.Chat.AgentMessages++
 		t.agent(f.ev.Agent)
+		t.attended(f, had)
 	}
-	return p
+	return proposal{deliver: true, rules: rules, extra: func() { t.copyToBot(t.spoken(f)) }}
+}
+
+// answered notes that the customer is answered.
+func (t *turn) answered() {
+	t.doc.AgentMs, t.doc.UnansweredMs, t.doc.UnattendedDone, t.doc.IdleDone = t.ms, 0, 0, false
 }
 
 // named returns ev, or, if nobody knows its type, a custom event of that name.
@@ -109,7 +129,7 @@ func named(ev *pluginv1.Event) *pluginv1.Event {
 		sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded, sdk.SurveyRated, sdk.CustomEvent, sdk.FlowTriggered:
 		return ev
 	}
-	if chatLife[ev.Type] {
+	if chatLife[ev.Type] || IsControl(ev.Type) {
 		return ev
 	}
 	custom := ev.CloneVT()

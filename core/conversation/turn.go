@@ -40,6 +40,7 @@ type fact struct {
 	lateBy   time.Duration
 	note     string // why it is only recorded, "" if it is acted on
 	tell     bool   // chat_closed: we end it, the vendor is to be told
+	made     bool   // control_…: the document has it already
 	outbound *state.OutboundRequested
 	replay   []*state.Command
 	waited   *state.ScheduledTimer // a rule's time has come: it alone sees the event, again
@@ -48,8 +49,9 @@ type fact struct {
 
 // proposal is what stage 1 wants done, unless a rule says otherwise.
 type proposal struct {
-	route   state.Owner // of a customer's message
+	route   state.Owner // of a customer's message; set last
 	routed  bool        // there is a route
+	ruled   bool        // a rule says so: nobody else gets it
 	deliver bool        // an agent's message goes to the customer
 	rules   bool        // rules and flows see the event
 	extra   func()      // further commands of the core
@@ -82,6 +84,9 @@ func (t *turn) begin(in Input) {
 		add(&pluginv1.Event{Type: "replay_requested"}).replay = b.Replay.Commands
 	case *state.Mail_Close:
 		t.closeChat(&pluginv1.Event{By: b.Close.By, Reason: b.Close.Reason}, m.Source, 0)
+	case *state.Mail_Control:
+		r := b.Control
+		add(&pluginv1.Event{Type: controlEvents[r.Action], To: r.To, By: r.By, Reason: r.Reason, Params: r.Params})
 	case *state.Mail_Joined:
 		t.joined(b.Joined)
 	case *state.Mail_Linked:
@@ -159,23 +164,32 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 }
 
 // act makes the commands: those of the proposal, with a rule's forward in
-// place of its route, then those that rules and flows asked for.
+// place of its route, then those that rules and flows asked for. Who is to have
+// the conversation gets the message in hand.
 func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
+	var changes []controlled
+	if p.routed && !handled {
+		asked, changes = t.controlFirst(asked)
+		p.route = t.whose()
+	}
 	for _, a := range asked {
 		if a.Kind == core.Forward && a.Err == "" && p.routed {
-			p.route = a.Owner
+			p.route, p.ruled = a.Owner, true
 		}
 	}
 	switch {
 	case p.routed && handled:
 		t.record.Route = FlowRoute
 	case p.routed:
-		t.route(f, p.route)
+		t.route(f, p.route, p.ruled)
 	case p.deliver:
 		t.deliverAgent(f)
 	}
 	if p.extra != nil {
 		p.extra()
+	}
+	for _, c := range changes {
+		t.finishControl(c)
 	}
 	for i := range asked {
 		t.do(f, &asked[i])

@@ -12,7 +12,7 @@ func (t *turn) view(f *fact) *state.View {
 	v := &state.View{
 		Event: f.ev, Type: f.ev.Type, Id: f.ev.Id, AtMs: t.ms, Source: f.source, Instance: f.instance,
 		LateBy: f.lateBy.Seconds(), Channel: t.doc.Channel, ChannelType: t.doc.ChannelType,
-		Service: t.doc.Service, Integration: svc.Integration, Owner: t.doc.Owner, Customer: t.doc.Customer,
+		Service: t.doc.Service, Integration: svc.Integration, Owner: t.doc.Owner, Offered: t.doc.Offered, Customer: t.doc.Customer,
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
 		Conversation: hex.EncodeToString(t.doc.Id), Flow: t.doc.Flow,
 	}

@@ -178,6 +178,11 @@ func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool
 		}
 		return id, false, nil
 	}
+	if a.isBegun(ev) {
+		if id, ok, err := a.routeBegun(ev); ok || err != nil {
+			return id, false, err
+		}
+	}
 	ref := cmp.Or(ev.Ref, ev.MessageId)
 	if ref == "" {
 		return id, false, core.Errorf(core.Invalid, "event %q has neither a customer nor a ref", ev.Type)

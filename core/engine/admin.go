@@ -23,6 +23,30 @@ func (e *Engine) Close(ctx context.Context, id core.ConversationID, by, reason s
 	})
 }
 
+// Control is a change of who has a conversation.
+type Control struct {
+	Action string // offer, accept, pass, release
+	To     string // ccsp, bot; "" for release
+	By     string
+	Reason string
+	Params map[string]string
+}
+
+// Control asks a conversation for a change of who has it. It returns when the
+// request is durable, with [core.NotFound] if there is no such conversation;
+// its history says what became of it.
+func (e *Engine) Control(ctx context.Context, id core.ConversationID, c Control) error {
+	if _, err := e.document(ctx, id); err != nil {
+		return err
+	}
+	return e.mail(ctx, id, "", &state.Mail{
+		AcceptedMs: e.Clock.Now().UnixMilli(), Source: "api",
+		Body: &state.Mail_Control{Control: &state.ControlRequested{
+			Action: c.Action, To: c.To, By: c.By, Reason: c.Reason, Params: c.Params,
+		}},
+	})
+}
+
 // Link binds a chat that nobody knew to a customer: later events of it go to
 // the customer's conversation, whose id it returns, and the orphan is closed.
 // Errors: [core.NotFound] for an unknown integration or channel, [core.Invalid]
@@ -53,13 +77,22 @@ func (e *Engine) Link(ctx context.Context, integration, chatID, channel, custome
 	if err != nil {
 		return id, err
 	}
-	if _, err := e.document(ctx, orphan); err == nil {
-		return id, e.mail(ctx, orphan, "linked-"+id.String(), &state.Mail{
-			AcceptedMs: e.Clock.Now().UnixMilli(), Source: "api",
-			Body: &state.Mail_Linked{Linked: &state.Linked{Conversation: id[:]}},
-		})
+	return id, e.linkOrphan(ctx, orphan, id, "api")
+}
+
+// linkOrphan closes what was kept of a chat while nobody knew whose it is, if
+// anything was.
+func (e *Engine) linkOrphan(ctx context.Context, orphan, id core.ConversationID, source string) error {
+	if _, err := e.document(ctx, orphan); err != nil {
+		if core.CodeOf(err) == core.NotFound {
+			return nil
+		}
+		return unavailable(err)
 	}
-	return id, nil
+	return e.mail(ctx, orphan, "linked-"+id.String(), &state.Mail{
+		AcceptedMs: e.Clock.Now().UnixMilli(), Source: source,
+		Body: &state.Mail_Linked{Linked: &state.Linked{Conversation: id[:]}},
+	})
 }
 
 // mail appends to a conversation's mailbox. A second one of the same id is

@@ -74,6 +74,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_CHAT_SEND:     pluginv1.Op_SEND,
 	state.CommandKind_CHAT_CLOSE:    pluginv1.Op_CLOSE,
 	state.CommandKind_BOT_SEND:      pluginv1.Op_SEND,
+	state.CommandKind_BOT_EVENT:     pluginv1.Op_EVENT,
 	state.CommandKind_CHAT_RECEIPT:  pluginv1.Op_RECEIPT,
 	state.CommandKind_CHAT_EVENT:    pluginv1.Op_EVENT,
 	state.CommandKind_CALL:          pluginv1.Op_CALL_OUT,
@@ -103,7 +104,7 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 		call.Chat, call.Target = chatOf(doc), cmd.To
 	case state.CommandKind_CALL, state.CommandKind_PUSH:
 		call.Customer = reached(doc, cmd.To)
-	case state.CommandKind_BOT_SEND:
+	case state.CommandKind_BOT_SEND, state.CommandKind_BOT_EVENT:
 		call.Chat = chatOf(doc)
 		call.Chat.Ref = c.id.String()
 	}

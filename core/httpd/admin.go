@@ -126,6 +126,7 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/conversations/{id}", a.getConversation, false},
 		{"GET", "/v1/conversations/{id}/history", a.listHistory, false},
 		{"POST", "/v1/conversations/{id}/close", a.closeConversation, false},
+		{"POST", "/v1/conversations/{id}/control", a.controlConversation, false},
 
 		{"GET", "/v1/config", a.getConfig, false},
 		{"GET", "/v1/integrations", a.listIntegrations, false},

@@ -105,6 +105,10 @@ func (g *gateway) CloseConversation(_ context.Context, id core.ConversationID, r
 	return g.note("close %s %s", id, reason)
 }
 
+func (g *gateway) ControlConversation(_ context.Context, id core.ConversationID, c httpd.Control) error {
+	return g.note("control %s %s", id, strings.TrimSpace(fmt.Sprintf("%s %s %s %v", c.Action, c.To, c.Reason, c.Params)))
+}
+
 func (g *gateway) Config() httpd.Config {
 	at := diag.Pos{File: "gateway.hcl", Line: 3, Column: 12}
 	return httpd.Config{File: "gateway.hcl", AppliedAt: when, TriedAt: when, Restart: []httpd.Change{{Setting: "listen", At: at}},
@@ -290,6 +294,14 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop"}`, 400, []string{`field \"customer\" is missing`}, ""},
 		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"by phone"}`, 202, []string{"{}"}, "close " + id + " by phone"},
 		{"POST", "/v1/conversations/" + id + "/close", "", 202, []string{"{}"}, "close " + id + " "},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"pass","to":"bot","reason":"late","params":{"a":"b"}}`, 202,
+			[]string{"{}"}, "control " + id + " pass bot late map[a:b]"},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"release"}`, 202, []string{"{}"}, "control " + id + " release   map[]"},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"pass"}`, 400, []string{`field \"to\" must be ccsp or bot`}, ""},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"release","to":"bot"}`, 400, []string{`no meaning`}, ""},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"take","to":"bot"}`, 400, []string{`none of offer`}, ""},
+		{"POST", "/v1/conversations/" + id + "/control", "", 415, nil, ""},
+		{"POST", "/v1/conversations/" + id + "/control", `{"action":"pass","to":"bot","reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
 		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
 		{"GET", "/v1/config", "", 200, []string{`"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":3,"column":12}}]`, `"summary":"bad"`}, ""},
 		{"DELETE", "/v1/channels/webshop", "", 409, []string{`channel \"webshop\" stands in gateway.hcl`}, ""},

@@ -29,6 +29,17 @@ type Conversations interface {
 	// CloseConversation asks for the open chat to be closed; core.Conflict if
 	// there is none. It returns when the wish is durable.
 	CloseConversation(ctx context.Context, id core.ConversationID, reason string) error
+	// ControlConversation asks for a change of who has the conversation. It
+	// returns when the wish is durable; the history says what became of it.
+	ControlConversation(ctx context.Context, id core.ConversationID, c Control) error
+}
+
+// Control is a change of who has a conversation.
+type Control struct {
+	Action string            `json:"action"` // offer, accept, pass, release
+	To     string            `json:"to"`     // ccsp, bot; "" for release
+	Reason string            `json:"reason"`
+	Params map[string]string `json:"params"`
 }
 
 // Orphan is a chat without a customer, and the customer it is to have.
@@ -130,12 +141,63 @@ func (a *Admin) closeConversation(ctx context.Context, r *fasthttp.RequestCtx) e
 	return nil
 }
 
+// controlConversation answers POST /v1/conversations/{id}/control.
+//
+//	{"action":"pass","to":"bot","reason":"out of hours"}
+//	202 {}
+func (a *Admin) controlConversation(ctx context.Context, r *fasthttp.RequestCtx) error {
+	id, err := conversationID(r)
+	if err != nil {
+		return err
+	}
+	var c Control
+	if err := decode(r, &c); err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := a.gateway.ControlConversation(ctx, id, c); err != nil {
+		return err
+	}
+	writeJSON(r, fasthttp.StatusAccepted, struct{}{})
+	return nil
+}
+
+// maxControlParams bounds what is told with a change of control.
+const maxControlParams = 50
+
+func (c *Control) check() error {
+	switch c.Action {
+	case "offer", "accept", "pass":
+		if c.To != "ccsp" && c.To != "bot" {
+			return core.Errorf(core.Invalid, `field "to" must be ccsp or bot`)
+		}
+	case "release":
+		if c.To != "" {
+			return core.Errorf(core.Invalid, `field "to" has no meaning for release`)
+		}
+	default:
+		return core.Errorf(core.Invalid, "action %.20q is none of offer, accept, pass, release", c.Action)
+	}
+	if len(c.Reason) > maxParam || len(c.Params) > maxControlParams {
+		return core.Errorf(core.Invalid, "the reason is longer than %d bytes, or there are more than %d params", maxParam, maxControlParams)
+	}
+	for k, v := range c.Params {
+		if k == "" || len(k) > maxParam || len(v) > maxParam {
+			return core.Errorf(core.Invalid, "param %.40q is not valid", k)
+		}
+	}
+	return nil
+}
+
 type conversationBody struct {
 	ID         string            `json:"id"`
 	Channel    string            `json:"channel,omitempty"`
 	Type       string            `json:"channel_type,omitempty"`
 	Service    string            `json:"service,omitempty"`
 	Owner      string            `json:"owner"`
+	Offered    string            `json:"offered,omitempty"` // the side that may take it
 	Customer   *customerBody     `json:"customer,omitempty"`
 	Chat       *chatBody         `json:"chat,omitempty"`
 	Tags       []string          `json:"tags,omitempty"`
@@ -206,6 +268,9 @@ func showConversation(id core.ConversationID, d *state.Document, open []*state.P
 		Tags: d.GetTags(), Attributes: d.GetAttributes(), Commands: d.GetCommands(), Records: d.GetRecords(),
 		Open: []pendingBody{}, Created: utc(d.GetCreatedMs()), FromThem: utc(d.GetCustomerMs()),
 		FromAgent: utc(d.GetAgentMs()), Unanswered: utc(d.GetUnansweredMs()), NextTimer: utc(d.GetTimerMs()),
+	}
+	if o := d.GetOffered(); o != state.Owner_OWNER_NONE {
+		b.Offered = o.Word()
 	}
 	if len(d.GetLinked()) == len(id) {
 		b.Linked = core.ConversationID(d.GetLinked()).String()

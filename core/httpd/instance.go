@@ -44,6 +44,8 @@ type Service struct {
 	IdleAfter       string   `json:"idle_after,omitempty"` // durations, such as "10m"
 	UnattendedAfter []string `json:"unattended_after,omitempty"`
 	CloseAfter      string   `json:"close_after,omitempty"`
+	BotResumes      bool     `json:"bot_resumes,omitempty"` // of a service with a bot
+	Copies          string   `json:"copies,omitempty"`
 	Provisioned     bool     `json:"provisioned"`
 	OK              bool     `json:"ok"`
 	Health          string   `json:"health,omitempty"`

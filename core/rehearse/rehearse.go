@@ -141,15 +141,29 @@ func (s *stage) mail(ev *pluginv1.Event) *state.Mail {
 		ev.Status = "closed"
 	}
 	m := &state.Mail{AcceptedMs: s.now.UnixMilli(), Source: "integration", Body: &state.Mail_Event{Event: ev}}
-	switch from(ev.Type) {
+	switch svc := s.snap.Services[s.doc.Service]; from(ev.Type) {
+	case ofSide:
+		s.fromSide(m, svc, ev.By)
 	case ofChannel:
 		m.Instance, m.Source = s.doc.Channel, "channel"
 	case ofIntegration:
-		m.Instance = s.snap.Services[s.doc.Service].Integration
+		m.Instance = svc.Integration
 	case ofTimer:
 		m.Source = "timer"
 	}
 	return m
+}
+
+// fromSide brings a change of who has the conversation from who makes it.
+func (s *stage) fromSide(m *state.Mail, svc *conversation.Service, by string) {
+	switch by {
+	case sdk.ToBot:
+		m.Instance = svc.Bot
+	case sdk.ToCCSP:
+		m.Instance = svc.Integration
+	default:
+		m.Source = "api"
+	}
 }
 
 // about is a problem of what is given.

@@ -23,19 +23,21 @@ const (
 	ofChannel
 	ofTimer
 	ofGateway // the answer to something that the gateway did
+	ofSide    // who says so in by
 )
 
 var origins = map[string]origin{
 	sdk.CustomerMessage: ofChannel, sdk.MessageDelivered: ofChannel, sdk.MessageRead: ofChannel, sdk.MessageFailed: ofChannel,
 	sdk.CallAnswered: ofChannel, sdk.CallDigits: ofChannel, sdk.CallEnded: ofChannel,
 	sdk.ChatIdle: ofTimer, sdk.CustomerUnattended: ofTimer, sdk.ChatOpened: ofGateway,
+	sdk.ControlOffered: ofSide, sdk.ControlAccepted: ofSide, sdk.ControlPassed: ofSide, sdk.ControlReleased: ofSide,
 }
 
 func from(event string) origin { return origins[event] }
 
 // inChat reports whether events of a type come while a chat is open.
 func inChat(event string) bool {
-	return event == sdk.IncomingMessage || strings.HasPrefix(event, "chat_") || strings.HasPrefix(event, "agent_")
+	return event == sdk.IncomingMessage || conversation.IsControl(event) || strings.HasPrefix(event, "chat_") || strings.HasPrefix(event, "agent_")
 }
 
 func newStage(snap *conversation.Snap, given *rules.Given, events []rules.TestEvent) (*stage, error) {
@@ -178,7 +180,27 @@ func (s *stage) openChat(svc *conversation.Service, given *rules.Given, events [
 			s.doc.Owner = state.Owner_OWNER_CCSP
 		}
 	}
+	if conversation.IsControl(first.Type) {
+		s.giveControl(first)
+	}
 	if given.Owner != nil {
 		s.doc.Owner = *given.Owner
+	}
+}
+
+// giveControl has the conversation be as it must be for a change of who has it:
+// who makes the change has it, or is offered it.
+func (s *stage) giveControl(ev *pluginv1.Event) {
+	by := state.OwnerOf(ev.By)
+	switch {
+	case ev.Type == sdk.ControlAccepted && by == state.Owner_OWNER_BOT:
+		s.doc.Owner, s.doc.Offered = state.Owner_OWNER_CCSP, by
+	case ev.Type == sdk.ControlAccepted:
+		s.doc.Owner, s.doc.Offered = state.Owner_OWNER_BOT, state.OwnerOf(ev.To)
+		if by != state.Owner_OWNER_NONE {
+			s.doc.Offered = by
+		}
+	case by != state.Owner_OWNER_NONE:
+		s.doc.Owner = by
 	}
 }

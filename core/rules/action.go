@@ -208,7 +208,7 @@ func (t tag) run(_ *evaluator, r *rule) []core.Action {
 var actionNames = []string{
 	"send", "notify", "forward", "close", "set", "tag", "flow",
 	"send_sms", "send_rtm", "send_twitter", "send_wechat", "send_facebook",
-	"call", "push", "transfer", "emit",
+	"call", "push", "transfer", "control", "emit",
 }
 
 // action compiles one entry of do; it returns nil if there is a problem.
@@ -231,6 +231,8 @@ func (l *ruleLoader) action(n ast.Node) action {
 		return l.push(p)
 	case "transfer":
 		return l.transfer(p)
+	case "control":
+		return l.control(p)
 	case "emit":
 		return l.emit(p)
 	case "notify":

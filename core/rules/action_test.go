@@ -205,6 +205,14 @@ func TestActionProblems(t *testing.T) {
 		{"transfer at a vendor nobody knows yet", oneRule("chat_idle", "integration: unknown", "do: [{ transfer: { queue: a } }]"), ""},
 		{"transfer to a service needs no ability", oneRule("chat_idle", "service: retail", "do: [{ transfer: { service: demo } }]"), ""},
 
+		{"control", oneRule("chat_idle", "do: [{ control: {} }, { control: { offer: bot, pass: ccsp } }, { control: { offer: both } }, { control: relaese }, { control: { reason: x } }]"),
+			`4:12: control needs one of offer, pass, accept; or write control: release
+4:29: control needs one of offer, pass, accept; or write control: release
+4:88: unknown side "both"; did you mean "bot"?
+4:109: unknown change of control "relaese"; did you mean "release"?
+4:122: control needs one of offer, pass, accept; or write control: release`},
+		{"control in a rule that is limited per customer", oneRule("chat_idle", "once: true", "per: customer", "do: [{ control: release }]"),
+			"6:12: control is done at once and cannot be counted per customer; put it into a rule without per, or count per: conversation"},
 		{"emit", oneRule("chat_idle", "service: demo", "do: [{ emit: {} }, { emit: { event: chat_closed } }, { emit: { event: 'a{{ 1 }}' } }, { emit: { event: a, to: vender } }]"),
 			`5:12: emit needs the name of an event
 5:41: "chat_closed" is an event that the gateway makes itself; emit makes a custom_event of a name; choose a name of your own

@@ -55,8 +55,9 @@ var ways = map[core.ActionKind]way{
 		}
 		return map[string]any{"queue": a.To, "service": a.Service}
 	}},
-	core.Set: {"", false, func(a *core.Action) map[string]any { return map[string]any{a.Key: a.Value} }},
-	core.Tag: {"name", true, func(a *core.Action) map[string]any { return map[string]any{"name": a.Key} }},
+	core.Control: {"do", true, controlShown},
+	core.Set:     {"", false, func(a *core.Action) map[string]any { return map[string]any{a.Key: a.Value} }},
+	core.Tag:     {"name", true, func(a *core.Action) map[string]any { return map[string]any{"name": a.Key} }},
 	core.Emit: {"event", false, func(a *core.Action) map[string]any {
 		to := ""
 		if a.Vendor {

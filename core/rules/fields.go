@@ -110,6 +110,12 @@ var conversationFields = []field{
 	{"conversation.service", types.String, false, func(e *env) any { return e.view.GetService() }},
 	{"conversation.integration", types.String, false, func(e *env) any { return e.view.GetIntegration() }},
 	{"conversation.owner", types.String, false, func(e *env) any { return e.view.GetOwner().Word() }},
+	{"conversation.offered", types.String, true, func(e *env) any {
+		if e.view.GetOffered() == state.Owner_OWNER_NONE {
+			return nil
+		}
+		return e.view.GetOffered().Word()
+	}},
 	{"conversation.tags", types.Array(types.String), false, func(e *env) any { return texts(e.view.GetTags()) }},
 	{"conversation.attributes", attrs, false, func(e *env) any { return attributes(e.view.GetAttributes()) }},
 	{"service.name", types.String, false, func(e *env) any { return e.view.GetService() }},
@@ -151,7 +157,7 @@ var chatFields = []field{
 var events = map[string][]string{
 	sdk.CustomerMessage:    words("text? attachments quick_reply.title? quick_reply.payload? message_id"),
 	sdk.IncomingMessage:    words("text? attachments agent.name? agent.id? message_id? url_push?"),
-	sdk.ChatOpened:         words("chatid queue?"),
+	sdk.ChatOpened:         words("chatid queue? by?"),
 	sdk.ChatReopened:       words("chatid queue?"),
 	sdk.ChatQueued:         words("queue? position? est_wait? kind?"),
 	sdk.ChatAssigned:       words("agent.name? agent.id? reason?"),
@@ -173,6 +179,10 @@ var events = map[string][]string{
 	sdk.CallDigits:         words("call_id digits? duration? reason?"),
 	sdk.CallEnded:          words("call_id digits? duration? reason?"),
 	sdk.SurveyRated:        words("score comment?"),
+	sdk.ControlOffered:     words("to? by reason? params"),
+	sdk.ControlAccepted:    words("to? by reason? params"),
+	sdk.ControlPassed:      words("to? by reason? params"),
+	sdk.ControlReleased:    words("to? by reason? params"),
 }
 
 var commonFields = words("type id at source instance late_by?")

@@ -25,7 +25,7 @@ func TestFlowProblems(t *testing.T) {
 		{"no steps", oneFlow("params: { a: string }"), `2:5: a flow needs steps`},
 		{"empty", oneFlow("steps: []"), `3:12: steps is an empty list`},
 		{"twice", oneFlow("steps: [tag: x]") + "  - { name: f, steps: [tag: y] }\n", `4:13: the name "f" is taken by the flow at rules.d/a.yaml:2:11`},
-		{"unknown step", oneFlow("steps:", "- aks: x"), `4:7: unknown step "aks"; known: ask, wait, when, end, send, notify, forward, close, set, tag, flow, send_sms, send_rtm, send_twitter, send_wechat, send_facebook, call, push, transfer, emit`},
+		{"unknown step", oneFlow("steps:", "- aks: x"), `4:7: unknown step "aks"; known: ask, wait, when, end, send, notify, forward, close, set, tag, flow, send_sms, send_rtm, send_twitter, send_wechat, send_facebook, call, push, transfer, control, emit`},
 		{"two at once", oneFlow("steps:", "- send: x", "  tag: y"), `5:7: a step is one of its kind, this is send and tag; begin each step with a dash`},
 		{"nothing to do", oneFlow("steps:", "- within: 1h"), `4:7: a step needs something to do`},
 		{"beside what it does not go with", oneFlow("steps:", "- wait: 1h", "  as: x"), `5:7: as does not go with wait`},

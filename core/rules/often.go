@@ -27,6 +27,7 @@ var atOnce = map[string]bool{
 	"emit":     true,
 	"flow":     true,
 	"transfer": true,
+	"control":  true,
 }
 
 // limitsOf reads how often a rule may match, and what that is counted for.

@@ -68,6 +68,12 @@ func actionsSchema() schema {
 			"queue": scalarOf("As the contact center names it."), "agent": scalarOf("As the contact center names them."),
 			"service": scalarOf("Close the chat; the next one opens there."),
 		}),
+		"control": anyOf("Who has the conversation. release: who has it gives it up.", oneOf("", release), object("", schema{
+			"offer":  oneOf("This side may take it, and does so by its first word.", "ccsp", "bot"),
+			"pass":   oneOf("This side has it from now on.", "ccsp", "bot"),
+			"accept": oneOf("This side takes what it was offered.", "ccsp", "bot"),
+			"reason": scalarOf("Told to that side."), "params": tableOf("Told to that side.", ref("scalar")),
+		})),
 		"tag": someOf("Tags of the conversation."),
 		"set": schema{"type": "object", "additionalProperties": ref("scalar"), "minProperties": 1, "description": "Attributes of the conversation."},
 		"emit": object("A custom event in this conversation.", schema{

@@ -148,6 +148,7 @@ const (
 	CommandKind_CALL                CommandKind = 10
 	CommandKind_PUSH                CommandKind = 11
 	CommandKind_CHAT_TRANSFER       CommandKind = 12
+	CommandKind_BOT_EVENT           CommandKind = 13 // tells the bot what became of the conversation
 )
 
 // Enum value maps for CommandKind.
@@ -166,6 +167,7 @@ var (
 		10: "CALL",
 		11: "PUSH",
 		12: "CHAT_TRANSFER",
+		13: "BOT_EVENT",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -181,6 +183,7 @@ var (
 		"CALL":                10,
 		"PUSH":                11,
 		"CHAT_TRANSFER":       12,
+		"BOT_EVENT":           13,
 	}
 )
 
@@ -289,10 +292,14 @@ type Document struct {
 	Open           []*OpenRecord          `protobuf:"bytes,20,rep,name=open,proto3" json:"open,omitempty"`                       // records whose commands have not all ended
 	Sent           []*SentMessage         `protobuf:"bytes,21,rep,name=sent,proto3" json:"sent,omitempty"`                       // the last messages to the customer, oldest first
 	Flow           *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
-	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"` // the conversation an orphan was bound to
-	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close: rules that wait
-	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"` // matches of rules that have a limit per conversation
-	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`  // number of the last flow
+	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"`                                // the conversation an orphan was bound to
+	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"`                                // those beside idle, unattended and close: rules that wait
+	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"`                                // matches of rules that have a limit per conversation
+	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`                                 // number of the last flow
+	Offered        Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"` // the side that was offered control and has not taken it: none, ccsp, bot
+	Bot            string                 `protobuf:"bytes,41,opt,name=bot,proto3" json:"bot,omitempty"`                                      // the bot that knows this conversation by its id
+	BotBefore      bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`        // the bot has had it, and may have it again when a chat ends
+	Next           *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                    // begun by an agent: it waits until nothing is left in the lane of the last one
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -507,6 +514,34 @@ func (x *Document) GetFlows() uint32 {
 		return x.Flows
 	}
 	return 0
+}
+
+func (x *Document) GetOffered() Owner {
+	if x != nil {
+		return x.Offered
+	}
+	return Owner_OWNER_NONE
+}
+
+func (x *Document) GetBot() string {
+	if x != nil {
+		return x.Bot
+	}
+	return ""
+}
+
+func (x *Document) GetBotBefore() bool {
+	if x != nil {
+		return x.BotBefore
+	}
+	return false
+}
+
+func (x *Document) GetNext() *Chat {
+	if x != nil {
+		return x.Next
+	}
+	return nil
 }
 
 // RuleCount are the last matches of a rule that is limited per conversation.
@@ -803,6 +838,8 @@ type SentMessage struct {
 	DeskId        string                 `protobuf:"bytes,5,opt,name=desk_id,json=deskId,proto3" json:"desk_id,omitempty"`          // then: the desk's id of it, "" if it gave none
 	Hops          uint32                 `protobuf:"varint,6,opt,name=hops,proto3" json:"hops,omitempty"`                           // of the command: what its far side reports carries them on
 	Call          bool                   `protobuf:"varint,7,opt,name=call,proto3" json:"call,omitempty"`                           // a voice call; message_id is the call's
+	Text          string                 `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`                            // of an agent's: how it begins
+	Chat          uint32                 `protobuf:"varint,9,opt,name=chat,proto3" json:"chat,omitempty"`                           // of an agent's: the chat in which it was written
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,6 +921,20 @@ func (x *SentMessage) GetCall() bool {
 		return x.Call
 	}
 	return false
+}
+
+func (x *SentMessage) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *SentMessage) GetChat() uint32 {
+	if x != nil {
+		return x.Chat
+	}
+	return 0
 }
 
 // Flow is a flow in the middle.
@@ -1209,6 +1260,7 @@ type Mail struct {
 	//	*Mail_Close
 	//	*Mail_Linked
 	//	*Mail_Joined
+	//	*Mail_Control
 	Body          isMail_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1365,6 +1417,15 @@ func (x *Mail) GetJoined() *Joined {
 	return nil
 }
 
+func (x *Mail) GetControl() *ControlRequested {
+	if x != nil {
+		if x, ok := x.Body.(*Mail_Control); ok {
+			return x.Control
+		}
+	}
+	return nil
+}
+
 type isMail_Body interface {
 	isMail_Body()
 }
@@ -1401,6 +1462,10 @@ type Mail_Joined struct {
 	Joined *Joined `protobuf:"bytes,17,opt,name=joined,proto3,oneof"`
 }
 
+type Mail_Control struct {
+	Control *ControlRequested `protobuf:"bytes,18,opt,name=control,proto3,oneof"`
+}
+
 func (*Mail_Event) isMail_Body() {}
 
 func (*Mail_Polled) isMail_Body() {}
@@ -1416,6 +1481,8 @@ func (*Mail_Close) isMail_Body() {}
 func (*Mail_Linked) isMail_Body() {}
 
 func (*Mail_Joined) isMail_Body() {}
+
+func (*Mail_Control) isMail_Body() {}
 
 // Polled is what one poll of a chat brought.
 type Polled struct {
@@ -1713,6 +1780,83 @@ func (x *CloseRequested) GetReason() string {
 	return ""
 }
 
+// ControlRequested asks for a change of who has the conversation.
+type ControlRequested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Action        string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"` // offer, accept, pass, release
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`         // ccsp, bot; "" for release
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Params        map[string]string      `protobuf:"bytes,5,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlRequested) Reset() {
+	*x = ControlRequested{}
+	mi := &file_core_state_state_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlRequested) ProtoMessage() {}
+
+func (x *ControlRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlRequested.ProtoReflect.Descriptor instead.
+func (*ControlRequested) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ControlRequested) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ControlRequested) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ControlRequested) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ControlRequested) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ControlRequested) GetParams() map[string]string {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
 // Joined tells a conversation that a chat nobody knew is its customer's.
 type Joined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1726,7 +1870,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1882,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1895,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1792,7 +1936,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1948,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1961,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1849,22 +1993,24 @@ type Command struct {
 	Reason       string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
 	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
 	Status       string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
-	EventName    string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT; of an event that was not made: its name
+	EventName    string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT, BOT_EVENT; of an event that was not made: its name
 	Params       map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Agent        bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves        uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
 	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
-	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`    // asked when it is dispatched; nil: none
-	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"` // NOTIFY: a flow waits for what the endpoint says
+	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`                  // asked when it is dispatched; nil: none
+	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`               // NOTIFY: a flow waits for what the endpoint says
+	OfChat        uint32        `protobuf:"varint,45,opt,name=of_chat,json=ofChat,proto3" json:"of_chat,omitempty"` // DELIVER of an agent: the chat in which it was written
+	Shared        bool          `protobuf:"varint,46,opt,name=shared,proto3" json:"shared,omitempty"`               // CHAT_SEND, CHAT_OPEN_CMD: the bot has the message too, and it ends with its chat
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2022,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2035,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -2081,6 +2227,20 @@ func (x *Command) GetAnswer() bool {
 	return false
 }
 
+func (x *Command) GetOfChat() uint32 {
+	if x != nil {
+		return x.OfChat
+	}
+	return 0
+}
+
+func (x *Command) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
 // CommandLimit lets a command go only if its rule has not matched too often.
 // All commands of one match count once.
 type CommandLimit struct {
@@ -2094,7 +2254,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2266,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2279,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2154,7 +2314,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2326,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2339,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2206,7 +2366,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2378,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2391,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2251,7 +2411,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2423,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2436,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2308,7 +2468,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2480,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2493,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2389,7 +2549,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2561,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2574,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2446,7 +2606,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2618,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2631,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2537,20 +2697,21 @@ type View struct {
 	Attributes    map[string]string      `protobuf:"bytes,16,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Timezone      string                 `protobuf:"bytes,17,opt,name=timezone,proto3" json:"timezone,omitempty"` // of the service
 	Hops          uint32                 `protobuf:"varint,18,opt,name=hops,proto3" json:"hops,omitempty"`
-	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"`               // hex
-	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                                // something was cut to its limit
-	Counts        []*RuleCount           `protobuf:"bytes,21,rep,name=counts,proto3" json:"counts,omitempty"`                           // the document's
-	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`   // when counts were looked at; 0 if there are none
-	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                           // the rule whose time has come: no other is looked at
-	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"` // of what it waited for
-	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                               // the one under way before the fact; nil: none
+	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"`                    // hex
+	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                                     // something was cut to its limit
+	Counts        []*RuleCount           `protobuf:"bytes,21,rep,name=counts,proto3" json:"counts,omitempty"`                                // the document's
+	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`        // when counts were looked at; 0 if there are none
+	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                                // the rule whose time has come: no other is looked at
+	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"`      // of what it waited for
+	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                                    // the one under way before the fact; nil: none
+	Offered       Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"` // the document's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2723,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2736,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2753,6 +2914,13 @@ func (x *View) GetFlow() *Flow {
 	return nil
 }
 
+func (x *View) GetOffered() Owner {
+	if x != nil {
+		return x.Offered
+	}
+	return Owner_OWNER_NONE
+}
+
 // Record is the history of one decided fact.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2774,7 +2942,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +2954,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +2967,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2901,7 +3069,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2913,7 +3081,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2926,7 +3094,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2985,7 +3153,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3165,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3178,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -3070,7 +3238,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3082,7 +3250,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3095,7 +3263,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -3156,7 +3324,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3336,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3349,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{29}
+	return file_core_state_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3237,7 +3405,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xff\a\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\x8f\t\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3269,7 +3437,12 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06linked\x18\x17 \x01(\fR\x06linked\x128\n" +
 	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x123\n" +
 	"\x06counts\x18\x19 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x12\x14\n" +
-	"\x05flows\x18\x1e \x01(\rR\x05flows\x1a=\n" +
+	"\x05flows\x18\x1e \x01(\rR\x05flows\x121\n" +
+	"\aoffered\x18( \x01(\x0e2\x17.gateway.state.v1.OwnerR\aoffered\x12\x10\n" +
+	"\x03bot\x18) \x01(\tR\x03bot\x12\x1d\n" +
+	"\n" +
+	"bot_before\x18* \x01(\bR\tbotBefore\x12*\n" +
+	"\x04next\x18+ \x01(\v2\x16.gateway.state.v1.ChatR\x04next\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
@@ -3300,7 +3473,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xb5\x01\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xdd\x01\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
@@ -3309,7 +3482,9 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05agent\x18\x04 \x01(\bR\x05agent\x12\x17\n" +
 	"\adesk_id\x18\x05 \x01(\tR\x06deskId\x12\x12\n" +
 	"\x04hops\x18\x06 \x01(\rR\x04hops\x12\x12\n" +
-	"\x04call\x18\a \x01(\bR\x04call\"\xc7\x03\n" +
+	"\x04call\x18\a \x01(\bR\x04call\x12\x12\n" +
+	"\x04text\x18\b \x01(\tR\x04text\x12\x12\n" +
+	"\x04chat\x18\t \x01(\rR\x04chat\"\xc7\x03\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -3343,7 +3518,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05event\x18\x04 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x16\n" +
 	"\x06source\x18\x05 \x01(\tR\x06source\x12\x1a\n" +
 	"\binstance\x18\x06 \x01(\tR\binstance\x12\x12\n" +
-	"\x04hops\x18\a \x01(\rR\x04hops\"\xcf\x04\n" +
+	"\x04hops\x18\a \x01(\rR\x04hops\"\x8f\x05\n" +
 	"\x04Mail\x12\x1f\n" +
 	"\vaccepted_ms\x18\x01 \x01(\x03R\n" +
 	"acceptedMs\x12\x1a\n" +
@@ -3360,7 +3535,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06replay\x18\x0e \x01(\v2\x18.gateway.state.v1.ReplayH\x00R\x06replay\x128\n" +
 	"\x05close\x18\x0f \x01(\v2 .gateway.state.v1.CloseRequestedH\x00R\x05close\x122\n" +
 	"\x06linked\x18\x10 \x01(\v2\x18.gateway.state.v1.LinkedH\x00R\x06linked\x122\n" +
-	"\x06joined\x18\x11 \x01(\v2\x18.gateway.state.v1.JoinedH\x00R\x06joinedB\x06\n" +
+	"\x06joined\x18\x11 \x01(\v2\x18.gateway.state.v1.JoinedH\x00R\x06joined\x12>\n" +
+	"\acontrol\x18\x12 \x01(\v2\".gateway.state.v1.ControlRequestedH\x00R\acontrolB\x06\n" +
 	"\x04body\"z\n" +
 	"\x06Polled\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\rR\x04chat\x120\n" +
@@ -3380,14 +3556,23 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bcommands\x18\x01 \x03(\v2\x19.gateway.state.v1.CommandR\bcommands\"8\n" +
 	"\x0eCloseRequested\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"p\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xe5\x01\n" +
+	"\x10ControlRequested\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12F\n" +
+	"\x06params\x18\x05 \x03(\v2..gateway.state.v1.ControlRequested.ParamsEntryR\x06params\x1a9\n" +
+	"\vParamsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"p\n" +
 	"\x06Joined\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xcb\x06\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xfc\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3419,7 +3604,9 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x0e\n" +
 	"\x02to\x18\x19 \x01(\tR\x02to\x124\n" +
 	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x12\x16\n" +
-	"\x06answer\x18( \x01(\bR\x06answer\x1a9\n" +
+	"\x06answer\x18( \x01(\bR\x06answer\x12\x17\n" +
+	"\aof_chat\x18- \x01(\rR\x06ofChat\x12\x16\n" +
+	"\x06shared\x18. \x01(\bR\x06shared\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -3452,7 +3639,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06shadow\x18\x05 \x01(\bR\x06shadow\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\tR\x02at\"\x83\a\n" +
+	"\x02at\x18\x06 \x01(\tR\x02at\"\xb6\a\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -3483,7 +3670,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06waited\x18\x17 \x01(\tR\x06waited\x12\x1f\n" +
 	"\vwaited_hash\x18\x18 \x01(\tR\n" +
 	"waitedHash\x12*\n" +
-	"\x04flow\x18\x1a \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x1a=\n" +
+	"\x04flow\x18\x1a \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x121\n" +
+	"\aoffered\x18( \x01(\x0e2\x17.gateway.state.v1.OwnerR\aoffered\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x03\n" +
@@ -3542,7 +3730,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xd4\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\xe3\x01\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -3561,7 +3749,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04CALL\x10\n" +
 	"\x12\b\n" +
 	"\x04PUSH\x10\v\x12\x11\n" +
-	"\rCHAT_TRANSFER\x10\f*K\n" +
+	"\rCHAT_TRANSFER\x10\f\x12\r\n" +
+	"\tBOT_EVENT\x10\r*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +
@@ -3581,7 +3770,7 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
@@ -3601,91 +3790,98 @@ var file_core_state_state_proto_goTypes = []any{
 	(*OutboundRequested)(nil),       // 15: gateway.state.v1.OutboundRequested
 	(*Replay)(nil),                  // 16: gateway.state.v1.Replay
 	(*CloseRequested)(nil),          // 17: gateway.state.v1.CloseRequested
-	(*Joined)(nil),                  // 18: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 19: gateway.state.v1.Linked
-	(*Command)(nil),                 // 20: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 21: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 22: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 23: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 24: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 25: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 26: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 27: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 28: gateway.state.v1.View
-	(*Record)(nil),                  // 29: gateway.state.v1.Record
-	(*Ended)(nil),                   // 30: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 31: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 32: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 33: gateway.state.v1.Quarantined
-	nil,                             // 34: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 35: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 36: gateway.state.v1.Flow.ParamsEntry
-	nil,                             // 37: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 38: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 39: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 40: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 41: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 42: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 43: gateway.plugin.v1.WebhookRequest
+	(*ControlRequested)(nil),        // 18: gateway.state.v1.ControlRequested
+	(*Joined)(nil),                  // 19: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 20: gateway.state.v1.Linked
+	(*Command)(nil),                 // 21: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 22: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 23: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 24: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 25: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 26: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 27: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 28: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 29: gateway.state.v1.View
+	(*Record)(nil),                  // 30: gateway.state.v1.Record
+	(*Ended)(nil),                   // 31: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 32: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 33: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 34: gateway.state.v1.Quarantined
+	nil,                             // 35: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 36: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 37: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 38: gateway.state.v1.ControlRequested.ParamsEntry
+	nil,                             // 39: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 40: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 41: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 42: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 43: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 44: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 45: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	39, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	41, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
 	6,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	34, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	35, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
 	7,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
 	8,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
 	9,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
 	11, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
 	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
-	1,  // 9: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	40, // 10: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	35, // 11: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	36, // 12: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	41, // 13: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	41, // 14: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	13, // 15: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	14, // 16: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	15, // 17: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	16, // 18: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	17, // 19: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	19, // 20: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	18, // 21: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	41, // 22: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	42, // 23: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	20, // 24: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 25: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	42, // 26: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	37, // 27: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	21, // 28: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	22, // 29: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	24, // 30: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	20, // 31: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	25, // 32: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 33: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	41, // 34: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 35: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	39, // 36: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 37: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	38, // 38: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	5,  // 39: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	9,  // 40: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	28, // 41: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	27, // 42: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	10, // 43: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	20, // 44: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	25, // 45: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	29, // 46: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	30, // 47: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	20, // 48: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	25, // 49: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	43, // 50: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	12, // 51: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	0,  // 9: gateway.state.v1.Document.offered:type_name -> gateway.state.v1.Owner
+	6,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
+	1,  // 11: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	42, // 12: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	36, // 13: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	37, // 14: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	43, // 15: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	43, // 16: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	13, // 17: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	14, // 18: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	15, // 19: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	16, // 20: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	17, // 21: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	20, // 22: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	19, // 23: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	18, // 24: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	43, // 25: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	44, // 26: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	21, // 27: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	38, // 28: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 29: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	44, // 30: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	39, // 31: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	22, // 32: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	23, // 33: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	25, // 34: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	21, // 35: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	26, // 36: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 37: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	43, // 38: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 39: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	41, // 40: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	6,  // 41: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	40, // 42: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	5,  // 43: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	9,  // 44: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 45: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	29, // 46: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	28, // 47: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	10, // 48: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	21, // 49: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	26, // 50: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	30, // 51: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	31, // 52: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	21, // 53: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	26, // 54: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	45, // 55: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	12, // 56: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3702,8 +3898,9 @@ func file_core_state_state_proto_init() {
 		(*Mail_Close)(nil),
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
+		(*Mail_Control)(nil),
 	}
-	file_core_state_state_proto_msgTypes[27].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[28].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3713,7 +3910,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,7 +10,12 @@ import (
 const waiting = 5
 
 func (p *play) outage(ctx context.Context) error {
-	if err := p.openChat(ctx, "Hello again", "Hello again, Ada."); err != nil {
+	seen := p.customer.count()
+	const answer = "Hello again, Ada."
+	if err := p.openChat(ctx, "Hello again", answer); err != nil {
+		return err
+	}
+	if err := p.gets(ctx, seen, answer); err != nil {
 		return err
 	}
 	before, err := p.heard(ctx, 1)

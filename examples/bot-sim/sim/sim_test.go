@@ -86,10 +86,12 @@ func TestRasa(t *testing.T) {
 		"picture": `[{"recipient_id":"s1","image":"https://example.com/shop.png"}]`,
 		"a human, please": `[{"recipient_id":"s1","text":"One moment, I ask somebody."},{"recipient_id":"s1",` +
 			`"custom":{"handover":{"action":"offer","reason":"The customer asks for a person.","to":"ccsp"}}}]`,
-		"/talk_to_a_person":          `"action":"offer"`,
-		"now":                        `"action":"pass"`,
-		"/chat_closed{\\\"a\\\":1}":  `Here I am again.`,
-		"/no_such_intent{\\\"a\\\"}": `[]`,
+		"/talk_to_a_person":                 `"action":"offer"`,
+		"now":                               `"action":"pass"`,
+		"/chat_closed{\\\"a\\\":1}":         `Here I am again.`,
+		`/chat_closed{\"to\":\"bot\"}`:  `Here I am again.`,
+		`/chat_closed{\"to\":\"none\"}`: `[]`,
+		"/no_such_intent{\\\"a\\\"}":        `[]`,
 	} {
 		res, got := do(t, http.MethodPost, base+rest, "application/json; charset=utf-8", strings.Replace(message, "%", text, 1), "")
 		if res.StatusCode != http.StatusOK || !strings.Contains(got, want) {
@@ -169,14 +171,15 @@ func TestJSON(t *testing.T) {
 		t.Errorf("ping: %s", got)
 	}
 	for i, quiet := range []string{strings.Replace(body, `"message":{`, `"copy":true,"message":{`, 1),
-		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"control_passed"}}`} {
+		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"control_passed"}}`,
+		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"chat_closed","params":{"to":"ccsp"}}}`} {
 		if res, got := do(t, http.MethodPost, base+"/bot", "application/json", quiet, "q"+strconv.Itoa(i)); res.StatusCode != 204 || got != "" {
 			t.Errorf("%s: %d %s, want 204", quiet, res.StatusCode, got)
 		}
 	}
 	_, got := do(t, http.MethodGet, base+"/sim/messages?after=2", "", "", "")
 	var list struct{ Messages []sim.Message }
-	if err := json.Unmarshal([]byte(got), &list); err != nil || len(list.Messages) != 2 || !list.Messages[0].Copy || list.Messages[1].Event != "control_passed" {
+	if err := json.Unmarshal([]byte(got), &list); err != nil || len(list.Messages) != 3 || !list.Messages[0].Copy || list.Messages[1].Event != "control_passed" {
 		t.Errorf("messages %s, %v", got, err)
 	}
 	if res, _ := do(t, http.MethodGet, base+"/sim/messages?after=x", "", "", ""); res.StatusCode != 400 {

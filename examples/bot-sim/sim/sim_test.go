@@ -86,12 +86,12 @@ func TestRasa(t *testing.T) {
 		"picture": `[{"recipient_id":"s1","image":"https://example.com/shop.png"}]`,
 		"a human, please": `[{"recipient_id":"s1","text":"One moment, I ask somebody."},{"recipient_id":"s1",` +
 			`"custom":{"handover":{"action":"offer","reason":"The customer asks for a person.","to":"ccsp"}}}]`,
-		"/talk_to_a_person":                 `"action":"offer"`,
-		"now":                               `"action":"pass"`,
-		"/chat_closed{\\\"a\\\":1}":         `Here I am again.`,
+		"/talk_to_a_person":             `"action":"offer"`,
+		"now":                           `"action":"pass"`,
+		"/chat_closed{\\\"a\\\":1}":     `Here I am again.`,
 		`/chat_closed{\"to\":\"bot\"}`:  `Here I am again.`,
 		`/chat_closed{\"to\":\"none\"}`: `[]`,
-		"/no_such_intent{\\\"a\\\"}":        `[]`,
+		"/no_such_intent{\\\"a\\\"}":    `[]`,
 	} {
 		res, got := do(t, http.MethodPost, base+rest, "application/json; charset=utf-8", strings.Replace(message, "%", text, 1), "")
 		if res.StatusCode != http.StatusOK || !strings.Contains(got, want) {

@@ -73,6 +73,14 @@ integration "enghouse" "ChatEngineEnghouse" {
   # }
 }
 
+# A program that answers beside the agents, or before them: see plugins/bot.
+# integration "bot" "helper" {
+#   settings {
+#     profile = "rasa"                       # or json, signed
+#     url     = "http://127.0.0.1:8085"      # the simulator, examples/bot-sim
+#   }
+# }
+
 # Where the customers are.
 channel "rtm" "webshop" {
   settings {

@@ -155,7 +155,7 @@ func wholeTalk(t *testing.T, s *sim.Sim, g *gateway, set settings) {
 		t.Fatal(err)
 	}
 	say(sdk.Message{Text: "Hello, I am Ann", Author: sdk.AuthorAgent, Agent: sdk.Agent{Name: "Ann"}, Copy: true})
-	if err := g.SendEvent(ctx, talk, "chat_closed", nil); err != nil {
+	if err := g.SendEvent(ctx, talk, "chat_closed", map[string]string{"to": "bot", "status": "closed"}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"incoming_message Here I am again. Is there anything else?"}

@@ -176,6 +176,8 @@ func (s *Sim) reply(b jsonBody, m Message) []byte {
 	text := m.Text
 	if b.Message != nil && b.Message.QuickReply != nil {
 		text = cmp.Or(b.Message.QuickReply.Payload, text)
+	} else if b.Event != nil {
+		text += string(encode(b.Event.Params)) // as an intent of Rasa's
 	}
 	var name string
 	if b.Customer != nil {

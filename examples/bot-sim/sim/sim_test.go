@@ -33,8 +33,15 @@ func start(t *testing.T, o sim.Options) (*sim.Sim, string) {
 	return s, srv.URL
 }
 
-// do makes a request, signed under id if that is not "".
-func do(t *testing.T, method, url, typ, body, id string) (*http.Response, string) {
+// head is an answer without its body.
+type head struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// do makes a request, signed under id if that is not "". The head is nil if no
+// answer came.
+func do(t *testing.T, method, url, typ, body, id string) (*head, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -61,9 +68,9 @@ func do(t *testing.T, method, url, typ, body, id string) (*http.Response, string
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		return res, "cut: " + string(b)
+		t.Errorf("the answer is cut off: %v", err)
 	}
-	return res, string(b)
+	return &head{res.StatusCode, res.Header}, string(b)
 }
 
 const message = `{"sender":"s1","message":"%","metadata":{"message_id":"m1","customer":{"first_name":"Ada"}}}`
@@ -79,10 +86,12 @@ func TestRasa(t *testing.T) {
 		"picture": `[{"recipient_id":"s1","image":"https://example.com/shop.png"}]`,
 		"a human, please": `[{"recipient_id":"s1","text":"One moment, I ask somebody."},{"recipient_id":"s1",` +
 			`"custom":{"handover":{"action":"offer","reason":"The customer asks for a person.","to":"ccsp"}}}]`,
-		"/talk_to_a_person":          `"action":"offer"`,
-		"now":                        `"action":"pass"`,
-		"/chat_closed{\\\"a\\\":1}":  `Here I am again.`,
-		"/no_such_intent{\\\"a\\\"}": `[]`,
+		"/talk_to_a_person":             `"action":"offer"`,
+		"now":                           `"action":"pass"`,
+		"/chat_closed{\\\"a\\\":1}":     `Here I am again.`,
+		`/chat_closed{\"to\":\"bot\"}`:  `Here I am again.`,
+		`/chat_closed{\"to\":\"none\"}`: `[]`,
+		"/no_such_intent{\\\"a\\\"}":    `[]`,
 	} {
 		res, got := do(t, http.MethodPost, base+rest, "application/json; charset=utf-8", strings.Replace(message, "%", text, 1), "")
 		if res.StatusCode != http.StatusOK || !strings.Contains(got, want) {
@@ -162,14 +171,15 @@ func TestJSON(t *testing.T) {
 		t.Errorf("ping: %s", got)
 	}
 	for i, quiet := range []string{strings.Replace(body, `"message":{`, `"copy":true,"message":{`, 1),
-		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"control_passed"}}`} {
+		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"control_passed"}}`,
+		`{"version":1,"type":"event","conversation":{"id":"c1"},"event":{"name":"chat_closed","params":{"to":"ccsp"}}}`} {
 		if res, got := do(t, http.MethodPost, base+"/bot", "application/json", quiet, "q"+strconv.Itoa(i)); res.StatusCode != 204 || got != "" {
 			t.Errorf("%s: %d %s, want 204", quiet, res.StatusCode, got)
 		}
 	}
 	_, got := do(t, http.MethodGet, base+"/sim/messages?after=2", "", "", "")
 	var list struct{ Messages []sim.Message }
-	if err := json.Unmarshal([]byte(got), &list); err != nil || len(list.Messages) != 2 || !list.Messages[0].Copy || list.Messages[1].Event != "control_passed" {
+	if err := json.Unmarshal([]byte(got), &list); err != nil || len(list.Messages) != 3 || !list.Messages[0].Copy || list.Messages[1].Event != "control_passed" {
 		t.Errorf("messages %s, %v", got, err)
 	}
 	if res, _ := do(t, http.MethodGet, base+"/sim/messages?after=x", "", "", ""); res.StatusCode != 400 {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,7 +89,11 @@ func spaced(text string) string {
 }
 
 // answer returns what to say to a text or an intent of a customer of that name.
+// An event that says who has the conversation is answered by the bot alone.
 func (s Script) answer(text, name string) []Reply {
+	if forOther(text) {
+		return nil
+	}
 	said := spaced(text)
 	intent := strings.HasPrefix(said, "/")
 	for _, r := range s {
@@ -99,6 +104,20 @@ func (s Script) answer(text, name string) []Reply {
 		}
 	}
 	return nil
+}
+
+// forOther reports whether an intent such as /chat_closed{"to":"ccsp"} names
+// somebody else.
+func forOther(text string) bool {
+	name, entities, ok := strings.Cut(text, "{")
+	if !ok || !strings.HasPrefix(name, "/") {
+		return false
+	}
+	var e struct {
+		To string `json:"to"`
+	}
+	err := json.Unmarshal([]byte("{"+entities), &e)
+	return err == nil && e.To != "" && e.To != "bot"
 }
 
 func (r rule) replies(text, name string) (all []Reply) {

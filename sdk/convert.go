@@ -149,6 +149,9 @@ func (e *Event) proto() *pluginv1.Event {
 	if e.QuickReply != nil {
 		p.QuickReply = &pluginv1.QuickReply{Title: valid(e.QuickReply.Title), Payload: valid(e.QuickReply.Payload)}
 	}
+	for _, q := range e.QuickReplies {
+		p.QuickReplies = append(p.QuickReplies, &pluginv1.QuickReply{Title: valid(q.Title), Payload: valid(q.Payload)})
+	}
 	if e.Position != nil {
 		n := int32(*e.Position)
 		p.Position = &n

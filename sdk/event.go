@@ -61,33 +61,34 @@ type Event struct {
 	Customer Customer
 	Ref      string
 
-	Text        string
-	Attachments []Attachment
-	QuickReply  *QuickReply
-	MessageID   string // customer_message: the customer's; receipts: the message they are about
-	Agent       Agent
-	Queue       string
-	Position    *int           // chat_queued: in the queue, from 1
-	EstWait     *time.Duration // chat_queued
-	IdleTime    *time.Duration // chat_idle
-	WaitTime    *time.Duration // customer_unattended
-	Reason      string         // chat_closed, chat_rejected, agent_left, call_ended, message_failed
-	ReasonCode  string
-	Kind        string // chat_transferred: queue, agent, skill
-	From, To    string
-	Status      string            // chat_closed
-	By          string            // chat_closed: agent, customer, system
-	TimedOut    bool              // chat_closed
-	EventName   string            // custom_event
-	Params      map[string]string // custom_event, flow_triggered
-	Code        string            // message_failed
-	CallID      string            // call_answered, call_digits, call_ended: it is a Ref, too, see [Caller]
-	Digits      string            // call_digits
-	Duration    *time.Duration    // call_ended
-	Score       *float64          // survey_rated
-	Comment     string            // survey_rated
-	URLPush     string            // incoming_message: page the agent shows the customer
-	Payload     json.RawMessage   // the vendor's own JSON
-	Private     bool              // must never reach the customer
-	Channel     string            // chat_opened of a chat that an agent began: the instance on which the customer is
+	Text         string
+	Attachments  []Attachment
+	QuickReply   *QuickReply  // customer_message: what the customer chose
+	QuickReplies []QuickReply // incoming_message: what the customer may choose from
+	MessageID    string       // customer_message: the customer's; receipts: the message they are about
+	Agent        Agent
+	Queue        string
+	Position     *int           // chat_queued: in the queue, from 1
+	EstWait      *time.Duration // chat_queued
+	IdleTime     *time.Duration // chat_idle
+	WaitTime     *time.Duration // customer_unattended
+	Reason       string         // chat_closed, chat_rejected, agent_left, call_ended, message_failed
+	ReasonCode   string
+	Kind         string // chat_transferred: queue, agent, skill
+	From, To     string
+	Status       string            // chat_closed
+	By           string            // chat_closed: agent, customer, system
+	TimedOut     bool              // chat_closed
+	EventName    string            // custom_event
+	Params       map[string]string // custom_event, flow_triggered
+	Code         string            // message_failed
+	CallID       string            // call_answered, call_digits, call_ended: it is a Ref, too, see [Caller]
+	Digits       string            // call_digits
+	Duration     *time.Duration    // call_ended
+	Score        *float64          // survey_rated
+	Comment      string            // survey_rated
+	URLPush      string            // incoming_message: page the agent shows the customer
+	Payload      json.RawMessage   // the vendor's own JSON
+	Private      bool              // must never reach the customer
+	Channel      string            // chat_opened of a chat that an agent began: the instance on which the customer is
 }

@@ -41,8 +41,8 @@ func (t *turn) copyToCCSP(m *pluginv1.Message) {
 	if !t.chatOpen() || !hasCCSP(t.service().Copies) || t.doc.Customer.GetAddress() == "" {
 		return
 	}
-	m = m.CloneVT()
-	m.Copy, m.QuickReplies = true, nil
+	m = inWords(m, t.snap.Instances[t.doc.Chat.Integration].caps()).CloneVT()
+	m.Copy = true
 	c := t.inChat(&state.Command{Kind: state.CommandKind_CHAT_SEND, Message: m})
 	t.parts(c, t.split(c))
 }

@@ -89,7 +89,11 @@ func (t *turn) toBot(c *state.Command) bool {
 
 // deliverAgent brings an agent's or a bot's message to the customer.
 func (t *turn) deliverAgent(f *fact) {
-	c := &state.Command{Message: t.spoken(f), MessageId: f.ev.MessageId}
+	m := t.spoken(f)
+	if caps := t.snap.Instances[t.doc.Channel].caps(); caps != nil {
+		m = inWords(m, caps)
+	}
+	c := &state.Command{Message: m, MessageId: f.ev.MessageId}
 	if c.Agent = !t.fromBot(f); c.Agent && t.current(f) {
 		c.OfChat = t.doc.Chat.Number
 	}
@@ -100,7 +104,7 @@ func (t *turn) deliverAgent(f *fact) {
 func (t *turn) spoken(f *fact) *pluginv1.Message {
 	m := &pluginv1.Message{
 		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_AGENT,
-		Agent: f.ev.Agent, UrlPush: f.ev.UrlPush, AtMs: t.ms,
+		Agent: f.ev.Agent, UrlPush: f.ev.UrlPush, QuickReplies: f.ev.QuickReplies, AtMs: t.ms,
 	}
 	if t.fromBot(f) {
 		m.Author = pluginv1.AuthorKind_AUTHOR_BOT

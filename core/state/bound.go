@@ -67,8 +67,13 @@ func (c *cutter) event(e *pluginv1.Event) bool {
 	for _, a := range e.Attachments {
 		ok = (a == nil || c.texts(&a.Url, &a.MediaId, &a.Mime, &a.Name, &a.Caption)) && ok
 	}
-	if q := e.QuickReply; q != nil {
-		ok = c.texts(&q.Title, &q.Payload) && ok
+	if len(e.QuickReplies) > MaxItems {
+		if ok = false; c.cut {
+			e.QuickReplies = e.QuickReplies[:MaxItems]
+		}
+	}
+	for _, q := range append(e.QuickReplies[:len(e.QuickReplies):len(e.QuickReplies)], e.QuickReply) {
+		ok = (q == nil || c.texts(&q.Title, &q.Payload)) && ok
 	}
 	if e.Customer != nil {
 		ok = c.customer(e.Customer) && ok

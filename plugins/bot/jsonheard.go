@@ -63,7 +63,7 @@ func read(raw json.RawMessage, f fields) said {
 		return invalid(raw, "an event has no type")
 	case "message":
 		files, problem := files(f["attachments"])
-		s := message(raw, f.text("text"), files, titles(f["quick_replies"]), problem)
+		s := message(raw, f.text("text"), files, buttons(f["quick_replies"]), problem)
 		s.event.Private = f.yes("private", false)
 		s.event.Agent.Name = f.word("name")
 		return s

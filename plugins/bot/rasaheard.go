@@ -21,13 +21,13 @@ func (r *rasa) heard(raw json.RawMessage) (recipient string, all []said) {
 	if name, slash := strings.CutPrefix(strings.TrimSpace(text), "/"); slash && r.handover(name) {
 		return recipient, append([]said{handover(raw, nil, "offer")}, own...)
 	}
-	buttons := append(titles(f["buttons"]), titles(f["quick_replies"])...)
+	choices := append(buttons(f["buttons"]), buttons(f["quick_replies"])...)
 	files, bad := rasaFiles(f)
 	if bad != "" {
 		problem = bad
 	}
-	if text != "" || len(buttons) > 0 || len(files) > 0 || len(own) == 0 {
-		all = append(all, message(raw, text, files, buttons, problem))
+	if text != "" || len(choices) > 0 || len(files) > 0 || len(own) == 0 {
+		all = append(all, message(raw, text, files, choices, problem))
 	}
 	return recipient, append(all, own...)
 }

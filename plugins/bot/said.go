@@ -54,37 +54,28 @@ func eventName(name string) string {
 	return name
 }
 
-// message makes an incoming message. Buttons become lines of its text, since
-// not every channel has any; the customer writes what one says.
-func message(raw json.RawMessage, text string, files []sdk.Attachment, buttons []string, problem string) said {
-	var b strings.Builder
-	b.WriteString(text)
-	for _, title := range buttons {
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString("- " + title)
-	}
-	if strings.TrimSpace(b.String()) == "" && len(files) == 0 {
+// message makes an incoming message.
+func message(raw json.RawMessage, text string, files []sdk.Attachment, buttons []sdk.QuickReply, problem string) said {
+	if strings.TrimSpace(text) == "" && len(files) == 0 && len(buttons) == 0 {
 		if problem == "" {
 			problem = "neither a text nor an attachment"
 		}
 		return invalid(raw, problem)
 	}
-	return said{problem: problem, event: sdk.Event{Type: sdk.IncomingMessage, Text: b.String(), Attachments: files,
-		Payload: payload(raw)}}
+	return said{problem: problem, event: sdk.Event{Type: sdk.IncomingMessage, Text: text, Attachments: files,
+		QuickReplies: buttons, Payload: payload(raw)}}
 }
 
-// titles reads a list of buttons: {title, payload}, or a text each.
-func titles(raw json.RawMessage) (all []string) {
+// buttons reads a list of them: {title, payload}, or a text each.
+func buttons(raw json.RawMessage) (all []sdk.QuickReply) {
 	l, _ := list(raw)
 	for _, one := range l {
-		title := strings.TrimSpace(scalar(one))
+		q := sdk.QuickReply{Title: strings.TrimSpace(scalar(one))}
 		if f, ok := object(one); ok {
-			title = f.word("title", "payload")
+			q = sdk.QuickReply{Title: f.word("title", "payload"), Payload: f.word("payload")}
 		}
-		if title != "" && len(all) < maxFiles {
-			all = append(all, title)
+		if q.Title != "" && len(all) < maxFiles {
+			all = append(all, q)
 		}
 	}
 	return all

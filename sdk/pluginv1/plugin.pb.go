@@ -4246,9 +4246,10 @@ type Event struct {
 	Score         *float64               `protobuf:"fixed64,34,opt,name=score,proto3,oneof" json:"score,omitempty"`
 	Comment       string                 `protobuf:"bytes,35,opt,name=comment,proto3" json:"comment,omitempty"`
 	UrlPush       string                 `protobuf:"bytes,36,opt,name=url_push,json=urlPush,proto3" json:"url_push,omitempty"`
-	Payload       []byte                 `protobuf:"bytes,37,opt,name=payload,proto3" json:"payload,omitempty"`  // the vendor's own JSON, untouched
-	Private       bool                   `protobuf:"varint,38,opt,name=private,proto3" json:"private,omitempty"` // never shown to the customer
-	Channel       string                 `protobuf:"bytes,39,opt,name=channel,proto3" json:"channel,omitempty"`  // chat_opened of a chat that an agent began: the instance on which the customer is
+	Payload       []byte                 `protobuf:"bytes,37,opt,name=payload,proto3" json:"payload,omitempty"`                               // the vendor's own JSON, untouched
+	Private       bool                   `protobuf:"varint,38,opt,name=private,proto3" json:"private,omitempty"`                              // never shown to the customer
+	QuickReplies  []*QuickReply          `protobuf:"bytes,40,rep,name=quick_replies,json=quickReplies,proto3" json:"quick_replies,omitempty"` // incoming_message: what the customer may choose from
+	Channel       string                 `protobuf:"bytes,39,opt,name=channel,proto3" json:"channel,omitempty"`                               // chat_opened of a chat that an agent began: the instance on which the customer is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4519,6 +4520,13 @@ func (x *Event) GetPrivate() bool {
 		return x.Private
 	}
 	return false
+}
+
+func (x *Event) GetQuickReplies() []*QuickReply {
+	if x != nil {
+		return x.QuickReplies
+	}
+	return nil
 }
 
 func (x *Event) GetChannel() string {
@@ -4876,7 +4884,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"QuickReply\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\tR\apayload\"\xa9\t\n" +
+	"\apayload\x18\x02 \x01(\tR\apayload\"\xed\t\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x13\n" +
@@ -4916,7 +4924,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\acomment\x18# \x01(\tR\acomment\x12\x19\n" +
 	"\burl_push\x18$ \x01(\tR\aurlPush\x12\x18\n" +
 	"\apayload\x18% \x01(\fR\apayload\x12\x18\n" +
-	"\aprivate\x18& \x01(\bR\aprivate\x12\x18\n" +
+	"\aprivate\x18& \x01(\bR\aprivate\x12B\n" +
+	"\rquick_replies\x18( \x03(\v2\x1d.gateway.plugin.v1.QuickReplyR\fquickReplies\x12\x18\n" +
 	"\achannel\x18' \x01(\tR\achannel\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -5150,31 +5159,32 @@ var file_sdk_pluginv1_plugin_proto_depIdxs = []int32{
 	55, // 63: gateway.plugin.v1.Event.quick_reply:type_name -> gateway.plugin.v1.QuickReply
 	50, // 64: gateway.plugin.v1.Event.agent:type_name -> gateway.plugin.v1.Agent
 	64, // 65: gateway.plugin.v1.Event.params:type_name -> gateway.plugin.v1.Event.ParamsEntry
-	8,  // 66: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
-	17, // 67: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
-	14, // 68: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
-	15, // 69: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
-	20, // 70: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
-	20, // 71: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
-	21, // 72: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
-	23, // 73: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
-	26, // 74: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
-	47, // 75: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
-	10, // 76: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
-	18, // 77: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
-	16, // 78: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
-	7,  // 79: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
-	7,  // 80: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
-	7,  // 81: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
-	22, // 82: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
-	24, // 83: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
-	27, // 84: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
-	47, // 85: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
-	76, // [76:86] is the sub-list for method output_type
-	66, // [66:76] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	55, // 66: gateway.plugin.v1.Event.quick_replies:type_name -> gateway.plugin.v1.QuickReply
+	8,  // 67: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
+	17, // 68: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
+	14, // 69: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
+	15, // 70: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
+	20, // 71: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
+	20, // 72: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
+	21, // 73: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
+	23, // 74: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
+	26, // 75: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
+	47, // 76: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
+	10, // 77: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
+	18, // 78: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
+	16, // 79: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
+	7,  // 80: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
+	7,  // 81: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
+	7,  // 82: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
+	22, // 83: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
+	24, // 84: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
+	27, // 85: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
+	47, // 86: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
+	77, // [77:87] is the sub-list for method output_type
+	67, // [67:77] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_sdk_pluginv1_plugin_proto_init() }

@@ -105,6 +105,9 @@ func eventFrom(p *pluginv1.Event) sdk.Event {
 	if q := p.QuickReply; q != nil {
 		e.QuickReply = &sdk.QuickReply{Title: q.Title, Payload: q.Payload}
 	}
+	for _, q := range p.QuickReplies {
+		e.QuickReplies = append(e.QuickReplies, sdk.QuickReply{Title: q.Title, Payload: q.Payload})
+	}
 	if p.Position != nil {
 		n := int(*p.Position)
 		e.Position = &n

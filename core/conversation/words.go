@@ -1,0 +1,42 @@
+package conversation
+
+import (
+	"slices"
+
+	"github.com/openccsp/gateway/core/media"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// inWords returns m as one who has these capabilities can take it: where there
+// are no buttons the quick replies are lines of the text, and where a file cannot
+// go its address is. What a person or a bot says is never dropped for its form.
+func inWords(m *pluginv1.Message, caps *pluginv1.Capabilities) *pluginv1.Message {
+	unfit := func(a *pluginv1.Attachment) bool { return a.Url != "" && !media.Takes(caps.GetMediaTypes(), a.Mime) }
+	buttons := len(m.QuickReplies) > 0 && !caps.GetQuickReplies()
+	files := slices.ContainsFunc(m.Attachments, unfit)
+	if !buttons && !files {
+		return m
+	}
+	m = m.CloneVT()
+	line := func(text string) {
+		if m.Text != "" {
+			m.Text += "\n"
+		}
+		m.Text += text
+	}
+	if files {
+		for _, a := range m.Attachments {
+			if unfit(a) {
+				line(a.Url)
+			}
+		}
+		m.Attachments = slices.DeleteFunc(m.Attachments, unfit)
+	}
+	if buttons {
+		for _, q := range m.QuickReplies {
+			line("- " + q.Title)
+		}
+		m.QuickReplies = nil
+	}
+	return m
+}

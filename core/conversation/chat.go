@@ -116,7 +116,7 @@ func (t *turn) chatNews(f *fact) proposal {
 		}
 	case sdk.ChatHeld:
 		c.Held = true
-	case sdk.ChatResumed:
+	case sdk.ChatResumed, sdk.ChatTransferred: // whoever held it has let go of it
 		c.Held = false
 	case sdk.ChatReopened:
 		if c.State != state.ChatState_CHAT_CLOSED {

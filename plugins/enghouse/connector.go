@@ -131,10 +131,24 @@ func (c *connector) tell(ctx context.Context, verb string, ref sdk.ChatRef, body
 		return fmt.Errorf("%w: %s: HTTP %d", sdk.ErrChatGone, verb, a.Status)
 	}
 	if err := c.client.refused(verb, a); err != nil {
+		if a.Status >= 400 && a.Status < 500 && !passes(err) && c.unknown(ctx, ref) {
+			return fmt.Errorf("%w: %s and getevents: HTTP %d", sdk.ErrChatGone, verb, a.Status)
+		}
 		return ccsp.Resend(err)
 	}
 	if a.HTML() {
 		return ccsp.Resend(sdk.Ambiguous(fmt.Errorf("%s: a web page came back in place of the API's answer", verb)))
 	}
 	return nil
+}
+
+// unknown reports whether the far side refuses to tell of a chat as well. What
+// it says to one that it does not know is nowhere documented, and a refusal
+// may also be meant for a text.
+func (c *connector) unknown(ctx context.Context, ref sdk.ChatRef) bool {
+	a, err := c.client.events(ctx, ref, 0)
+	if err != nil || a.Status < 400 || a.Status >= 500 {
+		return false
+	}
+	return !passes(c.client.refused("getevents", a))
 }

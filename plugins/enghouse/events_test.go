@@ -304,6 +304,8 @@ func FuzzEvents(f *testing.F) {
 	f.Add(int64(0), []byte(`{"Events":[{"Event_ID":1,"Command":"read","Message_Text":"<b>a"},{"Event_ID":"2","Command":"status","Status_Code":"107"}]}`))
 	f.Add(int64(3), []byte(`{"Events":[{"Event_ID":9e3,"Command":"ParticipantDisconnected"},{"Command":"Error","Error_Code":null}]}`))
 	f.Add(int64(0), []byte(`{"Events":[{"Event_ID":true,"Command":"status","Status_Code":165,"Estimated_Time":"1e9"}]}`))
+	f.Add(int64(0), []byte(`{"Events":[{"Event_ID":1,"Command":"read","Message_Text":"[ccspChatEvent]SC_ATTACHMENT a=https://e.com/a.png","Participant_Name":"A"},{"Event_ID":2,"Command":"read","Message_Text":"<p>[ccspChatEvent]control_passed to=bot x= y"}]}`))
+	f.Add(int64(1), []byte(`{"Events":[{"Event_ID":2,"Command":"status","Status_Code":106,"Participant_Name":"A"},{"Event_ID":3,"Command":"ParticipantDisconnected"},{"Event_ID":4,"Command":"status","Status_Code":"165"},{"Event_ID":5,"Command":"status","Status_Code":106}]}`))
 	f.Fuzz(func(t *testing.T, last int64, body []byte) {
 		list, err := readEvents(body, false)
 		if err != nil {

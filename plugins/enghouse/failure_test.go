@@ -68,7 +68,7 @@ func TestAnswers(t *testing.T) {
 		{"Events empty", &plugintest.Far{Body: `{"Events":[]}`}, outcomes{"getevents": "ok"}},
 		{"half JSON", &plugintest.Far{Body: `{"Connection_ID":"C`}, outcomes{"joinchat": "ambiguous", "sendmsg": "ok", "getevents": "retry"}},
 		{"web page", &plugintest.Far{Body: page}, outcomes{"joinchat": "ambiguous", "sendmsg": "ambiguous", "fireevent": "ambiguous", "leavechat": "retry", "getevents": "retry"}},
-		{"400", &plugintest.Far{Status: 400}, outcomes{"joinchat": "rejected http_400", "sendmsg": "rejected http_400", "leavechat": "rejected http_400", "getevents": "retry"}},
+		{"400", &plugintest.Far{Status: 400}, outcomes{"joinchat": "rejected http_400", "sendmsg": "chat gone", "fireevent": "chat gone", "leavechat": "ok", "getevents": "retry"}},
 		{"401", &plugintest.Far{Status: 401}, same("credentials refused")},
 		{"403", &plugintest.Far{Status: 403}, same("credentials refused")},
 		{"404", &plugintest.Far{Status: 404}, outcomes{"joinchat": "rejected http_404", "sendmsg": "chat gone", "fireevent": "chat gone", "leavechat": "ok", "getevents": "retry"}},
@@ -96,6 +96,23 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("%s, want %s", got, want)
 				}
 			})
+		}
+	}
+}
+
+// TestRefusedText: a refusal is about the text if the chat can still be asked for.
+func TestRefusedText(t *testing.T) {
+	for events, want := range map[int]string{200: "rejected http_400", 400: "chat gone", 404: "chat gone", 500: "rejected http_400",
+		429: "rejected http_400", 401: "rejected http_400", 302: "rejected http_400"} {
+		c, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				w.WriteHeader(events)
+				return
+			}
+			w.WriteHeader(http.StatusBadRequest)
+		}))
+		if _, err := c.Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != want {
+			t.Errorf("getevents answers %d: %v, want %s", events, err, want)
 		}
 	}
 }

@@ -44,8 +44,8 @@ type pair struct {
 
 // Open implements sdk.Connector: joinchat. What has no room in it follows.
 func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) (sdk.ChatRef, error) {
-	s := c.progress.of("", first.ID)
-	what, err := c.content(ctx, s, first, true)
+	chat.Ref = ""
+	what, err := c.content(ctx, chat, c.progress.of("", first.ID), first)
 	if err != nil {
 		return "", err
 	}
@@ -63,7 +63,8 @@ func (c *connector) Open(ctx context.Context, chat sdk.Chat, first sdk.Message) 
 	}
 	c.progress.forget("", first.ID)
 	c.paces.traffic(ref)
-	c.follow(ctx, ref, what)
+	chat.Ref = ref
+	c.follow(ctx, chat, what)
 	return ref, nil
 }
 

@@ -277,3 +277,25 @@ func TestPace(t *testing.T) {
 		t.Error("a chat that ended is remembered")
 	}
 }
+
+// TestTenBadMinutes: a server that is broken for long takes no chat with it.
+func TestTenBadMinutes(t *testing.T) {
+	const polls = 75 // the gateway waits 8 s after each
+	s := &script{answers: []string{saysHi}}
+	for i := range polls {
+		s.answers = append(s.answers, []string{"500", "502", "503", "504", "429"}[i%5])
+	}
+	s.answers = append(s.answers, byes)
+	c, host := dial(t, s)
+	host.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	mark := poll(t, c, nil).Cursor
+	for i := range polls {
+		host.Set(host.Now().Add(8 * time.Second))
+		if _, err := c.Poll(t.Context(), chat, mark); plugintest.Verdict(err) != "retry" && plugintest.Verdict(err) != "throttled 0s" {
+			t.Fatalf("poll %d: %v, want another try", i+1, err)
+		}
+	}
+	if got := types(poll(t, c, mark).Events); got != "6 chat_closed" {
+		t.Errorf("afterwards: %s, want chat_closed", got)
+	}
+}

@@ -10,8 +10,8 @@ import (
 const progressKept = time.Hour
 
 // progress remembers of messages that need several calls which ones were made,
-// until the last one was. It is lost on a restart: then a message that stood
-// still in the middle is shown from its beginning.
+// until the last one was. It is lost on a restart and when the settings change:
+// then a message that stood still in the middle is shown from its beginning.
 type progress struct {
 	now func() time.Time
 

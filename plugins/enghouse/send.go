@@ -12,7 +12,7 @@ import (
 // one that failed.
 func (c *connector) Send(ctx context.Context, chat sdk.Chat, m sdk.Message) (sdk.Receipt, error) {
 	s := c.progress.of(chat.Ref, m.ID)
-	what, err := c.content(ctx, s, m, false)
+	what, err := c.content(ctx, chat, s, m)
 	if err == nil {
 		err = c.show(ctx, chat.Ref, s, what)
 	}
@@ -69,14 +69,15 @@ const followTries = 3
 
 // follow brings what had no room in joinchat. The chat is open whatever becomes
 // of it, so it is not the opening that fails.
-func (c *connector) follow(ctx context.Context, ref sdk.ChatRef, what content) {
+func (c *connector) follow(ctx context.Context, chat sdk.Chat, what content) {
+	ref := chat.Ref
 	for _, e := range what.effects(c.cfg, ref) {
 		err := c.tell(ctx, e.verb, ref, e.body)
 		for try := 1; try < followTries && err != nil && isRetry(err); try++ {
 			err = c.tell(ctx, e.verb, ref, e.body)
 		}
 		if err != nil {
-			c.host.Log().Error("the end of a chat's first message may not have arrived", "verb", e.verb, "err", err)
+			c.host.Log().Error("the end of a chat's first message may not have arrived", "conversation", chat.Conversation, "verb", e.verb, "err", err)
 		}
 	}
 }

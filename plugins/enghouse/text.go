@@ -15,9 +15,9 @@ import (
 type content struct{ texts, files []string }
 
 // content makes what the agent gets of m, and uploads its files if that is set;
-// s remembers where they went. Texts name the uploaded files too if that is
-// asked for.
-func (c *connector) content(ctx context.Context, s *sent, m sdk.Message, name bool) (content, error) {
+// s remembers where they went. The first text of a chat names the uploaded
+// files too: their events follow it, and may not arrive.
+func (c *connector) content(ctx context.Context, chat sdk.Chat, s *sent, m sdk.Message) (content, error) {
 	var what content
 	var lines []string
 	if m.URLPush != "" && !strings.Contains(m.Text, m.URLPush) {
@@ -27,14 +27,14 @@ func (c *connector) content(ctx context.Context, s *sent, m sdk.Message, name bo
 		if f.Caption != "" {
 			lines = append(lines, f.Caption)
 		}
-		address, err := c.uploaded(ctx, s, i, m.Attempt, f)
+		address, err := c.uploaded(ctx, chat, s, i, m)
 		switch {
 		case err != nil:
 			return content{}, err
 		case address == "":
 			lines = append(lines, ccsp.FileLine(f))
 			continue
-		case name:
+		case chat.Ref == "":
 			lines = append(lines, address)
 		}
 		what.files = append(what.files, address)
@@ -77,7 +77,8 @@ func pieces(m sdk.Message, lines []string, limit sdk.TextLimit) ([]string, error
 
 // uploaded returns where the i-th file of a message is in the contact center,
 // "" if the agent is to get its own address.
-func (c *connector) uploaded(ctx context.Context, s *sent, i, attempt int, f sdk.Attachment) (string, error) {
+func (c *connector) uploaded(ctx context.Context, chat sdk.Chat, s *sent, i int, m sdk.Message) (string, error) {
+	f := m.Attachments[i]
 	if c.cfg.Attachments != "upload" || f.URL == "" {
 		return "", nil
 	}
@@ -85,7 +86,7 @@ func (c *connector) uploaded(ctx context.Context, s *sent, i, attempt int, f sdk
 		return address, nil
 	}
 	address, err := c.upload(ctx, f)
-	if isRetry(err) && attempt < uploadTries {
+	if isRetry(err) && m.Attempt < uploadTries {
 		return "", err
 	}
 	if err != nil {
@@ -93,7 +94,7 @@ func (c *connector) uploaded(ctx context.Context, s *sent, i, attempt int, f sdk
 		if r, ok := errors.AsType[*sdk.RejectedError](err); ok {
 			why = errors.New(r.Code + ": " + r.Detail)
 		}
-		c.host.Log().Warn("file not uploaded, the agent gets its address", "err", why)
+		c.host.Log().Warn("file not uploaded, the agent gets its address", "conversation", chat.Conversation, "err", why)
 	}
 	s.files[i] = address
 	return address, nil

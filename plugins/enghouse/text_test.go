@@ -45,7 +45,7 @@ func TestAgentTexts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := dial(t, &plugintest.Far{})
-			got, err := c.content(t.Context(), c.progress.of("C1", ""), tt.m, false)
+			got, err := c.content(t.Context(), chat, c.progress.of("C1", ""), tt.m)
 			if diff := cmp.Diff(tt.want, got.texts); diff != "" || plugintest.Verdict(err) != tt.err {
 				t.Errorf("%v, want %s; texts (-want +got):\n%s", err, tt.err, diff)
 			}
@@ -74,7 +74,7 @@ func TestTheOperatorsLimit(t *testing.T) {
 		{sdk.TextLimit{}, strings.Repeat("a", 5000), "[bot] " + strings.Repeat("a", 5000)},
 	} {
 		host.Limit = tt.limit
-		got, err := c.content(t.Context(), c.progress.of("C1", ""), sdk.Message{Text: tt.text, Author: sdk.AuthorBot}, false)
+		got, err := c.content(t.Context(), chat, c.progress.of("C1", ""), sdk.Message{Text: tt.text, Author: sdk.AuthorBot})
 		if err != nil || got.texts[0] != tt.want {
 			t.Errorf("limit %+v: %q, %v; want %q", tt.limit, got.texts, err, tt.want)
 		}

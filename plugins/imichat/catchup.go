@@ -50,14 +50,23 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, cursor []byte) (sdk
 	}
 	defer func() { <-c.reading }()
 	res, err := c.catchUp(ctx, chat, at)
-	if errors.Is(err, sdk.ErrChatGone) {
-		return sdk.PollResult{}, err
+	switch {
+	case err == nil, errors.Is(err, sdk.ErrChatGone):
+		return res, err
+	case l.gone && !passes(err):
+		return sdk.PollResult{}, fmt.Errorf("%w: a call was told so, and it cannot be read: %w", sdk.ErrChatGone, err)
 	}
-	if err != nil {
-		return sdk.PollResult{}, c.later(ref, err)
-	}
-	return res, nil
+	return sdk.PollResult{}, c.later(ref, err)
 }
+
+// passes reports whether another reading may go better.
+func passes(err error) bool {
+	var refused *sdk.RejectedError
+	return !errors.As(err, &refused) && !errors.Is(err, errNoChat)
+}
+
+// errNoChat is the error of an answer that is not about the chat.
+var errNoChat = errors.New("the answer is not about the chat")
 
 // enter waits for a place among those who read, not for ever.
 func (c *connector) enter(ctx context.Context) bool {
@@ -146,10 +155,8 @@ func (c *connector) chat(ctx context.Context, ref string, at mark) (fields, erro
 	}
 	f, ok := a.chatObject()
 	switch id := f.word("chatid", "id"); {
-	case !ok:
-		return nil, errors.New("chat: the answer has no chat")
-	case id != "" && id != ref:
-		return nil, errors.New("chat: the answer is about another chat")
+	case !ok, id != "" && id != ref:
+		return nil, fmt.Errorf("chat: %w", errNoChat)
 	}
 	return f, nil
 }

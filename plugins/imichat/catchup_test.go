@@ -239,6 +239,15 @@ func TestReadAfterGone(t *testing.T) {
 		cmp.Diff([]string{"incoming_message bye", "chat_closed"}, got) != "" {
 		t.Errorf("%q, %v", got, err)
 	}
+	for status, gone := range map[int]bool{404: true, 400: true, 500: false, 503: false, 429: false} {
+		r := newReader(t)
+		r.far.status, r.far.body = 410, `{"status_code":410}`
+		_, _ = r.Send(t.Context(), chat, sdk.Message{Text: "Hi"})
+		r.far.status = status
+		if _, err := r.read("<html>"); errors.Is(err, sdk.ErrChatGone) != gone {
+			t.Errorf("read with %d: %v, want gone %t", status, err, gone)
+		}
+	}
 	for _, off := range []bool{false, true} {
 		r := newReader(t, func(s *settings) {
 			if off {

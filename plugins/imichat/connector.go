@@ -167,8 +167,10 @@ func (c *connector) Reopen(ctx context.Context, chat sdk.Chat) (sdk.ChatRef, err
 	if a.gone() {
 		return "", fmt.Errorf("%w: reopen: status %d", sdk.ErrChatGone, a.code())
 	}
-	if err := c.client.refused("reopen", a); err != nil {
-		return "", err
+	if _, api := a.envelope(); !api || a.code() != http.StatusConflict { // 409: it is open, or another one is
+		if err := c.client.refused("reopen", a); err != nil {
+			return "", err
+		}
 	}
 	ref := string(chat.Ref)
 	if id, err := a.chatID(); err == nil {

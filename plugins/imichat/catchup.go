@@ -50,7 +50,7 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, cursor []byte) (sdk
 		return sdk.PollResult{}, sdk.Retry(errors.New("chat: the instance does not receive yet"), time.Second)
 	}
 	if !c.enter(ctx) {
-		return sdk.PollResult{Cursor: cursor, Next: readLater + rand.N(readLater)}, nil
+		return sdk.PollResult{}, sdk.Retry(errors.New("chat: many are being read"), readLater+rand.N(readLater))
 	}
 	defer func() { <-c.places }()
 	res, err := c.catchUp(ctx, chat, at, *emit)

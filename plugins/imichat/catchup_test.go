@@ -423,26 +423,26 @@ func TestFewAtOnce(t *testing.T) {
 	}))
 	emit := emitter(func(context.Context, ...sdk.Event) error { return nil })
 	c.emit.Store(&emit)
-	done := make(chan time.Duration)
+	done := make(chan error)
 	for i := range 3 * readAtOnce {
 		go func() {
 			own := chat
 			own.Ref = sdk.ChatRef(fmt.Sprint(i))
-			res, err := c.Poll(context.Background(), own, nil)
-			if err != nil {
-				t.Error(err)
-			}
-			done <- res.Next
+			_, err := c.Poll(context.Background(), own, nil)
+			done <- err
 		}()
 	}
 	for range 2 * readAtOnce { // those that found no place
-		if next := <-done; next < readLater || next > 2*readLater {
-			t.Errorf("next after %v, want soon", next)
+		err := <-done
+		if retry, ok := errors.AsType[*sdk.RetryError](err); !ok || retry.After < readLater || retry.After > 2*readLater {
+			t.Errorf("%v, want it again soon", err)
 		}
 	}
 	close(let)
 	for range readAtOnce {
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 	if n := most.Load(); n != readAtOnce {
 		t.Errorf("%d chats were read at once, want %d", n, readAtOnce)

@@ -6,17 +6,23 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// shipped builds a program that comes with the gateway: shipped FILE FOLDER.
+// shipped builds a plugin that comes with the gateway, or an example that lies
+// beside them: shipped FILE NAME, or FILE examples/NAME.
 func shipped(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: shipped file folder")
+		ts.Fatalf("usage: shipped file name")
 	}
-	cmd := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), "./"+args[1])
+	dir := "./plugins/" + args[1]
+	if strings.HasPrefix(args[1], "examples/") {
+		dir = "./" + args[1]
+	}
+	cmd := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), dir)
 	cmd.Dir = ts.Getenv("TEST_ROOT")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		ts.Fatalf("go build: %v\n%s", err, out)
@@ -45,25 +51,4 @@ func far(ts *testscript.TestScript, neg bool, args []string) {
 		_ = f.Close()
 	})
 	ts.Setenv("FAR", srv.URL)
-}
-
-// desk is a contact center that takes all and tells nobody: desk FILE. What is
-// read of it is in the file; its address is in $DESK.
-func desk(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: desk file")
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := []byte(`{"status_code":200,"response":{"chat_id":"CSR1"}}`)
-		if r.Method == http.MethodGet {
-			var err error
-			if answer, err = os.ReadFile(ts.MkAbs(args[0])); err != nil {
-				w.WriteHeader(http.StatusInternalServerError)
-				return
-			}
-		}
-		_, _ = w.Write(answer)
-	}))
-	ts.Defer(srv.Close)
-	ts.Setenv("DESK", srv.URL)
 }

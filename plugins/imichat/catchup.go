@@ -45,26 +45,45 @@ func (c *connector) Poll(ctx context.Context, chat sdk.Chat, cursor []byte) (sdk
 	if wait := l.read.Sub(c.host.Now()); wait > 0 && !l.gone {
 		return at.noted(l.status, cursor, min(wait, noteEvery)), nil
 	}
+	emit := c.emit.Load()
+	if emit == nil {
+		return sdk.PollResult{}, sdk.Retry(errors.New("chat: the instance does not receive yet"), time.Second)
+	}
 	if !c.enter(ctx) {
-		return sdk.PollResult{Cursor: cursor, Next: readLater + rand.N(readLater)}, nil
+		return sdk.PollResult{}, sdk.Retry(errors.New("chat: many are being read"), readLater+rand.N(readLater))
 	}
-	defer func() { <-c.reading }()
-	res, err := c.catchUp(ctx, chat, at)
-	if errors.Is(err, sdk.ErrChatGone) {
-		return sdk.PollResult{}, err
+	defer func() { <-c.places }()
+	res, err := c.catchUp(ctx, chat, at, *emit)
+	switch {
+	case err == nil, errors.Is(err, sdk.ErrChatGone):
+		return res, err
+	case errors.Is(err, errNotTaken):
+		return sdk.PollResult{}, sdk.Retry(err, minCatchUp)
+	case l.gone && !passes(err):
+		return sdk.PollResult{}, fmt.Errorf("%w: a call was told so, and it cannot be read: %w", sdk.ErrChatGone, err)
 	}
-	if err != nil {
-		return sdk.PollResult{}, c.later(ref, err)
-	}
-	return res, nil
+	return sdk.PollResult{}, c.later(ref, err)
 }
+
+// passes reports whether another reading may go better.
+func passes(err error) bool {
+	var refused *sdk.RejectedError
+	return !errors.As(err, &refused) && !errors.Is(err, errNoChat)
+}
+
+// errNoChat is the error of an answer that is not about the chat, errNotTaken
+// that of news that the gateway could not take just now.
+var (
+	errNoChat   = errors.New("the answer is not about the chat")
+	errNotTaken = errors.New("the gateway does not take its news")
+)
 
 // enter waits for a place among those who read, not for ever.
 func (c *connector) enter(ctx context.Context) bool {
 	patience := time.NewTimer(readLater)
 	defer patience.Stop()
 	select {
-	case c.reading <- struct{}{}:
+	case c.places <- struct{}{}:
 		return true
 	case <-patience.C:
 	case <-ctx.Done():
@@ -94,11 +113,7 @@ func (c *connector) next(ref string, after time.Duration) time.Duration {
 }
 
 // catchUp reads a chat and reports what is new in it.
-func (c *connector) catchUp(ctx context.Context, chat sdk.Chat, at mark) (sdk.PollResult, error) {
-	emit := c.emit.Load()
-	if emit == nil {
-		return sdk.PollResult{}, errors.New("chat: the instance does not receive")
-	}
+func (c *connector) catchUp(ctx context.Context, chat sdk.Chat, at mark, emit emitter) (sdk.PollResult, error) {
 	ref := string(chat.Ref)
 	o, err := c.chat(ctx, ref, at)
 	if err != nil {
@@ -109,10 +124,10 @@ func (c *connector) catchUp(ctx context.Context, chat sdk.Chat, at mark) (sdk.Po
 	events := r.read()
 	for _, e := range events {
 		var refused *sdk.RejectedError
-		if err := (*emit)(ctx, e); errors.As(err, &refused) {
+		if err := emit(ctx, e); errors.As(err, &refused) {
 			c.host.Log().Warn("an event that was read from a chat is not taken", "type", e.Type, "err", err)
 		} else if err != nil {
-			return sdk.PollResult{}, fmt.Errorf("chat: %w", err)
+			return sdk.PollResult{}, fmt.Errorf("chat: %w: %w", errNotTaken, err)
 		}
 	}
 	if len(events) > 0 {
@@ -146,10 +161,8 @@ func (c *connector) chat(ctx context.Context, ref string, at mark) (fields, erro
 	}
 	f, ok := a.chatObject()
 	switch id := f.word("chatid", "id"); {
-	case !ok:
-		return nil, errors.New("chat: the answer has no chat")
-	case id != "" && id != ref:
-		return nil, errors.New("chat: the answer is about another chat")
+	case !ok, id != "" && id != ref:
+		return nil, fmt.Errorf("chat: %w", errNoChat)
 	}
 	return f, nil
 }

@@ -239,6 +239,15 @@ func TestReadAfterGone(t *testing.T) {
 		cmp.Diff([]string{"incoming_message bye", "chat_closed"}, got) != "" {
 		t.Errorf("%q, %v", got, err)
 	}
+	for status, gone := range map[int]bool{404: true, 400: true, 500: false, 503: false, 429: false} {
+		r := newReader(t)
+		r.far.status, r.far.body = 410, `{"status_code":410}`
+		_, _ = r.Send(t.Context(), chat, sdk.Message{Text: "Hi"})
+		r.far.status = status
+		if _, err := r.read("<html>"); errors.Is(err, sdk.ErrChatGone) != gone {
+			t.Errorf("read with %d: %v, want gone %t", status, err, gone)
+		}
+	}
 	for _, off := range []bool{false, true} {
 		r := newReader(t, func(s *settings) {
 			if off {
@@ -329,8 +338,12 @@ func TestNotTaken(t *testing.T) {
 	r := newReader(t)
 	body := object1("picked", agentSaid("1", "a", ""))
 	r.fail = context.DeadlineExceeded
-	if _, err := r.read(body); err == nil || r.mark != nil {
-		t.Fatalf("%v, cursor %s", err, r.mark)
+	soon := func(err error) bool {
+		retry, ok := errors.AsType[*sdk.RetryError](err)
+		return ok && retry.After <= minCatchUp
+	}
+	if _, err := r.read(body); !soon(err) || r.mark != nil {
+		t.Fatalf("%v, cursor %s, want it again soon", err, r.mark)
 	}
 	r.fail = nil
 	got, err := r.read(body)
@@ -348,8 +361,9 @@ func TestNotTaken(t *testing.T) {
 		t.Errorf("%v: what is refused for good stops the chat", err)
 	}
 	r.emit.Store(nil)
-	if _, err := r.read(body); err == nil {
-		t.Error("no error while nobody takes events")
+	r.far.got.Reset()
+	if _, err := r.read(body); !soon(err) || r.far.got.Len() > 0 {
+		t.Errorf("%v while nobody takes events, want it again soon", err)
 	}
 }
 
@@ -409,26 +423,26 @@ func TestFewAtOnce(t *testing.T) {
 	}))
 	emit := emitter(func(context.Context, ...sdk.Event) error { return nil })
 	c.emit.Store(&emit)
-	done := make(chan time.Duration)
+	done := make(chan error)
 	for i := range 3 * readAtOnce {
 		go func() {
 			own := chat
 			own.Ref = sdk.ChatRef(fmt.Sprint(i))
-			res, err := c.Poll(context.Background(), own, nil)
-			if err != nil {
-				t.Error(err)
-			}
-			done <- res.Next
+			_, err := c.Poll(context.Background(), own, nil)
+			done <- err
 		}()
 	}
 	for range 2 * readAtOnce { // those that found no place
-		if next := <-done; next < readLater || next > 2*readLater {
-			t.Errorf("next after %v, want soon", next)
+		err := <-done
+		if retry, ok := errors.AsType[*sdk.RetryError](err); !ok || retry.After < readLater || retry.After > 2*readLater {
+			t.Errorf("%v, want it again soon", err)
 		}
 	}
 	close(let)
 	for range readAtOnce {
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 	if n := most.Load(); n != readAtOnce {
 		t.Errorf("%d chats were read at once, want %d", n, readAtOnce)

@@ -20,7 +20,7 @@ type connector struct {
 	repeats *repeats
 	lives   *lives
 	emit    atomic.Pointer[emitter] // nil while the instance may not receive
-	reading chan struct{}           // as many as are reading chats
+	places  chan struct{}           // of those who read chats
 }
 
 func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
@@ -30,7 +30,7 @@ func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
 	}
 	return &connector{
 		cfg: cfg, host: h, client: newClient(cfg, h.HTTP(), h.Now), repeats: newRepeats(), lives: newLives(),
-		reading: make(chan struct{}, readAtOnce),
+		places: make(chan struct{}, readAtOnce),
 	}, nil
 }
 
@@ -167,8 +167,10 @@ func (c *connector) Reopen(ctx context.Context, chat sdk.Chat) (sdk.ChatRef, err
 	if a.gone() {
 		return "", fmt.Errorf("%w: reopen: status %d", sdk.ErrChatGone, a.code())
 	}
-	if err := c.client.refused("reopen", a); err != nil {
-		return "", err
+	if _, api := a.envelope(); !api || a.code() != http.StatusConflict { // 409: it is open, or another one is
+		if err := c.client.refused("reopen", a); err != nil {
+			return "", err
+		}
 	}
 	ref := string(chat.Ref)
 	if id, err := a.chatID(); err == nil {

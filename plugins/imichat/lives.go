@@ -117,8 +117,6 @@ func (l *lives) change(ref string, f func(*life)) {
 	l.chats.Add(ref, v)
 }
 
-func (l *lives) status(ref string) string { return l.get(ref).status }
-
 func (l *lives) spoke(ref string) { l.change(ref, func(v *life) { v.talk++ }) }
 
 func (l *lives) set(ref, status string) {

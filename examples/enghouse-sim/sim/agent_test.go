@@ -127,6 +127,7 @@ func TestTranscript(t *testing.T) {
 	_, body := do(t, "GET", base+"/agent/chats/"+id+"/messages?after=0", "")
 	var got struct {
 		Chat     sim.Chat
+		Profile  []desk.Fact
 		Messages []desk.Entry
 	}
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -147,7 +148,7 @@ func TestTranscript(t *testing.T) {
 		{Name: "Priority", Value: "-1"}, {Name: "Routing priority", Value: "0"}, {Name: "TQOS", Value: "0"},
 		{Name: "Tenant", Value: "17"}, {Name: "Application", Value: "7"}, {Name: "Account", Value: "0"},
 		{Name: "Call center", Value: "ics1"}, {Name: "Port", Value: "2324"}}
-	if diff := cmp.Diff(profile, got.Chat.Profile); diff != "" {
+	if diff := cmp.Diff(profile, got.Profile); diff != "" {
 		t.Errorf("profile (-want +got):\n%s", diff)
 	}
 	if got.Chat.Name != "Ada" || got.Chat.Source != "facebook" || len(got.Chat.Params) != 1 {

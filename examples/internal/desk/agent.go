@@ -125,12 +125,18 @@ func (d *Desk[C, V, A]) listMessages(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	c, list, err := d.Messages(r.PathValue("id"), after)
+	id := r.PathValue("id")
+	c, list, err := d.Messages(id, after)
 	if err != nil {
 		fail(w, http.StatusNotFound, err.Error())
 		return
 	}
-	WriteJSON(w, http.StatusOK, map[string]any{"chat": c, "messages": list})
+	WriteJSON(w, http.StatusOK, map[string]any{"chat": c, "profile": d.profile(id), "messages": list})
+}
+
+func (d *Desk[C, V, A]) profile(id string) []Fact {
+	c, _ := d.lookUp(id)
+	return c.Profile
 }
 
 // act answers POST /agent/chats/{id}/{act} with the chat as it is then.

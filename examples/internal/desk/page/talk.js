@@ -18,7 +18,7 @@ export function clear() {
 
 export async function showChat() {
   const id = desk.selected;
-  const { chat, messages } = await call(chatPath(id, "messages?after=" + seen));
+  const { chat, profile, messages } = await call(chatPath(id, "messages?after=" + seen));
   if (id !== desk.selected) return;
   desk.chat = chat;
   markRead(chat);
@@ -27,7 +27,7 @@ export async function showChat() {
   $("about").textContent = [states[chat.state], chat.for && "for " + chat.for, chat.queue && "queue " + chat.queue,
     chat.team && "team " + chat.team, chat.agent && "agent " + chat.agent, source(chat) && "from " + source(chat),
     chat.disposition, chat.webhooks_waiting && chat.webhooks_waiting + " webhooks wait"].filter(Boolean).join(" · ");
-  facts("profile", (chat.profile || []).map((f) => [f.name, f.value]));
+  facts("profile", (profile || []).map((f) => [f.name, f.value]));
   const params = pairs(chat.params);
   $("params-title").hidden = params.length === 0;
   facts("params", params);

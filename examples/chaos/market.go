@@ -44,27 +44,24 @@ type posting struct {
 // phase is a time in which one vendor is bad, or none.
 type phase struct {
 	way    way
-	bad    int // number of the vendor, -1: none
-	last   int // that was bad before it, and may still catch up
+	bad    int          // number of the vendor, -1: none
+	behind map[int]bool // vendors that were bad before and have not caught up
 	posted atomic.Int64
 
-	posts, polls, conns int64 // of the bad one: before, and then meanwhile
-	ended               bool
+	posts, polls, conns int64 // at the bad one: before it, and once the phase is over in it
 }
 
 // enter ends the phase and begins the next.
-func (m *market) enter(bad int, w way) *phase {
+func (m *market) enter(bad int, w way, behind map[int]bool) *phase {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old := m.phase; old.way != "" {
 		v := m.vendors[old.bad]
 		old.posts, old.polls, old.conns = v.posts.Load()-old.posts, v.polls.Load()-old.polls, v.conns.Load()-old.conns
-		old.ended = true
 	}
-	p := &phase{way: w, bad: bad, last: m.phase.bad}
+	p := &phase{way: w, bad: bad, behind: behind}
 	if w != "" {
 		v := m.vendors[bad]
-		p.last = bad - 1
 		p.posts, p.polls, p.conns = v.posts.Load(), v.polls.Load(), v.conns.Load()
 	}
 	m.phase = p
@@ -164,7 +161,7 @@ func (m *market) p99(p *phase) (n int, took time.Duration) {
 	defer m.mu.Unlock()
 	var all []time.Duration
 	for _, t := range m.talks {
-		if t.vendor == p.bad || t.vendor == p.last {
+		if t.vendor == p.bad || p.behind[t.vendor] {
 			continue
 		}
 		for i, x := range t.posted {
@@ -186,16 +183,36 @@ func (m *market) settle(ctx context.Context, limit time.Duration) error {
 			return err
 		}
 		missing := m.missing(dead)
-		if missing == 0 {
+		if len(missing) == 0 {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%d messages are neither there nor dead letters after %v", missing, limit)
+			return fmt.Errorf("%d messages are neither there nor dead letters after %v: %s …",
+				len(missing), limit, strings.Join(missing[:min(len(missing), 5)], ", "))
 		}
 		if err := m.pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// behind returns the vendors that lack messages which are a second old.
+func (m *market) behind(ctx context.Context) (map[int]bool, error) {
+	dead, err := m.dead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	behind := map[int]bool{}
+	for _, t := range m.talks {
+		for i, x := range t.posted {
+			if id := t.id(i + 1); time.Since(x.at) > time.Second && dead[id] == "" && len(m.vendors[t.vendor].arrivals(id)) == 0 {
+				behind[t.vendor] = true
+			}
+		}
+	}
+	return behind, nil
 }
 
 func (m *market) dead(ctx context.Context) (map[string]string, error) {
@@ -211,13 +228,13 @@ func (m *market) dead(ctx context.Context) (map[string]string, error) {
 	return dead, nil
 }
 
-func (m *market) missing(dead map[string]string) (n int) {
+func (m *market) missing(dead map[string]string) (ids []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, t := range m.talks {
 		for i := range t.acked {
-			if dead[t.id(i+1)] == "" && len(m.vendors[t.vendor].arrivals(t.id(i+1))) == 0 {
-				n++
+			if id := t.id(i + 1); dead[id] == "" && len(m.vendors[t.vendor].arrivals(id)) == 0 {
+				ids = append(ids, id)
 			}
 		}
 	}
@@ -225,12 +242,12 @@ func (m *market) missing(dead map[string]string) (n int) {
 		v.mu.Lock()
 		for _, id := range v.answers {
 			if len(m.far.arrivalsOf(id)) == 0 {
-				n++
+				ids = append(ids, id)
 			}
 		}
 		v.mu.Unlock()
 	}
-	return n
+	return ids
 }
 
 // arrivalsOf returns what the customers' side took of a message.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -154,9 +155,9 @@ func (v *vendor) arrivals(id string) []arrival {
 	return v.took[id]
 }
 
-// p99 is of the messages posted in a phase to vendors that are well and have
-// nothing to catch up with. n is how many those are.
-func (m *market) p99(p *phase) (n int, took time.Duration) {
+// p99 is of the messages posted in some phases to vendors that are well, and
+// have nothing to catch up with, in p. n is how many those are.
+func (m *market) p99(p *phase, in ...*phase) (n int, took time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []time.Duration
@@ -165,7 +166,7 @@ func (m *market) p99(p *phase) (n int, took time.Duration) {
 			continue
 		}
 		for i, x := range t.posted {
-			if a := m.vendors[t.vendor].arrivals(t.id(i + 1)); x.phase == p && len(a) > 0 {
+			if a := m.vendors[t.vendor].arrivals(t.id(i + 1)); slices.Contains(in, x.phase) && len(a) > 0 {
 				all = append(all, a[0].at.Sub(x.at))
 			}
 		}
@@ -275,7 +276,7 @@ func (m *market) verify(ctx context.Context, r *run) error {
 			took, reason := v.arrivals(id), dead[id]
 			x.acked++
 			switch {
-			case reason != "" && (t.vendor >= len(waysOfVendors) || !isFinal(reason)):
+			case reason != "" && (t.vendor >= len(waysOfVendors) || !slices.Contains(final, reason)):
 				x.violation(&x.lost, "%s: dead letter, reason %s", id, reason)
 			case reason != "":
 				x.ambiguous++
@@ -299,15 +300,6 @@ func (m *market) verify(ctx context.Context, r *run) error {
 	}
 	m.verifyAnswers(x)
 	return nil
-}
-
-func isFinal(reason string) bool {
-	for _, f := range final {
-		if reason == f {
-			return true
-		}
-	}
-	return false
 }
 
 // verifyAnswers is verify for what agents said.

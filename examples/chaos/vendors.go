@@ -211,7 +211,7 @@ func (m *market) calm(ctx context.Context, bad time.Duration) (*phase, error) {
 		return nil, err
 	}
 	p := m.enter(-1, "", behind)
-	return p, m.pause(ctx, bad/3)
+	return p, m.pause(ctx, min(bad/3, 30*time.Second))
 }
 
 // judge says how others fared while one was bad, and what that one was asked.

@@ -19,7 +19,7 @@ const (
 	vendorsRate   = 200 // messages per second, in all
 
 	badForAtMost  = 10 * time.Minute
-	badForAtLeast = time.Second
+	badForAtLeast = 500 * time.Millisecond
 	quietFor      = 2 * time.Second // before anything is measured
 
 	p99Times = 10          // what others may become slower by; the notes say by how much they did

@@ -22,7 +22,8 @@ type Host interface {
 	DataDir() string
 	// Log goes to the gateway's log, with the names of plugin and instance.
 	Log() *slog.Logger
-	// HTTP is a client with limits and tracing for calls to the far side.
+	// HTTP is a client with limits and tracing for calls to the far side, the
+	// instance's own.
 	HTTP() *http.Client
 	// Now is the time; tests set it.
 	Now() time.Time

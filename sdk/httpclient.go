@@ -9,6 +9,9 @@ import (
 	"code.dny.dev/ssrf"
 )
 
+// maxConns is how many connections an instance has to one host at most.
+const maxConns = 256
+
 // newHTTPClient returns the client of Host.HTTP. A call's time is limited by
 // its context; connections per host are kept, because drivers talk to one or
 // two. Private networks are allowed, since contact centers live there; link-local
@@ -28,8 +31,8 @@ func newHTTPClient() *http.Client {
 		Proxy:                  nil, // the environment does not decide where messages go
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
-		MaxConnsPerHost:        256,
-		MaxIdleConnsPerHost:    256,
+		MaxConnsPerHost:        maxConns,
+		MaxIdleConnsPerHost:    maxConns,
 		MaxIdleConns:           512,
 		IdleConnTimeout:        60 * time.Second,
 		TLSHandshakeTimeout:    5 * time.Second,

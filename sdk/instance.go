@@ -241,6 +241,7 @@ func (in *instance) close(ctx context.Context) error {
 	done := make(chan struct{})
 	in.s.background.run(func() {
 		defer close(done)
+		defer in.host.client.CloseIdleConnections()
 		_ = in.stopReceiving(in.s.ctx)
 		select {
 		case <-in.pins.close():

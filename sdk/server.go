@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,6 @@ type server struct {
 	drivers map[string]*Driver
 	log     *slog.Logger
 	now     func() time.Time
-	client  *http.Client
 	work    *work
 
 	ctx        context.Context // ends when serving ends
@@ -39,7 +37,7 @@ type server struct {
 func newServer(p Plugin, e env.Env) *server {
 	s := &server{
 		plugin: p, drivers: make(map[string]*Driver), log: e.Log, now: e.Now,
-		client: newHTTPClient(), work: newWork(),
+		work:  newWork(),
 		slots: make(map[string]*slot), linked: make(chan struct{}),
 	}
 	for i := range p.Drivers {
@@ -61,7 +59,6 @@ func (s *server) close(ctx context.Context) {
 	s.mu.Unlock()
 	s.work.stop(ctx)
 	_ = s.background.wait(ctx) // if a driver hangs: the process is about to end
-	s.client.CloseIdleConnections()
 }
 
 // eachSlot calls f for all slots at once and waits.

@@ -12,13 +12,14 @@ import (
 
 // host implements Host over the link.
 type host struct {
-	s    *server
-	spec *pluginv1.InstanceSpec
-	log  *slog.Logger
+	s      *server
+	spec   *pluginv1.InstanceSpec
+	log    *slog.Logger
+	client *http.Client // not shared: one far side that hangs must not use up the connections of the others
 }
 
 func newHost(s *server, spec *pluginv1.InstanceSpec) *host {
-	return &host{s: s, spec: spec, log: s.log.With("instance", spec.Instance)}
+	return &host{s: s, spec: spec, log: s.log.With("instance", spec.Instance), client: newHTTPClient()}
 }
 
 // The facts of the instance implement Host.
@@ -27,7 +28,7 @@ func (h *host) Instance() string   { return h.spec.Instance }
 func (h *host) PublicURL() string  { return h.spec.PublicUrl }
 func (h *host) DataDir() string    { return h.spec.DataDir }
 func (h *host) Log() *slog.Logger  { return h.log }
-func (h *host) HTTP() *http.Client { return h.s.client }
+func (h *host) HTTP() *http.Client { return h.client }
 func (h *host) Now() time.Time     { return h.s.now() }
 
 // TextLimit implements Host. A gateway that sets none splits by the driver's.

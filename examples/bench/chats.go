@@ -151,9 +151,7 @@ func (c *crowd) measure(ctx context.Context, r *results) error {
 		return err
 	}
 	talk.Answer = c.delays()
-	for _, row := range []ChatsRow{lively, quiet, talk} {
-		r.chats = append(r.chats, row)
-	}
+	r.chats = append(r.chats, lively, quiet, talk)
 	fmt.Print(chatsTable(r.chats))
 	return c.check(ctx)
 }

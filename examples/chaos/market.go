@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,27 +45,24 @@ type posting struct {
 // phase is a time in which one vendor is bad, or none.
 type phase struct {
 	way    way
-	bad    int // number of the vendor, -1: none
-	last   int // that was bad before it, and may still catch up
+	bad    int          // number of the vendor, -1: none
+	behind map[int]bool // vendors that were bad before and have not caught up
 	posted atomic.Int64
 
-	posts, polls, conns int64 // of the bad one: before, and then meanwhile
-	ended               bool
+	posts, polls, conns int64 // at the bad one: before it, and once the phase is over in it
 }
 
 // enter ends the phase and begins the next.
-func (m *market) enter(bad int, w way) *phase {
+func (m *market) enter(bad int, w way, behind map[int]bool) *phase {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old := m.phase; old.way != "" {
 		v := m.vendors[old.bad]
 		old.posts, old.polls, old.conns = v.posts.Load()-old.posts, v.polls.Load()-old.polls, v.conns.Load()-old.conns
-		old.ended = true
 	}
-	p := &phase{way: w, bad: bad, last: m.phase.bad}
+	p := &phase{way: w, bad: bad, behind: behind}
 	if w != "" {
 		v := m.vendors[bad]
-		p.last = bad - 1
 		p.posts, p.polls, p.conns = v.posts.Load(), v.polls.Load(), v.conns.Load()
 	}
 	m.phase = p
@@ -157,18 +155,18 @@ func (v *vendor) arrivals(id string) []arrival {
 	return v.took[id]
 }
 
-// p99 is of the messages posted in a phase to vendors that are well and have
-// nothing to catch up with. n is how many those are.
-func (m *market) p99(p *phase) (n int, took time.Duration) {
+// p99 is of the messages posted in some phases to vendors that are well, and
+// have nothing to catch up with, in p. n is how many those are.
+func (m *market) p99(p *phase, in ...*phase) (n int, took time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []time.Duration
 	for _, t := range m.talks {
-		if t.vendor == p.bad || t.vendor == p.last {
+		if t.vendor == p.bad || p.behind[t.vendor] {
 			continue
 		}
 		for i, x := range t.posted {
-			if a := m.vendors[t.vendor].arrivals(t.id(i + 1)); x.phase == p && len(a) > 0 {
+			if a := m.vendors[t.vendor].arrivals(t.id(i + 1)); slices.Contains(in, x.phase) && len(a) > 0 {
 				all = append(all, a[0].at.Sub(x.at))
 			}
 		}
@@ -186,16 +184,36 @@ func (m *market) settle(ctx context.Context, limit time.Duration) error {
 			return err
 		}
 		missing := m.missing(dead)
-		if missing == 0 {
+		if len(missing) == 0 {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%d messages are neither there nor dead letters after %v", missing, limit)
+			return fmt.Errorf("%d messages are neither there nor dead letters after %v: %s …",
+				len(missing), limit, strings.Join(missing[:min(len(missing), 5)], ", "))
 		}
 		if err := m.pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// behind returns the vendors that lack messages which are a second old.
+func (m *market) behind(ctx context.Context) (map[int]bool, error) {
+	dead, err := m.dead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	behind := map[int]bool{}
+	for _, t := range m.talks {
+		for i, x := range t.posted {
+			if id := t.id(i + 1); time.Since(x.at) > time.Second && dead[id] == "" && len(m.vendors[t.vendor].arrivals(id)) == 0 {
+				behind[t.vendor] = true
+			}
+		}
+	}
+	return behind, nil
 }
 
 func (m *market) dead(ctx context.Context) (map[string]string, error) {
@@ -211,13 +229,13 @@ func (m *market) dead(ctx context.Context) (map[string]string, error) {
 	return dead, nil
 }
 
-func (m *market) missing(dead map[string]string) (n int) {
+func (m *market) missing(dead map[string]string) (ids []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, t := range m.talks {
 		for i := range t.acked {
-			if dead[t.id(i+1)] == "" && len(m.vendors[t.vendor].arrivals(t.id(i+1))) == 0 {
-				n++
+			if id := t.id(i + 1); dead[id] == "" && len(m.vendors[t.vendor].arrivals(id)) == 0 {
+				ids = append(ids, id)
 			}
 		}
 	}
@@ -225,12 +243,12 @@ func (m *market) missing(dead map[string]string) (n int) {
 		v.mu.Lock()
 		for _, id := range v.answers {
 			if len(m.far.arrivalsOf(id)) == 0 {
-				n++
+				ids = append(ids, id)
 			}
 		}
 		v.mu.Unlock()
 	}
-	return n
+	return ids
 }
 
 // arrivalsOf returns what the customers' side took of a message.
@@ -247,10 +265,14 @@ var final = []string{"ambiguous", "rejected: http_307", "chat_rejected"}
 // verify counts what was lost, out of order or repeated, both ways.
 func (m *market) verify(ctx context.Context, r *run) error {
 	dead, err := m.dead(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		m.compare(&r.verdict, dead)
 	}
-	x := &r.verdict
+	return err
+}
+
+// compare judges by what vendors and customers took, and the dead letters.
+func (m *market) compare(x *verdict, dead map[string]string) {
 	for _, t := range m.talks {
 		v, last := m.vendors[t.vendor], int64(0)
 		for i := range t.acked {
@@ -258,7 +280,7 @@ func (m *market) verify(ctx context.Context, r *run) error {
 			took, reason := v.arrivals(id), dead[id]
 			x.acked++
 			switch {
-			case reason != "" && (t.vendor >= len(waysOfVendors) || !isFinal(reason)):
+			case reason != "" && (t.vendor >= len(waysOfVendors) || !slices.Contains(final, reason)):
 				x.violation(&x.lost, "%s: dead letter, reason %s", id, reason)
 			case reason != "":
 				x.ambiguous++
@@ -280,21 +302,11 @@ func (m *market) verify(ctx context.Context, r *run) error {
 			}
 		}
 	}
-	m.verifyAnswers(x)
-	return nil
+	m.compareAnswers(x)
 }
 
-func isFinal(reason string) bool {
-	for _, f := range final {
-		if reason == f {
-			return true
-		}
-	}
-	return false
-}
-
-// verifyAnswers is verify for what agents said.
-func (m *market) verifyAnswers(x *verdict) {
+// compareAnswers is compare for what agents said.
+func (m *market) compareAnswers(x *verdict) {
 	for _, v := range m.vendors {
 		last := map[string]int64{} // by customer
 		for _, id := range v.answers {

@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// way is how a vendor misbehaves. Except for cut, nothing that it is asked for
-// has an effect.
+// way is how a vendor misbehaves. What it is asked for has an effect only if it
+// said 200.
 type way string
 
 // The ways.
@@ -210,6 +210,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wait(r, over, hangFor)
 		panic(http.ErrAbortHandler)
 	case drips:
+		v.answer(r.URL, body)
 		v.drip(w, r, over)
 	case resets:
 		resetConn(w)

@@ -175,6 +175,9 @@ func shown(e sdk.Event) []string {
 	for _, a := range e.Attachments {
 		out = append(out, a.URL, a.MIME)
 	}
+	for _, q := range e.QuickReplies {
+		out = append(out, q.Title, q.Payload)
+	}
 	var params []string
 	for k, v := range e.Params {
 		params = append(params, k+"="+v)

@@ -26,7 +26,8 @@ func (e *Engine) Close(ctx context.Context, id core.ConversationID, by, reason s
 // Link binds a chat that nobody knew to a customer: later events of it go to
 // the customer's conversation, whose id it returns, and the orphan is closed.
 // Errors: [core.NotFound] for an unknown integration or channel, [core.Invalid]
-// for an empty name, [core.Conflict] if the chat belongs to another customer.
+// for an empty name and for a channel whose service has another integration,
+// [core.Conflict] if the chat belongs to another customer.
 func (e *Engine) Link(ctx context.Context, integration, chatID, channel, customer string) (core.ConversationID, error) {
 	snap := e.Snap()
 	if in := snap.Instances[integration]; in == nil || in.Channel {
@@ -34,6 +35,10 @@ func (e *Engine) Link(ctx context.Context, integration, chatID, channel, custome
 	}
 	if ch := snap.Instances[channel]; ch == nil || !ch.Channel {
 		return core.ConversationID{}, core.Errorf(core.NotFound, "no channel %q", channel)
+	}
+	if !snap.Serves(integration, channel) {
+		return core.ConversationID{}, core.Errorf(core.Invalid, "channel %q is of service %q, which integration %q does not serve",
+			channel, snap.Instances[channel].Service, integration)
 	}
 	if chatID == "" || customer == "" {
 		return core.ConversationID{}, core.Errorf(core.Invalid, "chatid and customer are required")

@@ -28,6 +28,7 @@ type turn struct {
 	hops    uint32
 	limit   *state.CommandLimit // of the action in hand
 	rang    bool                // the conversation's timer has fired
+	sayings []string            // for the agent, see say
 	news    bool                // the vendor is to be told of the profile or the attributes
 
 	// As they were when the turn began.
@@ -67,6 +68,7 @@ func (t *turn) begin(in Input) {
 	t.chatBefore, t.commandsBefore = t.doc.GetChat().GetNumber(), t.doc.Commands
 	if in.Result != nil {
 		t.result(in.Result)
+		t.speak()
 		return
 	}
 	m := in.Mail
@@ -190,9 +192,11 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 		t.do(f, &asked[i])
 	}
 	t.limit = nil
+	t.speak()
 	t.update()
 	if f.then != nil {
 		f.then()
+		t.speak()
 	}
 }
 

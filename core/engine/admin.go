@@ -37,8 +37,7 @@ func (e *Engine) Link(ctx context.Context, integration, chatID, channel, custome
 		return core.ConversationID{}, core.Errorf(core.NotFound, "no channel %q", channel)
 	}
 	if !snap.Serves(integration, channel) {
-		return core.ConversationID{}, core.Errorf(core.Invalid, "channel %q is of service %q, which integration %q does not serve",
-			channel, snap.Instances[channel].Service, integration)
+		return core.ConversationID{}, core.Errorf(core.Invalid, "channel %q is in no service of integration %q", channel, integration)
 	}
 	if chatID == "" || customer == "" {
 		return core.ConversationID{}, core.Errorf(core.Invalid, "chatid and customer are required")

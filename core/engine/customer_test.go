@@ -108,7 +108,7 @@ func TestChangeCustomerRefuses(t *testing.T) {
 		{"unknown customer", change("chan", "bob", "name", "A"), false, core.NotFound, `channel "chan" has no such customer`},
 		{"a new one who is there", change("chan", "ada", "name", "A"), true, core.Conflict, `channel "chan" has this customer already`},
 		{"a new one on a channel that leaves", change("old", "ada", "name", "A"), true, core.Conflict, "being removed"},
-		{"unknown field", change("chan", "ada", "nmae", "A"), false, core.Invalid, `unknown field "nmae" of a customer; known are `},
+		{"unknown field", change("chan", "ada", "nam_e", "A"), false, core.Invalid, `unknown field "nam_e" of a customer; known are `},
 		{"bad locale", change("chan", "ada", "locale", "Swiss German"), false, core.Invalid, `locale "Swiss German" is not one; write one such as "de-CH"`},
 		{"bad zone", change("chan", "new", "timezone", "Mars"), true, core.Invalid, `timezone "Mars" is not known`},
 		{"a full profile", change("chan", "ada", "attributes.more", "x"), false, core.Conflict, "no room"},

@@ -332,7 +332,7 @@ func TestAdminAnswers(t *testing.T) {
 			[]string{`"address":"ada"`}, `customer ada ["addresses=" "attributes.a.b=1" "attributes.x=" "locale=" "name=A" "timezone="] false`},
 		{"PATCH", "/v1/customers/webshop/ada", `{}`, 200, nil, `customer ada [] false`},
 		{"PATCH", "/v1/customers/webshop/ada", ``, 415, nil, ""},
-		{"PATCH", "/v1/customers/webshop/ada", `{"nmae":"A"}`, 400, []string{`unknown field \"nmae\"`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"nam_e":"A"}`, 400, []string{`unknown field \"nam_e\"`}, ""},
 		{"PATCH", "/v1/customers/webshop/ada", `{"address":"eve"}`, 400, []string{`unknown field \"address\"`}, ""},
 		{"PATCH", "/v1/customers/webshop/ada", `{"name":5}`, 400, []string{`field \"name\" must be a string, not a number`}, ""},
 		{"PATCH", "/v1/customers/webshop/ada", `{"attributes":{"a":5}}`, 400, []string{`must be a string, not a number`}, ""},

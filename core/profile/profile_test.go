@@ -51,7 +51,7 @@ func TestSet(t *testing.T) {
 		{"attributes", "", "", true, func(c *pluginv1.Customer) { c.Attributes = nil }},
 		{"attributes.", "x", profile.UnknownField, false, nil},
 		{"address", "eve", profile.UnknownField, false, nil},
-		{"nmae", "x", profile.UnknownField, false, nil},
+		{"nam_e", "x", profile.UnknownField, false, nil},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s=%.20q", tt.field, tt.value), func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestSetOfTheProfile(t *testing.T) {
 
 func TestProblemsOfTheProfile(t *testing.T) {
 	tests := []struct{ name, set, want string }{
-		{"unknown field", "customer.nmae: x", `4:19: unknown field "customer.nmae" of a customer; did you mean "customer.name"?`},
+		{"unknown field", "customer.naem: x", `4:19: unknown field "customer.naem" of a customer; did you mean "customer.name"?`},
 		{"unknown table", "customer.adresses.sms: x", `4:19: unknown field "customer.adresses.sms" of a customer; did you mean "customer.addresses.sms"?`},
 		{"a table alone", "customer.attributes: x", `4:19: unknown field "customer.attributes" of a customer; known: customer.first_name, ` +
 			`customer.last_name, customer.locale, customer.name, customer.timezone, customer.addresses.NAME, customer.attributes.NAME`},
@@ -87,8 +87,8 @@ func TestFlowsSetTheProfile(t *testing.T) {
 	if _, got := loadIn(t, able(), flow("customer.name: Ada, customer.attributes.tier: gold")); got != "" {
 		t.Error(got)
 	}
-	want := `4:16: unknown field "customer.nmae" of a customer; did you mean "customer.name"?`
-	if _, got := loadIn(t, able(), flow("customer.nmae: Ada")); got != want {
+	want := `4:16: unknown field "customer.naem" of a customer; did you mean "customer.name"?`
+	if _, got := loadIn(t, able(), flow("customer.naem: Ada")); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }

@@ -70,6 +70,9 @@ integration "enghouse" "ChatEngineEnghouse" {
   #   ambiguous = "resend"                   # or "dead": messages that may or may not have arrived
   #   max_parts = 20                         # a message that needs more is a dead letter
   #   lane_age  = "24h"                      # how long the first command of a lane is retried
+  #   text_limit = 1024                      # of one message, in place of the driver's limit
+  #   text_unit  = "utf16"                   # what that counts: utf16, rune, byte, grapheme or gsm7
+  #   overflow   = "split"                   # longer texts: "split", or "refuse": dropped, the author is told
   # }
 }
 

@@ -287,15 +287,19 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("request %+v", r)
 		}
 		return sdk.WebhookResponse{Body: []byte("thanks"), Events: []sdk.Event{
-			{Type: sdk.SurveyRated, Score: &score, Customer: ada, Text: "bad \xff utf-8"}}}, nil
+			{Type: sdk.SurveyRated, Score: &score, Customer: ada, Text: "bad \xff utf-8"},
+			{Type: sdk.CustomEvent, Ref: "4711", Customer: sdk.Customer{Attributes: map[string]string{"tier": "gold"}}}}}, nil
 	}
 	r, err := g.Webhook(t.Context(), &sdk.WebhookRequest{Method: http.MethodPost, Path: "/in",
 		Header: http.Header{"X-Test": {"1"}}, Body: []byte("\xff")})
-	if err != nil || r.Status != 200 || string(r.Body) != "thanks" || len(r.Events) != 1 {
+	if err != nil || r.Status != 200 || string(r.Body) != "thanks" || len(r.Events) != 2 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if e := r.Events[0]; *e.Score != score || e.Customer.Address != "ada" || e.Text != "bad \uFFFD utf-8" {
 		t.Errorf("event %+v", e)
+	}
+	if e := r.Events[1]; e.Ref != "4711" || e.Customer.Attributes["tier"] != "gold" {
+		t.Errorf("what is known of a customer without an address is lost: %+v", e)
 	}
 	for _, test := range []struct {
 		err  error

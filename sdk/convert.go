@@ -93,6 +93,12 @@ func webhookFrom(w *pluginv1.WebhookRequest) *WebhookRequest {
 
 // ---- to the gateway ----
 
+// known says whether anything is known of the customer.
+func (c Customer) known() bool {
+	texts := c.Address + c.Name + c.FirstName + c.LastName + c.Locale + c.Timezone
+	return texts != "" || len(c.Addresses) > 0 || len(c.Attributes) > 0
+}
+
 func (c Customer) proto() *pluginv1.Customer {
 	return &pluginv1.Customer{
 		Address: valid(c.Address), Name: valid(c.Name), FirstName: valid(c.FirstName),
@@ -140,7 +146,7 @@ func (e *Event) proto() *pluginv1.Event {
 	if !e.At.IsZero() {
 		p.AtMs = e.At.UnixMilli()
 	}
-	if e.Customer.Address != "" {
+	if e.Customer.known() {
 		p.Customer = e.Customer.proto()
 	}
 	if e.Agent != (Agent{}) {

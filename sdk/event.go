@@ -52,7 +52,8 @@ const (
 //
 // It is addressed by Customer.Address (what happens on a channel) or by Ref, a
 // chat id or the id of a message we sent. The events that Poll returns need
-// neither: they belong to the chat that was polled. A chat that an agent begins
+// neither: they belong to the chat that was polled. What a connector knows of its
+// chat's customer goes into Customer without an address. A chat that an agent begins
 // is a ChatOpened with all of Ref, Customer.Address and Channel, and By "agent".
 type Event struct {
 	Type     string

@@ -20,6 +20,7 @@ func ableDrivers(name string) []sdk.Driver {
 	}
 	return []sdk.Driver{
 		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
+			h.Log().Info("opened", "limit", h.TextLimit().Limit, "unit", h.TextLimit().Unit)
 			return &ableChannel{able{h, "chat"}}, nil
 		}),
 		sdk.NewChannel(name+"_push", caps("push"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
@@ -54,6 +55,11 @@ func show(m sdk.Message) string {
 	return s + showMap(m.Extras)
 }
 
+func showCustomer(c sdk.Customer) string {
+	return fmt.Sprintf("%s|%s|%s|%s|%s|%s", c.Name, c.FirstName, c.LastName, c.Locale, c.Timezone,
+		strings.TrimSpace(showMap(c.Addresses)+showMap(c.Attributes)))
+}
+
 func showMap(m map[string]string) (s string) {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		s += " " + k + "=" + m[k]
@@ -70,7 +76,7 @@ func (c *ableChannel) Send(_ context.Context, to sdk.Customer, m sdk.Message) (s
 }
 
 // Webhook implements sdk.WebhookReceiver: an event as it is in Go.
-func (c *ableChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+func (a *able) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
 	var ev sdk.Event
 	if err := json.Unmarshal(r.Body, &ev); err != nil {
 		return sdk.WebhookResponse{Status: 400}, nil //nolint:nilerr // it is the answer
@@ -91,6 +97,7 @@ type ableDesk struct{ able }
 // Open implements sdk.Connector.
 func (d *ableDesk) Open(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.ChatRef, error) {
 	d.did("open for %s: %s", c.Customer.Address, show(m))
+	d.did("open with %s", showCustomer(c.Customer))
 	return "chat-1", nil
 }
 
@@ -103,6 +110,12 @@ func (d *ableDesk) Send(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.Recei
 // Close implements sdk.Connector.
 func (d *ableDesk) Close(_ context.Context, c sdk.Chat, reason string) error {
 	d.did("close %s: %s", c.Ref, reason)
+	return nil
+}
+
+// Update implements sdk.Updater.
+func (d *ableDesk) Update(_ context.Context, c sdk.Chat) error {
+	d.did("update %s: %s%s", c.Ref, showCustomer(c.Customer), showMap(c.Attributes))
 	return nil
 }
 

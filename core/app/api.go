@@ -45,11 +45,7 @@ func (g *gateway) Conversations(ctx context.Context, f store.Filter, after strin
 
 // Conversation implements httpd.Gateway.
 func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*state.Document, []*state.Pending, error) {
-	b, _, err := g.store.Reader().Document(ctx, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	doc, err := decode(b, &state.Document{}, "conversation "+id.String())
+	doc, err := g.document(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,6 +62,15 @@ func (g *gateway) Conversation(ctx context.Context, id core.ConversationID) (*st
 		pending = append(pending, p)
 	}
 	return doc, pending, nil
+}
+
+// document reads a conversation's document.
+func (g *gateway) document(ctx context.Context, id core.ConversationID) (*state.Document, error) {
+	b, _, err := g.store.Reader().Document(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return decode(b, &state.Document{}, "conversation "+id.String())
 }
 
 // History implements httpd.Gateway. A conversation may have none left.
@@ -225,7 +230,7 @@ func (g *gateway) Rules() httpd.RuleSet {
 
 func ruleOf(r rules.Info) httpd.Rule {
 	out := httpd.Rule{
-		Name: r.Name, On: strings.Join(r.On, ", "), At: diag.Pos{File: r.File, Line: r.Line, Column: 1},
+		Name: r.Name, On: strings.Join(r.On, ", "), At: diag.Pos{File: r.File, Line: r.Line, Column: r.Column},
 		Matched: r.Matched, NotMatched: r.NotMatched, Errors: r.Errors,
 	}
 	if r.LastFired != nil {

@@ -239,7 +239,7 @@ func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
 	for _, i := range c.Integrations {
 		w.Integrations = append(w.Integrations, i.Name)
 		if d := driverOf(manifests, i); d != nil {
-			w.Drivers[i.Name] = d
+			w.Drivers[i.Name] = inForce(d, i)
 		}
 	}
 	for _, e := range c.Endpoints {
@@ -249,7 +249,7 @@ func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
 		ch := rules.Channel{Type: i.Driver}
 		d := driverOf(manifests, i)
 		if d != nil {
-			w.Drivers[i.Name] = d
+			w.Drivers[i.Name] = inForce(d, i)
 		}
 		if t := d.GetCapabilities().GetChannelType(); t != "" {
 			ch.Type = t

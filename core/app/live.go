@@ -96,7 +96,7 @@ func (g *gateway) askDrivers(ctx context.Context, manifests []*pluginv1.Manifest
 	had := map[string]host.Instance{}
 	settings := map[string]config.Settings{}
 	for _, k := range before {
-		had[k.Name] = hostInstance(g.config, k.Instance, declaredSecrets(driverOf(manifests, k.Instance)), nil)
+		had[k.Name] = hostInstance(g.config, k.Instance, driverOf(manifests, k.Instance), nil)
 		settings[k.Name] = k.Settings
 	}
 	found := make([][]host.Problem, len(c.Instances()))
@@ -109,7 +109,7 @@ func (g *gateway) askDrivers(ctx context.Context, manifests []*pluginv1.Manifest
 				delete(saved, name)
 			}
 		}
-		next := hostInstance(g.config, i, declaredSecrets(d), saved)
+		next := hostInstance(g.config, i, d, saved)
 		if d == nil || had[i.Name].Revision == next.Revision {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rules"
 )
@@ -85,11 +86,31 @@ func (a *ruleAnswer) printWhy(w io.Writer, only string) error {
 
 // unknown says that the rules that were asked have none of that name.
 func (a *ruleAnswer) unknown(rule string) error {
+	hint := meant(rule, a.names())
 	if a.ID == "" {
-		return fmt.Errorf("no rule %q is on %s", rule, a.Event)
+		return fmt.Errorf("no rule %q is on %s%s", rule, a.Event, hint)
 	}
-	return fmt.Errorf("no rule %q is on %s in the rules that were asked, %s, about %s of %s; --rules DIR asks others",
-		rule, a.Event, a.Set, a.ID, a.At.Format(time.RFC3339))
+	return fmt.Errorf("no rule %q is on %s in the rules that were asked, %s, about %s of %s; --rules DIR asks others%s",
+		rule, a.Event, a.Set, a.ID, a.At.Format(time.RFC3339), hint)
+}
+
+// names are those of the rules that were asked, or left out.
+func (a *ruleAnswer) names() (list []string) {
+	for _, r := range a.Rules {
+		list = append(list, r.Rule)
+	}
+	for _, r := range a.LeftOut {
+		list = append(list, r.Rule)
+	}
+	return list
+}
+
+// meant is what stands behind the error that there is no rule of a name.
+func meant(rule string, known []string) string {
+	if near := diag.Suggest(rule, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
 }
 
 func printNode(p *printer, n *rules.Node, indent int) {

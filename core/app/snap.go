@@ -180,7 +180,7 @@ func (g *gateway) lastRules(ctx context.Context) ([]rules.Source, error) {
 const keepSnapFor = 10 * time.Second
 
 func newInstance(c *setup, i *config.Instance, drivers []*pluginv1.Driver) *conversation.Instance {
-	d := driverAmong(drivers, i)
+	d := inForce(driverAmong(drivers, i), i)
 	in := &conversation.Instance{
 		Name: i.Name, Channel: i.Kind == config.Channel, MessageRouting: i.MessageRouting,
 		Caps: d.GetCapabilities(), Abilities: d.GetAbilities(), MaxParts: i.Dispatch.MaxParts,
@@ -199,12 +199,13 @@ func driverAmong(drivers []*pluginv1.Driver, i *config.Instance) *pluginv1.Drive
 
 // hostInstance is what the host opens for an instance. saved are secrets that
 // its driver has replaced, such as a renewed token.
-func hostInstance(c *config.Config, i *config.Instance, declared []string, saved map[string][]byte) host.Instance {
-	public, secrets := i.Settings.Split(declared)
+func hostInstance(c *config.Config, i *config.Instance, d *pluginv1.Driver, saved map[string][]byte) host.Instance {
+	public, secrets := i.Settings.Split(declaredSecrets(d))
 	in := host.Instance{Name: i.Name, Driver: i.Driver, Settings: public, Secrets: secrets}
 	if c.PublicURL != "" {
 		in.PublicURL = c.PublicURL + "/hooks/" + i.Name
 	}
+	in.TextLimit, _ = textLimit(d, i)
 	in.Revision = revision(in)
 	in.Secrets = maps.Clone(secrets)
 	if in.Secrets == nil {
@@ -226,6 +227,9 @@ func revision(in host.Instance) uint64 {
 	add([]byte(in.Driver))
 	add(in.Settings)
 	add([]byte(in.PublicURL))
+	if l := in.TextLimit; l != nil { // without one the number is as it always was
+		add(fmt.Append(nil, l.Limit, l.Unit))
+	}
 	for _, k := range slices.Sorted(maps.Keys(in.Secrets)) {
 		add([]byte(k))
 		add(in.Secrets[k])

@@ -234,7 +234,7 @@ func (g *gateway) setInstances(manifests []*pluginv1.Manifest) {
 	var all []host.Instance
 	for _, i := range g.now().instances() {
 		d := driverOf(manifests, i)
-		all = append(all, hostInstance(g.config, i, declaredSecrets(d), g.saved[i.Name]))
+		all = append(all, hostInstance(g.config, i, d, g.saved[i.Name]))
 	}
 	g.host.SetInstances(all)
 }

@@ -181,7 +181,7 @@ func (w *workbench) ruleHistory(ctx context.Context, q httpd.RuleHistoryQuestion
 	}
 	out.cut(q.Limit)
 	if len(out.Items) == 0 && !w.knows(q.Rule) {
-		return nil, core.Errorf(core.NotFound, "no rule %q is in force, and none had a verdict since %s", q.Rule, since.UTC().Format(time.RFC3339))
+		return nil, core.Errorf(core.NotFound, "no rule %q is in force, and none had a verdict since %s%s", q.Rule, since.UTC().Format(time.RFC3339), meant(q.Rule, w.names()))
 	}
 	return out, nil
 }
@@ -209,6 +209,17 @@ func (h *ruleHistory) cut(limit int) {
 // lastEvent is the id of the last event of a day.
 const lastEvent = "last"
 
+// names are those of the rules in force.
+func (w *workbench) names() (list []string) {
+	if w.set == nil {
+		return nil
+	}
+	for _, r := range w.set.Rules(nil) {
+		list = append(list, r.Name)
+	}
+	return list
+}
+
 // lastOf returns the id of the last event, of a type that rule is on if it is given.
 func (w *workbench) lastOf(ctx context.Context, rule string) (string, error) {
 	var on []string
@@ -220,7 +231,7 @@ func (w *workbench) lastOf(ctx context.Context, rule string) (string, error) {
 		}
 	}
 	if rule != "" && on == nil {
-		return "", core.Errorf(core.NotFound, "no rule %q is in force", rule)
+		return "", core.Errorf(core.NotFound, "no rule %q is in force%s", rule, meant(rule, w.names()))
 	}
 	id, newest := "", int64(0)
 	_, _, err := w.scan(ctx, time.Now().Add(-24*time.Hour), func(c core.ConversationID, r *state.Record) {

@@ -64,6 +64,9 @@ integration "enghouse" "tenant" {
     ambiguous = "dead"
     max_parts = 3
     lane_age  = "1h"
+    text_limit = 1024
+    text_unit  = "grapheme"
+    overflow   = "refuse"
   }
 }
 integration "bot" "helper" {}
@@ -132,7 +135,7 @@ func TestParse(t *testing.T) {
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),
-		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour},
+		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts},
 		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
 		[]string{"header", "tls.key"},
 		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},

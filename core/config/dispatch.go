@@ -12,25 +12,51 @@ const (
 	Dead   Ambiguous = "dead"   // a dead letter at once
 )
 
+// Overflow says what becomes of a text that is over the limit.
+type Overflow string
+
+// The choices.
+const (
+	SplitTexts  Overflow = "split"  // it goes as several messages
+	RefuseTexts Overflow = "refuse" // it is dropped, and who wrote it is told
+)
+
+// TextUnits are what a text limit can count: UTF-16 code units, Unicode code
+// points, bytes of UTF-8, what a person calls a character, septets of GSM 03.38.
+var TextUnits = []string{"utf16", "rune", "byte", "grapheme", "gsm7"}
+
 // Dispatch is a block of an instance that changes how commands leave to it:
 //
 //	dispatch {
-//	  ambiguous = "resend"  # or "dead": messages that may or may not have arrived
-//	  max_parts = 20        # a longer message is one dead letter
-//	  lane_age  = "24h"     # then the head of a blocked lane is dead and the lane goes on
+//	  ambiguous  = "resend"  # or "dead": messages that may or may not have arrived
+//	  max_parts  = 20        # a longer message is one dead letter
+//	  lane_age   = "24h"     # then the head of a blocked lane is dead and the lane goes on
+//	  text_limit = 1024      # of one message; default: the driver's
+//	  text_unit  = "utf16"   # what it counts, see TextUnits; default: the driver's
+//	  overflow   = "split"   # or "refuse": longer texts; default: the driver's
 //	}
 //
-// The values shown are the defaults; calls are always "dead".
+// The values of the first three are the defaults; calls are always "dead".
 type Dispatch struct {
 	Ambiguous Ambiguous
 	MaxParts  int
 	LaneAge   time.Duration
+	TextLimit int      `json:",omitempty"` // 0: the driver's
+	TextUnit  string   `json:",omitempty"` // "": the driver's
+	Overflow  Overflow `json:",omitempty"` // "": the driver's
 }
 
 func readDispatch(b *block) Dispatch {
-	return Dispatch{
+	d := Dispatch{
 		Ambiguous: Ambiguous(b.oneOf("ambiguous", string(Resend), string(Resend), string(Dead))),
 		MaxParts:  b.count("max_parts", 20),
 		LaneAge:   b.duration("lane_age", 24*time.Hour),
+		TextLimit: b.count("text_limit", 0),
+		TextUnit:  b.oneOf("text_unit", "", TextUnits...),
+		Overflow:  Overflow(b.oneOf("overflow", "", string(SplitTexts), string(RefuseTexts))),
 	}
+	if d.TextUnit != "" && !b.has("text_limit") {
+		b.r.problem(b.at("text_unit"), "text_unit says what text_limit counts; there is no text_limit")
+	}
+	return d
 }

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -50,10 +49,7 @@ func (t *turn) do(f *fact, a *core.Action) {
 			t.finishControl(c)
 		}
 	case core.Set:
-		t.doc.Attributes = maps.Clone(t.doc.Attributes) // the view shares them, and is recorded later
-		if !put(&t.doc.Attributes, a.Key, a.Value) {
-			t.drop(&state.Command{Rule: a.Rule}, "too_many_attributes")
-		}
+		t.set(a)
 	case core.Tag:
 		t.tag(state.CutText(a.Key), a.Rule)
 	case core.Emit:

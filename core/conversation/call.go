@@ -65,7 +65,7 @@ func (t *turn) whole(c *state.Command, why string) bool {
 	case t.looping():
 		t.drop(c, loopGuard)
 	case len(t.texts(c)) > 1:
-		t.refuse(c, "too_long")
+		t.refuse(c, tooLong)
 	default:
 		return true
 	}

@@ -66,10 +66,13 @@ func (t *turn) texts(c *state.Command) []string {
 	return split.Text(c.Message.GetText(), t.snap.Instances[c.Instance].caps().GetToOutside())
 }
 
-// split is texts, but a message of too many is a dead letter; then there are
-// none.
+// split is texts, but a message that does not fit ends dropped, and one of too
+// many is a dead letter; then there are none.
 func (t *turn) split(c *state.Command) []string {
 	inst := t.snap.Instances[c.Instance]
+	if !t.fit(c) {
+		return nil
+	}
 	texts := t.texts(c)
 	limit := defaultMaxParts
 	if inst != nil && inst.MaxParts > 0 {

@@ -17,9 +17,11 @@ func (t *turn) result(r *Result) {
 		t.move(r)
 		return
 	case Sent:
+		t.followUp(c)
 		t.end(c, r.Attempts, r, Sent, r.Reason)
 		t.sent(r)
 	default:
+		t.followUp(c)
 		if r.Reason == "chat_rejected" {
 			t.rejected(r)
 		} else {
@@ -32,6 +34,7 @@ func (t *turn) result(r *Result) {
 // end closes one command: its record, its chat's count, its line of history.
 func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reason string) {
 	t.d.Ended = append(t.d.Ended, c)
+	t.updated(c)
 	if c.Chat != 0 && t.doc.Chat.GetNumber() == c.Chat && t.doc.Chat.Pending > 0 {
 		t.doc.Chat.Pending--
 	}

@@ -141,6 +141,16 @@ func (s *Snap) service(name string) *Service {
 	return &Service{Name: name}
 }
 
+// Serves says whether an integration is that of a channel's service, or its bot.
+func (s *Snap) Serves(integration, channel string) bool {
+	ch := s.Instances[channel]
+	if ch == nil {
+		return false
+	}
+	svc := s.service(ch.Service)
+	return integration != "" && (svc.Integration == integration || svc.Bot == integration)
+}
+
 // serviceOf returns the service of an integration, if exactly one has it.
 func (s *Snap) serviceOf(integration string) string {
 	found := ""

@@ -15,10 +15,13 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{rules: true} // what it means for the core was decided when it came
 	}
 	t.know(f)
+	t.learn(f)
 	t.follow(f)
 	switch {
 	case f.outbound != nil:
 		return proposal{extra: func() { t.outbound(f) }}
+	case f.changed != nil:
+		return t.customerChanged(f.changed)
 	case f.replay != nil:
 		return proposal{extra: func() { t.replay(f.replay) }}
 	case t.nextEnded(f):

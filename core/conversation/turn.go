@@ -28,6 +28,12 @@ type turn struct {
 	hops    uint32
 	limit   *state.CommandLimit // of the action in hand
 	rang    bool                // the conversation's timer has fired
+	sayings []string            // for the agent, see say
+	untold  bool                // the vendor is to be told of the profile or the attributes
+
+	// As they were when the turn began.
+	chatBefore     uint32
+	commandsBefore uint64
 }
 
 // fact is one event to be decided.
@@ -42,6 +48,7 @@ type fact struct {
 	tell     bool   // chat_closed: we end it, the vendor is to be told
 	made     bool   // control_…: the document has it already
 	outbound *state.OutboundRequested
+	changed  *state.CustomerChanged
 	replay   []*state.Command
 	waited   *state.ScheduledTimer // a rule's time has come: it alone sees the event, again
 	then     func()                // after the fact's own commands, in any case
@@ -60,8 +67,10 @@ type proposal struct {
 // begin turns the input into facts.
 func (t *turn) begin(in Input) {
 	t.stage = 1
+	t.chatBefore, t.commandsBefore = t.doc.GetChat().GetNumber(), t.doc.Commands
 	if in.Result != nil {
 		t.result(in.Result)
+		t.speak()
 		return
 	}
 	m := in.Mail
@@ -80,6 +89,8 @@ func (t *turn) begin(in Input) {
 	case *state.Mail_Outbound:
 		f := add(&pluginv1.Event{Type: "outbound_requested", Id: b.Outbound.Id})
 		f.outbound = b.Outbound
+	case *state.Mail_Customer:
+		add(changeEvent(b.Customer)).changed = b.Customer
 	case *state.Mail_Replay:
 		add(&pluginv1.Event{Type: "replay_requested"}).replay = b.Replay.Commands
 	case *state.Mail_Close:
@@ -195,8 +206,11 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 		t.do(f, &asked[i])
 	}
 	t.limit = nil
+	t.speak()
+	t.update()
 	if f.then != nil {
 		f.then()
+		t.speak()
 	}
 }
 

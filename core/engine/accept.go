@@ -33,6 +33,11 @@ func (e *Engine) Accept(ctx context.Context, instance string, events []*pluginv1
 	if step := e.accept(instance, events, func(err error) { done <- err }); step != nil {
 		e.Exec.Do(step) // on this goroutine, which would only wait for another one
 	}
+	return e.wait(ctx, done)
+}
+
+// wait returns what done says of events, or that nobody will know.
+func (e *Engine) wait(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err

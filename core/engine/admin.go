@@ -50,7 +50,8 @@ func (e *Engine) Control(ctx context.Context, id core.ConversationID, c Control)
 // Link binds a chat that nobody knew to a customer: later events of it go to
 // the customer's conversation, whose id it returns, and the orphan is closed.
 // Errors: [core.NotFound] for an unknown integration or channel, [core.Invalid]
-// for an empty name, [core.Conflict] if the chat belongs to another customer.
+// for an empty name and for a channel whose service has another integration,
+// [core.Conflict] if the chat belongs to another customer.
 func (e *Engine) Link(ctx context.Context, integration, chatID, channel, customer string) (core.ConversationID, error) {
 	snap := e.Snap()
 	if in := snap.Instances[integration]; in == nil || in.Channel {
@@ -58,6 +59,9 @@ func (e *Engine) Link(ctx context.Context, integration, chatID, channel, custome
 	}
 	if ch := snap.Instances[channel]; ch == nil || !ch.Channel {
 		return core.ConversationID{}, core.Errorf(core.NotFound, "no channel %q", channel)
+	}
+	if !snap.Serves(integration, channel) {
+		return core.ConversationID{}, core.Errorf(core.Invalid, "channel %q is in no service of integration %q", channel, integration)
 	}
 	if chatID == "" || customer == "" {
 		return core.ConversationID{}, core.Errorf(core.Invalid, "chatid and customer are required")

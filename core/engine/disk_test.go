@@ -139,7 +139,11 @@ func (d *disk) Bind(ctx context.Context, instance, ref string, c core.Conversati
 }
 
 func (d *disk) SetState(ctx context.Context, instance, key string, old, next []byte) error {
-	return d.write("state", nil, func() error { return d.Store.SetState(ctx, instance, key, old, next) })
+	return d.SetStateFor(ctx, instance, key, old, next, 0)
+}
+
+func (d *disk) SetStateFor(ctx context.Context, instance, key string, old, next []byte, ttl time.Duration) error {
+	return d.write("state", nil, func() error { return d.Store.SetStateFor(ctx, instance, key, old, next, ttl) })
 }
 
 func (d *disk) DeleteDead(ctx context.Context, id string) error {

@@ -80,6 +80,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_CALL:          pluginv1.Op_CALL_OUT,
 	state.CommandKind_PUSH:          pluginv1.Op_SEND,
 	state.CommandKind_CHAT_TRANSFER: pluginv1.Op_TRANSFER,
+	state.CommandKind_CHAT_UPDATE:   pluginv1.Op_UPDATE,
 }
 
 // call is what the driver is asked. What belongs to the chat is read now, not
@@ -98,7 +99,7 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 	}
 	switch cmd.Kind {
 	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE,
-		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT:
+		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_UPDATE:
 		call.Chat = chatOf(doc)
 	case state.CommandKind_CHAT_TRANSFER:
 		call.Chat, call.Target = chatOf(doc), cmd.To

@@ -10,6 +10,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/delivery"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 )
@@ -92,12 +93,29 @@ func (e *Engine) letGo(ctx context.Context, cmd *state.Command) (bool, error) {
 		if usedUp(counter, cmd) {
 			return false, nil
 		}
-		err = e.Store.SetState(ctx, limitState, key, old, encode(counted(counter, cmd)))
+		err = e.Store.SetStateFor(ctx, limitState, key, old, encode(counted(counter, cmd)), lifetime(cmd.Limit))
 		if !errors.Is(err, store.ErrConflict) {
 			return err == nil, err
 		}
 	}
 	return false, store.ErrConflict
+}
+
+// limitSlack is how long after its match a command may be asked: it may have had
+// to wait in its lane.
+const limitSlack = 2 * delivery.LaneAge
+
+// lifetime is how long a counter is of use: as long as its longest limit, or for
+// ever, 0, if one has no end.
+func lifetime(l *state.CommandLimit) time.Duration {
+	var longest int64
+	for _, lim := range l.Limits {
+		if lim.WithinMs == 0 {
+			return 0
+		}
+		longest = max(longest, lim.WithinMs)
+	}
+	return time.Duration(longest)*time.Millisecond + limitSlack
 }
 
 // usedUp says whether the counter uses up one of a command's limits. All

@@ -225,3 +225,42 @@ func TestALateCommandLeavesNewerMatchesCounted(t *testing.T) {
 		counter = counted(counter, cmd)
 	}
 }
+
+// A counter is in the store as long as it can decide anything; once counts for
+// ever.
+func TestCountersEnd(t *testing.T) {
+	for keys, stays := range map[string]bool{
+		"throttle: 1 per 1h, per: customer":           false,
+		"cooldown: 1h, throttle: 3 per 2d, per: rule": false,
+		"once: true, per: customer":                   true,
+		"once: true, cooldown: 1h, per: customer":     true,
+	} {
+		engine(t, limited(keys), func(r *rig) {
+			r.accept("chan", from("ada", "1", "hi"))
+			r.wantTold("1")
+			counter := core.CounterID("r", "rtm", "ada")
+			if strings.Contains(keys, "per: rule") {
+				counter = core.CounterID("r", "", "")
+			}
+			there := func() bool {
+				b, err := r.mem.State(r.Context(), limitState, fmt.Sprintf("%x", counter[:]))
+				if err != nil {
+					r.Fatal(err)
+				}
+				return b != nil
+			}
+			if r.after(47 * time.Hour); !there() {
+				t.Errorf("%s: the counter is gone too early", keys)
+			}
+			if r.after(60 * time.Hour); there() != stays {
+				t.Errorf("%s: the counter is there: %v", keys, !stays)
+			}
+			r.accept("chan", from("ada", "2", "hi"))
+			if stays {
+				r.wantTold("1")
+			} else {
+				r.wantTold("1", "2")
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk"
@@ -270,8 +271,18 @@ func TestLinkRefuses(t *testing.T) {
 		{"desk", "chat-1", "desk", "ada", core.NotFound},
 		{"desk", "", "chan", "ada", core.Invalid},
 		{"desk", "chat-1", "chan", "", core.Invalid},
+		{"desk2", "chat-1", "chan", "ada", core.Invalid},
+		{"desk", "chat-1", "lone", "ada", core.Invalid},
+		{"helper", "chat-1", "chan", "ada", ""},
 	}
-	engine(t, nil, func(r *rig) {
+	conf := func(r *rig) {
+		r.snap.Services["shop"].Bot = "helper"
+		for _, name := range []string{"desk2", "helper"} {
+			r.snap.Instances[name] = &conversation.Instance{Name: name, Caps: &pluginv1.Capabilities{}}
+		}
+		r.snap.Instances["lone"] = &conversation.Instance{Name: "lone", Channel: true, Caps: &pluginv1.Capabilities{}}
+	}
+	engine(t, conf, func(r *rig) {
 		for _, tt := range tests {
 			if _, err := r.e.Link(t.Context(), tt.integration, tt.chat, tt.channel, tt.customer); core.CodeOf(err) != tt.want {
 				t.Errorf("Link of %+v = %v", tt, err)

@@ -205,11 +205,15 @@ func (d simStore) Append(ctx context.Context, evs ...store.Event) (r []store.Rec
 	return r, err
 }
 
-func (d simStore) SetState(ctx context.Context, instance, key string, old, next []byte) (err error) {
+func (d simStore) SetState(ctx context.Context, instance, key string, old, next []byte) error {
+	return d.SetStateFor(ctx, instance, key, old, next, 0)
+}
+
+func (d simStore) SetStateFor(ctx context.Context, instance, key string, old, next []byte, ttl time.Duration) (err error) {
 	if d.s.chance(100) {
 		return store.ErrUnavailable
 	}
-	d.around(func() { err = d.Store.SetState(ctx, instance, key, old, next) })
+	d.around(func() { err = d.Store.SetStateFor(ctx, instance, key, old, next, ttl) })
 	return err
 }
 

@@ -16,7 +16,9 @@ const (
 
 // Typing passes on that somebody is typing. It is ephemeral: not stored, not
 // seen by rules, and dropped when a message is on its way to the same side or
-// too many are under way. It does not block.
+// too many are under way. If neither a stop nor another notice comes, it is
+// stopped here once the time is over that the reporting driver gives. It does not
+// block.
 func (e *Engine) Typing(instance string, t *pluginv1.Typing) {
 	if e.typing.Add(1) > maxTyping {
 		e.dropTyping()
@@ -24,12 +26,26 @@ func (e *Engine) Typing(instance string, t *pluginv1.Typing) {
 	}
 	e.Exec.Go(func() {
 		to, id, call := e.typingCall(instance, t)
-		if call == nil {
+		if call == nil || !e.noteTyping(instance, t) {
 			e.dropTyping()
 			return
 		}
 		e.Drivers.Call(to, id, call, typingFor, func(*pluginv1.Result, core.Fate) { e.typing.Add(-1) })
 	})
+}
+
+// noteTyping has typing end by itself, or notes that it has ended. It says no if
+// there is no room to.
+func (e *Engine) noteTyping(instance string, t *pluginv1.Typing) bool {
+	who := typistOf(instance, t)
+	conf := e.Snap().Instances[instance]
+	if !t.On || conf == nil {
+		e.typists.stop(who)
+		return true
+	}
+	stop := t.CloneVT()
+	stop.On = false
+	return e.typists.begin(e.Clock, who, typingTTLOf(conf), func() { e.Typing(instance, stop) })
 }
 
 // dropTyping gives up one of the calls that are under way.

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -138,4 +141,80 @@ func TestTypingIsNoEvent(t *testing.T) {
 		}
 		r.idle()
 	})
+}
+
+func TestTypingExpires(t *testing.T) {
+	on := func(r *rig) { r.e.Typing("chan", &pluginv1.Typing{Address: "ada", On: true}) }
+	tests := []struct {
+		name string
+		ttl  time.Duration
+		do   func(r *rig)
+		want []time.Duration // from the start, when a stop is shown
+	}{
+		{"after the driver's time", 20 * time.Second, func(r *rig) { on(r) }, []time.Duration{20 * time.Second}},
+		{"after 4 s if it names none", 0, func(r *rig) { on(r) }, []time.Duration{4 * time.Second}},
+		{"after a minute at most", time.Hour, func(r *rig) { on(r) }, []time.Duration{time.Minute}},
+		{"later if it goes on", 0, func(r *rig) { on(r); r.after(3 * time.Second); on(r) }, []time.Duration{7 * time.Second}},
+		{"not after a stop", 0, func(r *rig) {
+			on(r)
+			r.after(time.Second)
+			r.e.Typing("chan", &pluginv1.Typing{Address: "ada"})
+		}, []time.Duration{time.Second}},
+		{"not after the chat", 0, func(r *rig) {
+			on(r)
+			r.after(time.Second)
+			if err := r.e.Close(r.Context(), ada(), "operator", ""); err != nil {
+				r.Fatal(err)
+			}
+		}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			conf := func(r *rig) {
+				typers(r)
+				r.snap.Instances["chan"].Caps.TypingTtlMs = uint32(tt.ttl.Milliseconds())
+			}
+			engine(t, conf, func(r *rig) {
+				r.open()
+				start := time.Now()
+				tt.do(r)
+				r.after(2 * time.Minute)
+				var got []time.Duration
+				for _, c := range r.all() {
+					if c.Op == pluginv1.Op_TYPING && !c.On {
+						got = append(got, c.at.Sub(start))
+					}
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("stops after %v, want %v", got, tt.want)
+				}
+				if n := len(r.e.typists.all); n != 0 {
+					t.Errorf("%d are still typing", n)
+				}
+			})
+		})
+	}
+}
+
+func TestTypistsAreBounded(t *testing.T) {
+	var s typists
+	for i := range maxTypists {
+		if !s.begin(wallClock{}, typist{address: fmt.Sprint(i)}, time.Hour, func() {}) {
+			t.Fatalf("typist %d has no room", i)
+		}
+	}
+	if s.begin(wallClock{}, typist{address: "more"}, time.Hour, func() {}) {
+		t.Error("there is no limit")
+	}
+	if !s.begin(wallClock{}, typist{address: "7"}, time.Hour, func() {}) {
+		t.Error("one who goes on has no room")
+	}
+	s.stop(typist{address: "7"})
+	if !s.begin(wallClock{}, typist{address: "more"}, time.Hour, func() {}) {
+		t.Error("no room after a stop")
+	}
+	for i := range maxTypists {
+		s.stop(typist{address: fmt.Sprint(i)})
+	}
+	s.stop(typist{address: "more"})
 }

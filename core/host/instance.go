@@ -16,9 +16,10 @@ import (
 type Instance struct {
 	Name, Driver string
 	Revision     uint64
-	Settings     []byte            // JSON, without secrets
-	Secrets      map[string][]byte // by setting
-	PublicURL    string            // of its hook, "" if none is configured
+	Settings     []byte              // JSON, without secrets
+	Secrets      map[string][]byte   // by setting
+	PublicURL    string              // of its hook, "" if none is configured
+	TextLimit    *pluginv1.TextLimit // that texts are split by, nil: the driver's
 }
 
 // The states of an instance.

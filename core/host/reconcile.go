@@ -165,7 +165,7 @@ func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*plu
 	defer cancel()
 	return g.plugin.OpenInstance(ctx, &pluginv1.InstanceSpec{
 		Instance: i.name, Driver: spec.Driver, Revision: spec.Revision, Settings: spec.Settings,
-		Secrets: spec.Secrets, PublicUrl: spec.PublicURL, DataDir: dir,
+		Secrets: spec.Secrets, PublicUrl: spec.PublicURL, DataDir: dir, TextLimit: spec.TextLimit,
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 // is a 404.
 type Gateway interface {
 	Conversations
+	Customers
 	Configuration
 	Instances
 	Plugins
@@ -128,6 +129,11 @@ func (a *Admin) routes() []route {
 		{"POST", "/v1/conversations/{id}/close", a.closeConversation, false},
 		{"POST", "/v1/conversations/{id}/control", a.controlConversation, false},
 
+		{"GET", "/v1/customers", a.listCustomers, false},
+		{"GET", "/v1/customers/{channel}/{address}", a.getCustomer, false},
+		{"PATCH", "/v1/customers/{channel}/{address}", a.patchCustomer, false},
+		{"PUT", "/v1/customers/{channel}/{address}", a.putCustomer, false},
+
 		{"GET", "/v1/config", a.getConfig, false},
 		{"GET", "/v1/integrations", a.listIntegrations, false},
 		{"DELETE", "/v1/integrations/{id}", a.deleteIntegration, false},
@@ -231,7 +237,7 @@ func (a *Admin) fail(r *fasthttp.RequestCtx, err error) {
 	e := classify(err)
 	if e.Code == core.Internal {
 		a.log.Error("request failed", "request", requestID(r, a.id),
-			"method", string(r.Method()), "path", string(r.Path()), "err", err)
+			"method", string(r.Method()), "path", loggedPath(r), "err", err)
 	}
 	allow := string(r.Response.Header.Peek(fasthttp.HeaderAllow))
 	writeError(r, e)
@@ -241,6 +247,15 @@ func (a *Admin) fail(r *fasthttp.RequestCtx, err error) {
 	case badMethod:
 		r.Response.Header.Set(fasthttp.HeaderAllow, allow)
 	}
+}
+
+// loggedPath is the path without the address of a customer.
+func loggedPath(r *fasthttp.RequestCtx) string {
+	path := string(r.Path())
+	if strings.HasPrefix(path, customersPath+"/") {
+		return customersPath + "/…"
+	}
+	return path
 }
 
 // guarded lets a request through to h that guard lets through and that no page

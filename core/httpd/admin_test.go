@@ -2,6 +2,7 @@ package httpd_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -107,6 +108,34 @@ func (g *gateway) CloseConversation(_ context.Context, id core.ConversationID, r
 
 func (g *gateway) ControlConversation(_ context.Context, id core.ConversationID, c httpd.Control) error {
 	return g.note("control %s %s", id, strings.TrimSpace(fmt.Sprintf("%s %s %s %v", c.Action, c.To, c.Reason, c.Params)))
+}
+
+func (g *gateway) Customers(ctx context.Context, f store.Filter, after string, limit int) (store.Page[httpd.Customer], error) {
+	g.filter, g.after, g.limit = f, after, limit
+	c, err := g.Customer(ctx, "webshop", "ada")
+	return store.Page[httpd.Customer]{Next: "n2", Items: []httpd.Customer{c}}, err
+}
+
+func (g *gateway) Customer(_ context.Context, channel, address string) (httpd.Customer, error) {
+	if channel != "webshop" {
+		return httpd.Customer{}, core.Errorf(core.NotFound, "no channel %q", channel)
+	}
+	return httpd.Customer{Conversation: convID, Channel: channel, Profile: &pluginv1.Customer{
+		Address: address, Name: "Ada Lovelace", FirstName: "Ada", LastName: "Lovelace", Locale: "de-CH", Timezone: "Europe/Zurich",
+		Addresses: map[string]string{"sms": "+41"}, Attributes: map[string]string{"tier": "gold"},
+	}}, g.err
+}
+
+func (g *gateway) ChangeCustomer(ctx context.Context, channel, address string, changes []*state.ProfileChange, create bool) (httpd.Customer, error) {
+	c, err := g.Customer(ctx, channel, address)
+	if err != nil {
+		return c, err
+	}
+	var all []string
+	for _, ch := range changes {
+		all = append(all, ch.Field+"="+ch.Value)
+	}
+	return c, g.note("customer %s %q %v", address, all, create)
 }
 
 func (g *gateway) Config() httpd.Config {
@@ -303,6 +332,29 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/conversations/" + id + "/control", "", 415, nil, ""},
 		{"POST", "/v1/conversations/" + id + "/control", `{"action":"pass","to":"bot","reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
 		{"POST", "/v1/conversations/" + id + "/close", `{"reason":"` + strings.Repeat("x", 1025) + `"}`, 400, nil, ""},
+		{"GET", "/v1/customers?channel=webshop&address=ada", "", 200, []string{`{"items":[{"conversation":"` + id + `","channel":"webshop","address":"ada",` +
+			`"name":"Ada Lovelace","first_name":"Ada","last_name":"Lovelace","locale":"de-CH","timezone":"Europe/Zurich","addresses":{"sms":"+41"},` +
+			`"attributes":{"tier":"gold"}}],"next":"n2"}`}, ""},
+		{"GET", "/v1/customers?chanel=webshop", "", 400, []string{`unknown parameter`}, ""},
+		{"GET", "/v1/customers/webshop/a%2Fb%20%C3%A9", "", 200, []string{`"address":"a/b é"`}, ""},
+		{"GET", "/v1/customers/webshop/%ff", "", 400, []string{"the address in the path is not valid"}, ""},
+		{"GET", "/v1/customers/webshop", "", 404, nil, ""},
+		{"GET", "/v1/customers/nobody/ada", "", 404, []string{`no channel \"nobody\"`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"name":"A","locale":null,"timezone":"","addresses":null,"attributes":{"x":null,"a.b":"1"}}`, 200,
+			[]string{`"address":"ada"`}, `customer ada ["addresses=" "attributes.a.b=1" "attributes.x=" "locale=" "name=A" "timezone="] false`},
+		{"PATCH", "/v1/customers/webshop/ada", `{}`, 200, nil, `customer ada [] false`},
+		{"PATCH", "/v1/customers/webshop/ada", ``, 415, nil, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"nam_e":"A"}`, 400, []string{`unknown field \"nam_e\"`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"address":"eve"}`, 400, []string{`unknown field \"address\"`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"name":5}`, 400, []string{`field \"name\" must be a string, not a number`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"attributes":{"a":5}}`, 400, []string{`must be a string, not a number`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"attributes":["a"]}`, 400, []string{`field \"attributes\" must be a `}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"locale":"Swiss German"}`, 400, []string{`locale \"Swiss German\" is not one; write one such as \"de-CH\"`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"attributes":{" ":"x"}}`, 400, []string{`unknown field`}, ""},
+		{"PATCH", "/v1/customers/webshop/ada", `{"name":"` + strings.Repeat("x", 5000) + `"}`, 400, []string{"the value of name is too long"}, ""},
+		{"PUT", "/v1/customers/webshop/new", `{"name":"N"}`, 201, []string{`"address":"new"`}, `customer new ["name=N"] true`},
+		{"PUT", "/v1/customers/webshop/new", ``, 201, []string{`"address":"new"`}, `customer new [] true`},
+		{"DELETE", "/v1/customers/webshop/ada", "", 405, nil, ""},
 		{"GET", "/v1/config", "", 200, []string{`"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":3,"column":12}}]`, `"summary":"bad"`}, ""},
 		{"DELETE", "/v1/channels/webshop", "", 409, []string{`channel \"webshop\" stands in gateway.hcl`}, ""},
 		{"DELETE", "/v1/channels/old", "", 202, []string{"{}"}, "remove channel old"},
@@ -599,5 +651,17 @@ func TestAdminSocketNeedsNoToken(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Errorf("ServeSocket: %v", err)
+	}
+}
+
+// TestAddressesStayOutOfTheLog: an internal error is logged with a path that names
+// no customer.
+func TestAddressesStayOutOfTheLog(t *testing.T) {
+	a := startAdmin(t, &gateway{err: errors.New("disk on fire")})
+	if got := a.do(t, "GET", "/v1/customers/webshop/+41791111111", ""); got.StatusCode != 500 {
+		t.Errorf("status %d", got.StatusCode)
+	}
+	if log := a.log.String(); !strings.Contains(log, "/v1/customers/…") || strings.Contains(log, "41791111111") {
+		t.Errorf("log %s", log)
 	}
 }

@@ -344,7 +344,13 @@ func (l *ruleLoader) set(p pair) action {
 	for _, q := range pairs {
 		a.keys = append(a.keys, q.key)
 		a.values = append(a.values, l.templateOf(q))
-		l.suits(q, "conversation.attributes."+q.key, a.values[len(a.values)-1])
+		t := a.values[len(a.values)-1]
+		if strings.HasPrefix(q.key, customerPrefix) {
+			l.profileField(q, t)
+			l.suits(q, q.key, t) // a declared attribute
+			continue
+		}
+		l.suits(q, "conversation.attributes."+q.key, t)
 	}
 	if ok && len(pairs) == 0 {
 		l.src.problem(l.src.pos(p.value), "", "set is empty")

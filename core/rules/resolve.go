@@ -37,9 +37,9 @@ type resolver struct {
 type tolerance int
 
 const (
-	none    tolerance = iota // a value is needed
-	profile                  // parts of the profile, the chat and of attributes may be nil
-	any_                     // whatever may be absent may be nil
+	none   tolerance = iota // a value is needed
+	blanks                  // parts of the profile, the chat and of attributes may be nil
+	any_                    // whatever may be absent may be nil
 )
 
 func (r *resolver) root(n *ast.Node, w want) {
@@ -49,7 +49,7 @@ func (r *resolver) root(n *ast.Node, w want) {
 	}
 	allow := none
 	if w.template {
-		allow = profile
+		allow = blanks
 	}
 	if w.name != "" {
 		r.within, r.lenient, allow = []string{w.name}, true, any_
@@ -129,7 +129,7 @@ func (r *resolver) binary(x *ast.BinaryNode, allow tolerance) {
 		r.visit(&x.Left, any_)
 		r.visit(&x.Right, allow)
 	case "==", "!=":
-		left, right := profile, profile
+		left, right := blanks, blanks
 		if isNil(x.Right) {
 			left = any_
 		}
@@ -139,7 +139,7 @@ func (r *resolver) binary(x *ast.BinaryNode, allow tolerance) {
 		r.visit(&x.Left, left)
 		r.visit(&x.Right, right)
 	case "in":
-		r.visit(&x.Left, profile)
+		r.visit(&x.Left, blanks)
 		r.visit(&x.Right, none)
 	case "and", "&&":
 		r.visit(&x.Left, none)
@@ -388,7 +388,7 @@ func (r *resolver) use(n *ast.Node, id *ast.IdentifierNode, path string, allow t
 
 // absent reports a value that may be absent where that cannot be borne.
 func (r *resolver) absent(n ast.Node, path string, strict bool, allow tolerance) {
-	if r.lenient || allow == any_ || allow == profile && !strict || r.sure[n.String()] > 0 {
+	if r.lenient || allow == any_ || allow == blanks && !strict || r.sure[n.String()] > 0 {
 		return
 	}
 	instead := `""`

@@ -75,7 +75,10 @@ func actionsSchema() schema {
 			"reason": scalarOf("Told to that side."), "params": tableOf("Told to that side.", ref("scalar")),
 		})),
 		"tag": someOf("Tags of the conversation."),
-		"set": schema{"type": "object", "additionalProperties": ref("scalar"), "minProperties": 1, "description": "Attributes of the conversation."},
+		"set": schema{
+			"type": "object", "additionalProperties": ref("scalar"), "propertyNames": setKeys(), "minProperties": 1,
+			"description": "Attributes of the conversation; customer.name and so on: of the customer's profile.",
+		},
 		"emit": object("A custom event in this conversation.", schema{
 			"event": scalarOf("Its name."), "params": tableOf("", ref("scalar")), "to": oneOf("vendor: to the contact center instead.", "vendor"),
 		}, "event"),

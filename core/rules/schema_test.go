@@ -157,6 +157,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"rules: [{ name: a, on: chat_idle, do: [{ forward: cccp }] }]\n",
 		"rules: [{ name: a, on: chat_idle, do: [{ notify: {} }] }]\n",
 		"rules: [{ name: a, on: chat_idle, do: [{ set: {} }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ set: { customer.naem: x } }] }]\n",
+		"rules: [{ name: a, on: chat_idle, do: [{ set: { customer.address: x } }] }]\n",
 		"rules: [{ name: a, on: chat_idle, do: [{ close: { why: x } }] }]\n",
 		"rules: [{ name: a, on: chat_idle, after: soon, do: [{ tag: x }] }]\n",
 		"rules: [{ name: a, on: chat_idle, mode: test, do: [{ tag: x }] }]\n",

@@ -256,7 +256,11 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 		if len(a.replies) > 0 && !caps.GetQuickReplies() {
 			l.cannot(p.pos, hint, "the channel %q shows no quick replies", name)
 		}
-		if parts := l.parts(name, a.text); parts >= tooManyParts {
+		parts := l.parts(name, a.text)
+		switch {
+		case parts > 1 && caps.GetOverflow() == pluginv1.Overflow_REFUSE:
+			l.cannot(textAt, "shorten it", "the text is too long for the channel %q, which refuses what is over its limit", name)
+		case parts >= tooManyParts:
 			l.cannot(textAt, "shorten it", "the text will be %s messages on the channel %q", count(parts), name)
 		}
 		if len(l.src.problems) > n {

@@ -76,6 +76,7 @@ type Info struct {
 	Name   string
 	File   string // as in problems
 	Line   int    // from 1
+	Column int    // from 1
 	On     []string
 	Active bool
 	Slow   bool // it was over its time budget, and is not looked at
@@ -95,7 +96,7 @@ func (s *Set) leaves(r *rule) bool {
 func (s *Set) Rules(c *Counters) []Info {
 	infos := make([]Info, len(s.rules))
 	for i, r := range s.rules {
-		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, On: r.on, Active: r.active, Slow: s.leaves(r)}
+		infos[i] = Info{Name: r.name, File: r.pos.File, Line: r.pos.Line, Column: r.pos.Column, On: r.on, Active: r.active, Slow: s.leaves(r)}
 		if c != nil {
 			infos[i].Stats = c.Stats(r.name)
 		}

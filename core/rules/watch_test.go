@@ -299,7 +299,7 @@ func TestCountersOutliveReloads(t *testing.T) {
 	write(t, "a.yaml", oneRule("customer_message", "when: num(payload.a) > 2", "do: [{tag: x}]"))
 	w.live("r")
 	w.Counters().Count(at, w.Set().Evaluate(view(nil)).Verdicts)
-	want := rules.Info{Name: "r", File: "rules.d/a.yaml", Line: 2, On: []string{"customer_message"}, Active: true, Stats: rules.Stats{
+	want := rules.Info{Name: "r", File: "rules.d/a.yaml", Line: 2, Column: 5, On: []string{"customer_message"}, Active: true, Stats: rules.Stats{
 		Matched: 1, Errors: 1, LastFired: &at,
 		LastError: &rules.RuleError{At: at, Message: "rules.d/a.yaml:4:11: num: cannot make a number of a group of named values"},
 	}}

@@ -21,7 +21,8 @@ var (
 		CommandKind_NOTIFY: "notify", CommandKind_APPEND: "append", CommandKind_BOT_SEND: "bot_send",
 		CommandKind_CHAT_RECEIPT: "chat_receipt", CommandKind_CHAT_EVENT: "chat_event",
 		CommandKind_CALL: "call", CommandKind_PUSH: "push", CommandKind_CHAT_TRANSFER: "chat_transfer",
-		CommandKind_BOT_EVENT: "bot_event",
+		CommandKind_BOT_EVENT:   "bot_event",
+		CommandKind_CHAT_UPDATE: "chat_update",
 	}
 )
 

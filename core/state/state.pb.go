@@ -149,6 +149,7 @@ const (
 	CommandKind_PUSH                CommandKind = 11
 	CommandKind_CHAT_TRANSFER       CommandKind = 12
 	CommandKind_BOT_EVENT           CommandKind = 13 // tells the bot what became of the conversation
+	CommandKind_CHAT_UPDATE         CommandKind = 14 // the profile or the attributes changed
 )
 
 // Enum value maps for CommandKind.
@@ -168,6 +169,7 @@ var (
 		11: "PUSH",
 		12: "CHAT_TRANSFER",
 		13: "BOT_EVENT",
+		14: "CHAT_UPDATE",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -184,6 +186,7 @@ var (
 		"PUSH":                11,
 		"CHAT_TRANSFER":       12,
 		"BOT_EVENT":           13,
+		"CHAT_UPDATE":         14,
 	}
 )
 
@@ -300,6 +303,7 @@ type Document struct {
 	Bot            string                 `protobuf:"bytes,41,opt,name=bot,proto3" json:"bot,omitempty"`                                      // the bot that knows this conversation by its id
 	BotBefore      bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`        // the bot has had it, and may have it again when a chat ends
 	Next           *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                    // begun by an agent: it waits until nothing is left in the lane of the last one
+	Update         *ChatUpdate            `protobuf:"bytes,45,opt,name=update,proto3" json:"update,omitempty"`                                // of the current chat, that has not ended; nil: none
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -544,6 +548,75 @@ func (x *Document) GetNext() *Chat {
 	return nil
 }
 
+func (x *Document) GetUpdate() *ChatUpdate {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+// ChatUpdate is a command that tells the vendor of the customer's profile and
+// the attributes. It carries neither: both are read when it is dispatched.
+type ChatUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Command       uint64                 `protobuf:"varint,1,opt,name=command,proto3" json:"command,omitempty"`
+	Chat          uint32                 `protobuf:"varint,2,opt,name=chat,proto3" json:"chat,omitempty"`   // its number
+	Again         bool                   `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"` // something changed since: another one follows it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChatUpdate) Reset() {
+	*x = ChatUpdate{}
+	mi := &file_core_state_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChatUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChatUpdate) ProtoMessage() {}
+
+func (x *ChatUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChatUpdate.ProtoReflect.Descriptor instead.
+func (*ChatUpdate) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ChatUpdate) GetCommand() uint64 {
+	if x != nil {
+		return x.Command
+	}
+	return 0
+}
+
+func (x *ChatUpdate) GetChat() uint32 {
+	if x != nil {
+		return x.Chat
+	}
+	return 0
+}
+
+func (x *ChatUpdate) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
 // RuleCount are the last matches of a rule that is limited per conversation.
 type RuleCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -556,7 +629,7 @@ type RuleCount struct {
 
 func (x *RuleCount) Reset() {
 	*x = RuleCount{}
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +641,7 @@ func (x *RuleCount) String() string {
 func (*RuleCount) ProtoMessage() {}
 
 func (x *RuleCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +654,7 @@ func (x *RuleCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleCount.ProtoReflect.Descriptor instead.
 func (*RuleCount) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+	return file_core_state_state_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RuleCount) GetRule() string {
@@ -630,7 +703,7 @@ type Chat struct {
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +715,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +728,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+	return file_core_state_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Chat) GetNumber() uint32 {
@@ -787,7 +860,7 @@ type OpenRecord struct {
 
 func (x *OpenRecord) Reset() {
 	*x = OpenRecord{}
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +872,7 @@ func (x *OpenRecord) String() string {
 func (*OpenRecord) ProtoMessage() {}
 
 func (x *OpenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +885,7 @@ func (x *OpenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRecord.ProtoReflect.Descriptor instead.
 func (*OpenRecord) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{3}
+	return file_core_state_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OpenRecord) GetRecord() uint64 {
@@ -846,7 +919,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +931,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +944,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{4}
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SentMessage) GetCommand() uint64 {
@@ -958,7 +1031,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1043,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1056,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Flow) GetName() string {
@@ -1084,7 +1157,7 @@ type FlowDone struct {
 
 func (x *FlowDone) Reset() {
 	*x = FlowDone{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1169,7 @@ func (x *FlowDone) String() string {
 func (*FlowDone) ProtoMessage() {}
 
 func (x *FlowDone) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1182,7 @@ func (x *FlowDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
 func (*FlowDone) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FlowDone) GetFlow() string {
@@ -1164,7 +1237,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1249,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1262,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -1261,6 +1334,7 @@ type Mail struct {
 	//	*Mail_Linked
 	//	*Mail_Joined
 	//	*Mail_Control
+	//	*Mail_Customer
 	Body          isMail_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1268,7 +1342,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1354,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1367,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1426,6 +1500,15 @@ func (x *Mail) GetControl() *ControlRequested {
 	return nil
 }
 
+func (x *Mail) GetCustomer() *CustomerChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Mail_Customer); ok {
+			return x.Customer
+		}
+	}
+	return nil
+}
+
 type isMail_Body interface {
 	isMail_Body()
 }
@@ -1466,6 +1549,10 @@ type Mail_Control struct {
 	Control *ControlRequested `protobuf:"bytes,18,opt,name=control,proto3,oneof"`
 }
 
+type Mail_Customer struct {
+	Customer *CustomerChanged `protobuf:"bytes,20,opt,name=customer,proto3,oneof"`
+}
+
 func (*Mail_Event) isMail_Body() {}
 
 func (*Mail_Polled) isMail_Body() {}
@@ -1484,6 +1571,131 @@ func (*Mail_Joined) isMail_Body() {}
 
 func (*Mail_Control) isMail_Body() {}
 
+func (*Mail_Customer) isMail_Body() {}
+
+// CustomerChanged changes the profile of a conversation's customer, or makes a
+// conversation of a customer who has none yet.
+type CustomerChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"` // who did it
+	Channel       string                 `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Changes       []*ProfileChange       `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"` // in this order
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerChanged) Reset() {
+	*x = CustomerChanged{}
+	mi := &file_core_state_state_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerChanged) ProtoMessage() {}
+
+func (x *CustomerChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerChanged.ProtoReflect.Descriptor instead.
+func (*CustomerChanged) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CustomerChanged) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *CustomerChanged) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *CustomerChanged) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *CustomerChanged) GetChanges() []*ProfileChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// ProfileChange sets one field of a profile.
+type ProfileChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"` // as rules name it behind "customer.", such as addresses.sms; addresses or attributes alone: all of them
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // "": it is unknown from now on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileChange) Reset() {
+	*x = ProfileChange{}
+	mi := &file_core_state_state_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileChange) ProtoMessage() {}
+
+func (x *ProfileChange) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileChange.ProtoReflect.Descriptor instead.
+func (*ProfileChange) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ProfileChange) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ProfileChange) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Polled is what one poll of a chat brought.
 type Polled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1497,7 +1709,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1721,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1734,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1563,7 +1775,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1787,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1800,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1613,7 +1825,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1837,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1850,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1693,7 +1905,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1917,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1930,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1738,7 +1950,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1962,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1975,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -1794,7 +2006,7 @@ type ControlRequested struct {
 
 func (x *ControlRequested) Reset() {
 	*x = ControlRequested{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +2018,7 @@ func (x *ControlRequested) String() string {
 func (*ControlRequested) ProtoMessage() {}
 
 func (x *ControlRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +2031,7 @@ func (x *ControlRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlRequested.ProtoReflect.Descriptor instead.
 func (*ControlRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ControlRequested) GetAction() string {
@@ -1870,7 +2082,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +2094,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2107,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1936,7 +2148,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2160,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2173,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -2010,7 +2222,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2234,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2247,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -2254,7 +2466,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2478,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2491,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2314,7 +2526,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2326,7 +2538,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2339,7 +2551,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2366,7 +2578,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2590,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2603,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2411,7 +2623,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2635,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2648,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2468,7 +2680,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2692,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2705,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2549,7 +2761,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2773,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2786,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2606,7 +2818,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +2830,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +2843,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2711,7 +2923,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2935,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2948,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2942,7 +3154,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3166,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3179,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -3069,7 +3281,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3081,7 +3293,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3094,7 +3306,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -3153,7 +3365,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3165,7 +3377,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3178,7 +3390,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -3238,7 +3450,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3462,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3475,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{29}
+	return file_core_state_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -3324,7 +3536,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3336,7 +3548,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3349,7 +3561,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{30}
+	return file_core_state_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3405,7 +3617,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\x8f\t\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xc5\t\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3442,10 +3654,16 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x03bot\x18) \x01(\tR\x03bot\x12\x1d\n" +
 	"\n" +
 	"bot_before\x18* \x01(\bR\tbotBefore\x12*\n" +
-	"\x04next\x18+ \x01(\v2\x16.gateway.state.v1.ChatR\x04next\x1a=\n" +
+	"\x04next\x18+ \x01(\v2\x16.gateway.state.v1.ChatR\x04next\x124\n" +
+	"\x06update\x18- \x01(\v2\x1c.gateway.state.v1.ChatUpdateR\x06update\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
+	"\n" +
+	"ChatUpdate\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x12\n" +
+	"\x04chat\x18\x02 \x01(\rR\x04chat\x12\x14\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"O\n" +
 	"\tRuleCount\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
@@ -3518,7 +3736,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05event\x18\x04 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x16\n" +
 	"\x06source\x18\x05 \x01(\tR\x06source\x12\x1a\n" +
 	"\binstance\x18\x06 \x01(\tR\binstance\x12\x12\n" +
-	"\x04hops\x18\a \x01(\rR\x04hops\"\x8f\x05\n" +
+	"\x04hops\x18\a \x01(\rR\x04hops\"\xd0\x05\n" +
 	"\x04Mail\x12\x1f\n" +
 	"\vaccepted_ms\x18\x01 \x01(\x03R\n" +
 	"acceptedMs\x12\x1a\n" +
@@ -3536,8 +3754,17 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05close\x18\x0f \x01(\v2 .gateway.state.v1.CloseRequestedH\x00R\x05close\x122\n" +
 	"\x06linked\x18\x10 \x01(\v2\x18.gateway.state.v1.LinkedH\x00R\x06linked\x122\n" +
 	"\x06joined\x18\x11 \x01(\v2\x18.gateway.state.v1.JoinedH\x00R\x06joined\x12>\n" +
-	"\acontrol\x18\x12 \x01(\v2\".gateway.state.v1.ControlRequestedH\x00R\acontrolB\x06\n" +
-	"\x04body\"z\n" +
+	"\acontrol\x18\x12 \x01(\v2\".gateway.state.v1.ControlRequestedH\x00R\acontrol\x12?\n" +
+	"\bcustomer\x18\x14 \x01(\v2!.gateway.state.v1.CustomerChangedH\x00R\bcustomerB\x06\n" +
+	"\x04body\"\x90\x01\n" +
+	"\x0fCustomerChanged\x12\x0e\n" +
+	"\x02by\x18\x01 \x01(\tR\x02by\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x129\n" +
+	"\achanges\x18\x04 \x03(\v2\x1f.gateway.state.v1.ProfileChangeR\achanges\";\n" +
+	"\rProfileChange\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"z\n" +
 	"\x06Polled\x12\x12\n" +
 	"\x04chat\x18\x01 \x01(\rR\x04chat\x120\n" +
 	"\x06events\x18\x02 \x03(\v2\x18.gateway.plugin.v1.EventR\x06events\x12\x16\n" +
@@ -3730,7 +3957,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xe3\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\xf4\x01\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -3750,7 +3977,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x12\b\n" +
 	"\x04PUSH\x10\v\x12\x11\n" +
 	"\rCHAT_TRANSFER\x10\f\x12\r\n" +
-	"\tBOT_EVENT\x10\r*K\n" +
+	"\tBOT_EVENT\x10\r\x12\x0f\n" +
+	"\vCHAT_UPDATE\x10\x0e*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +
@@ -3770,118 +3998,124 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
 	(CommandKind)(0),                // 2: gateway.state.v1.CommandKind
 	(Verdict)(0),                    // 3: gateway.state.v1.Verdict
 	(*Document)(nil),                // 4: gateway.state.v1.Document
-	(*RuleCount)(nil),               // 5: gateway.state.v1.RuleCount
-	(*Chat)(nil),                    // 6: gateway.state.v1.Chat
-	(*OpenRecord)(nil),              // 7: gateway.state.v1.OpenRecord
-	(*SentMessage)(nil),             // 8: gateway.state.v1.SentMessage
-	(*Flow)(nil),                    // 9: gateway.state.v1.Flow
-	(*FlowDone)(nil),                // 10: gateway.state.v1.FlowDone
-	(*ScheduledTimer)(nil),          // 11: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 12: gateway.state.v1.Mail
-	(*Polled)(nil),                  // 13: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 14: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 15: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 16: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 17: gateway.state.v1.CloseRequested
-	(*ControlRequested)(nil),        // 18: gateway.state.v1.ControlRequested
-	(*Joined)(nil),                  // 19: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 20: gateway.state.v1.Linked
-	(*Command)(nil),                 // 21: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 22: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 23: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 24: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 25: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 26: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 27: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 28: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 29: gateway.state.v1.View
-	(*Record)(nil),                  // 30: gateway.state.v1.Record
-	(*Ended)(nil),                   // 31: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 32: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 33: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 34: gateway.state.v1.Quarantined
-	nil,                             // 35: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 36: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 37: gateway.state.v1.Flow.ParamsEntry
-	nil,                             // 38: gateway.state.v1.ControlRequested.ParamsEntry
-	nil,                             // 39: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 40: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 41: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 42: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 43: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 44: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 45: gateway.plugin.v1.WebhookRequest
+	(*ChatUpdate)(nil),              // 5: gateway.state.v1.ChatUpdate
+	(*RuleCount)(nil),               // 6: gateway.state.v1.RuleCount
+	(*Chat)(nil),                    // 7: gateway.state.v1.Chat
+	(*OpenRecord)(nil),              // 8: gateway.state.v1.OpenRecord
+	(*SentMessage)(nil),             // 9: gateway.state.v1.SentMessage
+	(*Flow)(nil),                    // 10: gateway.state.v1.Flow
+	(*FlowDone)(nil),                // 11: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 12: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 13: gateway.state.v1.Mail
+	(*CustomerChanged)(nil),         // 14: gateway.state.v1.CustomerChanged
+	(*ProfileChange)(nil),           // 15: gateway.state.v1.ProfileChange
+	(*Polled)(nil),                  // 16: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 17: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 18: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 19: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 20: gateway.state.v1.CloseRequested
+	(*ControlRequested)(nil),        // 21: gateway.state.v1.ControlRequested
+	(*Joined)(nil),                  // 22: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 23: gateway.state.v1.Linked
+	(*Command)(nil),                 // 24: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 25: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 26: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 27: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 28: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 29: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 30: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 31: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 32: gateway.state.v1.View
+	(*Record)(nil),                  // 33: gateway.state.v1.Record
+	(*Ended)(nil),                   // 34: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 35: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 36: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 37: gateway.state.v1.Quarantined
+	nil,                             // 38: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 39: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 40: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 41: gateway.state.v1.ControlRequested.ParamsEntry
+	nil,                             // 42: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 43: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 44: gateway.plugin.v1.Customer
+	(*pluginv1.Agent)(nil),          // 45: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 46: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 47: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 48: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	41, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
+	44, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	7,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	35, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
-	7,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
-	8,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
-	9,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	11, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
-	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
+	38, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	8,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
+	9,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
+	10, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
+	12, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	6,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
 	0,  // 9: gateway.state.v1.Document.offered:type_name -> gateway.state.v1.Owner
-	6,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
-	1,  // 11: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	42, // 12: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	36, // 13: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	37, // 14: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	43, // 15: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	43, // 16: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	13, // 17: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	14, // 18: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	15, // 19: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	16, // 20: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	17, // 21: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	20, // 22: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	19, // 23: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	18, // 24: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
-	43, // 25: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	44, // 26: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	21, // 27: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	38, // 28: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
-	2,  // 29: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	44, // 30: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	39, // 31: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	22, // 32: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	23, // 33: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	25, // 34: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	21, // 35: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	26, // 36: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 37: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	43, // 38: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 39: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	41, // 40: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 41: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	40, // 42: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	5,  // 43: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	9,  // 44: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	0,  // 45: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
-	29, // 46: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	28, // 47: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	10, // 48: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	21, // 49: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	26, // 50: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	30, // 51: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	31, // 52: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	21, // 53: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	26, // 54: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	45, // 55: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	12, // 56: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	7,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
+	5,  // 11: gateway.state.v1.Document.update:type_name -> gateway.state.v1.ChatUpdate
+	1,  // 12: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	45, // 13: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	39, // 14: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	40, // 15: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	46, // 16: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	46, // 17: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	16, // 18: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	17, // 19: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	18, // 20: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	19, // 21: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	20, // 22: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	23, // 23: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	22, // 24: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	21, // 25: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	14, // 26: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
+	15, // 27: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
+	46, // 28: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	47, // 29: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	24, // 30: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	41, // 31: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 32: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	47, // 33: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	42, // 34: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	25, // 35: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	26, // 36: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	28, // 37: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	24, // 38: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	29, // 39: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 40: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	46, // 41: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 42: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	44, // 43: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	7,  // 44: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	43, // 45: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	6,  // 46: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	10, // 47: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 48: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	32, // 49: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	31, // 50: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	11, // 51: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	24, // 52: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	29, // 53: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	33, // 54: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	34, // 55: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	24, // 56: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	29, // 57: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	48, // 58: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	13, // 59: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3889,7 +4123,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[8].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[9].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -3899,8 +4133,9 @@ func file_core_state_state_proto_init() {
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
 		(*Mail_Control)(nil),
+		(*Mail_Customer)(nil),
 	}
-	file_core_state_state_proto_msgTypes[28].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[31].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3910,7 +4145,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   37,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

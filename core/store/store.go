@@ -199,6 +199,8 @@ type Store interface {
 	// durable. nil is no value. ErrConflict if the value is not old.
 	State(ctx context.Context, instance, key string) ([]byte, error)
 	SetState(ctx context.Context, instance, key string, old, new []byte) error
+	// SetStateFor is SetState of a value that is none again after ttl (0: it stays).
+	SetStateFor(ctx context.Context, instance, key string, old, new []byte, ttl time.Duration) error
 	// Secret and SetSecret keep secrets, encrypted at rest. ErrNotFound.
 	Secret(ctx context.Context, instance, name string) ([]byte, error)
 	SetSecret(ctx context.Context, instance, name string, value []byte) error

@@ -26,7 +26,7 @@ import (
 //	j field hash conv        conversations by chat ref (1) and customer (2)
 //	q id                     dead letter
 //	x id                     quarantined input
-//	n hash                   state of an instance: (instance, key)
+//	n hash                   state of an instance, may expire: (instance, key)
 //	k hash                   secret, sealed: (instance, name)
 //	y hash part              StoredBlob: a part of a blob
 //	w key                    raw write of the benchmark's floor

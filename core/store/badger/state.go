@@ -46,6 +46,11 @@ func (s *Store) State(_ context.Context, instance, key string) ([]byte, error) {
 
 // SetState implements store.Store.
 func (s *Store) SetState(ctx context.Context, instance, key string, old, new []byte) error {
+	return s.SetStateFor(ctx, instance, key, old, new, 0)
+}
+
+// SetStateFor implements store.Store.
+func (s *Store) SetStateFor(ctx context.Context, instance, key string, old, new []byte, ttl time.Duration) error {
 	if err := checkBody("state", new); err != nil {
 		return fmt.Errorf("state of %q: %w", instance, err)
 	}
@@ -56,7 +61,7 @@ func (s *Store) SetState(ctx context.Context, instance, key string, old, new []b
 	}
 	k := hashedKey(kindState, instance, key)
 	if new != nil {
-		r.put(k, withFormat(new), 0)
+		r.put(k, withFormat(new), expiry(s.now(), ttl))
 	} else {
 		r.del(k)
 	}

@@ -35,7 +35,7 @@ type data struct {
 	Convs      table[core.ConversationID, *conv]
 	Dedup      table[dedupKey, time.Time] // until when
 	Binds      table[pair, bound]
-	States     table[pair, []byte]
+	States     table[pair, entry]
 	Secrets    table[pair, []byte]
 	Blobs      table[string, []byte]
 	Dead       table[string, []byte]
@@ -82,7 +82,7 @@ func New(now func() time.Time) *Store {
 	s.wake = sync.NewCond(&s.mu)
 	s.data = data{
 		Convs: table[core.ConversationID, *conv]{}, Dedup: table[dedupKey, time.Time]{}, Binds: table[pair, bound]{},
-		States: table[pair, []byte]{}, Secrets: table[pair, []byte]{}, Blobs: table[string, []byte]{},
+		States: table[pair, entry]{}, Secrets: table[pair, []byte]{}, Blobs: table[string, []byte]{},
 		Dead: table[string, []byte]{}, Quarantine: table[string, []byte]{},
 	}
 	return s
@@ -214,15 +214,31 @@ func (s *Store) State(_ context.Context, instance, key string) ([]byte, error) {
 		return nil, err
 	}
 	defer unlock()
-	b, err := lookup(s.data.States, pair{instance, key})
-	if err != nil {
-		return nil, nil // no value
+	if v := s.state(pair{instance, key}); v != nil {
+		return append([]byte{}, v...), nil // empty is not nil
 	}
-	return b, nil
+	return nil, nil // no value
+}
+
+// state is a value that has not ended, nil if there is none.
+func (s *Store) state(k pair) []byte {
+	v, ok := s.data.States[k]
+	if !ok || !v.Until.IsZero() && !v.Until.After(s.now()) {
+		return nil
+	}
+	if v.Body == nil { // gob makes no difference
+		return []byte{}
+	}
+	return v.Body
 }
 
 // SetState implements store.Store.
-func (s *Store) SetState(_ context.Context, instance, key string, old, next []byte) error {
+func (s *Store) SetState(ctx context.Context, instance, key string, old, next []byte) error {
+	return s.SetStateFor(ctx, instance, key, old, next, 0)
+}
+
+// SetStateFor implements store.Store.
+func (s *Store) SetStateFor(_ context.Context, instance, key string, old, next []byte, ttl time.Duration) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -232,14 +248,18 @@ func (s *Store) SetState(_ context.Context, instance, key string, old, next []by
 		return store.ErrTooLarge
 	}
 	k := pair{instance, key}
-	if is, ok := s.data.States[k]; ok != (old != nil) || !bytes.Equal(is, old) {
+	if is := s.state(k); (is != nil) != (old != nil) || !bytes.Equal(is, old) {
 		return store.ErrConflict
 	}
 	if next == nil {
 		delete(s.data.States, k)
-	} else {
-		s.data.States[k] = bytes.Clone(next)
+		return nil
 	}
+	v := entry{Body: bytes.Clone(next)}
+	if ttl > 0 {
+		v.Until = s.now().Add(ttl)
+	}
+	s.data.States[k] = v
 	return nil
 }
 

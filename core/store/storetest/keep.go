@@ -15,6 +15,7 @@ var keepTests = []subtest{
 	{name: "a ref is bound to one conversation", run: bind},
 	{name: "of concurrent binds one wins", run: bindRace},
 	{name: "state of an instance is compared and set", run: instanceState},
+	{name: "state of an instance ends after its time", run: stateEnds},
 	{name: "secrets are kept", run: secrets},
 	{name: "blobs are kept, large ones too", run: blobs},
 	{name: "quarantine without a conversation", run: quarantine},
@@ -114,6 +115,38 @@ func instanceState(f *fixture) {
 	}
 	if got, err := f.State(ctx, "i", "k"); string(got) != "kept" || err != nil {
 		f.Errorf("State = %q, %v", got, err)
+	}
+}
+
+func stateEnds(f *fixture) {
+	ctx := f.Context()
+	if err := f.SetStateFor(ctx, "i", "k", nil, []byte("a"), time.Second); err != nil {
+		f.Fatalf("SetStateFor = %v", err)
+	}
+	f.wantErr("wrong old", f.SetStateFor(ctx, "i", "k", []byte("x"), []byte("b"), time.Hour), store.ErrConflict)
+	f.eventually("the value ends", func() bool {
+		got, err := f.State(ctx, "i", "k")
+		return got == nil && err == nil
+	})
+	f.wantErr("old value after its end", f.SetState(ctx, "i", "k", []byte("a"), []byte("b")), store.ErrConflict)
+	if err := f.SetStateFor(ctx, "i", "k", nil, []byte("b"), time.Second); err != nil {
+		f.Errorf("SetStateFor after the end = %v", err)
+	}
+	if err := f.SetStateFor(ctx, "i", "k", []byte("b"), []byte("c"), 0); err != nil {
+		f.Errorf("SetStateFor for ever = %v", err)
+	}
+	if err := f.SetStateFor(ctx, "i", "other", nil, []byte("d"), time.Second); err != nil {
+		f.Fatal(err)
+	}
+	f.eventually("another value ends", func() bool {
+		got, err := f.State(ctx, "i", "other")
+		return got == nil && err == nil
+	})
+	if f.o.Reopen != nil {
+		f.reopen()
+	}
+	if got, err := f.State(ctx, "i", "k"); string(got) != "c" || err != nil {
+		f.Errorf("what is set for ever: State = %q, %v", got, err)
 	}
 }
 

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+func TestDispatchOverridesTheDriver(t *testing.T) {
+	own := &pluginv1.Driver{Name: "sms", Capabilities: &pluginv1.Capabilities{
+		ChannelType: "sms", ToOutside: &pluginv1.TextLimit{Limit: 160, Unit: pluginv1.TextUnit_GSM7}, Overflow: pluginv1.Overflow_REFUSE,
+	}}
+	limit := func(n uint32, unit pluginv1.TextUnit, o pluginv1.Overflow) *pluginv1.Driver {
+		d := own.CloneVT()
+		d.Capabilities.ToOutside, d.Capabilities.Overflow = &pluginv1.TextLimit{Limit: n, Unit: unit}, o
+		return d
+	}
+	tests := []struct {
+		name     string
+		dispatch config.Dispatch
+		want     *pluginv1.Driver
+	}{
+		{"nothing", config.Dispatch{}, own},
+		{"a limit in the driver's unit", config.Dispatch{TextLimit: 300}, limit(300, pluginv1.TextUnit_GSM7, pluginv1.Overflow_REFUSE)},
+		{"and another unit", config.Dispatch{TextLimit: 300, TextUnit: "byte"}, limit(300, pluginv1.TextUnit_BYTE, pluginv1.Overflow_REFUSE)},
+		{"overflow alone", config.Dispatch{Overflow: config.SplitTexts}, limit(160, pluginv1.TextUnit_GSM7, pluginv1.Overflow_SPLIT)},
+	}
+	before := own.CloneVT()
+	for _, tt := range tests {
+		got := inForce(own, &config.Instance{Dispatch: tt.dispatch})
+		if d := cmp.Diff(tt.want, got, protocmp.Transform()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, d)
+		}
+	}
+	if d := cmp.Diff(before, own, protocmp.Transform()); d != "" {
+		t.Errorf("the driver's own manifest was changed:\n%s", d)
+	}
+	if got := inForce(nil, &config.Instance{Dispatch: config.Dispatch{TextLimit: 5}}); got != nil {
+		t.Errorf("a driver that nobody offered is %v", got)
+	}
+}
+
+// Every unit that gateway.hcl knows is one of the protocol's, and the reverse.
+func TestTextUnits(t *testing.T) {
+	seen := map[pluginv1.TextUnit]bool{}
+	for _, unit := range config.TextUnits {
+		l, set := textLimit(nil, &config.Instance{Dispatch: config.Dispatch{TextLimit: 5, TextUnit: unit}})
+		if seen[l.GetUnit()] || !set {
+			t.Errorf("%s is %v, as another one is", unit, l)
+		}
+		seen[l.GetUnit()] = true
+	}
+	if len(seen) != len(pluginv1.TextUnit_name) {
+		t.Errorf("units %v, want all of %v", seen, pluginv1.TextUnit_name)
+	}
+}
+
+// A limit that changes has the instance opened anew: its driver is told.
+func TestTextLimitIsOfTheRevision(t *testing.T) {
+	c := &config.Config{}
+	plain := hostInstance(c, &config.Instance{Name: "sms", Driver: "sms"}, nil, nil)
+	limited := hostInstance(c, &config.Instance{Name: "sms", Driver: "sms", Dispatch: config.Dispatch{TextLimit: 5}}, nil, nil)
+	if plain.Revision == limited.Revision || plain.TextLimit != nil || limited.TextLimit.GetLimit() != 5 {
+		t.Errorf("instances %+v, %+v", plain, limited)
+	}
+}

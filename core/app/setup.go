@@ -108,6 +108,7 @@ func serviceOf(svc *config.Service) *conversation.Service {
 		Name: svc.Name, Integration: svc.Integration, Bot: svc.Bot, Channels: svc.Channels,
 		Forward: state.OwnerOf(string(svc.Forward)), Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
 		UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
+		Transcript: svc.Transcript, ReopenWithin: svc.ReopenWithin,
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 // route carries a customer's message to whom it belongs.
 func (t *turn) route(f *fact, to state.Owner) {
 	t.record.Route = to.Word()
-	m := &pluginv1.Message{
-		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
+	if to != state.Owner_OWNER_NONE { // else it is kept from all
+		t.heard(f)
 	}
-	if q := f.ev.QuickReply; q != nil && m.Text == "" {
-		m.Text = q.Title
+	m := &pluginv1.Message{
+		Text: textOf(f.ev), Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
 	bot := (to == state.Owner_OWNER_BOT || to == state.Owner_OWNER_BOTH) && t.toBot(&state.Command{Message: m})
 	if to == state.Owner_OWNER_CCSP || to == state.Owner_OWNER_BOTH {
@@ -72,6 +72,9 @@ func (t *turn) customer(c *state.Command) bool {
 		return false
 	}
 	texts := t.split(c)
+	if len(texts) > 0 && !c.Late {
+		t.said(c.Message)
+	}
 	t.parts(c, texts)
 	return len(texts) > 0
 }
@@ -81,7 +84,12 @@ func (t *turn) customer(c *state.Command) bool {
 // chat.
 func (t *turn) toChat(c *state.Command) {
 	t.toServiceOf(c)
-	if !t.chatOpen() && !t.waits() {
+	switch {
+	case t.chatOpen() || t.waits():
+	case t.reopens(c):
+		t.reopen(c)
+		return
+	default:
 		t.openChat(c)
 		return
 	}
@@ -130,13 +138,22 @@ func (t *turn) openChat(c *state.Command) {
 	if doc.UnansweredMs == 0 {
 		doc.UnansweredMs = t.ms
 	}
-	switch doc.Owner {
+	t.own()
+	t.recall(c)
+	if !t.snap.Instances[c.Instance].caps().GetTranscript() && t.tellTranscript(c, doc.Chat.Transcript) {
+		c.Kind = state.CommandKind_CHAT_SEND
+	}
+	t.parts(t.inChat(c), texts)
+}
+
+// own notes that the contact center gets a chat of the conversation.
+func (t *turn) own() {
+	switch doc := t.doc; doc.Owner {
 	case state.Owner_OWNER_NONE:
 		doc.Owner = state.Owner_OWNER_CCSP
 	case state.Owner_OWNER_BOT:
 		doc.Owner = state.Owner_OWNER_BOTH
 	}
-	t.parts(t.inChat(c), texts)
 }
 
 // waits says whether the closed chat still has messages in its lane: later ones
@@ -164,6 +181,10 @@ func (t *turn) tellAgent(text string) {
 func (t *turn) replay(dead []*state.Command) {
 	groups := t.regroup()
 	for _, c := range dead {
+		if c.Transcript {
+			continue // a chat that opens shows what was said by then
+		}
+		t.unkeep(c.Record)
 		again := c.CloneVT()
 		again.Late, again.Group, again.Moves, again.Record = true, groups(c.Group), 0, 0
 		switch c.Kind {

@@ -28,13 +28,14 @@ type turn struct {
 	hops    uint32
 	limit   *state.CommandLimit // of the action in hand
 	rang    bool                // the conversation's timer has fired
+	handed  uint32              // number of the chat that goes to another service, 0: none
 }
 
 // fact is one event to be decided.
 type fact struct {
 	ev       *pluginv1.Event
 	instance string
-	chat     uint32 // number of the chat whose poll brought it, 0: none
+	chat     uint32 // number of the chat whose poll brought it, or that we end; 0: none
 	source   string
 	hops     uint32
 	lateBy   time.Duration
@@ -169,6 +170,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	switch {
 	case p.routed && handled:
 		t.record.Route = FlowRoute
+		t.heard(f)
 	case p.routed:
 		t.route(f, p.route)
 	case p.deliver:

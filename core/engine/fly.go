@@ -79,6 +79,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_CALL:          pluginv1.Op_CALL_OUT,
 	state.CommandKind_PUSH:          pluginv1.Op_SEND,
 	state.CommandKind_CHAT_TRANSFER: pluginv1.Op_TRANSFER,
+	state.CommandKind_CHAT_REOPEN:   pluginv1.Op_REOPEN,
 }
 
 // call is what the driver is asked. What belongs to the chat is read now, not
@@ -96,8 +97,13 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 		MessageId: cmd.MessageId, Status: cmd.Status,
 	}
 	switch cmd.Kind {
-	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE,
-		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT:
+	case state.CommandKind_CHAT_OPEN_CMD:
+		call.Chat = chatOf(doc)
+		if !cmd.Transcript { // else it goes as text
+			call.Chat.Transcript = linesOf(doc.GetChat().GetTranscript())
+		}
+	case state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT,
+		state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_REOPEN:
 		call.Chat = chatOf(doc)
 	case state.CommandKind_CHAT_TRANSFER:
 		call.Chat, call.Target = chatOf(doc), cmd.To
@@ -129,6 +135,14 @@ func chatOf(doc *state.Document) *pluginv1.Chat {
 		Customer: doc.Customer, Channel: doc.Channel, ChannelType: doc.ChannelType, Service: doc.Service,
 		Attributes: doc.Attributes,
 	}
+}
+
+// linesOf is what a driver is told of what was said before.
+func linesOf(said []*state.Said) (lines []*pluginv1.Line) {
+	for _, l := range said {
+		lines = append(lines, l.Line)
+	}
+	return lines
 }
 
 // answered takes the outcome of an attempt.

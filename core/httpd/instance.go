@@ -44,6 +44,8 @@ type Service struct {
 	IdleAfter       string   `json:"idle_after,omitempty"` // durations, such as "10m"
 	UnattendedAfter []string `json:"unattended_after,omitempty"`
 	CloseAfter      string   `json:"close_after,omitempty"`
+	Transcript      int      `json:"transcript,omitempty"` // lines
+	ReopenWithin    string   `json:"reopen_within,omitempty"`
 	Provisioned     bool     `json:"provisioned"`
 	OK              bool     `json:"ok"`
 	Health          string   `json:"health,omitempty"`

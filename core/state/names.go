@@ -21,6 +21,7 @@ var (
 		CommandKind_NOTIFY: "notify", CommandKind_APPEND: "append", CommandKind_BOT_SEND: "bot_send",
 		CommandKind_CHAT_RECEIPT: "chat_receipt", CommandKind_CHAT_EVENT: "chat_event",
 		CommandKind_CALL: "call", CommandKind_PUSH: "push", CommandKind_CHAT_TRANSFER: "chat_transfer",
+		CommandKind_CHAT_REOPEN: "chat_reopen",
 	}
 )
 

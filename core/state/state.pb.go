@@ -148,6 +148,7 @@ const (
 	CommandKind_CALL                CommandKind = 10
 	CommandKind_PUSH                CommandKind = 11
 	CommandKind_CHAT_TRANSFER       CommandKind = 12
+	CommandKind_CHAT_REOPEN         CommandKind = 15 // a closed chat is opened again
 )
 
 // Enum value maps for CommandKind.
@@ -166,6 +167,7 @@ var (
 		10: "CALL",
 		11: "PUSH",
 		12: "CHAT_TRANSFER",
+		15: "CHAT_REOPEN",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -181,6 +183,7 @@ var (
 		"CALL":                10,
 		"PUSH":                11,
 		"CHAT_TRANSFER":       12,
+		"CHAT_REOPEN":         15,
 	}
 )
 
@@ -289,10 +292,11 @@ type Document struct {
 	Open           []*OpenRecord          `protobuf:"bytes,20,rep,name=open,proto3" json:"open,omitempty"`                       // records whose commands have not all ended
 	Sent           []*SentMessage         `protobuf:"bytes,21,rep,name=sent,proto3" json:"sent,omitempty"`                       // the last messages to the customer, oldest first
 	Flow           *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
-	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"` // the conversation an orphan was bound to
-	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"` // those beside idle, unattended and close: rules that wait
-	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"` // matches of rules that have a limit per conversation
-	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`  // number of the last flow
+	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"`         // the conversation an orphan was bound to
+	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"`         // those beside idle, unattended and close: rules that wait
+	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"`         // matches of rules that have a limit per conversation
+	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`          // number of the last flow
+	Transcript     []*Said                `protobuf:"bytes,48,rep,name=transcript,proto3" json:"transcript,omitempty"` // the last lines of the talk that no chat's open has shown, oldest first
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -509,6 +513,66 @@ func (x *Document) GetFlows() uint32 {
 	return 0
 }
 
+func (x *Document) GetTranscript() []*Said {
+	if x != nil {
+		return x.Transcript
+	}
+	return nil
+}
+
+// Said is one line of the talk.
+type Said struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          *pluginv1.Line         `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	Record        uint64                 `protobuf:"varint,2,opt,name=record,proto3" json:"record,omitempty"` // the history record of its event
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Said) Reset() {
+	*x = Said{}
+	mi := &file_core_state_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Said) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Said) ProtoMessage() {}
+
+func (x *Said) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Said.ProtoReflect.Descriptor instead.
+func (*Said) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Said) GetLine() *pluginv1.Line {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+func (x *Said) GetRecord() uint64 {
+	if x != nil {
+		return x.Record
+	}
+	return 0
+}
+
 // RuleCount are the last matches of a rule that is limited per conversation.
 type RuleCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -521,7 +585,7 @@ type RuleCount struct {
 
 func (x *RuleCount) Reset() {
 	*x = RuleCount{}
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +597,7 @@ func (x *RuleCount) String() string {
 func (*RuleCount) ProtoMessage() {}
 
 func (x *RuleCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +610,7 @@ func (x *RuleCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleCount.ProtoReflect.Descriptor instead.
 func (*RuleCount) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+	return file_core_state_state_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RuleCount) GetRule() string {
@@ -589,13 +653,16 @@ type Chat struct {
 	Assigned         bool                   `protobuf:"varint,15,opt,name=assigned,proto3" json:"assigned,omitempty"` // an agent has had it
 	Held             bool                   `protobuf:"varint,16,opt,name=held,proto3" json:"held,omitempty"`
 	PollErrors       uint32                 `protobuf:"varint,17,opt,name=poll_errors,json=pollErrors,proto3" json:"poll_errors,omitempty"`
+	Transcript       []*Said                `protobuf:"bytes,25,rep,name=transcript,proto3" json:"transcript,omitempty"` // what its open shows, until the vendor has taken it
+	Reopening        bool                   `protobuf:"varint,26,opt,name=reopening,proto3" json:"reopening,omitempty"`  // OPENING: it was closed, and is to be opened again
+	Shut             bool                   `protobuf:"varint,27,opt,name=shut,proto3" json:"shut,omitempty"`            // it cannot be opened again: the vendor has refused
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +674,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +687,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+	return file_core_state_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Chat) GetNumber() uint32 {
@@ -742,6 +809,27 @@ func (x *Chat) GetPollErrors() uint32 {
 	return 0
 }
 
+func (x *Chat) GetTranscript() []*Said {
+	if x != nil {
+		return x.Transcript
+	}
+	return nil
+}
+
+func (x *Chat) GetReopening() bool {
+	if x != nil {
+		return x.Reopening
+	}
+	return false
+}
+
+func (x *Chat) GetShut() bool {
+	if x != nil {
+		return x.Shut
+	}
+	return false
+}
+
 type OpenRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        uint64                 `protobuf:"varint,1,opt,name=record,proto3" json:"record,omitempty"`
@@ -752,7 +840,7 @@ type OpenRecord struct {
 
 func (x *OpenRecord) Reset() {
 	*x = OpenRecord{}
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +852,7 @@ func (x *OpenRecord) String() string {
 func (*OpenRecord) ProtoMessage() {}
 
 func (x *OpenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +865,7 @@ func (x *OpenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRecord.ProtoReflect.Descriptor instead.
 func (*OpenRecord) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{3}
+	return file_core_state_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OpenRecord) GetRecord() uint64 {
@@ -809,7 +897,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +909,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +922,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{4}
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SentMessage) GetCommand() uint64 {
@@ -907,7 +995,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1007,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1020,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Flow) GetName() string {
@@ -1033,7 +1121,7 @@ type FlowDone struct {
 
 func (x *FlowDone) Reset() {
 	*x = FlowDone{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1133,7 @@ func (x *FlowDone) String() string {
 func (*FlowDone) ProtoMessage() {}
 
 func (x *FlowDone) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1146,7 @@ func (x *FlowDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
 func (*FlowDone) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FlowDone) GetFlow() string {
@@ -1113,7 +1201,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1213,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1226,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -1216,7 +1304,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1316,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1329,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1430,7 +1518,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1530,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1543,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1496,7 +1584,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1596,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1609,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1546,7 +1634,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1646,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1659,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1626,7 +1714,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1726,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1739,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1671,7 +1759,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1771,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1784,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -1726,7 +1814,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +1826,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +1839,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Joined) GetChannel() string {
@@ -1792,7 +1880,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1892,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1905,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -1856,15 +1944,16 @@ type Command struct {
 	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
 	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
-	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`    // asked when it is dispatched; nil: none
-	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"` // NOTIFY: a flow waits for what the endpoint says
+	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`            // asked when it is dispatched; nil: none
+	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`         // NOTIFY: a flow waits for what the endpoint says
+	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"` // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1965,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1978,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -2081,6 +2170,13 @@ func (x *Command) GetAnswer() bool {
 	return false
 }
 
+func (x *Command) GetTranscript() bool {
+	if x != nil {
+		return x.Transcript
+	}
+	return false
+}
+
 // CommandLimit lets a command go only if its rule has not matched too often.
 // All commands of one match count once.
 type CommandLimit struct {
@@ -2094,7 +2190,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2202,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2215,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2154,7 +2250,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2262,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2275,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2206,7 +2302,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2314,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2327,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2251,7 +2347,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2359,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2372,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2308,7 +2404,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2320,7 +2416,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2333,7 +2429,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2389,7 +2485,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2497,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2510,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2446,7 +2542,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2554,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2567,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2550,7 +2646,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2658,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2671,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -2774,7 +2870,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +2882,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +2895,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -2901,7 +2997,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2913,7 +3009,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2926,7 +3022,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -2985,7 +3081,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3093,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3106,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -3070,7 +3166,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3082,7 +3178,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3095,7 +3191,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -3156,7 +3252,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3264,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3277,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{29}
+	return file_core_state_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3237,7 +3333,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xff\a\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xb7\b\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3269,14 +3365,20 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06linked\x18\x17 \x01(\fR\x06linked\x128\n" +
 	"\x06timers\x18\x18 \x03(\v2 .gateway.state.v1.ScheduledTimerR\x06timers\x123\n" +
 	"\x06counts\x18\x19 \x03(\v2\x1b.gateway.state.v1.RuleCountR\x06counts\x12\x14\n" +
-	"\x05flows\x18\x1e \x01(\rR\x05flows\x1a=\n" +
+	"\x05flows\x18\x1e \x01(\rR\x05flows\x126\n" +
+	"\n" +
+	"transcript\x180 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
+	"transcript\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
+	"\x04Said\x12+\n" +
+	"\x04line\x18\x01 \x01(\v2\x17.gateway.plugin.v1.LineR\x04line\x12\x16\n" +
+	"\x06record\x18\x02 \x01(\x04R\x06record\"O\n" +
 	"\tRuleCount\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
-	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\x8c\x04\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\xf6\x04\n" +
 	"\x04Chat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12 \n" +
 	"\vintegration\x18\x02 \x01(\tR\vintegration\x12\x10\n" +
@@ -3296,7 +3398,12 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bassigned\x18\x0f \x01(\bR\bassigned\x12\x12\n" +
 	"\x04held\x18\x10 \x01(\bR\x04held\x12\x1f\n" +
 	"\vpoll_errors\x18\x11 \x01(\rR\n" +
-	"pollErrors\"@\n" +
+	"pollErrors\x126\n" +
+	"\n" +
+	"transcript\x18\x19 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
+	"transcript\x12\x1c\n" +
+	"\treopening\x18\x1a \x01(\bR\treopening\x12\x12\n" +
+	"\x04shut\x18\x1b \x01(\bR\x04shut\"@\n" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
@@ -3387,7 +3494,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xcb\x06\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xeb\x06\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3419,7 +3526,10 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04hops\x18\x18 \x01(\rR\x04hops\x12\x0e\n" +
 	"\x02to\x18\x19 \x01(\tR\x02to\x124\n" +
 	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x12\x16\n" +
-	"\x06answer\x18( \x01(\bR\x06answer\x1a9\n" +
+	"\x06answer\x18( \x01(\bR\x06answer\x12\x1e\n" +
+	"\n" +
+	"transcript\x185 \x01(\bR\n" +
+	"transcript\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -3542,7 +3652,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xd4\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\xe5\x01\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -3561,7 +3671,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04CALL\x10\n" +
 	"\x12\b\n" +
 	"\x04PUSH\x10\v\x12\x11\n" +
-	"\rCHAT_TRANSFER\x10\f*K\n" +
+	"\rCHAT_TRANSFER\x10\f\x12\x0f\n" +
+	"\vCHAT_REOPEN\x10\x0f*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +
@@ -3581,111 +3692,116 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
 	(CommandKind)(0),                // 2: gateway.state.v1.CommandKind
 	(Verdict)(0),                    // 3: gateway.state.v1.Verdict
 	(*Document)(nil),                // 4: gateway.state.v1.Document
-	(*RuleCount)(nil),               // 5: gateway.state.v1.RuleCount
-	(*Chat)(nil),                    // 6: gateway.state.v1.Chat
-	(*OpenRecord)(nil),              // 7: gateway.state.v1.OpenRecord
-	(*SentMessage)(nil),             // 8: gateway.state.v1.SentMessage
-	(*Flow)(nil),                    // 9: gateway.state.v1.Flow
-	(*FlowDone)(nil),                // 10: gateway.state.v1.FlowDone
-	(*ScheduledTimer)(nil),          // 11: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 12: gateway.state.v1.Mail
-	(*Polled)(nil),                  // 13: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 14: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 15: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 16: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 17: gateway.state.v1.CloseRequested
-	(*Joined)(nil),                  // 18: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 19: gateway.state.v1.Linked
-	(*Command)(nil),                 // 20: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 21: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 22: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 23: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 24: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 25: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 26: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 27: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 28: gateway.state.v1.View
-	(*Record)(nil),                  // 29: gateway.state.v1.Record
-	(*Ended)(nil),                   // 30: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 31: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 32: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 33: gateway.state.v1.Quarantined
-	nil,                             // 34: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 35: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 36: gateway.state.v1.Flow.ParamsEntry
-	nil,                             // 37: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 38: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 39: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 40: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 41: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 42: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 43: gateway.plugin.v1.WebhookRequest
+	(*Said)(nil),                    // 5: gateway.state.v1.Said
+	(*RuleCount)(nil),               // 6: gateway.state.v1.RuleCount
+	(*Chat)(nil),                    // 7: gateway.state.v1.Chat
+	(*OpenRecord)(nil),              // 8: gateway.state.v1.OpenRecord
+	(*SentMessage)(nil),             // 9: gateway.state.v1.SentMessage
+	(*Flow)(nil),                    // 10: gateway.state.v1.Flow
+	(*FlowDone)(nil),                // 11: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 12: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 13: gateway.state.v1.Mail
+	(*Polled)(nil),                  // 14: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 15: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 16: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 17: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 18: gateway.state.v1.CloseRequested
+	(*Joined)(nil),                  // 19: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 20: gateway.state.v1.Linked
+	(*Command)(nil),                 // 21: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 22: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 23: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 24: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 25: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 26: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 27: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 28: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 29: gateway.state.v1.View
+	(*Record)(nil),                  // 30: gateway.state.v1.Record
+	(*Ended)(nil),                   // 31: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 32: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 33: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 34: gateway.state.v1.Quarantined
+	nil,                             // 35: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 36: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 37: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 38: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 39: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 40: gateway.plugin.v1.Customer
+	(*pluginv1.Line)(nil),           // 41: gateway.plugin.v1.Line
+	(*pluginv1.Agent)(nil),          // 42: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 43: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 44: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 45: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	39, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
+	40, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	7,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	34, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
-	7,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
-	8,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
-	9,  // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	11, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
-	5,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
-	1,  // 9: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	40, // 10: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	35, // 11: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	36, // 12: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	41, // 13: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	41, // 14: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	13, // 15: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	14, // 16: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	15, // 17: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	16, // 18: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	17, // 19: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	19, // 20: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	18, // 21: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	41, // 22: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	42, // 23: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	20, // 24: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	2,  // 25: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	42, // 26: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	37, // 27: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	21, // 28: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	22, // 29: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	24, // 30: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	20, // 31: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	25, // 32: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 33: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	41, // 34: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 35: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	39, // 36: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	6,  // 37: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	38, // 38: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	5,  // 39: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	9,  // 40: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	28, // 41: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	27, // 42: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	10, // 43: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	20, // 44: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	25, // 45: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	29, // 46: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	30, // 47: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	20, // 48: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	25, // 49: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	43, // 50: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	12, // 51: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	35, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	8,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
+	9,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
+	10, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
+	12, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	6,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
+	5,  // 9: gateway.state.v1.Document.transcript:type_name -> gateway.state.v1.Said
+	41, // 10: gateway.state.v1.Said.line:type_name -> gateway.plugin.v1.Line
+	1,  // 11: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	42, // 12: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	5,  // 13: gateway.state.v1.Chat.transcript:type_name -> gateway.state.v1.Said
+	36, // 14: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	37, // 15: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	43, // 16: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	43, // 17: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	14, // 18: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	15, // 19: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	16, // 20: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	17, // 21: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	18, // 22: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	20, // 23: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	19, // 24: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	43, // 25: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	44, // 26: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	21, // 27: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	2,  // 28: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	44, // 29: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	38, // 30: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	22, // 31: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	23, // 32: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	25, // 33: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	21, // 34: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	26, // 35: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 36: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	43, // 37: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 38: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	40, // 39: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	7,  // 40: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	39, // 41: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	6,  // 42: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	10, // 43: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	29, // 44: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	28, // 45: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	11, // 46: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	21, // 47: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	26, // 48: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	30, // 49: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	31, // 50: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	21, // 51: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	26, // 52: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	45, // 53: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	13, // 54: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -3693,7 +3809,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[8].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[9].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -3703,7 +3819,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Linked)(nil),
 		(*Mail_Joined)(nil),
 	}
-	file_core_state_state_proto_msgTypes[27].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[28].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -3713,7 +3829,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

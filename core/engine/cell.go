@@ -128,6 +128,10 @@ func (c *cell) step() {
 		c.abort(batch, err)
 		return
 	}
+	if batch = c.readRests(batch); len(batch) == 0 {
+		c.rest()
+		return
+	}
 	p := c.plan(batch)
 	c.s.e.Exec.Then(func() { c.commit(p) })
 }

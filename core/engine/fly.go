@@ -62,10 +62,12 @@ func (e *Engine) append(s *shard, cmd *state.Command) *pluginv1.Result {
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
 
-// goneTries is how often a message is tried again after the vendor said that
-// it does not know the chat: the polls in between may bring the agent's last
-// words and why the chat was closed.
-const goneTries = 2
+// How often a message is tried again after the vendor said that it does not
+// know the chat: so often in any case, and at most while polls of the chat fail.
+const (
+	goneTries = 2
+	goneMost  = 20
+)
 
 // ops is what drivers are asked for commands.
 var ops = map[state.CommandKind]pluginv1.Op{
@@ -173,8 +175,10 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	if v.Alarm != "" {
 		e.Log.Error("instance needs an operator", "instance", it.cmd.Instance, "reason", v.Alarm, "code", r.GetCode())
 	}
-	if v.Ended && v.End == conversation.Gone && it.att.Count < goneTries && c.pollNow(it.cmd) {
-		v = delivery.Verdict{After: pollEvery, Attempted: true}
+	if v.Ended && v.End == conversation.Gone {
+		if wait, again := c.mayBeGone(it); again {
+			v = delivery.Verdict{After: wait, Attempted: true}
+		}
 	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{

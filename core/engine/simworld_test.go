@@ -214,9 +214,18 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	if instance == "desk" {
 		a.where = "vendor"
 	}
+	if call.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_SYSTEM {
+		a.where = "agent"
+		s.count.Told++
+	}
 	ok := &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 	switch call.Op {
+	case pluginv1.Op_REOPEN:
+		return s.reopen(call.Chat.Ref)
 	case pluginv1.Op_OPEN:
+		if len(call.Chat.Transcript) > 0 {
+			s.count.Told++
+		}
 		ref := s.opens[call.Key]
 		if ref == "" || s.seed%2 == 0 {
 			ref = fmt.Sprintf("chat%d", len(s.chats)+1)
@@ -238,6 +247,21 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	s.logf("arrived %+v", a)
 	s.arrived = append(s.arrived, a)
 	return ok
+}
+
+// reopen opens a chat again. Some cannot be, and some are not known any more.
+func (s *sim) reopen(ref string) *pluginv1.Result {
+	c := s.chats[ref]
+	switch len(c.events) % 5 {
+	case 0:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED}
+	case 1:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_CHAT_GONE}
+	}
+	s.count.Reopened++
+	s.logf("vendor opens %s again", ref)
+	c.closed = false
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK, ChatRef: ref}
 }
 
 // Poll implements Drivers.

@@ -6,17 +6,23 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// shipped builds a plugin that comes with the gateway: shipped FILE NAME.
+// shipped builds a plugin that comes with the gateway, or an example that lies
+// beside them: shipped FILE NAME, or FILE examples/NAME.
 func shipped(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: shipped file name")
 	}
-	cmd := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), "./plugins/"+args[1])
+	dir := "./plugins/" + args[1]
+	if strings.HasPrefix(args[1], "examples/") {
+		dir = "./" + args[1]
+	}
+	cmd := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), dir)
 	cmd.Dir = ts.Getenv("TEST_ROOT")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		ts.Fatalf("go build: %v\n%s", err, out)

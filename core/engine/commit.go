@@ -78,7 +78,6 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 		e.Verdicts(p.now, p.verdicts)
 	}
 	c.actOn(p)
-	c.syncPoll()
 	c.rest()
 }
 

@@ -111,7 +111,7 @@ type Engine struct {
 	orphans   orphans
 	unseen    atomic.Int64 // conversations found at the start that have not read their lanes
 	typing    atomic.Int64 // typing calls under way
-	started   time.Time    // timers that were due before are late
+	started   time.Time
 }
 
 // New returns an engine that accepts nothing before [Engine.Run].

@@ -46,10 +46,12 @@ func (c *cell) polls() *instance {
 	return c.s.e.instance(chat.Integration)
 }
 
-// syncPoll starts or stops the poller as the document asks.
+// syncPoll starts or stops the poller as the document asks. The caller holds
+// c.mu.
 func (c *cell) syncPoll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if !c.loaded {
+		return
+	}
 	inst := c.polls()
 	if p := c.poll; p != nil && (inst == nil || p.chat != c.doc.Chat.Number) {
 		p.off = true
@@ -62,6 +64,11 @@ func (c *cell) syncPoll() {
 	if inst != nil && c.poll == nil {
 		c.poll = &poller{chat: c.doc.Chat.Number, inst: inst}
 		c.schedulePoll(c.poll, time.Millisecond)
+	}
+	late := c.late
+	c.synced, c.late = true, nil
+	for _, in := range late {
+		c.hold(in)
 	}
 }
 
@@ -97,26 +104,37 @@ func (c *cell) mayBeGone(it *item) (wait time.Duration, again bool) {
 // afterPoll queues in once the chat has been polled since the start, or the
 // grace has passed. It returns false if the cell was evicted.
 func (c *cell) afterPoll(in *input) bool {
-	e := c.s.e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
 		return false
 	}
-	if c.poll == nil || c.poll.first {
-		c.enqueue(in)
+	if c.synced {
+		c.hold(in)
 		return true
 	}
-	p := c.poll
+	c.late = append(c.late, in) // the document says whether the chat is polled
+	c.start()
+	return true
+}
+
+// hold is afterPoll for a cell that has its poller, if it is to have one. The
+// caller holds c.mu.
+func (c *cell) hold(in *input) {
+	e, p := c.s.e, c.poll
+	if p == nil || p.first {
+		c.enqueue(in)
+		return
+	}
 	p.held = append(p.held, in)
-	e.Clock.AfterFunc(lateGrace, func() {
+	wait := min(e.started.Add(lateGrace).Sub(e.Clock.Now()), lateGrace) // the clock may have jumped
+	e.Clock.AfterFunc(wait, func() {
 		e.Exec.Go(func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.releaseHeld(p)
 		})
 	})
-	return true
 }
 
 // releaseHeld queues the timers that waited. The caller holds c.mu.

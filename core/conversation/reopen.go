@@ -33,7 +33,7 @@ func (t *turn) reopen(c *state.Command) {
 	chat := t.doc.Chat
 	chat.State, chat.Reopening = state.ChatState_CHAT_OPENING, true
 	chat.CustomerMessages++
-	t.own()
+	t.ownOpened()
 	t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_REOPEN, Record: c.Record, Rule: c.Rule}))
 	c.Kind = state.CommandKind_CHAT_SEND
 	t.tellTranscript(c, t.since(chat.ClosedMs, c))

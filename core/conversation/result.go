@@ -166,7 +166,10 @@ func (t *turn) notice(c *state.Command, reason string) {
 		return
 	}
 	text := c.Message.GetText()
-	t.tellAgent(fmt.Sprintf("Your message was not delivered (%s): %s", reason, beginning(text, 80)))
+	if r := []rune(text); len(r) > 80 {
+		text = string(r[:80]) + "…"
+	}
+	t.tellAgent(fmt.Sprintf("Your message was not delivered (%s): %s", reason, text))
 }
 
 // maxMoves is how many chats a message may be moved to before it is given up:

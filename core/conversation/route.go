@@ -138,7 +138,7 @@ func (t *turn) openChat(c *state.Command) {
 	if doc.UnansweredMs == 0 {
 		doc.UnansweredMs = t.ms
 	}
-	t.own()
+	t.ownOpened()
 	t.recall(c)
 	if !t.snap.Instances[c.Instance].caps().GetTranscript() && t.tellTranscript(c, doc.Chat.Transcript) {
 		c.Kind = state.CommandKind_CHAT_SEND
@@ -146,8 +146,8 @@ func (t *turn) openChat(c *state.Command) {
 	t.parts(t.inChat(c), texts)
 }
 
-// own notes that the contact center gets a chat of the conversation.
-func (t *turn) own() {
+// ownOpened notes that the contact center gets a chat of the conversation.
+func (t *turn) ownOpened() {
 	switch doc := t.doc; doc.Owner {
 	case state.Owner_OWNER_NONE:
 		doc.Owner = state.Owner_OWNER_CCSP

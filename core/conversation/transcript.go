@@ -36,7 +36,7 @@ func (t *turn) said(m *pluginv1.Message) {
 		name = t.doc.Customer.GetName()
 	}
 	line := &state.Said{Record: t.record.GetNumber(), Line: &pluginv1.Line{
-		AtMs: t.ms, Author: m.Author, Name: state.CutText(name), Text: beginning(m.Text, maxLine),
+		AtMs: t.ms, Author: m.Author, Name: state.CutText(name), Text: firstRunes(m.Text, maxLine),
 		Attachments: m.Attachments[:min(len(m.Attachments), maxLineFiles)],
 	}}
 	t.doc.Transcript = lastLines(append(t.doc.Transcript, line), limit)
@@ -54,8 +54,8 @@ func lastLines(lines []*state.Said, limit int) []*state.Said {
 	return lines
 }
 
-// beginning returns the first n runes of text, and "…" if there are more.
-func beginning(text string, n int) string {
+// firstRunes returns the first n runes of text, and "…" if there are more.
+func firstRunes(text string, n int) string {
 	for i := range text {
 		if n == 0 {
 			return text[:i] + "…"

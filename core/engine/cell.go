@@ -35,8 +35,8 @@ type cell struct {
 	high    store.Seq // the last mail known to be stored
 	lanes   map[string]*lane
 	poll    *poller
+	early   []*input // timers of an earlier life, until it is known whether the chat is polled
 	synced  bool     // poll is what the document asks for
-	late    []*input // timers that wait until that is so
 	holding bool     // an orphan whose stored mail waits for its ref to be bound
 	wakes   int      // how often it was told to stop waiting
 	found   bool     // a start found it in the store, and it has not stepped yet
@@ -122,6 +122,7 @@ func (c *cell) step() {
 		return
 	}
 	if len(batch) == 0 {
+		c.syncPoll()
 		c.rest()
 		return
 	}
@@ -217,8 +218,7 @@ func (c *cell) take() ([]*input, error) {
 // rest ends the cell's work for now.
 func (c *cell) rest() {
 	c.mu.Lock()
-	c.syncPoll()
-	if len(c.queue) > 0 || len(c.late) > 0 || c.high > c.seq && !c.holding {
+	if len(c.queue) > 0 || len(c.early) > 0 || c.high > c.seq && !c.holding {
 		c.mu.Unlock()
 		c.s.e.Exec.Go(c.step)
 		return
@@ -271,7 +271,7 @@ func (c *cell) abort(batch []*input, err error) {
 		}
 	}
 	c.queue = keep
-	retry = retry && (len(keep) > 0 || len(c.late) > 0 || c.high > c.seq)
+	retry = retry && (len(keep) > 0 || len(c.early) > 0 || c.high > c.seq)
 	c.busy = retry
 	c.mu.Unlock()
 	for _, in := range refused {

@@ -78,6 +78,7 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 		e.Verdicts(p.now, p.verdicts)
 	}
 	c.actOn(p)
+	c.syncPoll()
 	c.rest()
 }
 

@@ -46,12 +46,10 @@ func (c *cell) polls() *instance {
 	return c.s.e.instance(chat.Integration)
 }
 
-// syncPoll starts or stops the poller as the document asks. The caller holds
-// c.mu.
+// syncPoll starts or stops the poller as the document asks.
 func (c *cell) syncPoll() {
-	if !c.loaded {
-		return
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	inst := c.polls()
 	if p := c.poll; p != nil && (inst == nil || p.chat != c.doc.Chat.Number) {
 		p.off = true
@@ -65,9 +63,9 @@ func (c *cell) syncPoll() {
 		c.poll = &poller{chat: c.doc.Chat.Number, inst: inst}
 		c.schedulePoll(c.poll, time.Millisecond)
 	}
-	late := c.late
-	c.synced, c.late = true, nil
-	for _, in := range late {
+	early := c.early
+	c.synced, c.early = true, nil
+	for _, in := range early {
 		c.hold(in)
 	}
 }
@@ -106,20 +104,19 @@ func (c *cell) mayBeGone(it *item) (wait time.Duration, again bool) {
 func (c *cell) afterPoll(in *input) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
+	switch {
+	case c.gone:
 		return false
-	}
-	if c.synced {
+	case c.synced:
 		c.hold(in)
-		return true
+	default: // whether its chat is polled is not known yet
+		c.early = append(c.early, in)
+		c.start()
 	}
-	c.late = append(c.late, in) // the document says whether the chat is polled
-	c.start()
 	return true
 }
 
-// hold is afterPoll for a cell that has its poller, if it is to have one. The
-// caller holds c.mu.
+// hold keeps in until the chat has been polled. The caller holds c.mu.
 func (c *cell) hold(in *input) {
 	e, p := c.s.e, c.poll
 	if p == nil || p.first {

@@ -146,7 +146,7 @@ func (s *shard) evict(c *cell) {
 	defer s.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy || c.gone || len(c.queue) > 0 || len(c.lanes) > 0 || c.poll != nil || c.high > c.seq {
+	if c.busy || c.gone || len(c.queue) > 0 || len(c.lanes) > 0 || c.poll != nil || len(c.early) > 0 || c.high > c.seq {
 		return
 	}
 	c.gone = true

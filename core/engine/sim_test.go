@@ -45,7 +45,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d seeds: %+v", *simSeeds, total)
 	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 ||
-		total.Told == 0 || total.Reopened == 0 {
+		total.Told == 0 || total.Reopened == 0 || total.Forgot == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
@@ -63,7 +63,7 @@ func TestSimulationRepeats(t *testing.T) {
 
 // tally counts what a run went through.
 type tally struct {
-	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken, Told, Reopened int
+	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken, Told, Reopened, Forgot int
 
 	Hash uint64
 }
@@ -83,6 +83,7 @@ func (t *tally) add(o tally) {
 	t.Taken += o.Taken
 	t.Told += o.Told
 	t.Reopened += o.Reopened
+	t.Forgot += o.Forgot
 }
 
 // sim is the world around one engine after the other.
@@ -164,6 +165,9 @@ func (s *sim) quiet() bool {
 		}
 	}
 	for _, c := range s.chats { // every event of a chat that was known has been read
+		if c.forgot {
+			continue
+		}
 		if s.pushes {
 			if c.pushed < len(c.events) {
 				return false
@@ -276,6 +280,9 @@ func (s *sim) checkReplies(dead map[string]bool) {
 	s.t.Helper()
 	for _, ref := range s.refs() {
 		c := s.chats[ref]
+		if c.forgot {
+			continue // with what was not read yet
+		}
 		id, err := s.disk.Resolve(context.Background(), "desk", ref)
 		if err != nil {
 			continue // the answer to its open was lost: a ghost

@@ -115,4 +115,8 @@ service "demo" {
   idle_after       = "10m"                   # these timers run where the vendor has none
   unattended_after = ["1m", "15m"]
   close_after      = "2h"
+  # transcript     = 20                      # lines of the talk so far that an agent is shown when a chat opens, at
+                                             # most 100: 20 where there is a bot, else 0
+  # reopen_within  = "30m"                   # a customer who writes so soon after the end opens the same chat again,
+                                             # where the integration can; "0": never
 }

@@ -137,7 +137,10 @@ type Holder interface {
 }
 
 // Reopener opens a closed chat again, and returns its id, which may be a new
-// one. Connectors.
+// one. It is called when the customer writes soon after the end; the message
+// follows. A chat that is open already, because the answer to an earlier call
+// was lost, is no error; any other refusal makes the gateway open a new chat.
+// Connectors.
 type Reopener interface {
 	Reopen(ctx context.Context, c Chat) (ChatRef, error)
 }

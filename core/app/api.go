@@ -328,6 +328,7 @@ func (g *gateway) Services() (out []httpd.Service) {
 		svc := httpd.Service{
 			Name: s.Name, Integration: s.Integration, Bot: s.Bot, Channels: s.Channels, Forward: string(s.Forward),
 			Timezone: s.Timezone.String(), Provisioned: true, OK: true, BotResumes: s.Bot != "" && s.BotResumes, Copies: string(s.Copies),
+			Transcript: s.Transcript,
 		}
 		if s.IdleAfter > 0 {
 			svc.IdleAfter = s.IdleAfter.String()
@@ -337,6 +338,9 @@ func (g *gateway) Services() (out []httpd.Service) {
 		}
 		if s.CloseAfter > 0 {
 			svc.CloseAfter = s.CloseAfter.String()
+		}
+		if s.ReopenWithin > 0 {
+			svc.ReopenWithin = s.ReopenWithin.String()
 		}
 		out = append(out, svc)
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/rules"
+	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store/badger"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // flowsOf loads one file of rules.
@@ -84,17 +86,28 @@ func TestEarlierVersionsOfFlows(t *testing.T) {
 // What cannot be compiled any more does not keep the others, nor the start.
 func TestEarlierVersionThatDoesNotCompile(t *testing.T) {
 	dir, s, now := t.TempDir(), newStore(t), time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	one := waiting("one")
+	if err := s.PutBlob(t.Context(), hashOf([]byte(one)), []byte("flows: 3")); err != nil {
+		t.Fatal(err)
+	}
+	g := started(t, dir, s)
+	g.earlier(flowsOf(t, dir, one, here()), here, now)
+	g.earlier(flowsOf(t, dir, waiting("two"), here()), here, now)
+	three := flowsOf(t, dir, waiting("three"), here())
+	if diff := cmp.Diff([]string{"two"}, tagsOf(t, started(t, dir, s).earlier(three, here, now))); diff != "" {
+		t.Errorf("earlier versions: -want +got:\n%s", diff)
+	}
+}
+
+// One that names an endpoint that is gone goes on without it.
+func TestEarlierVersionWithoutItsEndpoint(t *testing.T) {
+	dir, s, now := t.TempDir(), newStore(t), time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	crm := rules.World{Endpoints: []string{"crm"}}
 	g := started(t, dir, s)
 	g.earlier(flowsOf(t, dir, strings.Replace(waiting("x"), "tag: x", "notify: { endpoint: crm }", 1), crm), here, now)
-	g.earlier(flowsOf(t, dir, waiting("two"), here()), here, now)
-	three := flowsOf(t, dir, waiting("three"), here())
-	if got := tagsOf(t, started(t, dir, s).earlier(three, here, now)); cmp.Diff(got, []string{"two"}) != "" {
-		t.Errorf("without the endpoint: %v, want two", got)
-	}
-	g = started(t, dir, s)
-	if got := g.earlier(three, func() rules.World { return crm }, now); len(got) != 2 {
-		t.Errorf("with the endpoint: %d versions, want 2", len(got))
+	got := started(t, dir, s).earlier(flowsOf(t, dir, waiting("two"), here()), here, now)
+	if len(got) != 1 || got[0].Ops[1].Do(&state.View{Event: &pluginv1.Event{}}, &core.FlowScope{})[0].Endpoint != "crm" {
+		t.Errorf("earlier versions: %v, want the one that notifies crm", got)
 	}
 }
 

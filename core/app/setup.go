@@ -109,6 +109,7 @@ func serviceOf(svc *config.Service) *conversation.Service {
 		Forward: state.OwnerOf(string(svc.Forward)), Copies: state.OwnerOf(string(svc.Copies)), BotResumes: svc.BotResumes,
 		Timezone: svc.Timezone.String(), Locale: svc.Locale, IdleAfter: svc.IdleAfter,
 		UnattendedAfter: svc.UnattendedAfter, CloseAfter: svc.CloseAfter,
+		Transcript: svc.Transcript, ReopenWithin: svc.ReopenWithin,
 	}
 }
 

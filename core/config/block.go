@@ -225,14 +225,17 @@ func (b *block) secret(name string) Secret {
 }
 
 // count returns a whole number of at least 1.
-func (b *block) count(name string, fallback int) int {
+func (b *block) count(name string, fallback int) int { return b.number(name, fallback, 1, 1<<31-1) }
+
+// number returns a whole number within limits.
+func (b *block) number(name string, fallback int, least, most int64) int {
 	v, _, ok := b.value(name, cty.Number)
 	if !ok {
 		return fallback
 	}
 	n, accuracy := v.AsBigFloat().Int64()
-	if accuracy != big.Exact || n < 1 || n > 1<<31-1 {
-		b.r.problem(b.at(name), "%s is not a whole number from 1 to %d", name, 1<<31-1)
+	if accuracy != big.Exact || n < least || n > most {
+		b.r.problem(b.at(name), "%s is not a whole number from %d to %d", name, least, most)
 		return fallback
 	}
 	return int(n)
@@ -250,6 +253,15 @@ func (b *block) duration(name string, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return d
+}
+
+// durationOrZero returns a positive duration, or 0 where "0" or nothing stands.
+func (b *block) durationOrZero(name string) time.Duration {
+	v, _, ok := b.value(name, cty.String)
+	if !ok || v.AsString() == "0" {
+		return 0
+	}
+	return b.duration(name, 0)
 }
 
 const notDuration = `%s %q is not a duration; write a positive one, such as "90s", "10m", "36h" or "30d"`

@@ -88,6 +88,8 @@ service "retail" {
   idle_after       = "10m"
   unattended_after = ["30m", "15m", "30m"]
   close_after      = "2h"
+  transcript       = 5
+  reopen_within    = "30m"
 }
 `
 
@@ -124,7 +126,7 @@ func TestParse(t *testing.T) {
 		string(c.Integrations[1].Settings.JSON()), c.Channels[0].Dispatch,
 		ops.URL, ops.Secret.Reveal(), ops.AllowPrivate,
 		retail.Integration, retail.Bot, retail.Channels, retail.Forward, retail.Timezone.String(), retail.Locale,
-		retail.IdleAfter, retail.UnattendedAfter, retail.CloseAfter,
+		retail.IdleAfter, retail.UnattendedAfter, retail.CloseAfter, retail.Transcript, retail.ReopenWithin,
 	}
 	want := []any{
 		"127.0.0.1:0", "https://gw.example.com", "/var/lib/gateway", filepath.Join(dir, "rules"),
@@ -141,7 +143,7 @@ func TestParse(t *testing.T) {
 		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},
 		"https://ops.example.com/hook", "s3cret", true,
 		"tenant", "helper", []string{"webshop"}, config.ForwardBoth, "Europe/Zurich", "de-CH",
-		10 * time.Minute, []time.Duration{15 * time.Minute, 30 * time.Minute}, 2 * time.Hour,
+		10 * time.Minute, []time.Duration{15 * time.Minute, 30 * time.Minute}, 2 * time.Hour, 5, 30 * time.Minute,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
@@ -159,6 +161,31 @@ func TestParseDefaults(t *testing.T) {
 		config.Plugins{Trust: config.TrustOpen, LockFile: "etc/plugins.lock", Sandbox: true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+func TestTranscriptDefaults(t *testing.T) {
+	c, ps := config.Parse([]byte(`
+integration "enghouse" "tenant" {}
+integration "bot" "helper" {}
+service "a" { integration = "tenant" }
+service "b" {
+  integration   = "tenant"
+  bot           = "helper"
+  reopen_within = "0"
+}
+service "c" {
+  bot        = "helper"
+  transcript = 0
+}
+`), "gateway.hcl")
+	if err := ps.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{0, 20, 0} {
+		if s := c.Services[i]; s.Transcript != want || s.ReopenWithin != 0 {
+			t.Errorf("service %s: %d lines, want %d; reopen within %v", s.Name, s.Transcript, want, s.ReopenWithin)
+		}
 	}
 }
 

@@ -107,6 +107,9 @@ channel "rtm" "webshop" {}
 		{"locale", "service \"s\" {\n  locale = \"german\\n\"\n}", `gateway.hcl:2:12: locale "german\n" is not one; write one such as "de-CH"`},
 		{"negative", "service \"s\" {\n  idle_after = \"-1m\"\n}",
 			`gateway.hcl:2:16: idle_after "-1m" is not a duration; write a positive one, such as "90s", "10m", "36h" or "30d"`},
+		{"transcript", "service \"s\" {\n  transcript = 101\n}", `gateway.hcl:2:16: transcript is not a whole number from 0 to 100`},
+		{"reopen_within", "service \"s\" {\n  reopen_within = \"0s\"\n}",
+			`gateway.hcl:2:19: reopen_within "0s" is not a duration; write a positive one, such as "90s", "10m", "36h" or "30d"`},
 		{"in a list", "service \"s\" {\n  unattended_after = [\"15m\", \"0s\"]\n}",
 			`gateway.hcl:2:30: unattended_after "0s" is not a duration; write a positive one, such as "90s", "10m", "36h" or "30d"`},
 		{"all at once", "listn = 1\nstore \"nats\" {}\nservice \"s\" {\n  bot = \"x\"\n}", strings.Join([]string{

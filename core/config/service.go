@@ -39,6 +39,10 @@ const (
 //	  idle_after       = "10m"                 # chat_idle after this silence; default never
 //	  unattended_after = ["15m"]               # customer_unattended, once per value; default never
 //	  close_after      = "2h"                  # closes after this silence; default never
+//	  transcript       = 20                    # lines of the talk that the next chat is shown, 0
+//	                                           # to 100; default 20 with a bot, else 0
+//	  reopen_within    = "30m"                 # of a chat's end: who writes then opens it again,
+//	                                           # where the integration can; default "0", never
 //	}
 type Service struct {
 	Name             string
@@ -52,6 +56,8 @@ type Service struct {
 	IdleAfter        time.Duration   // 0: never
 	UnattendedAfter  []time.Duration // ascending, without repeats
 	CloseAfter       time.Duration   // 0: never
+	Transcript       int             // lines, 0: none
+	ReopenWithin     time.Duration   // 0: never
 	Pos              diag.Pos
 
 	channelsAt []text
@@ -99,7 +105,8 @@ func inOrder(list []*Instance) []*Instance {
 
 func readService(r *reader, hb *hcl.Block, n names) *Service {
 	b := r.block(hb, &hcl.BodySchema{Attributes: optional("integration", "bot", "channels", "forward",
-		"bot_resumes", "copies", "timezone", "locale", "idle_after", "unattended_after", "close_after")})
+		"bot_resumes", "copies", "timezone", "locale", "idle_after", "unattended_after", "close_after", "transcript",
+		"reopen_within")})
 	r.checkName("service name", b.labels[0])
 	s := &Service{
 		Name:        b.labels[0].value,
@@ -112,7 +119,10 @@ func readService(r *reader, hb *hcl.Block, n names) *Service {
 		Pos:         b.pos,
 		nameAt:      b.labels[0].pos,
 		channelsAt:  b.texts("channels"),
+
+		ReopenWithin: b.durationOrZero("reopen_within"),
 	}
+	s.Transcript = b.transcript(s)
 	for _, ch := range s.channelsAt {
 		r.refer("channel", Channel, ch, n)
 		s.Channels = append(s.Channels, ch.value)
@@ -177,6 +187,21 @@ func (b *block) copies(s *Service) Forward {
 		b.r.problem(b.at("copies"), "copies %q needs a bot; the service names none", f)
 	}
 	return f
+}
+
+// The lines of a talk that a chat is shown.
+const (
+	transcriptLines = 20 // after a bot, if nothing else is said
+	transcriptMost  = 100
+)
+
+// transcript returns how many lines of the talk are kept.
+func (b *block) transcript(s *Service) int {
+	fallback := 0
+	if s.Bot != "" {
+		fallback = transcriptLines
+	}
+	return b.number("transcript", fallback, 0, transcriptMost)
 }
 
 func (b *block) zone() *time.Location {

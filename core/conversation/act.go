@@ -130,6 +130,6 @@ func (t *turn) closeChat(ev *pluginv1.Event, source string, late time.Duration) 
 		return false
 	}
 	ev.Type, ev.Status = sdk.ChatClosed, "closed"
-	t.facts = append(t.facts, &fact{ev: ev, source: source, hops: t.hops, lateBy: late, tell: true})
+	t.facts = append(t.facts, &fact{ev: ev, source: source, hops: t.hops, lateBy: late, tell: true, chat: t.doc.Chat.Number})
 	return true
 }

@@ -27,8 +27,14 @@ func (t *turn) chatOpen() bool {
 // chatEnded is the chat's terminal event, acted on once.
 func (t *turn) chatEnded(f *fact) proposal {
 	c := t.doc.Chat
-	if !t.chatOpen() {
+	switch {
+	case !t.chatOpen(), f.tell && f.chat != c.Number, c.Reopening && f.instance != "":
 		return t.only("chat already closed")
+	case c.Reopening:
+		t.shutAgain()
+		p := t.only("chat already closed")
+		p.extra = t.tellClosed(f)
+		return p
 	}
 	c.Status, c.Reason = cmp.Or(state.CutText(f.ev.Status), "closed"), state.CutText(f.ev.Reason)
 	if f.ev.Type == sdk.ChatRejected {
@@ -40,9 +46,10 @@ func (t *turn) chatEnded(f *fact) proposal {
 		t.endChat()
 		t.afterChat()
 	}
+	tell := t.tellClosed(f)
 	return proposal{rules: true, extra: func() {
-		if f.tell && t.snap.Instances[c.Integration] != nil {
-			t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Reason: c.Reason}))
+		if tell != nil {
+			tell()
 		}
 		if f.then == nil {
 			t.tellBotEnd(f.ev)
@@ -76,6 +83,17 @@ func (t *turn) notMoved() bool {
 	return true
 }
 
+// tellClosed tells the vendor of an end of our own; nil: it need not be told.
+func (t *turn) tellClosed(f *fact) func() {
+	c := t.doc.Chat
+	if !f.tell || t.snap.Instances[c.Integration] == nil {
+		return nil
+	}
+	return func() {
+		t.command(t.inChat(&state.Command{Kind: state.CommandKind_CHAT_CLOSE, Reason: state.CutText(f.ev.Reason)}))
+	}
+}
+
 // endAnyway carries out an end of our own that could not be decided. A chat that
 // stayed open would be closed again, and fail again, for ever.
 func (t *turn) endAnyway(f *fact) {
@@ -91,7 +109,8 @@ func (t *turn) endAnyway(f *fact) {
 // endChat notes that the current chat is closed.
 func (t *turn) endChat() {
 	doc := t.doc
-	doc.Chat.State, doc.Chat.ClosedMs = state.ChatState_CHAT_CLOSED, t.ms
+	doc.Chat.State, doc.Chat.ClosedMs, doc.Chat.Reopening = state.ChatState_CHAT_CLOSED, t.ms, false
+	t.unsaid(doc.Chat)
 	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
 }
 
@@ -119,10 +138,13 @@ func (t *turn) chatNews(f *fact) proposal {
 	case sdk.ChatResumed, sdk.ChatTransferred: // whoever held it has let go of it
 		c.Held = false
 	case sdk.ChatReopened:
-		if c.State != state.ChatState_CHAT_CLOSED {
+		if f.instance == "" && f.source == "integration" {
+			break // the answer to our call said so
+		}
+		if c.State != state.ChatState_CHAT_CLOSED && !c.Reopening {
 			return t.only("chat not closed")
 		}
-		c.State, c.OpenedMs, c.ClosedMs, c.Status, c.Reason = state.ChatState_CHAT_OPEN, t.ms, 0, "", ""
+		t.backAgain()
 		t.own(ccsp)
 		p.extra = func() {
 			t.tellBot(&change{typ: sdk.ControlPassed, to: ccsp, side: ccsp, by: ccsp.Word(), reason: "the chat was opened again"})
@@ -190,12 +212,15 @@ func (t *turn) polled(m *state.Mail, p *state.Polled) {
 		return
 	}
 	c.Cursor = p.Cursor
-	if p.Lost && t.chatOpen() {
+	if p.Lost && t.chatOpen() && !c.Reopening {
 		t.emit(lost(), "integration", 0)
 	}
 }
 
+// lostReason is why a chat has ended that the vendor no longer knows.
+const lostReason = "lost"
+
 // lost is the end of a chat that the vendor no longer knows.
 func lost() *pluginv1.Event {
-	return &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: "lost", By: "system"}
+	return &pluginv1.Event{Type: sdk.ChatClosed, Status: "closed", Reason: lostReason, By: "system"}
 }

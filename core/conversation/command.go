@@ -69,16 +69,11 @@ func (t *turn) texts(c *state.Command) []string {
 // split is texts, but a message that does not fit ends dropped, and one of too
 // many is a dead letter; then there are none.
 func (t *turn) split(c *state.Command) []string {
-	inst := t.snap.Instances[c.Instance]
 	if !t.fit(c) {
 		return nil
 	}
 	texts := t.texts(c)
-	limit := defaultMaxParts
-	if inst != nil && inst.MaxParts > 0 {
-		limit = inst.MaxParts
-	}
-	if len(texts) > limit {
+	if len(texts) > t.snap.Instances[c.Instance].maxParts() {
 		t.refuse(c, "too_many_parts")
 		return nil
 	}

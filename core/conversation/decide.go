@@ -60,6 +60,9 @@ const MaxAnswer = 16 << 10
 // NeedsRest says whether Decide must see the commands waiting behind c when c
 // ends like this.
 func NeedsRest(c *state.Command, end End) bool {
+	if c.Kind == state.CommandKind_CHAT_REOPEN {
+		return end != Sent
+	}
 	switch end {
 	case Gone:
 		return true
@@ -85,6 +88,7 @@ type Decision struct {
 	Timer    Timer
 	Indexed  bool // what the conversation is listed by has changed
 	Poison   []Poison
+	Ghosts   []*state.Command     // opens whose vendor may have the chat twice
 	Verdicts []*state.RuleVerdict // of all its facts, for counting
 	Acted    []*core.Action       // what rules and flows did, in order; in a rehearsal only
 }

@@ -24,6 +24,8 @@ type traffic struct {
 	closed  map[uint32]int // terminal events by chat
 	spoken  [2]int         // words of the bot that were delivered, and that were silenced
 	changes int            // of who has the conversation
+	again   int            // chats that the vendor opened again
+	told    int            // transcripts that agents were shown
 	letters []*state.Command
 	seen    *conversation.Decision
 }
@@ -61,6 +63,9 @@ func TestRandomTraffic(t *testing.T) {
 				t.Errorf("seed %d: a dull life: message %d heard, %d chats, the bot %d, %d changes",
 					seed, tr.heard, len(tr.closed), tr.spoken, tr.changes)
 			}
+			if tr.again == 0 || tr.told == 0 {
+				t.Errorf("seed %d: a dull life: %d chats opened again, %d transcripts", seed, tr.again, tr.told)
+			}
 		})
 	}
 }
@@ -71,7 +76,10 @@ func (tr *traffic) configure() {
 	svc.Forward, svc.BotResumes, svc.Copies = both, true, both
 	tr.snap.Instances["bot"].Abilities = []string{pluginv1.AbilitySendEvent}
 	tr.snap.Flows = flows{takes: "never"}
-	tr.snap.Instances["desk"].Abilities = []string{pluginv1.AbilityReceipt, pluginv1.AbilityTransfer, pluginv1.AbilitySendEvent}
+	svc.Transcript, svc.ReopenWithin = 20, 10*time.Minute
+	tr.snap.Instances["desk"].Abilities = []string{
+		pluginv1.AbilityReceipt, pluginv1.AbilityTransfer, pluginv1.AbilitySendEvent, pluginv1.AbilityReopen,
+	}
 	tr.snap.Services["sales"] = &conversation.Service{Name: "sales", Integration: "desk2"}
 	tr.snap.Instances["desk2"] = &conversation.Instance{Name: "desk2", Caps: &pluginv1.Capabilities{}}
 	svc.Channels = append(svc.Channels, "phone")
@@ -216,7 +224,10 @@ func (tr *traffic) heed(before *state.Document) {
 }
 
 // fixSnap lets the integration be missing at times.
-func (tr *traffic) fixSnap() { tr.snap.Instances["desk"].Removed = tr.now.Minute() == 13 }
+func (tr *traffic) fixSnap() {
+	tr.snap.Instances["desk"].Removed = tr.now.Minute() == 13
+	tr.snap.Instances["desk"].Caps.Transcript = tr.now.Minute()%2 == 0
+}
 
 // head returns the first command of a random lane.
 func (tr *traffic) head() *state.Command {
@@ -238,7 +249,7 @@ func (tr *traffic) finish(c *state.Command) {
 		return
 	}
 	switch n := tr.r.IntN(40); {
-	case n == 0 && c.Chat != 0:
+	case n == 0 && c.Chat != 0 || n < 10 && c.Kind == state.CommandKind_CHAT_REOPEN:
 		tr.gone(c, "chat_gone")
 	case n == 1:
 		tr.dead(c, "rejected")
@@ -246,6 +257,7 @@ func (tr *traffic) finish(c *state.Command) {
 		tr.end(c, conversation.Result{End: conversation.Dropped, Reason: "unsupported"})
 	default:
 		tr.hear(c)
+		tr.shows(c)
 		tr.sent(c)
 	}
 	tr.watch()
@@ -262,7 +274,7 @@ func (tr *traffic) local(c *state.Command) (conversation.Result, bool) {
 		return conversation.Result{End: conversation.Gone, Reason: "chat_closed"}, over
 	case state.CommandKind_CHAT_CLOSE:
 		return conversation.Result{End: conversation.Dropped, Reason: "no_chat"}, chat.GetRef() == "" || chat.GetNumber() != c.Chat
-	case state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_TRANSFER, state.CommandKind_CHAT_EVENT:
+	case state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_TRANSFER, state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_REOPEN:
 		return conversation.Result{End: conversation.Dropped, Reason: "chat_closed"}, over
 	}
 	return conversation.Result{}, false
@@ -282,6 +294,31 @@ func (tr *traffic) hear(c *state.Command) {
 	}
 	tr.heard = n
 }
+
+// shows notes what an agent is shown when a chat opens: nothing that follows as
+// a message.
+func (tr *traffic) shows(c *state.Command) {
+	if c.Kind == state.CommandKind_CHAT_REOPEN {
+		tr.again++
+	}
+	if c.Kind != state.CommandKind_CHAT_OPEN_CMD {
+		return
+	}
+	said := tr.doc.Chat.Transcript
+	if len(said) > 0 {
+		tr.told++
+	}
+	for _, p := range tr.pending {
+		for _, l := range said {
+			theirs := p.Message.GetAuthor() == customerAuthor && l.Line.Author == customerAuthor
+			if theirs && p.Lane == c.Lane && p.Record != 0 && p.Record == l.Record {
+				tr.t.Fatalf("%v is shown, and follows", l)
+			}
+		}
+	}
+}
+
+const customerAuthor = pluginv1.AuthorKind_AUTHOR_CUSTOMER
 
 // watch checks the last decision's history.
 func (tr *traffic) watch() {

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
@@ -12,13 +13,21 @@ import (
 func (t *turn) result(r *Result) {
 	c := r.Command
 	t.hops = c.Hops // what follows from it is no news from outside either
+	if c.Kind == state.CommandKind_CHAT_REOPEN && r.End != Sent {
+		t.notReopened(r)
+		return
+	}
 	switch r.End {
 	case Gone:
 		t.move(r)
 		return
 	case Sent:
 		t.followUp(c)
-		t.end(c, r.Attempts, r, Sent, r.Reason)
+		reason := r.Reason
+		if ghost(r) {
+			reason = possibleGhost
+		}
+		t.end(c, r.Attempts, r, Sent, reason)
 		t.sent(r)
 	default:
 		t.followUp(c)
@@ -54,9 +63,12 @@ func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reas
 // sent takes in what the far side said of a command it took.
 func (t *turn) sent(r *Result) {
 	c := r.Command
+	t.shown(c)
 	switch c.Kind {
 	case state.CommandKind_CHAT_OPEN_CMD:
 		t.opened(r)
+	case state.CommandKind_CHAT_REOPEN:
+		t.reopened(r)
 	case state.CommandKind_DELIVER:
 		t.delivered(r)
 	case state.CommandKind_CALL:
@@ -64,9 +76,20 @@ func (t *turn) sent(r *Result) {
 	}
 }
 
+// possibleGhost is said in the history of an open that an attempt without an
+// answer came before: the vendor may have the chat twice.
+const possibleGhost = "possible_ghost_chat"
+
+func ghost(r *Result) bool {
+	return r.Command.Kind == state.CommandKind_CHAT_OPEN_CMD && r.Attempts.GetResent()
+}
+
 // opened: the vendor has the chat.
 func (t *turn) opened(r *Result) {
 	c := t.doc.Chat
+	if ghost(r) {
+		t.d.Ghosts = append(t.d.Ghosts, r.Command)
+	}
 	if c.GetNumber() != r.Command.Chat {
 		return
 	}
@@ -79,6 +102,9 @@ func (t *turn) opened(r *Result) {
 	}
 	c.State = state.ChatState_CHAT_OPEN
 	t.emit(&pluginv1.Event{Type: sdk.ChatOpened, Ref: c.Ref, Queue: c.Queue}, "integration", 0)
+	if ghost(r) {
+		t.tellAgent("The first try to open this chat had no answer: it may be there twice. The other one can be closed.")
+	}
 }
 
 // fail ends a command that was not done, and with it the parts behind it and,
@@ -87,6 +113,9 @@ func (t *turn) fail(r *Result) {
 	c := r.Command
 	t.bury(r, r.End, r.Reason)
 	if c.Kind == state.CommandKind_CHAT_OPEN_CMD && t.doc.Chat.GetNumber() == c.Chat && t.chatOpen() {
+		if strings.HasPrefix(r.Reason, "rejected") {
+			t.forgetTranscript()
+		}
 		t.emit(&pluginv1.Event{Type: sdk.ChatRejected, Reason: r.Reason}, "integration", 0)
 	}
 	t.notice(c, r.Reason)

@@ -1,8 +1,6 @@
 package conversation
 
 import (
-	"cmp"
-
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -13,16 +11,19 @@ import (
 // that is to see everything.
 func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	m := &pluginv1.Message{
-		Text: f.ev.Text, Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
+		Text: textOf(f.ev), Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
 	if q := f.ev.QuickReply; q != nil { // a bot wants to know what was chosen
-		m.Text, m.QuickReplies = cmp.Or(m.Text, q.Title), []*pluginv1.QuickReply{q}
+		m.QuickReplies = []*pluginv1.QuickReply{q}
 	}
 	all := to
 	if !ruled {
 		all = sides(hasBot(to) || t.doc.Offered == bot, hasCCSP(to) || t.doc.Offered == ccsp)
 	}
 	t.record.Route = all.Word()
+	if all != nobody { // else it is kept from all
+		t.heard(f)
+	}
 	silent := t.agentHas() && t.doc.Offered != bot
 	asked := false
 	if hasBot(all) {
@@ -121,6 +122,9 @@ func (t *turn) customer(c *state.Command) bool {
 		return false
 	}
 	texts := t.split(c)
+	if len(texts) > 0 && !c.Late {
+		t.said(c.Message)
+	}
 	t.parts(c, texts)
 	return len(texts) > 0
 }
@@ -131,7 +135,12 @@ func (t *turn) customer(c *state.Command) bool {
 func (t *turn) toChat(c *state.Command) {
 	t.takeNext()
 	t.toServiceOf(c)
-	if !t.chatOpen() && !t.waits() {
+	switch {
+	case t.chatOpen() || t.waits():
+	case t.reopens(c):
+		t.reopen(c)
+		return
+	default:
 		t.openChat(c)
 		return
 	}
@@ -178,6 +187,10 @@ func (t *turn) openChat(c *state.Command) {
 		doc.UnansweredMs = t.ms
 	}
 	t.ownOpened(c.Late)
+	t.recall(c)
+	if !t.snap.Instances[c.Instance].caps().GetTranscript() && t.tellTranscript(c, doc.Chat.Transcript) {
+		c.Kind = state.CommandKind_CHAT_SEND
+	}
 	t.parts(t.inChat(c), texts)
 }
 
@@ -232,6 +245,10 @@ func (t *turn) tellAgent(text string) {
 func (t *turn) replay(dead []*state.Command) {
 	groups := t.regroup()
 	for _, c := range dead {
+		if c.Transcript {
+			continue // a chat that opens shows what was said by then
+		}
+		t.unkeep(c.Record)
 		again := c.CloneVT()
 		again.Late, again.Group, again.Moves, again.Record = true, groups(c.Group), 0, 0
 		switch c.Kind {

@@ -44,6 +44,8 @@ type Service struct {
 	IdleAfter       time.Duration   // 0: no chat_idle
 	UnattendedAfter []time.Duration // ascending
 	CloseAfter      time.Duration   // 0: chats do not time out
+	ReopenWithin    time.Duration   // of a chat's end: a customer who writes opens it again; 0: never
+	Transcript      int             // lines of the talk that are kept for the next chat; 0: none
 }
 
 // SameTimers says whether two services, of which either may be nil, have the
@@ -92,6 +94,14 @@ func (i *Instance) unfit(m *pluginv1.Message) string {
 		}
 	}
 	return ""
+}
+
+// maxParts is how many parts a text for the instance may be split into.
+func (i *Instance) maxParts() int {
+	if i == nil || i.MaxParts == 0 {
+		return defaultMaxParts
+	}
+	return i.MaxParts
 }
 
 // caps returns the instance's capabilities; a missing one has none.

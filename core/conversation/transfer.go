@@ -62,14 +62,21 @@ func (t *turn) toService(c *state.Command) {
 	case c.To == from:
 		t.drop(c, "same_service")
 		return
+	case t.handed == t.doc.Chat.Number:
+		t.drop(c, "already_transferred")
+		return
 	case t.looping():
 		t.drop(c, loopGuard)
 		return
 	}
+	t.handed = t.doc.Chat.Number
 	t.closeChat(&pluginv1.Event{By: "rule", Reason: "transferred"}, "rule", 0)
 	closed := t.facts[len(t.facts)-1]
 	closed.hops++
 	closed.then = func() {
+		if t.doc.Chat.Number == closed.chat {
+			t.doc.Chat.Shut = true // the next one is elsewhere
+		}
 		t.toChat(&state.Command{Rule: c.Rule, To: c.To, Message: &pluginv1.Message{
 			Text: "Transferred from " + from + ".", Author: pluginv1.AuthorKind_AUTHOR_SYSTEM, AtMs: t.ms,
 		}})

@@ -51,7 +51,9 @@ func (t *turn) transition(f *fact) proposal {
 
 // only records the fact in hand, and why nothing follows from it.
 func (t *turn) only(why string) proposal {
-	t.record.DuplicateOf = why
+	if t.record != nil { // else it could not be decided, and that is recorded
+		t.record.DuplicateOf = why
+	}
 	return proposal{}
 }
 

@@ -30,6 +30,7 @@ type turn struct {
 	rang    bool                // the conversation's timer has fired
 	sayings []string            // for the agent, see say
 	untold  bool                // the vendor is to be told of the profile or the attributes
+	handed  uint32              // number of the chat that goes to another service, 0: none
 
 	// As they were when the turn began.
 	chatBefore     uint32
@@ -40,7 +41,7 @@ type turn struct {
 type fact struct {
 	ev       *pluginv1.Event
 	instance string
-	chat     uint32 // number of the chat whose poll brought it, 0: none
+	chat     uint32 // number of the chat whose poll brought it, or that we end; 0: none
 	source   string
 	hops     uint32
 	lateBy   time.Duration
@@ -191,6 +192,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	switch {
 	case p.routed && handled:
 		t.record.Route = FlowRoute
+		t.heard(f)
 	case p.routed:
 		t.route(f, p.route, p.ruled)
 	case p.deliver:

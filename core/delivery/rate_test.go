@@ -66,6 +66,39 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestAfterAPause: those that waited do not come all at once.
+func TestAfterAPause(t *testing.T) {
+	for _, perSecond := range []float64{0, 10_000} {
+		r := delivery.NewRate(perSecond, 10_000)
+		r.Pause(now, 5*time.Second)
+		at := now.Add(5 * time.Second)
+		went := 0
+		all := func() (wait time.Duration) {
+			for {
+				if wait = r.Wait(at, 1); wait != r.Take(at) || wait > 0 || went > 5000 {
+					return wait
+				}
+				went++
+			}
+		}
+		for i := range 10 {
+			if wait := all(); went != 1<<i || wait != 500*time.Millisecond {
+				t.Fatalf("%d went by step %d, the next waits %v", went, i, wait)
+			}
+			at = at.Add(500 * time.Millisecond)
+		}
+		if all(); went < 5000 {
+			t.Errorf("%d went when all is well again", went)
+		}
+		r.Pause(at, time.Second)
+		at = at.Add(time.Second)
+		went = 0
+		if all(); went != 1 {
+			t.Errorf("%d went after another pause", went)
+		}
+	}
+}
+
 func TestRateOfMany(t *testing.T) {
 	r := delivery.NewRate(1, 50)
 	var taken atomic.Int64

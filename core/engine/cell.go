@@ -36,6 +36,7 @@ type cell struct {
 	lanes   map[string]*lane
 	poll    *poller
 	early   []*input // timers of an earlier life, until it is known whether the chat is polled
+	synced  bool     // poll is what the document asks for
 	holding bool     // an orphan whose stored mail waits for its ref to be bound
 	wakes   int      // how often it was told to stop waiting
 	found   bool     // a start found it in the store, and it has not stepped yet
@@ -129,6 +130,10 @@ func (c *cell) step() {
 		c.abort(batch, err)
 		return
 	}
+	if batch = c.readRests(batch); len(batch) == 0 {
+		c.rest()
+		return
+	}
 	p := c.plan(batch)
 	c.s.e.Exec.Then(func() { c.commit(p) })
 }
@@ -213,7 +218,7 @@ func (c *cell) take() ([]*input, error) {
 // rest ends the cell's work for now.
 func (c *cell) rest() {
 	c.mu.Lock()
-	if len(c.queue) > 0 || c.high > c.seq && !c.holding {
+	if len(c.queue) > 0 || len(c.early) > 0 || c.high > c.seq && !c.holding {
 		c.mu.Unlock()
 		c.s.e.Exec.Go(c.step)
 		return

@@ -95,7 +95,7 @@ func (r *rig) dieAt(when string) {
 	})
 }
 
-// write is an operation: a write, or the reading of a lane.
+// write is an operation: a write, or the reading of a lane or document.
 func (d *disk) write(op string, c *store.Commit, do func() error) error {
 	d.mu.Lock()
 	dead, before := d.dead, d.before
@@ -157,6 +157,11 @@ func (d *disk) Serve(ctx context.Context, own func(context.Context, store.Shard)
 type diskShard struct {
 	store.Shard
 	d *disk
+}
+
+func (s diskShard) Load(ctx context.Context, c core.ConversationID) (doc []byte, rev store.Rev, err error) {
+	err = s.d.write("load", nil, func() (err error) { doc, rev, err = s.Shard.Load(ctx, c); return err })
+	return doc, rev, err
 }
 
 func (s diskShard) Lane(ctx context.Context, c core.ConversationID, lane store.Lane, after core.CommandID, limit int) (items []store.OutItem, err error) {

@@ -62,10 +62,12 @@ func (e *Engine) append(s *shard, cmd *state.Command) *pluginv1.Result {
 	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 }
 
-// goneTries is how often a message is tried again after the vendor said that
-// it does not know the chat: the polls in between may bring the agent's last
-// words and why the chat was closed.
-const goneTries = 2
+// How often a message is tried again after the vendor said that it does not
+// know the chat: so often in any case, and at most while polls of the chat fail.
+const (
+	goneTries = 2
+	goneMost  = 20
+)
 
 // ops is what drivers are asked for commands.
 var ops = map[state.CommandKind]pluginv1.Op{
@@ -81,6 +83,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_PUSH:          pluginv1.Op_SEND,
 	state.CommandKind_CHAT_TRANSFER: pluginv1.Op_TRANSFER,
 	state.CommandKind_CHAT_UPDATE:   pluginv1.Op_UPDATE,
+	state.CommandKind_CHAT_REOPEN:   pluginv1.Op_REOPEN,
 }
 
 // call is what the driver is asked. What belongs to the chat is read now, not
@@ -98,8 +101,13 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 		MessageId: cmd.MessageId, Status: cmd.Status,
 	}
 	switch cmd.Kind {
-	case state.CommandKind_CHAT_OPEN_CMD, state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE,
-		state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_UPDATE:
+	case state.CommandKind_CHAT_OPEN_CMD:
+		call.Chat = chatOf(doc)
+		if !cmd.Transcript { // else it goes as text
+			call.Chat.Transcript = linesOf(doc.GetChat().GetTranscript())
+		}
+	case state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT,
+		state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_UPDATE, state.CommandKind_CHAT_REOPEN:
 		call.Chat = chatOf(doc)
 	case state.CommandKind_CHAT_TRANSFER:
 		call.Chat, call.Target = chatOf(doc), cmd.To
@@ -133,6 +141,14 @@ func chatOf(doc *state.Document) *pluginv1.Chat {
 	}
 }
 
+// linesOf is what a driver is told of what was said before.
+func linesOf(said []*state.Said) (lines []*pluginv1.Line) {
+	for _, l := range said {
+		lines = append(lines, l.Line)
+	}
+	return lines
+}
+
 // answered takes the outcome of an attempt.
 func (c *cell) answered(l *lane, it *item, flight int, r *pluginv1.Result, fate core.Fate) {
 	c.mu.Lock()
@@ -161,8 +177,10 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	if v.Alarm != "" {
 		e.Log.Error("instance needs an operator", "instance", it.cmd.Instance, "reason", v.Alarm, "code", r.GetCode())
 	}
-	if v.Ended && v.End == conversation.Gone && it.att.Count < goneTries && c.pollNow(it.cmd) {
-		v = delivery.Verdict{After: pollEvery, Attempted: true}
+	if v.Ended && v.End == conversation.Gone {
+		if wait, again := c.mayBeGone(it); again {
+			v = delivery.Verdict{After: wait, Attempted: true}
+		}
 	}
 	if v.Ended && v.End == conversation.Sent && conversation.IsChatLane(it.cmd.Lane) {
 		c.hurryPoll(it.cmd)

@@ -21,6 +21,8 @@ type item struct {
 	flight  int    // counts its calls: an answer to an earlier one is none
 	allowed bool   // the limit of its rule lets it go
 	answer  []byte // what the endpoint said, if a flow wants to know
+	gone    int    // how often its vendor said that it does not know the chat
+	polls   int    // of the chat before it said so first
 	record  []byte // the history record of its event, nil: only the store has it
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/delivery"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
@@ -135,7 +136,37 @@ func (l *lane) drop(ended map[uint64]bool) {
 	}
 }
 
-// restOf returns the commands behind cmd in its lane, in order.
+// readAll reads what of the lane is in the store alone: it is rare, and all of
+// it ends. It says no if the store does.
+func (l *lane) readAll() bool {
+	for l.more && len(l.items) > 0 {
+		n := len(l.items)
+		l.fill(l.items[n-1])
+		if l.more && len(l.items) == n {
+			return false
+		}
+	}
+	return true
+}
+
+// readRests reads the rest of the lanes whose heads do not end alone. An end
+// whose rest cannot be read now is decided later, or what waits behind it would
+// be overtaken.
+func (c *cell) readRests(batch []*input) []*input {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(batch, func(in *input) bool {
+		r := in.result
+		if r == nil || !conversation.NeedsRest(r.res.Command, r.res.End) || r.lane.readAll() {
+			return false
+		}
+		c.s.e.Clock.AfterFunc(storeRetry, func() { c.s.e.Exec.Go(func() { c.push(in) }) })
+		return true
+	})
+}
+
+// restOf returns the commands behind cmd in its lane, in order. The lane has
+// been read.
 func (c *cell) restOf(p *plan, l *lane, cmd *state.Command) []*state.Command {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,13 +174,6 @@ func (c *cell) restOf(p *plan, l *lane, cmd *state.Command) []*state.Command {
 	add := func(it *item) {
 		if it.cmd.Number != cmd.Number && !p.ended[it.cmd.Number] {
 			rest = append(rest, it.cmd)
-		}
-	}
-	for l.more && len(l.items) > 0 { // all of them are needed: it is rare, and they all end
-		n := len(l.items)
-		l.fill(l.items[n-1])
-		if len(l.items) == n {
-			break
 		}
 	}
 	for _, it := range l.items {

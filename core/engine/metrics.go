@@ -11,7 +11,7 @@ type metrics struct {
 }
 
 // kinds are the values of the label kind.
-const kinds = "(DELIVER, CHAT_OPEN_CMD, CHAT_SEND, CHAT_CLOSE, CHAT_RECEIPT, CHAT_TRANSFER, CHAT_EVENT, CHAT_UPDATE, BOT_SEND, BOT_EVENT, CALL, PUSH, NOTIFY, APPEND)"
+const kinds = "(DELIVER, CHAT_OPEN_CMD, CHAT_SEND, CHAT_CLOSE, CHAT_RECEIPT, CHAT_TRANSFER, CHAT_REOPEN, CHAT_EVENT, CHAT_UPDATE, BOT_SEND, BOT_EVENT, CALL, PUSH, NOTIFY, APPEND)"
 
 // newMetrics registers the engine's metrics.
 func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {

@@ -127,6 +127,10 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		e.Log.Warn("command is dead", "conversation", c.id, "command", cmd.Number, "kind", cmd.Kind.String(),
 			"instance", cmd.Instance, "endpoint", cmd.Endpoint, "reason", letter.Reason)
 	}
+	for _, cmd := range d.Ghosts {
+		e.Log.Warn("chat was opened by a second try after one without an answer, the vendor may have it twice",
+			"conversation", c.id, "command", cmd.Number, "instance", cmd.Instance, "chat", d.Doc.GetChat().GetRef())
+	}
 	for i, poison := range d.Poison {
 		c.quarantine(p, in, i, poison)
 	}

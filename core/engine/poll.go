@@ -24,6 +24,8 @@ type poller struct {
 	off    bool // another poller has its place, or none
 	flying bool // a poll is under way or in line, or what it brought is not durable yet
 	soon   bool // and the next one is not to be late
+	begun  int  // polls so far
+	read   int  // the last one that succeeded
 	due    time.Time
 	stop   func()   // of the timer of the next poll
 	held   []*input // timers that wait for the first poll
@@ -61,7 +63,7 @@ func (c *cell) syncPoll() {
 		c.schedulePoll(c.poll, time.Millisecond)
 	}
 	early := c.early
-	c.early = nil
+	c.synced, c.early = true, nil
 	for _, in := range early {
 		c.hold(in)
 	}
@@ -76,18 +78,27 @@ func (c *cell) schedulePoll(p *poller, wait time.Duration) {
 	p.stop = c.s.e.Clock.AfterFunc(wait, func() { c.s.e.Exec.Go(func() { c.pollOnce(p) }) })
 }
 
-// pollNow polls the chat of a command at once. It returns false if that chat
-// is not polled. The caller holds c.mu.
-func (c *cell) pollNow(cmd *state.Command) bool {
+// mayBeGone says whether a command is to be tried again whose chat the vendor
+// does not know, and after how long: the polls in between may bring the agent's
+// last words and why the chat was closed. One of them must have succeeded, unless
+// too many have failed. The caller holds c.mu.
+func (c *cell) mayBeGone(it *item) (wait time.Duration, again bool) {
 	p := c.poll
-	if p == nil || p.chat != cmd.Chat {
-		return false
+	if p == nil || p.chat != it.cmd.Chat {
+		return 0, false // it is not polled
+	}
+	if it.gone == 0 {
+		it.polls = p.begun
+	}
+	it.gone++
+	if it.gone > goneTries && (p.read > it.polls || it.gone > goneMost) {
+		return 0, false
 	}
 	if !p.flying {
 		p.stop()
 		c.schedulePoll(p, time.Millisecond)
 	}
-	return true
+	return min(pollEvery<<max(it.gone-goneTries, 0), pollWorst), true
 }
 
 // hurryPoll polls soon the chat of a command that told the agent something: an
@@ -112,7 +123,7 @@ func (c *cell) afterPoll(in *input) bool {
 	switch {
 	case c.gone:
 		return false
-	case c.loaded:
+	case c.synced:
 		c.hold(in)
 	default: // whether its chat is polled is not known yet
 		c.early = append(c.early, in)
@@ -129,7 +140,8 @@ func (c *cell) hold(in *input) {
 		return
 	}
 	p.held = append(p.held, in)
-	e.Clock.AfterFunc(lateGrace, func() {
+	wait := min(e.started.Add(lateGrace).Sub(e.Clock.Now()), lateGrace) // the clock may have jumped
+	e.Clock.AfterFunc(wait, func() {
 		e.Exec.Go(func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -171,6 +183,7 @@ func (c *cell) sendPoll(p *poller) {
 		p.inst.polls.leave()
 		return
 	}
+	p.begun++
 	req := &pluginv1.Poll{Chat: chatOf(c.doc), Cursor: c.doc.Chat.Cursor}
 	c.mu.Unlock()
 	e.m.polls.Inc()
@@ -195,7 +208,7 @@ func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate cor
 	p.errors = 0
 	wait := nextPoll(a)
 	if len(a.Events) == 0 && bytes.Equal(a.Cursor, cursor) {
-		c.firstPoll(p)
+		c.pollSucceeded(p)
 		c.schedulePoll(p, wait)
 		return
 	}
@@ -205,7 +218,7 @@ func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate cor
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			if err == nil {
-				c.firstPoll(p)
+				c.pollSucceeded(p)
 			}
 			if !p.off {
 				c.schedulePoll(p, wait)
@@ -215,9 +228,9 @@ func (c *cell) polled(p *poller, cursor []byte, a *pluginv1.PollAnswer, fate cor
 	c.enqueue(in)
 }
 
-// firstPoll notes that a poll has succeeded. The caller holds c.mu.
-func (c *cell) firstPoll(p *poller) {
-	p.first = true
+// pollSucceeded notes that the last poll has. The caller holds c.mu.
+func (c *cell) pollSucceeded(p *poller) {
+	p.first, p.read = true, p.begun
 	c.releaseHeld(p)
 }
 

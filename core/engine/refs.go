@@ -48,7 +48,8 @@ func (e *Engine) countRefs(p *plan) {
 // countOpen counts a command, by n, if it is an open.
 func (e *Engine) countOpen(cmd *state.Command, n int64) {
 	i := e.instance(cmd.Instance)
-	if i != nil && cmd.Kind == state.CommandKind_CHAT_OPEN_CMD && i.opens.Add(n) == 0 {
+	opens := cmd.Kind == state.CommandKind_CHAT_OPEN_CMD || cmd.Kind == state.CommandKind_CHAT_REOPEN
+	if i != nil && opens && i.opens.Add(n) == 0 {
 		e.Exec.Go(e.letAllGoOn) // what waits for a ref waits for no open any more
 	}
 }

@@ -44,7 +44,8 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %+v", *simSeeds, total)
-	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 {
+	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 ||
+		total.Told == 0 || total.Reopened == 0 || total.Forgot == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
@@ -62,7 +63,7 @@ func TestSimulationRepeats(t *testing.T) {
 
 // tally counts what a run went through.
 type tally struct {
-	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken int
+	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken, Told, Reopened, Forgot int
 
 	Hash uint64
 }
@@ -80,6 +81,9 @@ func (t *tally) add(o tally) {
 	t.Waited += o.Waited
 	t.Flows += o.Flows
 	t.Taken += o.Taken
+	t.Told += o.Told
+	t.Reopened += o.Reopened
+	t.Forgot += o.Forgot
 }
 
 // sim is the world around one engine after the other.
@@ -161,6 +165,9 @@ func (s *sim) quiet() bool {
 		}
 	}
 	for _, c := range s.chats { // every event of a chat that was known has been read
+		if c.forgot {
+			continue
+		}
 		if s.pushes {
 			if c.pushed < len(c.events) {
 				return false
@@ -273,6 +280,9 @@ func (s *sim) checkReplies(dead map[string]bool) {
 	s.t.Helper()
 	for _, ref := range s.refs() {
 		c := s.chats[ref]
+		if c.forgot {
+			continue // with what was not read yet
+		}
 		id, err := s.disk.Resolve(context.Background(), "desk", ref)
 		if err != nil {
 			continue // the answer to its open was lost: a ghost
@@ -283,9 +293,6 @@ func (s *sim) checkReplies(dead map[string]bool) {
 		doc := s.document(id)
 		if !s.pushes && (doc.GetChat().GetRef() != ref || doc.Chat.State == state.ChatState_CHAT_CLOSED && !c.closed) {
 			continue // polled until it was closed here
-		}
-		if doc.GetChat().GetRef() == ref && doc.Chat.Reason == "lost" {
-			continue // its polls were lost, too, while the vendor said that it is gone
 		}
 		var want []string
 		for _, ev := range c.events {

@@ -56,6 +56,7 @@ func (s *sim) snap() *conversation.Snap {
 		Services: map[string]*conversation.Service{"shop": {
 			Name: "shop", Integration: "desk", Channels: []string{"chan"}, Forward: state.Owner_OWNER_CCSP, Timezone: "UTC",
 			UnattendedAfter: []time.Duration{time.Minute, 5 * time.Minute}, IdleAfter: 10 * time.Minute,
+			Transcript: int(s.seed % 4), ReopenWithin: time.Duration(s.seed%5) * time.Minute,
 		}},
 		Instances: map[string]*conversation.Instance{
 			"chan": {Name: "chan", Channel: true, Service: "shop", Caps: &pluginv1.Capabilities{
@@ -75,10 +76,11 @@ func (s *sim) snap() *conversation.Snap {
 // desk is polled, or calls us.
 func (s *sim) desk() *conversation.Instance {
 	i := &conversation.Instance{
-		Name: "desk", MessageRouting: true, Caps: &pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 20}},
+		Name: "desk", MessageRouting: true, Abilities: []string{pluginv1.AbilityReopen},
+		Caps: &pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 20}, Transcript: s.seed%8 < 4},
 	}
 	if !s.pushes {
-		i.Abilities = []string{pluginv1.AbilityPollChat}
+		i.Abilities = append(i.Abilities, pluginv1.AbilityPollChat)
 	}
 	return i
 }

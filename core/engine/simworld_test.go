@@ -37,6 +37,7 @@ type simChat struct {
 	events []*pluginv1.Event
 	closed bool
 	said   int
+	forgot bool // the vendor does not know it any more
 	pushed int  // events that were accepted
 	busy   bool // one is under way
 }
@@ -117,6 +118,12 @@ func (s *sim) agentActs() {
 	}
 	c := s.chats[open[s.r.IntN(len(open))]]
 	id := func() string { return fmt.Sprintf("%s:%d", c.ref, len(c.events)+1) }
+	if s.chance(25) {
+		c.closed, c.forgot = true, true
+		s.count.Forgot++
+		s.logf("vendor forgets %s", c.ref)
+		return
+	}
 	if s.r.IntN(4) == 0 {
 		c.closed = true
 		c.events = append(c.events, &pluginv1.Event{Type: sdk.ChatClosed, Id: id(), Ref: c.ref, Status: "closed"})
@@ -133,7 +140,7 @@ func (s *sim) agentActs() {
 func (s *sim) push() {
 	for _, ref := range s.refs() {
 		c := s.chats[ref]
-		if c.busy || c.pushed == len(c.events) {
+		if c.busy || c.forgot || c.pushed == len(c.events) {
 			continue
 		}
 		c.busy = true
@@ -214,9 +221,18 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	if instance == "desk" {
 		a.where = "vendor"
 	}
+	if call.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_SYSTEM {
+		a.where = "agent"
+		s.count.Told++
+	}
 	ok := &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 	switch call.Op {
+	case pluginv1.Op_REOPEN:
+		return s.reopen(call.Chat.Ref)
 	case pluginv1.Op_OPEN:
+		if len(call.Chat.Transcript) > 0 {
+			s.count.Told++
+		}
 		ref := s.opens[call.Key]
 		if ref == "" || s.seed%2 == 0 {
 			ref = fmt.Sprintf("chat%d", len(s.chats)+1)
@@ -240,6 +256,21 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	return ok
 }
 
+// reopen opens a chat again. Some cannot be, and some are not known any more.
+func (s *sim) reopen(ref string) *pluginv1.Result {
+	c := s.chats[ref]
+	switch n := len(c.events) % 5; {
+	case c.forgot, n == 1:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_CHAT_GONE}
+	case n == 0:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED}
+	}
+	s.count.Reopened++
+	s.logf("vendor opens %s again", ref)
+	c.closed = false
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK, ChatRef: ref}
+}
+
 // Poll implements Drivers.
 func (s *sim) Poll(_ string, _ core.ConversationID, p *pluginv1.Poll, timeout time.Duration, done func(*pluginv1.PollAnswer, core.Fate)) {
 	life := s.life
@@ -255,7 +286,7 @@ func (s *sim) Poll(_ string, _ core.ConversationID, p *pluginv1.Poll, timeout ti
 		return
 	}
 	c := s.chats[p.Chat.Ref]
-	if c == nil {
+	if c == nil || c.forgot {
 		later(0, &pluginv1.PollAnswer{Result: &pluginv1.Result{Outcome: pluginv1.Outcome_CHAT_GONE}}, core.Answered)
 		return
 	}

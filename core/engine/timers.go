@@ -13,7 +13,7 @@ import (
 const (
 	alarmEvery = time.Second          // the longest sleep: the wall clock may jump
 	lateEvery  = 5 * time.Millisecond // between overdue timers: at most 200 a second
-	lateGrace  = 60 * time.Second     // how long one waits for its chat's first poll
+	lateGrace  = 60 * time.Second     // after a start: how long one waits for its chat's first poll
 	overdue    = 2 * time.Second      // late by more than that: it came due while we were away
 )
 
@@ -122,13 +122,13 @@ func (s *shard) ring() {
 }
 
 // fire hands a timer to its conversation, behind all mail that was accepted
-// before it. One that came due while the gateway was away waits for the
-// chat's first poll: what the vendor has to say may make it void.
+// before it. One that came due while the gateway was away, or soon after, waits
+// for the chat's first poll: what the vendor has to say may make it void.
 func (s *shard) fire(d dueAt) {
 	in := &input{mail: &state.Mail{
 		AcceptedMs: s.e.Clock.Now().UnixMilli(), Source: "timer", Body: &state.Mail_Fired{Fired: &state.Fired{DueMs: d.ms}},
 	}}
-	if d.ms < s.e.started.UnixMilli() && s.e.Clock.Now().Sub(s.e.started) < lateGrace {
+	if s.e.Clock.Now().Sub(s.e.started) < lateGrace {
 		for !s.cell(d.id).afterPoll(in) {
 		}
 		return

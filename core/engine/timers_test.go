@@ -11,6 +11,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -84,22 +85,35 @@ func polling(r *rig) { r.snap.Instances["desk"].Abilities = []string{pluginv1.Ab
 func TestALateTimerWaitsForTheFirstPoll(t *testing.T) {
 	tests := []struct {
 		name  string
+		away  time.Duration // how long the gateway is; the timer is due after 15 minutes
+		load  time.Duration // how long it takes to read the conversation
 		after time.Duration // the answer to the first poll; negative: none comes
 		reply bool          // it brings the agent's answer
 		from  time.Duration // the fire is decided not before that
 		till  time.Duration
 		fires int
 	}{
-		{"nothing new", 20 * time.Second, false, 20 * time.Second, 21 * time.Second, 1},
-		{"the agent had answered", 20 * time.Second, true, 0, 2 * time.Minute, 0},
-		{"no answer", -1, false, lateGrace, lateGrace + time.Second, 1},
+		{"nothing new", time.Hour, 0, 20 * time.Second, false, 20 * time.Second, 21 * time.Second, 1},
+		{"the agent had answered", time.Hour, 0, 20 * time.Second, true, 0, 2 * time.Minute, 0},
+		{"no answer", time.Hour, 0, -1, false, lateGrace, lateGrace + time.Second, 1},
+		{"the store is slow", time.Hour, 5 * time.Second, 10 * time.Second, true, 0, 2 * time.Minute, 0},
+		{"due soon after the start", 15*time.Minute - 5*time.Second, 0, 20 * time.Second, true, 0, 2 * time.Minute, 0},
+		{"due later, no answer", 15*time.Minute - 5*time.Second, 0, -1, false, lateGrace, lateGrace + time.Second, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			engine(t, func(r *rig) { unattended(r); polling(r) }, func(r *rig) {
 				r.open()
 				r.crash()
-				time.Sleep(time.Hour)
+				time.Sleep(tt.away)
+				r.life = func(d *disk) {
+					d.hook(func(op string, _ *store.Commit) error {
+						if op == "load" {
+							time.Sleep(tt.load)
+						}
+						return nil
+					}, nil)
+				}
 				r.onPoll = func(p *pluginv1.Poll) (*pluginv1.PollAnswer, core.Fate, time.Duration) {
 					a := &pluginv1.PollAnswer{Result: good, Cursor: p.Cursor}
 					if tt.reply && len(p.Cursor) == 0 {

@@ -46,6 +46,8 @@ type Service struct {
 	CloseAfter      string   `json:"close_after,omitempty"`
 	BotResumes      bool     `json:"bot_resumes,omitempty"` // of a service with a bot
 	Copies          string   `json:"copies,omitempty"`
+	Transcript      int      `json:"transcript,omitempty"` // lines
+	ReopenWithin    string   `json:"reopen_within,omitempty"`
 	Provisioned     bool     `json:"provisioned"`
 	OK              bool     `json:"ok"`
 	Health          string   `json:"health,omitempty"`

@@ -88,7 +88,8 @@ func matched(given *rules.Given, now time.Time) (counts []*state.RuleCount) {
 	return counts
 }
 
-// still is snap with what a rehearsal needs: services without timers.
+// still is snap with what a rehearsal needs: services without timers, whose chats
+// begin anew.
 func still(snap *conversation.Snap) *conversation.Snap {
 	out := *snap
 	out.Rehearsal = true
@@ -96,6 +97,7 @@ func still(snap *conversation.Snap) *conversation.Snap {
 	for name, svc := range snap.Services {
 		own := *svc
 		own.IdleAfter, own.UnattendedAfter, own.CloseAfter = 0, nil, 0
+		own.Transcript, own.ReopenWithin = 0, 0
 		out.Services[name] = &own
 	}
 	out.Instances = maps.Clone(snap.Instances)

@@ -209,6 +209,22 @@ func TestWhatAFlowKnows(t *testing.T) {
 	}
 }
 
+// What an earlier version names need not exist any more: endpoints, channels,
+// services. A flow that is under way goes on, and only what cannot be done fails.
+func TestEarlierVersionNamesWhatIsGone(t *testing.T) {
+	flows, problems := rules.CompileFlows("rules.d", []rules.Source{
+		{Path: "a.yaml", Text: oneRule("chat_idle", "service: gone", "do: [{ notify: { endpoint: gone } }]") +
+			oneFlow("steps:", "- ask: Still there?", "  within: 1h", "- notify: { endpoint: gone }", "- transfer: { service: gone }",
+				"- send: { text: Bye, channel: gone, to: \"+1\" }")},
+	}, world)
+	if problems != nil || len(flows) != 1 {
+		t.Fatalf("%d flows, %v", len(flows), problems)
+	}
+	if got := flows[0].Ops[1].Do(view(nil), &core.FlowScope{}); len(got) != 1 || got[0].Endpoint != "gone" {
+		t.Errorf("it does %v", got)
+	}
+}
+
 // What an earlier version calls need not exist any more; that is found out when
 // it is called.
 func TestEarlierVersionCallsWhatIsGone(t *testing.T) {

@@ -44,12 +44,13 @@ func (s *Set) Flows() []*core.FlowDef { return s.flows }
 func (s *Set) FlowFiles(version string) []Source { return s.flowFiles[version] }
 
 // CompileFlows compiles an earlier version of flows from the files that
-// [Set.FlowFiles] has returned. Whether the flows that they call still exist
-// is found out when they are called.
+// [Set.FlowFiles] has returned. Whether the flows that they call, and what else
+// they name, still exist is found out when they come to it.
 func CompileFlows(dir string, sources []Source, w World) (defs []*core.FlowDef, problems diag.Problems) {
 	if len(sources) == 0 {
 		return nil, nil
 	}
+	w.Past = true
 	files := filesOf(dir, sources)
 	b := newBuild(files, nil, &w)
 	made, problems := b.file(files[0])

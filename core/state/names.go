@@ -23,6 +23,7 @@ var (
 		CommandKind_CALL: "call", CommandKind_PUSH: "push", CommandKind_CHAT_TRANSFER: "chat_transfer",
 		CommandKind_BOT_EVENT:   "bot_event",
 		CommandKind_CHAT_UPDATE: "chat_update",
+		CommandKind_CHAT_REOPEN: "chat_reopen",
 	}
 )
 

@@ -150,6 +150,7 @@ const (
 	CommandKind_CHAT_TRANSFER       CommandKind = 12
 	CommandKind_BOT_EVENT           CommandKind = 13 // tells the bot what became of the conversation
 	CommandKind_CHAT_UPDATE         CommandKind = 14 // the profile or the attributes changed
+	CommandKind_CHAT_REOPEN         CommandKind = 15 // a closed chat is opened again
 )
 
 // Enum value maps for CommandKind.
@@ -170,6 +171,7 @@ var (
 		12: "CHAT_TRANSFER",
 		13: "BOT_EVENT",
 		14: "CHAT_UPDATE",
+		15: "CHAT_REOPEN",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -187,6 +189,7 @@ var (
 		"CHAT_TRANSFER":       12,
 		"BOT_EVENT":           13,
 		"CHAT_UPDATE":         14,
+		"CHAT_REOPEN":         15,
 	}
 )
 
@@ -304,6 +307,7 @@ type Document struct {
 	BotBefore      bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`        // the bot has had it, and may have it again when a chat ends
 	Next           *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                    // begun by an agent: it waits until nothing is left in the lane of the last one
 	Update         *ChatUpdate            `protobuf:"bytes,45,opt,name=update,proto3" json:"update,omitempty"`                                // of the current chat, that has not ended; nil: none
+	Transcript     []*Said                `protobuf:"bytes,48,rep,name=transcript,proto3" json:"transcript,omitempty"`                        // the last lines of the talk that no chat's open has shown, oldest first
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -555,6 +559,13 @@ func (x *Document) GetUpdate() *ChatUpdate {
 	return nil
 }
 
+func (x *Document) GetTranscript() []*Said {
+	if x != nil {
+		return x.Transcript
+	}
+	return nil
+}
+
 // ChatUpdate is a command that tells the vendor of the customer's profile and
 // the attributes. It carries neither: both are read when it is dispatched.
 type ChatUpdate struct {
@@ -617,6 +628,59 @@ func (x *ChatUpdate) GetAgain() bool {
 	return false
 }
 
+// Said is one line of the talk.
+type Said struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Line          *pluginv1.Line         `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	Record        uint64                 `protobuf:"varint,2,opt,name=record,proto3" json:"record,omitempty"` // the history record of its event
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Said) Reset() {
+	*x = Said{}
+	mi := &file_core_state_state_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Said) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Said) ProtoMessage() {}
+
+func (x *Said) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Said.ProtoReflect.Descriptor instead.
+func (*Said) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Said) GetLine() *pluginv1.Line {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+func (x *Said) GetRecord() uint64 {
+	if x != nil {
+		return x.Record
+	}
+	return 0
+}
+
 // RuleCount are the last matches of a rule that is limited per conversation.
 type RuleCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -629,7 +693,7 @@ type RuleCount struct {
 
 func (x *RuleCount) Reset() {
 	*x = RuleCount{}
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +705,7 @@ func (x *RuleCount) String() string {
 func (*RuleCount) ProtoMessage() {}
 
 func (x *RuleCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +718,7 @@ func (x *RuleCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleCount.ProtoReflect.Descriptor instead.
 func (*RuleCount) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+	return file_core_state_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RuleCount) GetRule() string {
@@ -697,13 +761,16 @@ type Chat struct {
 	Assigned         bool                   `protobuf:"varint,15,opt,name=assigned,proto3" json:"assigned,omitempty"` // an agent has had it
 	Held             bool                   `protobuf:"varint,16,opt,name=held,proto3" json:"held,omitempty"`
 	PollErrors       uint32                 `protobuf:"varint,17,opt,name=poll_errors,json=pollErrors,proto3" json:"poll_errors,omitempty"`
+	Transcript       []*Said                `protobuf:"bytes,25,rep,name=transcript,proto3" json:"transcript,omitempty"` // what its open shows, until the vendor has taken it
+	Reopening        bool                   `protobuf:"varint,26,opt,name=reopening,proto3" json:"reopening,omitempty"`  // OPENING: it was closed, and is to be opened again
+	Shut             bool                   `protobuf:"varint,27,opt,name=shut,proto3" json:"shut,omitempty"`            // it cannot be opened again: the vendor has refused
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +782,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +795,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{3}
+	return file_core_state_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Chat) GetNumber() uint32 {
@@ -850,6 +917,27 @@ func (x *Chat) GetPollErrors() uint32 {
 	return 0
 }
 
+func (x *Chat) GetTranscript() []*Said {
+	if x != nil {
+		return x.Transcript
+	}
+	return nil
+}
+
+func (x *Chat) GetReopening() bool {
+	if x != nil {
+		return x.Reopening
+	}
+	return false
+}
+
+func (x *Chat) GetShut() bool {
+	if x != nil {
+		return x.Shut
+	}
+	return false
+}
+
 type OpenRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        uint64                 `protobuf:"varint,1,opt,name=record,proto3" json:"record,omitempty"`
@@ -860,7 +948,7 @@ type OpenRecord struct {
 
 func (x *OpenRecord) Reset() {
 	*x = OpenRecord{}
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +960,7 @@ func (x *OpenRecord) String() string {
 func (*OpenRecord) ProtoMessage() {}
 
 func (x *OpenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +973,7 @@ func (x *OpenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRecord.ProtoReflect.Descriptor instead.
 func (*OpenRecord) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{4}
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OpenRecord) GetRecord() uint64 {
@@ -919,7 +1007,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1019,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1032,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SentMessage) GetCommand() uint64 {
@@ -1031,7 +1119,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1131,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1144,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Flow) GetName() string {
@@ -1157,7 +1245,7 @@ type FlowDone struct {
 
 func (x *FlowDone) Reset() {
 	*x = FlowDone{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1257,7 @@ func (x *FlowDone) String() string {
 func (*FlowDone) ProtoMessage() {}
 
 func (x *FlowDone) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1270,7 @@ func (x *FlowDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
 func (*FlowDone) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FlowDone) GetFlow() string {
@@ -1237,7 +1325,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1337,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1350,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -1342,7 +1430,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1442,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1455,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1587,7 +1675,7 @@ type CustomerChanged struct {
 
 func (x *CustomerChanged) Reset() {
 	*x = CustomerChanged{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1687,7 @@ func (x *CustomerChanged) String() string {
 func (*CustomerChanged) ProtoMessage() {}
 
 func (x *CustomerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1700,7 @@ func (x *CustomerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerChanged.ProtoReflect.Descriptor instead.
 func (*CustomerChanged) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CustomerChanged) GetBy() string {
@@ -1654,7 +1742,7 @@ type ProfileChange struct {
 
 func (x *ProfileChange) Reset() {
 	*x = ProfileChange{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1754,7 @@ func (x *ProfileChange) String() string {
 func (*ProfileChange) ProtoMessage() {}
 
 func (x *ProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1767,7 @@ func (x *ProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileChange.ProtoReflect.Descriptor instead.
 func (*ProfileChange) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ProfileChange) GetField() string {
@@ -1709,7 +1797,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1809,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1822,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1775,7 +1863,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1875,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1888,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1825,7 +1913,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1925,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1938,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1905,7 +1993,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2005,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2018,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -1950,7 +2038,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2050,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2063,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -2006,7 +2094,7 @@ type ControlRequested struct {
 
 func (x *ControlRequested) Reset() {
 	*x = ControlRequested{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2106,7 @@ func (x *ControlRequested) String() string {
 func (*ControlRequested) ProtoMessage() {}
 
 func (x *ControlRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2119,7 @@ func (x *ControlRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlRequested.ProtoReflect.Descriptor instead.
 func (*ControlRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ControlRequested) GetAction() string {
@@ -2082,7 +2170,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2182,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2195,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Joined) GetChannel() string {
@@ -2148,7 +2236,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2248,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2261,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -2216,13 +2304,14 @@ type Command struct {
 	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`               // NOTIFY: a flow waits for what the endpoint says
 	OfChat        uint32        `protobuf:"varint,45,opt,name=of_chat,json=ofChat,proto3" json:"of_chat,omitempty"` // DELIVER of an agent: the chat in which it was written
 	Shared        bool          `protobuf:"varint,46,opt,name=shared,proto3" json:"shared,omitempty"`               // CHAT_SEND, CHAT_OPEN_CMD: the bot has the message too, and it ends with its chat
+	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"`       // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2323,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2336,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -2453,6 +2542,13 @@ func (x *Command) GetShared() bool {
 	return false
 }
 
+func (x *Command) GetTranscript() bool {
+	if x != nil {
+		return x.Transcript
+	}
+	return false
+}
+
 // CommandLimit lets a command go only if its rule has not matched too often.
 // All commands of one match count once.
 type CommandLimit struct {
@@ -2466,7 +2562,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2574,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2587,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2526,7 +2622,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2634,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2647,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2578,7 +2674,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +2686,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +2699,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2623,7 +2719,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2731,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2744,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2680,7 +2776,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2788,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2801,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2761,7 +2857,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2869,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2882,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2818,7 +2914,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2926,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2939,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -2923,7 +3019,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2935,7 +3031,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2948,7 +3044,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -3154,7 +3250,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3166,7 +3262,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3179,7 +3275,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{29}
+	return file_core_state_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -3281,7 +3377,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3389,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3402,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{30}
+	return file_core_state_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -3365,7 +3461,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[31]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3377,7 +3473,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[31]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3390,7 +3486,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{31}
+	return file_core_state_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -3450,7 +3546,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[32]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3462,7 +3558,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[32]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3475,7 +3571,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{32}
+	return file_core_state_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -3536,7 +3632,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[33]
+	mi := &file_core_state_state_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3644,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[33]
+	mi := &file_core_state_state_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3657,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{33}
+	return file_core_state_state_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3617,7 +3713,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xc5\t\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xfd\t\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3655,7 +3751,10 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"bot_before\x18* \x01(\bR\tbotBefore\x12*\n" +
 	"\x04next\x18+ \x01(\v2\x16.gateway.state.v1.ChatR\x04next\x124\n" +
-	"\x06update\x18- \x01(\v2\x1c.gateway.state.v1.ChatUpdateR\x06update\x1a=\n" +
+	"\x06update\x18- \x01(\v2\x1c.gateway.state.v1.ChatUpdateR\x06update\x126\n" +
+	"\n" +
+	"transcript\x180 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
+	"transcript\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
@@ -3663,11 +3762,14 @@ const file_core_state_state_proto_rawDesc = "" +
 	"ChatUpdate\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x12\n" +
 	"\x04chat\x18\x02 \x01(\rR\x04chat\x12\x14\n" +
-	"\x05again\x18\x03 \x01(\bR\x05again\"O\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"K\n" +
+	"\x04Said\x12+\n" +
+	"\x04line\x18\x01 \x01(\v2\x17.gateway.plugin.v1.LineR\x04line\x12\x16\n" +
+	"\x06record\x18\x02 \x01(\x04R\x06record\"O\n" +
 	"\tRuleCount\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
-	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\x8c\x04\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\xf6\x04\n" +
 	"\x04Chat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12 \n" +
 	"\vintegration\x18\x02 \x01(\tR\vintegration\x12\x10\n" +
@@ -3687,7 +3789,12 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\bassigned\x18\x0f \x01(\bR\bassigned\x12\x12\n" +
 	"\x04held\x18\x10 \x01(\bR\x04held\x12\x1f\n" +
 	"\vpoll_errors\x18\x11 \x01(\rR\n" +
-	"pollErrors\"@\n" +
+	"pollErrors\x126\n" +
+	"\n" +
+	"transcript\x18\x19 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
+	"transcript\x12\x1c\n" +
+	"\treopening\x18\x1a \x01(\bR\treopening\x12\x12\n" +
+	"\x04shut\x18\x1b \x01(\bR\x04shut\"@\n" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
@@ -3799,7 +3906,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xfc\x06\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\x9c\a\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3833,7 +3940,10 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x12\x16\n" +
 	"\x06answer\x18( \x01(\bR\x06answer\x12\x17\n" +
 	"\aof_chat\x18- \x01(\rR\x06ofChat\x12\x16\n" +
-	"\x06shared\x18. \x01(\bR\x06shared\x1a9\n" +
+	"\x06shared\x18. \x01(\bR\x06shared\x12\x1e\n" +
+	"\n" +
+	"transcript\x185 \x01(\bR\n" +
+	"transcript\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
@@ -3957,7 +4067,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\xf4\x01\n" +
+	"\vCHAT_CLOSED\x10\x04*\x85\x02\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -3978,7 +4088,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04PUSH\x10\v\x12\x11\n" +
 	"\rCHAT_TRANSFER\x10\f\x12\r\n" +
 	"\tBOT_EVENT\x10\r\x12\x0f\n" +
-	"\vCHAT_UPDATE\x10\x0e*K\n" +
+	"\vCHAT_UPDATE\x10\x0e\x12\x0f\n" +
+	"\vCHAT_REOPEN\x10\x0f*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +
@@ -3998,7 +4109,7 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
@@ -4006,116 +4117,121 @@ var file_core_state_state_proto_goTypes = []any{
 	(Verdict)(0),                    // 3: gateway.state.v1.Verdict
 	(*Document)(nil),                // 4: gateway.state.v1.Document
 	(*ChatUpdate)(nil),              // 5: gateway.state.v1.ChatUpdate
-	(*RuleCount)(nil),               // 6: gateway.state.v1.RuleCount
-	(*Chat)(nil),                    // 7: gateway.state.v1.Chat
-	(*OpenRecord)(nil),              // 8: gateway.state.v1.OpenRecord
-	(*SentMessage)(nil),             // 9: gateway.state.v1.SentMessage
-	(*Flow)(nil),                    // 10: gateway.state.v1.Flow
-	(*FlowDone)(nil),                // 11: gateway.state.v1.FlowDone
-	(*ScheduledTimer)(nil),          // 12: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 13: gateway.state.v1.Mail
-	(*CustomerChanged)(nil),         // 14: gateway.state.v1.CustomerChanged
-	(*ProfileChange)(nil),           // 15: gateway.state.v1.ProfileChange
-	(*Polled)(nil),                  // 16: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 17: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 18: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 19: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 20: gateway.state.v1.CloseRequested
-	(*ControlRequested)(nil),        // 21: gateway.state.v1.ControlRequested
-	(*Joined)(nil),                  // 22: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 23: gateway.state.v1.Linked
-	(*Command)(nil),                 // 24: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 25: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 26: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 27: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 28: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 29: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 30: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 31: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 32: gateway.state.v1.View
-	(*Record)(nil),                  // 33: gateway.state.v1.Record
-	(*Ended)(nil),                   // 34: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 35: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 36: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 37: gateway.state.v1.Quarantined
-	nil,                             // 38: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 39: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 40: gateway.state.v1.Flow.ParamsEntry
-	nil,                             // 41: gateway.state.v1.ControlRequested.ParamsEntry
-	nil,                             // 42: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 43: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 44: gateway.plugin.v1.Customer
-	(*pluginv1.Agent)(nil),          // 45: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 46: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 47: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 48: gateway.plugin.v1.WebhookRequest
+	(*Said)(nil),                    // 6: gateway.state.v1.Said
+	(*RuleCount)(nil),               // 7: gateway.state.v1.RuleCount
+	(*Chat)(nil),                    // 8: gateway.state.v1.Chat
+	(*OpenRecord)(nil),              // 9: gateway.state.v1.OpenRecord
+	(*SentMessage)(nil),             // 10: gateway.state.v1.SentMessage
+	(*Flow)(nil),                    // 11: gateway.state.v1.Flow
+	(*FlowDone)(nil),                // 12: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 13: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 14: gateway.state.v1.Mail
+	(*CustomerChanged)(nil),         // 15: gateway.state.v1.CustomerChanged
+	(*ProfileChange)(nil),           // 16: gateway.state.v1.ProfileChange
+	(*Polled)(nil),                  // 17: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 18: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 19: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 20: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 21: gateway.state.v1.CloseRequested
+	(*ControlRequested)(nil),        // 22: gateway.state.v1.ControlRequested
+	(*Joined)(nil),                  // 23: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 24: gateway.state.v1.Linked
+	(*Command)(nil),                 // 25: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 26: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 27: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 28: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 29: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 30: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 31: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 32: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 33: gateway.state.v1.View
+	(*Record)(nil),                  // 34: gateway.state.v1.Record
+	(*Ended)(nil),                   // 35: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 36: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 37: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 38: gateway.state.v1.Quarantined
+	nil,                             // 39: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 40: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 41: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 42: gateway.state.v1.ControlRequested.ParamsEntry
+	nil,                             // 43: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 44: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 45: gateway.plugin.v1.Customer
+	(*pluginv1.Line)(nil),           // 46: gateway.plugin.v1.Line
+	(*pluginv1.Agent)(nil),          // 47: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 48: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 49: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 50: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	44, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
-	7,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
+	45, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	8,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	38, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
-	8,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
-	9,  // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
-	10, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	12, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
-	6,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
+	39, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	9,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
+	10, // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
+	11, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
+	13, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	7,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
 	0,  // 9: gateway.state.v1.Document.offered:type_name -> gateway.state.v1.Owner
-	7,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
+	8,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
 	5,  // 11: gateway.state.v1.Document.update:type_name -> gateway.state.v1.ChatUpdate
-	1,  // 12: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	45, // 13: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	39, // 14: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	40, // 15: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	46, // 16: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	46, // 17: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	16, // 18: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	17, // 19: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	18, // 20: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	19, // 21: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	20, // 22: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	23, // 23: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	22, // 24: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	21, // 25: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
-	14, // 26: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
-	15, // 27: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
-	46, // 28: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	47, // 29: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	24, // 30: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	41, // 31: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
-	2,  // 32: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	47, // 33: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	42, // 34: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	25, // 35: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	26, // 36: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	28, // 37: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	24, // 38: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	29, // 39: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 40: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	46, // 41: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 42: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	44, // 43: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	7,  // 44: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	43, // 45: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	6,  // 46: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	10, // 47: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	0,  // 48: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
-	32, // 49: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	31, // 50: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	11, // 51: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	24, // 52: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	29, // 53: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	33, // 54: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	34, // 55: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	24, // 56: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	29, // 57: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	48, // 58: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	13, // 59: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	6,  // 12: gateway.state.v1.Document.transcript:type_name -> gateway.state.v1.Said
+	46, // 13: gateway.state.v1.Said.line:type_name -> gateway.plugin.v1.Line
+	1,  // 14: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	47, // 15: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	6,  // 16: gateway.state.v1.Chat.transcript:type_name -> gateway.state.v1.Said
+	40, // 17: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	41, // 18: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	48, // 19: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	48, // 20: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	17, // 21: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	18, // 22: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	19, // 23: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	20, // 24: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	21, // 25: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	24, // 26: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	23, // 27: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	22, // 28: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	15, // 29: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
+	16, // 30: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
+	48, // 31: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	49, // 32: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	25, // 33: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	42, // 34: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 35: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	49, // 36: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	43, // 37: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	26, // 38: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	27, // 39: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	29, // 40: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	25, // 41: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	30, // 42: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 43: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	48, // 44: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 45: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	45, // 46: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	8,  // 47: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	44, // 48: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	7,  // 49: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	11, // 50: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 51: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	33, // 52: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	32, // 53: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	12, // 54: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	25, // 55: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	30, // 56: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	34, // 57: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	35, // 58: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	25, // 59: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	30, // 60: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	50, // 61: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	14, // 62: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -4123,7 +4239,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[9].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[10].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -4135,7 +4251,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Control)(nil),
 		(*Mail_Customer)(nil),
 	}
-	file_core_state_state_proto_msgTypes[31].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[32].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -4145,7 +4261,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

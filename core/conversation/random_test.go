@@ -330,6 +330,9 @@ func (tr *traffic) watch() {
 		tr.letters = append(tr.letters, l.Command)
 	}
 	for _, r := range tr.records() {
+		if r.Dead != "" && r.View.Type == sdk.ChatReopened && r.View.Instance == "" {
+			tr.closed[tr.doc.Chat.GetNumber()]-- // the answer to our call had said so
+		}
 		if r.DuplicateOf != "" || r.Dead != "" || r.View.Waited != "" {
 			continue
 		}

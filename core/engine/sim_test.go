@@ -45,7 +45,8 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d seeds: %+v", *simSeeds, total)
 	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 ||
-		total.Told == 0 || total.Reopened == 0 || total.Forgot == 0 {
+		total.Told == 0 || total.Reopened == 0 || total.Forgot == 0 ||
+		total.Silenced == 0 || total.Changes == 0 || total.Begun == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
@@ -63,7 +64,8 @@ func TestSimulationRepeats(t *testing.T) {
 
 // tally counts what a run went through.
 type tally struct {
-	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken, Told, Reopened, Forgot int
+	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken int
+	Silenced, Changes, Begun, Told, Reopened, Forgot                                            int
 
 	Hash uint64
 }
@@ -84,6 +86,9 @@ func (t *tally) add(o tally) {
 	t.Told += o.Told
 	t.Reopened += o.Reopened
 	t.Forgot += o.Forgot
+	t.Silenced += o.Silenced
+	t.Changes += o.Changes
+	t.Begun += o.Begun
 }
 
 // sim is the world around one engine after the other.
@@ -106,6 +111,7 @@ type sim struct {
 	flows     *flow.Set
 	customers []*simCustomer
 	pushes    bool                // the vendor calls us; else it is polled
+	bot       bool                // there is a bot
 	chats     map[string]*simChat // at the vendor, by ref
 	opens     map[string]string   // refs of chats by the key that opened them
 	arrived   []arrival           // at the vendor and at customers, in order
@@ -117,7 +123,7 @@ func simFlows(t *testing.T) *flow.Set { return flow.New(setOf(t, simFlow).Flows(
 func simulate(t *testing.T, seed uint64, flows *flow.Set, loud bool) tally {
 	s := &sim{
 		t: t, seed: seed, loud: loud, flows: flows, r: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1_800_000_000, 0),
-		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0, posted: map[simPost]bool{},
+		chats: map[string]*simChat{}, opens: map[string]string{}, pushes: seed%3 == 0, bot: seed%4 == 1, posted: map[simPost]bool{},
 	}
 	s.disk = memstore.New(func() time.Time { return s.now })
 	for i := range 3 {
@@ -161,6 +167,11 @@ func (s *sim) quiet() bool {
 	}
 	for i := range store.Shards {
 		for range s.disk.Shard(i).Pending(context.Background()) {
+			return false
+		}
+	}
+	for _, c := range s.chats {
+		if !c.known() {
 			return false
 		}
 	}
@@ -213,7 +224,12 @@ func (s *sim) check() {
 		conv := core.NewConversationID("chan", c.name)
 		taken := s.checkFlows(conv, dead)
 		theirs := slices.DeleteFunc(slices.Clone(c.acked), func(text string) bool { return slices.Contains(taken, text) })
-		s.checkStream("vendor", conv.String(), theirs, dead)
+		if s.bot {
+			s.checkSides(conv.String(), theirs, dead)
+			s.checkControl(conv)
+		} else {
+			s.checkStream("vendor", conv.String(), theirs, dead)
+		}
 		s.countMoved(conv)
 	}
 	s.checkRepeats()
@@ -227,16 +243,7 @@ func (s *sim) check() {
 // checkStream says whether all texts arrived, their first arrivals in order.
 func (s *sim) checkStream(where, conv string, want []string, dead map[string]bool) {
 	s.t.Helper()
-	keys, texts := map[string]bool{}, map[string]bool{}
-	var got strings.Builder
-	for _, a := range s.arrived {
-		if a.where != where || a.conv != conv || keys[a.key] || a.resent && texts[a.text] || dead[a.text] {
-			continue
-		}
-		keys[a.key], texts[a.text] = true, true
-		got.WriteString(a.text)
-	}
-	all, at := got.String(), 0
+	all, at := s.stream(where, conv, dead), 0
 	for _, text := range want {
 		i := strings.Index(all[at:], text)
 		switch {
@@ -249,6 +256,20 @@ func (s *sim) checkStream(where, conv string, want []string, dead map[string]boo
 			s.t.Errorf("seed %d: %s of %s: accepted %q never arrived: %q", s.seed, where, conv, text, all)
 		}
 	}
+}
+
+// stream is what arrived somewhere, repetitions and copies aside.
+func (s *sim) stream(where, conv string, dead map[string]bool) string {
+	keys, texts := map[string]bool{}, map[string]bool{}
+	var got strings.Builder
+	for _, a := range s.arrived {
+		if a.where != where || a.conv != conv || a.copy || keys[a.key] || a.resent && texts[a.text] || dead[a.text] {
+			continue
+		}
+		keys[a.key], texts[a.text] = true, true
+		got.WriteString(a.text)
+	}
+	return got.String()
 }
 
 func anyPart(dead map[string]bool, text string) bool {

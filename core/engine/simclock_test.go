@@ -51,7 +51,7 @@ func (s *sim) crash() {
 }
 
 func (s *sim) snap() *conversation.Snap {
-	return &conversation.Snap{
+	snap := &conversation.Snap{
 		Hash: "sim",
 		Services: map[string]*conversation.Service{"shop": {
 			Name: "shop", Integration: "desk", Channels: []string{"chan"}, Forward: state.Owner_OWNER_CCSP, Timezone: "UTC",
@@ -71,6 +71,8 @@ func (s *sim) snap() *conversation.Snap {
 			}
 		},
 	}
+	s.addBot(snap)
+	return snap
 }
 
 // desk is polled, or calls us.

@@ -19,6 +19,7 @@ type arrival struct {
 	key    string
 	text   string
 	resent bool
+	copy   bool
 }
 
 // simCustomer writes messages one after the other, each until it is accepted.
@@ -40,6 +41,9 @@ type simChat struct {
 	forgot bool // the vendor does not know it any more
 	pushed int  // events that were accepted
 	busy   bool // one is under way
+
+	owner string // of a chat that an agent has begun: the customer
+	begun bool   // then: that was accepted
 }
 
 // live lets customers and agents do something now and then.
@@ -53,6 +57,7 @@ func (s *sim) live() {
 	if s.pushes && s.r.IntN(6) == 0 {
 		s.push()
 	}
+	s.botLives()
 	if s.chance(900) {
 		s.event(&pluginv1.Event{Type: "poison", Customer: &pluginv1.Customer{Address: "c0"}}, func(error) {})
 		s.count.Poison++
@@ -109,7 +114,7 @@ func (s *sim) event(ev *pluginv1.Event, done func(error)) {
 func (s *sim) agentActs() {
 	var open []string
 	for _, ref := range s.refs() {
-		if !s.chats[ref].closed {
+		if c := s.chats[ref]; !c.closed && c.known() {
 			open = append(open, ref)
 		}
 	}
@@ -130,6 +135,11 @@ func (s *sim) agentActs() {
 		s.logf("vendor closes %s", c.ref)
 		return
 	}
+	if s.bot && s.r.IntN(3) == 0 {
+		typ := s.pick(sdk.ControlOffered, sdk.ControlPassed, sdk.ControlAccepted, sdk.ChatAssigned, sdk.AgentLeft)
+		c.events = append(c.events, &pluginv1.Event{Type: typ, Id: id(), Ref: c.ref})
+		return
+	}
 	c.said++
 	c.events = append(c.events, &pluginv1.Event{
 		Type: sdk.IncomingMessage, Id: id(), Ref: c.ref, Text: fmt.Sprintf("%[1]s-a%[2]d answers at length %[1]s-a%[2]d-last", c.ref, c.said),
@@ -140,7 +150,7 @@ func (s *sim) agentActs() {
 func (s *sim) push() {
 	for _, ref := range s.refs() {
 		c := s.chats[ref]
-		if c.busy || c.forgot || c.pushed == len(c.events) {
+		if c.busy || c.forgot || c.pushed == len(c.events) || !c.known() {
 			continue
 		}
 		c.busy = true
@@ -217,9 +227,12 @@ func (s *sim) Call(instance string, conv core.ConversationID, call *pluginv1.Cal
 // effect is what happens outside. An open that comes again finds its chat, at
 // the vendors of half the seeds.
 func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.Call) *pluginv1.Result {
-	a := arrival{where: "customer", conv: conv.String(), key: call.Key, text: call.Message.GetText(), resent: call.Resent}
-	if instance == "desk" {
+	a := arrival{where: "customer", conv: conv.String(), key: call.Key, text: call.Message.GetText(), resent: call.Resent, copy: call.Message.GetCopy()}
+	switch instance {
+	case "desk":
 		a.where = "vendor"
+	case "bot":
+		a.where = "bot"
 	}
 	if call.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_SYSTEM {
 		a.where = "agent"

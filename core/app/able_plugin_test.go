@@ -52,6 +52,9 @@ func show(m sdk.Message) string {
 	for _, q := range m.QuickReplies {
 		s += " (" + q.Title + "=" + q.Payload + ")"
 	}
+	if m.Copy {
+		s += " (copy)"
+	}
 	return s + showMap(m.Extras)
 }
 

@@ -183,15 +183,26 @@ func TestBrowser(t *testing.T) {
 	second.click(`[data-testid="close-menu"] summary`)
 	second.click(`[data-testid="close-send"]`)
 	second.sees("#closed", "Cleo")
+	err = until(t.Context(), "the gateway knows that the chat is closed", func(ctx context.Context) (bool, error) {
+		var open struct{ Items []conversation }
+		err := s.home.Get(ctx, "/v1/conversations?status=open", &open)
+		return err == nil && len(open.Items) == 0, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	guest.write("#text", "Bye\r")
 	guest.sees("#log", "goodbye")
 	if shown := guest.shown(); strings.Contains(shown, "Never for the guest") {
 		t.Errorf("the guest sees a note among agents:\n%s", shown)
 	}
 	for _, desk := range []string{s.club, s.desk} {
-		var refused struct{ Refused []any }
-		if err := call(t.Context(), http.MethodGet, "http://"+desk+"/sim/refused", nil, nil, &refused); err != nil || len(refused.Refused) > 0 {
-			t.Errorf("%s refused %v, %v; want nothing", desk, refused.Refused, err)
+		var refused struct {
+			Refused []any
+			Wrong   int
+		}
+		if err := call(t.Context(), http.MethodGet, "http://"+desk+"/sim/refused", nil, nil, &refused); err != nil || refused.Wrong > 0 {
+			t.Errorf("%s refused %v, %v; want nothing that breaks the contract", desk, refused.Refused, err)
 		}
 	}
 }

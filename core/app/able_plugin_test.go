@@ -51,6 +51,9 @@ func show(m sdk.Message) string {
 	for _, q := range m.QuickReplies {
 		s += " (" + q.Title + "=" + q.Payload + ")"
 	}
+	if m.Copy {
+		s += " (copy)"
+	}
 	return s + showMap(m.Extras)
 }
 
@@ -70,7 +73,7 @@ func (c *ableChannel) Send(_ context.Context, to sdk.Customer, m sdk.Message) (s
 }
 
 // Webhook implements sdk.WebhookReceiver: an event as it is in Go.
-func (c *ableChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+func (a *able) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
 	var ev sdk.Event
 	if err := json.Unmarshal(r.Body, &ev); err != nil {
 		return sdk.WebhookResponse{Status: 400}, nil //nolint:nilerr // it is the answer

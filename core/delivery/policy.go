@@ -139,7 +139,7 @@ func Marks(p Policy, c *state.Command) bool {
 	switch c.Kind {
 	case state.CommandKind_NOTIFY, state.CommandKind_APPEND: // their receivers know the id
 		return false
-	case state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT, state.CommandKind_BOT_EVENT: // harmless twice
+	case state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT: // harmless twice
 		return false
 	}
 	return !p.Idempotent

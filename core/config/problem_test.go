@@ -100,6 +100,8 @@ channel "rtm" "webshop" {}
 		{"forward without", "service \"s\" {\n  forward = \"ccsp\"\n}", `gateway.hcl:2:13: forward "ccsp" needs an integration; the service names none`},
 		{"bot without", base + "service \"s\" {\n  integration = \"tenant\"\n  forward = \"bot+ccsp\"\n}",
 			`gateway.hcl:5:13: forward "bot+ccsp" needs a bot; the service names none`},
+		{"copies without", base + "service \"s\" {\n  integration = \"tenant\"\n  copies = \"bot\"\n}",
+			`gateway.hcl:5:12: copies "bot" needs a bot; the service names none`},
 		{"bot is integration", base + "service \"s\" {\n  integration = \"tenant\"\n  bot = \"tenant\"\n}",
 			`gateway.hcl:5:9: bot "tenant" is the service's integration too; name another one`},
 		{"timezone", "service \"s\" {\n  timezone = \"Europe/Zuric\"\n}", `gateway.hcl:2:14: timezone "Europe/Zuric" is not known; write one such as "Europe/Zurich"`},

@@ -22,6 +22,13 @@ func incoming(text string, files ...string) sdk.Event {
 	return e
 }
 
+// offering is an incoming message from which the customer may choose.
+func offering(text string, choices ...sdk.QuickReply) sdk.Event {
+	e := incoming(text)
+	e.QuickReplies = choices
+	return e
+}
+
 func event(name string, pairs ...string) sdk.Event {
 	e := sdk.Event{Type: sdk.CustomEvent, EventName: name}
 	for i := 0; i < len(pairs); i += 2 {
@@ -68,12 +75,12 @@ var rasaCases = []heardCase{
 	{"attachment with a url", `{"attachment":{"url":"https://e.com/a"}}`, []sdk.Event{incoming("", "https://e.com/a")}},
 	{"attachment with neither", `{"attachment":{}}`, []sdk.Event{problem(noFile)}},
 	{"buttons", `{"text":"Which?","buttons":[{"title":"Red","payload":"/red"},{"title":"Blue","payload":"/blue"}]}`,
-		[]sdk.Event{incoming("Which?\n- Red\n- Blue")}},
+		[]sdk.Event{offering("Which?", sdk.QuickReply{Title: "Red", Payload: "/red"}, sdk.QuickReply{Title: "Blue", Payload: "/blue"})}},
 	{"buttons of other types", `{"text":"Which?","buttons":["Red",{"payload":"/b"},7,{},null]}`,
-		[]sdk.Event{incoming("Which?\n- Red\n- /b\n- 7")}},
-	{"buttons alone", `{"buttons":[{"title":"Red"}]}`, []sdk.Event{incoming("- Red")}},
+		[]sdk.Event{offering("Which?", sdk.QuickReply{Title: "Red"}, sdk.QuickReply{Title: "/b", Payload: "/b"}, sdk.QuickReply{Title: "7"})}},
+	{"buttons alone", `{"buttons":[{"title":"Red"}]}`, []sdk.Event{offering("", sdk.QuickReply{Title: "Red"})}},
 	{"buttons are no list", `{"text":"Hi","buttons":"Red"}`, []sdk.Event{incoming("Hi")}},
-	{"quick replies", `{"text":"Which?","quick_replies":[{"title":"Red"}]}`, []sdk.Event{incoming("Which?\n- Red")}},
+	{"quick replies", `{"text":"Which?","quick_replies":[{"title":"Red"}]}`, []sdk.Event{offering("Which?", sdk.QuickReply{Title: "Red"})}},
 	{"hand-over", `{"custom":{"handover":true}}`, []sdk.Event{control(sdk.ControlOffered, "ccsp", "")}},
 	{"hand-over as text", `{"custom":{"handover":"true"}}`, []sdk.Event{control(sdk.ControlOffered, "ccsp", "")}},
 	{"hand-over with a reason", `{"custom":{"handover":true,"reason":"angry","params":{"n":3}}}`,
@@ -129,7 +136,7 @@ var jsonCases = []heardCase{
 	{"too many attachments", `{"type":"message","attachments":[` + strings.Repeat(`{"url":"https://e.com/a"},`, maxFiles) + `{"url":"https://e.com/b"}]}`,
 		[]sdk.Event{incoming("", strings.Fields(strings.Repeat("https://e.com/a ", maxFiles))...)}},
 	{"quick replies", `{"type":"message","text":"Which?","quick_replies":[{"title":"Red","payload":"r"},{"title":"Blue"}]}`,
-		[]sdk.Event{incoming("Which?\n- Red\n- Blue")}},
+		[]sdk.Event{offering("Which?", sdk.QuickReply{Title: "Red", Payload: "r"}, sdk.QuickReply{Title: "Blue"})}},
 	{"offer", `{"type":"handover","action":"offer","to":"ccsp","reason":"angry","params":{"topic":"bill"}}`,
 		[]sdk.Event{control(sdk.ControlOffered, "ccsp", "angry", "topic", "bill")}},
 	{"offer to nobody in particular", `{"type":"handover","action":"Offer"}`, []sdk.Event{control(sdk.ControlOffered, "ccsp", "")}},

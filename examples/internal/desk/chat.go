@@ -34,9 +34,9 @@ type Chat struct {
 	// Unanswered is when the oldest text came that no agent has answered.
 	Unanswered  *time.Time `json:"unanswered,omitempty"`
 	Disposition string     `json:"disposition,omitempty"` // how it ended, in the agent's words
-	Profile     []Fact     `json:"-"` // comes with the messages
-	Busy        bool       `json:"-"` // not to be forgotten, even if closed
-	Noted       int        `json:"-"` // number of the last line
+	Profile     []Fact     `json:"-"`                     // comes with the messages
+	Busy        bool       `json:"-"`                     // not to be forgotten, even if closed
+	Noted       int        `json:"-"`                     // number of the last line
 
 	entries []Entry
 }

@@ -42,7 +42,7 @@ type tab struct {
 	name string
 }
 
-func open(t *testing.T, browser context.Context, name, address string) *tab {
+func open(browser context.Context, t *testing.T, name, address string) *tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(browser)
 	t.Cleanup(stop)
@@ -151,9 +151,9 @@ func TestBrowser(t *testing.T) {
 			t.Log(s.home.LogTail())
 		}
 	}()
-	guest := open(t, b, "guest", s.clubPage)
-	first := open(t, b, "agent at IMIchat", s.club)
-	second := open(t, b, "agent at Enghouse", s.desk)
+	guest := open(b, t, "guest", s.clubPage)
+	first := open(b, t, "agent at IMIchat", s.club)
+	second := open(b, t, "agent at Enghouse", s.desk)
 
 	guest.write("#name", "Cleo")
 	guest.click("#welcome button")

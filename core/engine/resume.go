@@ -49,7 +49,7 @@ func (e *Engine) resumeFrom(cursor string, asked int32) {
 		}
 		return
 	}
-	wait := time.Duration(0)
+	wait := resumeEvery
 	for _, l := range page.Items {
 		if s := e.shard(l.ID); s != nil && !s.polled(l.ID) {
 			e.Clock.AfterFunc(wait, func() { e.Exec.Go(func() { s.wakePoll(l.ID) }) })

@@ -82,4 +82,5 @@ func (t *turn) shutAgain() {
 	closed := c.ClosedMs
 	t.endChat()
 	c.ClosedMs, c.Shut = closed, true
+	t.afterChat()
 }

@@ -152,6 +152,9 @@ func TestCloseWhileItReopens(t *testing.T) {
 	if c := w.doc.Chat; c.State != state.ChatState_CHAT_CLOSED || c.Reopening || c.ClosedMs != before {
 		t.Errorf("chat %v", c)
 	}
+	if w.doc.Owner != state.Owner_OWNER_NONE {
+		t.Errorf("%v has the conversation, want nobody", w.doc.Owner)
+	}
 	w.end(w.pending[0], conversation.Result{End: conversation.Dropped, Reason: "chat_closed"})
 	w.want("chat:1 CHAT_SEND one more thing", "chat:1 CHAT_CLOSE")
 	w.gone(w.pending[0], "chat_closed")

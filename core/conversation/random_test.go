@@ -1,6 +1,7 @@
 package conversation_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -147,7 +148,7 @@ func (tr *traffic) step() {
 	}
 	life := []string{sdk.ChatClosed, sdk.ChatReopened, sdk.ChatHeld, sdk.AgentLeft, sdk.ChatQueued, sdk.ChatRejected, sdk.ChatOpened}
 	before := tr.doc
-	switch tr.r.IntN(18) {
+	switch tr.r.IntN(19) {
 	case 0, 1, 2, 3:
 		tr.asked++
 		tr.customer(strings.TrimSpace(fmt.Sprintf("#%d# %s", tr.asked, strings.Repeat("word ", tr.r.IntN(30)))))
@@ -157,7 +158,10 @@ func (tr *traffic) step() {
 		tr.event("desk", &pluginv1.Event{Type: life[tr.r.IntN(len(life))], Ref: ref})
 	case 7:
 		tr.polled(&state.Polled{Chat: tr.doc.Chat.GetNumber(), Cursor: []byte("c"), Lost: tr.r.IntN(10) == 0,
-			Events: []*pluginv1.Event{{Type: sdk.IncomingMessage, Text: "polled"}, {Type: "odd"}}})
+			Events: []*pluginv1.Event{{Type: sdk.IncomingMessage, Text: "polled"}, {Type: sdk.IncomingMessage, Text: note, Private: true}, {Type: "odd"}}})
+	case 18:
+		tr.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Ref: ref, Text: note, Private: true,
+			QuickReplies: []*pluginv1.QuickReply{{Title: note}}, Attachments: []*pluginv1.Attachment{{Url: note}}})
 	case 8, 9:
 		if tr.doc.TimerMs != 0 {
 			tr.now = time.UnixMilli(max(tr.doc.TimerMs, tr.now.UnixMilli()))
@@ -320,12 +324,28 @@ func (tr *traffic) shows(c *state.Command) {
 
 const customerAuthor = pluginv1.AuthorKind_AUTHOR_CUSTOMER
 
+// note is what only agents may read.
+const note = "what a difficult customer"
+
+// keeps checks that no note among agents has gone into a command, or into what
+// later commands are made of.
+func (tr *traffic) keeps() {
+	leaks := func(m interface{ MarshalVT() ([]byte, error) }) bool {
+		b, err := m.MarshalVT()
+		return err != nil || bytes.Contains(b, []byte(note))
+	}
+	if leaks(tr.doc) || slices.ContainsFunc(tr.last.Commands, func(c *state.Command) bool { return leaks(c) }) {
+		tr.t.Fatalf("a note among agents has left the desk: %v\n%v", tr.last.Commands, tr.doc)
+	}
+}
+
 // watch checks the last decision's history.
 func (tr *traffic) watch() {
 	if tr.seen == tr.last {
 		return
 	}
 	tr.seen = tr.last
+	tr.keeps()
 	for _, l := range tr.last.Dead {
 		tr.letters = append(tr.letters, l.Command)
 	}

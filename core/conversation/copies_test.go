@@ -12,9 +12,12 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// showCopies is show, with copies marked.
+// showCopies is show, with choices, and with copies marked.
 func (w *world) showCopies() (all []string) {
 	for i, line := range w.show() {
+		for _, q := range w.pending[i].Message.GetQuickReplies() {
+			line += " (" + q.Payload + ")"
+		}
 		if w.pending[i].Message.GetCopy() {
 			line += " (copy)"
 		}
@@ -49,6 +52,10 @@ func TestCopies(t *testing.T) {
 			[]string{"bot BOT_SEND hi (copy)", "chat:1 CHAT_SEND hi"}},
 		{"the customer's, offered", "bot/ccsp+", both, func(w *world) { w.customer("hi") }, []string{"bot BOT_SEND hi", "chat:1 CHAT_SEND hi"}},
 		{"the customer's, offered to the bot", "ccsp/bot+*", both, func(w *world) { w.customer("hi") }, []string{"bot BOT_SEND hi", "chat:1 CHAT_SEND hi"}},
+		{"the customer's choice, to the bot", "bot+*", ccsp, func(w *world) { w.chooses("Yes") },
+			[]string{"bot BOT_SEND Yes (y)", "chat:1 CHAT_SEND Yes (copy)"}},
+		{"the customer's choice, to an agent", "ccsp+*", both, func(w *world) { w.chooses("Yes") },
+			[]string{"chat:1 CHAT_SEND Yes", "bot BOT_SEND Yes (y) (copy)"}},
 		{"a rule keeps it", "ccsp+*", both, func(w *world) { w.ruled(none) }, nil},
 		{"a rule keeps it from the bot", "ccsp+*", both, func(w *world) { w.ruled(ccsp) }, []string{"chat:1 CHAT_SEND hi"}},
 		{"a rule asks a bot that is silent", "ccsp+*", both, func(w *world) { w.ruled(bot) }, []string{"bot BOT_SEND hi (copy)"}},
@@ -68,6 +75,13 @@ func TestCopies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// chooses is a press of a button that has a payload.
+func (w *world) chooses(title string) {
+	w.event("web", &pluginv1.Event{
+		Type: sdk.CustomerMessage, QuickReply: &pluginv1.QuickReply{Title: title, Payload: "y"}, Customer: &pluginv1.Customer{Address: "ada"},
+	})
 }
 
 func (w *world) ruled(to state.Owner) {

@@ -13,9 +13,6 @@ func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	m := &pluginv1.Message{
 		Text: textOf(f.ev), Attachments: f.ev.Attachments, Author: pluginv1.AuthorKind_AUTHOR_CUSTOMER, AtMs: t.ms,
 	}
-	if q := f.ev.QuickReply; q != nil { // a bot wants to know what was chosen
-		m.QuickReplies = []*pluginv1.QuickReply{q}
-	}
 	all := to
 	if !ruled {
 		all = sides(hasBot(to) || t.doc.Offered == bot, hasCCSP(to) || t.doc.Offered == ccsp)
@@ -27,14 +24,14 @@ func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	silent := t.agentHas() && t.doc.Offered != bot
 	asked := false
 	if hasBot(all) {
-		m := m.CloneVT()
+		m := forBot(m, f)
 		m.Copy = silent
 		asked = t.toBot(&state.Command{Message: m})
 	}
 	if hasCCSP(all) {
 		t.toChat(&state.Command{Message: m, Shared: !hasCCSP(to)})
 	}
-	t.copies(m, to, all, ruled)
+	t.copies(f, m, to, all, ruled)
 	if !asked && !t.chatOpen() || all == nobody {
 		return // nobody has it: it is kept from both sides, dead, or waits for the next chat
 	}
@@ -44,13 +41,23 @@ func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	t.routed(to)
 }
 
+// forBot is a customer's message with what was chosen, which is more than its
+// title to a program.
+func forBot(m *pluginv1.Message, f *fact) *pluginv1.Message {
+	m = m.CloneVT()
+	if q := f.ev.QuickReply; q != nil {
+		m.QuickReplies = []*pluginv1.QuickReply{q}
+	}
+	return m
+}
+
 // copies shows a customer's message to the side that has not got it.
-func (t *turn) copies(m *pluginv1.Message, to, all state.Owner, ruled bool) {
+func (t *turn) copies(f *fact, m *pluginv1.Message, to, all state.Owner, ruled bool) {
 	switch {
 	case to == bot && !hasCCSP(all) && t.doc.Owner == bot:
 		t.copyToCCSP(m)
 	case to == ccsp && !hasBot(all) && !ruled && t.chatOpen():
-		t.copyToBot(m)
+		t.copyToBot(forBot(m, f))
 	}
 }
 

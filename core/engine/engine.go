@@ -113,7 +113,7 @@ type Engine struct {
 	unseen    atomic.Int64 // conversations found at the start that have not read their lanes
 	typing    atomic.Int64 // typing calls under way
 	typists   typists
-	started   time.Time // timers that were due before are late
+	started   time.Time // timers wait for the first polls for a while from then
 }
 
 // New returns an engine that accepts nothing before [Engine.Run].

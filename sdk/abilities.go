@@ -164,10 +164,19 @@ type Caller interface {
 	Call(ctx context.Context, to Customer, m Message) (Receipt, error)
 }
 
-// TokenRegistrar binds an app's push token to a customer; the same again is no
-// error. Channels.
+// TokenRegistrar binds an app's push token to a customer, or unbinds it; the same
+// again is no error. token is the platform, a colon and the platform's token, such
+// as fcm:dQw4…. Channels.
 type TokenRegistrar interface {
 	Register(ctx context.Context, to Customer, token string) error
+	Unregister(ctx context.Context, to Customer, token string) error
+}
+
+// Capable is implemented by a settings struct on which the capabilities depend,
+// such as a text limit that differs between two providers. It gets those of the
+// driver and returns those of an instance with these settings. It is pure.
+type Capable interface {
+	Capabilities(of Capabilities) Capabilities
 }
 
 // Closer is called once, after the last call, when the instance is closed or

@@ -10,6 +10,9 @@ type Capabilities struct {
 	MediaTypes   []string  // MIME types it takes, such as "image/*"; none: no attachments
 	QuickReplies bool      // it shows them as buttons
 
+	MaxQuickReplies    int // buttons of one message, 0: no limit is known
+	MaxQuickReplyTitle int // code points of a button's title, 0: no limit is known
+
 	Receipts      bool // it reports message_delivered or message_read
 	ReceiptsByRef bool // its receipts name the provider's message id and no customer
 
@@ -32,6 +35,16 @@ type Capabilities struct {
 	Overflow       Overflow      // what becomes of a text that is over the limit
 	Transcript     bool          // of a connector: Open shows the agent Chat.Transcript; else the gateway sends it as text
 	MaxAttachment  int64         // bytes of one file, 0: no limit is known
+	Window         ReplyWindow   // how long a customer can be written to; the zero value: always
+}
+
+// ReplyWindow is what an act of a customer allows: messages to that customer for
+// a while, and not without end. Each act opens it anew; the gateway drops what
+// comes too late, and says so, before the driver is asked.
+type ReplyWindow struct {
+	Open     time.Duration // after the act; 0: without end
+	Agent    time.Duration // the same for what a person wrote; 0: as Open
+	Messages int           // at most so many, 0: any number
 }
 
 // Overflow is what becomes of a text that is longer than the other side takes.

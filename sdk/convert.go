@@ -45,12 +45,16 @@ func linesFrom(list []*pluginv1.Line) []Line {
 func attachmentsFrom(list []*pluginv1.Attachment) []Attachment {
 	var out []Attachment
 	for _, a := range list {
-		out = append(out, Attachment{
-			URL: a.Url, MediaID: a.MediaId, MIME: a.Mime, Name: a.Name,
-			Bytes: int64(a.Bytes), Caption: a.Caption,
-		})
+		out = append(out, attachmentFrom(a))
 	}
 	return out
+}
+
+func attachmentFrom(a *pluginv1.Attachment) Attachment {
+	return Attachment{
+		URL: a.GetUrl(), MediaID: a.GetMediaId(), MIME: a.GetMime(), Name: a.GetName(),
+		Bytes: int64(a.GetBytes()), Caption: a.GetCaption(),
+	}
 }
 
 func messageFrom(m *pluginv1.Message) Message {
@@ -165,6 +169,9 @@ func (e *Event) proto() *pluginv1.Event {
 	if e.Duration != nil {
 		s := e.Duration.Seconds()
 		p.Duration = &s
+	}
+	if e.Window != nil {
+		p.ReplyWindow = cmp.Or(e.Window.proto(), &pluginv1.ReplyWindow{})
 	}
 	return p
 }

@@ -63,6 +63,16 @@ func newDriver[S, C any](name string, channel bool, caps Capabilities,
 	return d
 }
 
+// capsWith returns the capabilities of an instance with these settings, nil if
+// they are the driver's.
+func (d *Driver) capsWith(settings any) *pluginv1.Capabilities {
+	c, ok := settings.(Capable)
+	if !ok {
+		return nil
+	}
+	return c.Capabilities(d.caps).proto()
+}
+
 // abilityTypes are the optional interfaces by their name on the wire.
 var abilityTypes = []struct {
 	name               string

@@ -32,7 +32,10 @@ func (in *instance) toCustomer(ctx context.Context, ch Channel, c *pluginv1.Call
 		}
 	case pluginv1.Op_REGISTER:
 		if d, ok := in.value.(TokenRegistrar); ok {
-			return d.Register(ctx, to, c.Target)
+			if c.On {
+				return d.Register(ctx, to, c.Target)
+			}
+			return d.Unregister(ctx, to, c.Target)
 		}
 	}
 	return ErrUnsupported
@@ -95,6 +98,9 @@ func messageOf(c *pluginv1.Call) Message {
 func sent(r *pluginv1.Result) func(Receipt, error) error {
 	return func(rc Receipt, err error) error {
 		r.MessageId, r.Delivered = valid(rc.MessageID), rc.Delivered
+		for _, id := range rc.PartIDs {
+			r.PartIds = append(r.PartIds, valid(id))
+		}
 		return err
 	}
 }

@@ -30,8 +30,15 @@ const (
 	CallDigits         = "call_digits"
 	CallEnded          = "call_ended"
 	SurveyRated        = "survey_rated"
-	CustomEvent        = "custom_event"
-	FlowTriggered      = "flow_triggered"
+
+	// PushToken says that the customer's app can be reached by push. Params has
+	// "platform", which is fcm or apns, and "token"; with "remove" it is any
+	// value, the app can no longer be. The gateway hands it to the service's push
+	// channel, see [TokenRegistrar].
+	PushToken = "push_token"
+
+	CustomEvent   = "custom_event"
+	FlowTriggered = "flow_triggered"
 
 	// Who has the conversation. A bot or contact center reports what it does
 	// with its control of it; To says who is meant, [ToCCSP] or [ToBot], "" the
@@ -55,6 +62,9 @@ const (
 // neither: they belong to the chat that was polled. What a connector knows of its
 // chat's customer goes into Customer without an address. A chat that an agent begins
 // is a ChatOpened with all of Ref, Customer.Address and Channel, and By "agent".
+//
+// A receipt with a Customer and neither MessageID nor Ref is about all messages
+// that were sent to that customer until At: a watermark.
 type Event struct {
 	Type     string
 	ID       string    // the provider's, for deduplication; "" is never a duplicate
@@ -92,4 +102,10 @@ type Event struct {
 	Payload      json.RawMessage   // the vendor's own JSON
 	Private      bool              // must never reach the customer
 	Channel      string            // chat_opened of a chat that an agent began: the instance on which the customer is
+
+	// Window is what this act of a customer allows, if that is not what the
+	// capabilities say, such as a minute after a click in a menu. A customer's
+	// message opens the channel's own; other events of a channel open one only if
+	// they say so.
+	Window *ReplyWindow
 }

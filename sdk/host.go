@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -40,6 +41,20 @@ type Host interface {
 	// receipt, oldest first, from the one after the message id after ("": from
 	// the start), at most limit (0: 100). It needs Capabilities.UndeliveredFor.
 	Undelivered(ctx context.Context, address, after string, limit int) ([]Message, error)
+	// FetchMedia has the gateway fetch a file that a customer sent, with header,
+	// such as Authorization, which goes to the url's own host alone; check it; and
+	// keep it. The attachment belongs into the customer's event. A
+	// [RejectedError] says that it is not taken: too large, of a type that the
+	// operator does not allow, not to be had. The others may pass.
+	FetchMedia(ctx context.Context, url string, header http.Header) (Attachment, error)
+	// SaveMedia is FetchMedia for a file that the driver has itself. It reads r to
+	// its end; mime may be "".
+	SaveMedia(ctx context.Context, name, mime string, r io.Reader) (Attachment, error)
+	// OpenMedia returns the bytes of an attachment of a message, and what is known
+	// of it: for a far side that wants files uploaded. One that is known only by
+	// its URL is fetched first. Errors are as for FetchMedia.
+	OpenMedia(ctx context.Context, a Attachment) (io.ReadCloser, Attachment, error)
+
 	// CustomerTyping reports that the customer types, or has stopped. It does
 	// not block, and may be dropped.
 	CustomerTyping(address string, on bool)

@@ -175,7 +175,8 @@ type instance struct {
 	spec   *pluginv1.InstanceSpec
 	host   *host
 	value  any
-	pins   pins // calls under way
+	caps   *pluginv1.Capabilities // with its settings; nil: the driver's
+	pins   pins                   // calls under way
 
 	mu      sync.Mutex
 	recv    *receiver // while it may receive
@@ -198,6 +199,7 @@ func (s *server) openInstance(ctx context.Context, spec *pluginv1.InstanceSpec) 
 	}
 	in := &instance{s: s, driver: d, spec: spec}
 	in.host = newHost(s, spec)
+	in.caps = d.capsWith(settings)
 	err := in.guard("open", func() (err error) {
 		in.value, err = d.open(ctx, settings, in.host)
 		return err
@@ -225,7 +227,7 @@ func (s *server) openInstance(ctx context.Context, spec *pluginv1.InstanceSpec) 
 }
 
 func (in *instance) state() *pluginv1.InstanceState {
-	st := &pluginv1.InstanceState{Ok: true}
+	st := &pluginv1.InstanceState{Ok: true, Capabilities: in.caps}
 	if u, ok := in.value.(SocketUpgrader); ok {
 		st.Subprotocols = u.Subprotocols()
 	}

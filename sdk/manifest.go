@@ -67,6 +67,19 @@ func (c Capabilities) proto() *pluginv1.Capabilities {
 		Transcript:       c.Transcript,
 
 		MaxAttachmentBytes: uint64(max(c.MaxAttachment, 0)),
+		ReplyWindow:        c.Window.proto(),
+		MaxQuickReplies:    uint32(max(c.MaxQuickReplies, 0)),
+		MaxQuickReplyTitle: uint32(max(c.MaxQuickReplyTitle, 0)),
+	}
+}
+
+// proto returns nil for the zero value: it has no limits.
+func (w ReplyWindow) proto() *pluginv1.ReplyWindow {
+	if w == (ReplyWindow{}) {
+		return nil
+	}
+	return &pluginv1.ReplyWindow{
+		OpenMs: milliseconds(w.Open), AgentMs: milliseconds(w.Agent), Messages: uint32(max(w.Messages, 0)),
 	}
 }
 

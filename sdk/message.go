@@ -76,7 +76,9 @@ type Message struct {
 // are the data for the app.
 const PushTitle = "title"
 
-// Attachment is a file by reference.
+// Attachment is a file by reference. One that the gateway keeps has a MediaID,
+// and on its way out a URL, too, under which the far side can fetch it for some
+// time, if public_url is configured. See [Host.OpenMedia] for its bytes.
 type Attachment struct {
 	URL     string // where it can be fetched
 	MediaID string // in the gateway's media store
@@ -92,5 +94,9 @@ type QuickReply struct{ Title, Payload string }
 // Receipt is what the far side said of a message it took.
 type Receipt struct {
 	MessageID string // the far side's id of the message, "" if it has none
-	Delivered bool   // it has also confirmed the delivery
+	// PartIDs are the far side's ids of all parts, MessageID among them, if it
+	// took the message in several: each has receipts of its own, and the message
+	// is delivered once all parts are.
+	PartIDs   []string
+	Delivered bool // it has also confirmed the delivery
 }

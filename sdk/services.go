@@ -129,6 +129,8 @@ func (h *host) ask(ctx context.Context, c *pluginv1.HostCall) (*pluginv1.HostRep
 		return r, nil
 	case r.Conflict:
 		return nil, ErrConflict
+	case r.Refused:
+		return nil, Rejected("refused", r.Message)
 	}
 	return nil, Retry(fmt.Errorf("the gateway: %s", r.Message), 0)
 }

@@ -241,7 +241,7 @@ const (
 	Op_UPDATE         Op = 9  // connector: chat with changed customer or attributes
 	Op_EVENT          Op = 10 // connector: custom event to the vendor
 	Op_CALL_OUT       Op = 11 // channel: voice call to customer
-	Op_REGISTER       Op = 12 // channel: push token
+	Op_REGISTER       Op = 12 // channel: target, a push token of customer, on or off
 )
 
 // Enum value maps for Op.
@@ -847,9 +847,12 @@ type Capabilities struct {
 	UndeliveredForMs   uint64                 `protobuf:"varint,14,opt,name=undelivered_for_ms,json=undeliveredForMs,proto3" json:"undelivered_for_ms,omitempty"` // how long sent bodies are kept for Undelivered; 0: not at all
 	QuickReplies       bool                   `protobuf:"varint,15,opt,name=quick_replies,json=quickReplies,proto3" json:"quick_replies,omitempty"`
 	NeedsPublicUrl     bool                   `protobuf:"varint,16,opt,name=needs_public_url,json=needsPublicUrl,proto3" json:"needs_public_url,omitempty"`
-	Overflow           Overflow               `protobuf:"varint,17,opt,name=overflow,proto3,enum=gateway.plugin.v1.Overflow" json:"overflow,omitempty"`                 // what becomes of a text over the limit
-	Transcript         bool                   `protobuf:"varint,18,opt,name=transcript,proto3" json:"transcript,omitempty"`                                             // connectors: OPEN takes chat.transcript
-	MaxAttachmentBytes uint64                 `protobuf:"varint,19,opt,name=max_attachment_bytes,json=maxAttachmentBytes,proto3" json:"max_attachment_bytes,omitempty"` // of one file, 0: no limit is known
+	Overflow           Overflow               `protobuf:"varint,17,opt,name=overflow,proto3,enum=gateway.plugin.v1.Overflow" json:"overflow,omitempty"`                   // what becomes of a text over the limit
+	Transcript         bool                   `protobuf:"varint,18,opt,name=transcript,proto3" json:"transcript,omitempty"`                                               // connectors: OPEN takes chat.transcript
+	MaxAttachmentBytes uint64                 `protobuf:"varint,19,opt,name=max_attachment_bytes,json=maxAttachmentBytes,proto3" json:"max_attachment_bytes,omitempty"`   // of one file, 0: no limit is known
+	ReplyWindow        *ReplyWindow           `protobuf:"bytes,20,opt,name=reply_window,json=replyWindow,proto3" json:"reply_window,omitempty"`                           // channels: how long a customer can be written to; unset: always
+	MaxQuickReplies    uint32                 `protobuf:"varint,21,opt,name=max_quick_replies,json=maxQuickReplies,proto3" json:"max_quick_replies,omitempty"`            // buttons of one message; 0: no limit is known
+	MaxQuickReplyTitle uint32                 `protobuf:"varint,22,opt,name=max_quick_reply_title,json=maxQuickReplyTitle,proto3" json:"max_quick_reply_title,omitempty"` // code points; 0: no limit is known
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1017,6 +1020,89 @@ func (x *Capabilities) GetMaxAttachmentBytes() uint64 {
 	return 0
 }
 
+func (x *Capabilities) GetReplyWindow() *ReplyWindow {
+	if x != nil {
+		return x.ReplyWindow
+	}
+	return nil
+}
+
+func (x *Capabilities) GetMaxQuickReplies() uint32 {
+	if x != nil {
+		return x.MaxQuickReplies
+	}
+	return 0
+}
+
+func (x *Capabilities) GetMaxQuickReplyTitle() uint32 {
+	if x != nil {
+		return x.MaxQuickReplyTitle
+	}
+	return 0
+}
+
+// ReplyWindow is what a customer's act allows: messages to the customer for a
+// while, and not without end.
+type ReplyWindow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OpenMs        uint64                 `protobuf:"varint,1,opt,name=open_ms,json=openMs,proto3" json:"open_ms,omitempty"`    // after the act; 0: without end
+	AgentMs       uint64                 `protobuf:"varint,2,opt,name=agent_ms,json=agentMs,proto3" json:"agent_ms,omitempty"` // the same for words that a person wrote; 0: as open_ms
+	Messages      uint32                 `protobuf:"varint,3,opt,name=messages,proto3" json:"messages,omitempty"`              // at most so many; 0: any number
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplyWindow) Reset() {
+	*x = ReplyWindow{}
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplyWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplyWindow) ProtoMessage() {}
+
+func (x *ReplyWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplyWindow.ProtoReflect.Descriptor instead.
+func (*ReplyWindow) Descriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReplyWindow) GetOpenMs() uint64 {
+	if x != nil {
+		return x.OpenMs
+	}
+	return 0
+}
+
+func (x *ReplyWindow) GetAgentMs() uint64 {
+	if x != nil {
+		return x.AgentMs
+	}
+	return 0
+}
+
+func (x *ReplyWindow) GetMessages() uint32 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
 type TextLimit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // 0: no limit
@@ -1027,7 +1113,7 @@ type TextLimit struct {
 
 func (x *TextLimit) Reset() {
 	*x = TextLimit{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[6]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1125,7 @@ func (x *TextLimit) String() string {
 func (*TextLimit) ProtoMessage() {}
 
 func (x *TextLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[6]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1138,7 @@ func (x *TextLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextLimit.ProtoReflect.Descriptor instead.
 func (*TextLimit) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TextLimit) GetLimit() uint32 {
@@ -1085,7 +1171,7 @@ type InstanceSpec struct {
 
 func (x *InstanceSpec) Reset() {
 	*x = InstanceSpec{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[7]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1183,7 @@ func (x *InstanceSpec) String() string {
 func (*InstanceSpec) ProtoMessage() {}
 
 func (x *InstanceSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[7]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1196,7 @@ func (x *InstanceSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceSpec.ProtoReflect.Descriptor instead.
 func (*InstanceSpec) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InstanceSpec) GetInstance() string {
@@ -1178,7 +1264,7 @@ type InstanceRef struct {
 
 func (x *InstanceRef) Reset() {
 	*x = InstanceRef{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[8]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1276,7 @@ func (x *InstanceRef) String() string {
 func (*InstanceRef) ProtoMessage() {}
 
 func (x *InstanceRef) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[8]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1289,7 @@ func (x *InstanceRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceRef.ProtoReflect.Descriptor instead.
 func (*InstanceRef) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InstanceRef) GetInstance() string {
@@ -1220,13 +1306,14 @@ type InstanceState struct {
 	Problems      []*Problem             `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	Retry         bool                   `protobuf:"varint,4,opt,name=retry,proto3" json:"retry,omitempty"`              // not ok for now, such as a vendor that does not answer
 	Subprotocols  []string               `protobuf:"bytes,5,rep,name=subprotocols,proto3" json:"subprotocols,omitempty"` // of the WebSockets it takes, in order of preference
+	Capabilities  *Capabilities          `protobuf:"bytes,6,opt,name=capabilities,proto3" json:"capabilities,omitempty"` // with these settings, in place of the driver's; unset: the driver's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstanceState) Reset() {
 	*x = InstanceState{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[9]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1325,7 @@ func (x *InstanceState) String() string {
 func (*InstanceState) ProtoMessage() {}
 
 func (x *InstanceState) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[9]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1338,7 @@ func (x *InstanceState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceState.ProtoReflect.Descriptor instead.
 func (*InstanceState) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *InstanceState) GetOk() bool {
@@ -1289,6 +1376,13 @@ func (x *InstanceState) GetSubprotocols() []string {
 	return nil
 }
 
+func (x *InstanceState) GetCapabilities() *Capabilities {
+	if x != nil {
+		return x.Capabilities
+	}
+	return nil
+}
+
 type ValidateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Driver        string                 `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
@@ -1301,7 +1395,7 @@ type ValidateRequest struct {
 
 func (x *ValidateRequest) Reset() {
 	*x = ValidateRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[10]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1407,7 @@ func (x *ValidateRequest) String() string {
 func (*ValidateRequest) ProtoMessage() {}
 
 func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[10]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1420,7 @@ func (x *ValidateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValidateRequest.ProtoReflect.Descriptor instead.
 func (*ValidateRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ValidateRequest) GetDriver() string {
@@ -1366,7 +1460,7 @@ type Problems struct {
 
 func (x *Problems) Reset() {
 	*x = Problems{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[11]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1472,7 @@ func (x *Problems) String() string {
 func (*Problems) ProtoMessage() {}
 
 func (x *Problems) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[11]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1485,7 @@ func (x *Problems) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problems.ProtoReflect.Descriptor instead.
 func (*Problems) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Problems) GetProblems() []*Problem {
@@ -1411,7 +1505,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[12]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1517,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[12]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1530,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Problem) GetPointer() string {
@@ -1463,7 +1557,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[13]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1569,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[13]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1582,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ActivateRequest) GetGeneration() uint64 {
@@ -1515,7 +1609,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[14]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1621,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[14]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1634,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DrainRequest) GetDeadlineMs() uint32 {
@@ -1566,7 +1660,7 @@ type DrainReport struct {
 
 func (x *DrainReport) Reset() {
 	*x = DrainReport{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[15]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1672,7 @@ func (x *DrainReport) String() string {
 func (*DrainReport) ProtoMessage() {}
 
 func (x *DrainReport) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[15]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1685,7 @@ func (x *DrainReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainReport.ProtoReflect.Descriptor instead.
 func (*DrainReport) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DrainReport) GetUnanswered() uint32 {
@@ -1609,7 +1703,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[16]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1715,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[16]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1728,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 type HealthReport struct {
@@ -1647,7 +1741,7 @@ type HealthReport struct {
 
 func (x *HealthReport) Reset() {
 	*x = HealthReport{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[17]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1753,7 @@ func (x *HealthReport) String() string {
 func (*HealthReport) ProtoMessage() {}
 
 func (x *HealthReport) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[17]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1766,7 @@ func (x *HealthReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthReport.ProtoReflect.Descriptor instead.
 func (*HealthReport) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HealthReport) GetServing() bool {
@@ -1700,7 +1794,7 @@ type InstanceHealth struct {
 
 func (x *InstanceHealth) Reset() {
 	*x = InstanceHealth{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[18]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1806,7 @@ func (x *InstanceHealth) String() string {
 func (*InstanceHealth) ProtoMessage() {}
 
 func (x *InstanceHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[18]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1819,7 @@ func (x *InstanceHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstanceHealth.ProtoReflect.Descriptor instead.
 func (*InstanceHealth) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *InstanceHealth) GetInstance() string {
@@ -1760,7 +1854,7 @@ type HostBatch struct {
 
 func (x *HostBatch) Reset() {
 	*x = HostBatch{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[19]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1866,7 @@ func (x *HostBatch) String() string {
 func (*HostBatch) ProtoMessage() {}
 
 func (x *HostBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[19]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1879,7 @@ func (x *HostBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostBatch.ProtoReflect.Descriptor instead.
 func (*HostBatch) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HostBatch) GetFrames() []*HostFrame {
@@ -1819,7 +1913,7 @@ type PluginBatch struct {
 
 func (x *PluginBatch) Reset() {
 	*x = PluginBatch{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[20]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1925,7 @@ func (x *PluginBatch) String() string {
 func (*PluginBatch) ProtoMessage() {}
 
 func (x *PluginBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[20]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1938,7 @@ func (x *PluginBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginBatch.ProtoReflect.Descriptor instead.
 func (*PluginBatch) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PluginBatch) GetFrames() []*PluginFrame {
@@ -1883,7 +1977,7 @@ type HostFrame struct {
 
 func (x *HostFrame) Reset() {
 	*x = HostFrame{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[21]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +1989,7 @@ func (x *HostFrame) String() string {
 func (*HostFrame) ProtoMessage() {}
 
 func (x *HostFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[21]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2002,7 @@ func (x *HostFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostFrame.ProtoReflect.Descriptor instead.
 func (*HostFrame) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HostFrame) GetSeq() uint64 {
@@ -2067,7 +2161,7 @@ type PluginFrame struct {
 
 func (x *PluginFrame) Reset() {
 	*x = PluginFrame{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[22]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2173,7 @@ func (x *PluginFrame) String() string {
 func (*PluginFrame) ProtoMessage() {}
 
 func (x *PluginFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[22]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2186,7 @@ func (x *PluginFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginFrame.ProtoReflect.Descriptor instead.
 func (*PluginFrame) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PluginFrame) GetSeq() uint64 {
@@ -2229,7 +2323,7 @@ type Call struct {
 	Message       *Message               `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
 	Reason        string                 `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	On            bool                   `protobuf:"varint,9,opt,name=on,proto3" json:"on,omitempty"`
-	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: a queue or team, or agent:<name>; REGISTER: the token
+	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: a queue or team, or agent:<name>; REGISTER: <platform>:<token>
 	EventName     string                 `protobuf:"bytes,11,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,12,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	MessageId     string                 `protobuf:"bytes,13,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // RECEIPT: the agent's message
@@ -2240,7 +2334,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[23]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2252,7 +2346,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[23]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2265,7 +2359,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Call) GetOp() Op {
@@ -2375,13 +2469,14 @@ type Result struct {
 	MessageId     string                 `protobuf:"bytes,5,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // the provider's id of what was sent
 	ChatRef       string                 `protobuf:"bytes,6,opt,name=chat_ref,json=chatRef,proto3" json:"chat_ref,omitempty"`       // OPEN, REOPEN: the vendor's chat id
 	Delivered     bool                   `protobuf:"varint,7,opt,name=delivered,proto3" json:"delivered,omitempty"`                 // the far side has already confirmed the delivery
+	PartIds       []string               `protobuf:"bytes,8,rep,name=part_ids,json=partIds,proto3" json:"part_ids,omitempty"`       // if the far side took the message in parts: the ids of all, message_id is one of them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[24]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2488,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[24]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2501,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetOutcome() Outcome {
@@ -2458,6 +2553,13 @@ func (x *Result) GetDelivered() bool {
 	return false
 }
 
+func (x *Result) GetPartIds() []string {
+	if x != nil {
+		return x.PartIds
+	}
+	return nil
+}
+
 type Inbound struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
@@ -2467,7 +2569,7 @@ type Inbound struct {
 
 func (x *Inbound) Reset() {
 	*x = Inbound{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[25]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2581,7 @@ func (x *Inbound) String() string {
 func (*Inbound) ProtoMessage() {}
 
 func (x *Inbound) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[25]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2594,7 @@ func (x *Inbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbound.ProtoReflect.Descriptor instead.
 func (*Inbound) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Inbound) GetEvents() []*Event {
@@ -2515,7 +2617,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[26]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2629,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[26]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2642,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ack) GetSeq() uint64 {
@@ -2587,7 +2689,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[27]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2599,7 +2701,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[27]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2612,7 +2714,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Cancel) GetSeq() uint64 {
@@ -2637,7 +2739,7 @@ type WebhookRequest struct {
 
 func (x *WebhookRequest) Reset() {
 	*x = WebhookRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[28]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2751,7 @@ func (x *WebhookRequest) String() string {
 func (*WebhookRequest) ProtoMessage() {}
 
 func (x *WebhookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[28]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2764,7 @@ func (x *WebhookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookRequest.ProtoReflect.Descriptor instead.
 func (*WebhookRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WebhookRequest) GetMethod() string {
@@ -2724,7 +2826,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[29]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2736,7 +2838,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[29]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2749,7 +2851,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Header) GetName() string {
@@ -2780,7 +2882,7 @@ type WebhookAnswer struct {
 
 func (x *WebhookAnswer) Reset() {
 	*x = WebhookAnswer{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[30]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2792,7 +2894,7 @@ func (x *WebhookAnswer) String() string {
 func (*WebhookAnswer) ProtoMessage() {}
 
 func (x *WebhookAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[30]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2805,7 +2907,7 @@ func (x *WebhookAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WebhookAnswer.ProtoReflect.Descriptor instead.
 func (*WebhookAnswer) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WebhookAnswer) GetStatus() uint32 {
@@ -2860,7 +2962,7 @@ type Poll struct {
 
 func (x *Poll) Reset() {
 	*x = Poll{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[31]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2872,7 +2974,7 @@ func (x *Poll) String() string {
 func (*Poll) ProtoMessage() {}
 
 func (x *Poll) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[31]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2885,7 +2987,7 @@ func (x *Poll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Poll.ProtoReflect.Descriptor instead.
 func (*Poll) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Poll) GetChat() *Chat {
@@ -2914,7 +3016,7 @@ type PollAnswer struct {
 
 func (x *PollAnswer) Reset() {
 	*x = PollAnswer{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[32]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2926,7 +3028,7 @@ func (x *PollAnswer) String() string {
 func (*PollAnswer) ProtoMessage() {}
 
 func (x *PollAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[32]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2939,7 +3041,7 @@ func (x *PollAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollAnswer.ProtoReflect.Descriptor instead.
 func (*PollAnswer) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PollAnswer) GetResult() *Result {
@@ -2979,6 +3081,9 @@ type HostCall struct {
 	//	*HostCall_SaveSecret
 	//	*HostCall_Undelivered
 	//	*HostCall_Typing
+	//	*HostCall_MediaFetch
+	//	*HostCall_MediaPut
+	//	*HostCall_MediaGet
 	Op            isHostCall_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2986,7 +3091,7 @@ type HostCall struct {
 
 func (x *HostCall) Reset() {
 	*x = HostCall{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[33]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2998,7 +3103,7 @@ func (x *HostCall) String() string {
 func (*HostCall) ProtoMessage() {}
 
 func (x *HostCall) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[33]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3011,7 +3116,7 @@ func (x *HostCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCall.ProtoReflect.Descriptor instead.
 func (*HostCall) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{33}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HostCall) GetOp() isHostCall_Op {
@@ -3066,6 +3171,33 @@ func (x *HostCall) GetTyping() *Typing {
 	return nil
 }
 
+func (x *HostCall) GetMediaFetch() *MediaFetch {
+	if x != nil {
+		if x, ok := x.Op.(*HostCall_MediaFetch); ok {
+			return x.MediaFetch
+		}
+	}
+	return nil
+}
+
+func (x *HostCall) GetMediaPut() *MediaPut {
+	if x != nil {
+		if x, ok := x.Op.(*HostCall_MediaPut); ok {
+			return x.MediaPut
+		}
+	}
+	return nil
+}
+
+func (x *HostCall) GetMediaGet() *MediaGet {
+	if x != nil {
+		if x, ok := x.Op.(*HostCall_MediaGet); ok {
+			return x.MediaGet
+		}
+	}
+	return nil
+}
+
 type isHostCall_Op interface {
 	isHostCall_Op()
 }
@@ -3090,6 +3222,18 @@ type HostCall_Typing struct {
 	Typing *Typing `protobuf:"bytes,5,opt,name=typing,proto3,oneof"` // ephemeral; not answered
 }
 
+type HostCall_MediaFetch struct {
+	MediaFetch *MediaFetch `protobuf:"bytes,6,opt,name=media_fetch,json=mediaFetch,proto3,oneof"`
+}
+
+type HostCall_MediaPut struct {
+	MediaPut *MediaPut `protobuf:"bytes,7,opt,name=media_put,json=mediaPut,proto3,oneof"`
+}
+
+type HostCall_MediaGet struct {
+	MediaGet *MediaGet `protobuf:"bytes,8,opt,name=media_get,json=mediaGet,proto3,oneof"`
+}
+
 func (*HostCall_StateGet) isHostCall_Op() {}
 
 func (*HostCall_StateSet) isHostCall_Op() {}
@@ -3100,6 +3244,12 @@ func (*HostCall_Undelivered) isHostCall_Op() {}
 
 func (*HostCall_Typing) isHostCall_Op() {}
 
+func (*HostCall_MediaFetch) isHostCall_Op() {}
+
+func (*HostCall_MediaPut) isHostCall_Op() {}
+
+func (*HostCall_MediaGet) isHostCall_Op() {}
+
 type StateGet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -3109,7 +3259,7 @@ type StateGet struct {
 
 func (x *StateGet) Reset() {
 	*x = StateGet{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[34]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3271,7 @@ func (x *StateGet) String() string {
 func (*StateGet) ProtoMessage() {}
 
 func (x *StateGet) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[34]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3284,7 @@ func (x *StateGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateGet.ProtoReflect.Descriptor instead.
 func (*StateGet) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{34}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StateGet) GetKey() string {
@@ -3155,7 +3305,7 @@ type StateSet struct {
 
 func (x *StateSet) Reset() {
 	*x = StateSet{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[35]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3167,7 +3317,7 @@ func (x *StateSet) String() string {
 func (*StateSet) ProtoMessage() {}
 
 func (x *StateSet) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[35]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3180,7 +3330,7 @@ func (x *StateSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateSet.ProtoReflect.Descriptor instead.
 func (*StateSet) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{35}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StateSet) GetKey() string {
@@ -3214,7 +3364,7 @@ type SaveSecret struct {
 
 func (x *SaveSecret) Reset() {
 	*x = SaveSecret{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[36]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3376,7 @@ func (x *SaveSecret) String() string {
 func (*SaveSecret) ProtoMessage() {}
 
 func (x *SaveSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[36]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3389,7 @@ func (x *SaveSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSecret.ProtoReflect.Descriptor instead.
 func (*SaveSecret) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{36}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SaveSecret) GetName() string {
@@ -3267,7 +3417,7 @@ type UndeliveredRequest struct {
 
 func (x *UndeliveredRequest) Reset() {
 	*x = UndeliveredRequest{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[37]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3429,7 @@ func (x *UndeliveredRequest) String() string {
 func (*UndeliveredRequest) ProtoMessage() {}
 
 func (x *UndeliveredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[37]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3442,7 @@ func (x *UndeliveredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndeliveredRequest.ProtoReflect.Descriptor instead.
 func (*UndeliveredRequest) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{37}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UndeliveredRequest) GetAddress() string {
@@ -3327,7 +3477,7 @@ type Typing struct {
 
 func (x *Typing) Reset() {
 	*x = Typing{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[38]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3339,7 +3489,7 @@ func (x *Typing) String() string {
 func (*Typing) ProtoMessage() {}
 
 func (x *Typing) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[38]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3352,7 +3502,7 @@ func (x *Typing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Typing.ProtoReflect.Descriptor instead.
 func (*Typing) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{38}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Typing) GetAddress() string {
@@ -3376,6 +3526,209 @@ func (x *Typing) GetOn() bool {
 	return false
 }
 
+// MediaFetch has the gateway fetch a file, check it and keep it. The reply has
+// the attachment.
+type MediaFetch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Headers       []*Header              `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"` // of the request, such as Authorization; not sent to another host
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`       // of the file, if the driver knows it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaFetch) Reset() {
+	*x = MediaFetch{}
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaFetch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaFetch) ProtoMessage() {}
+
+func (x *MediaFetch) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaFetch.ProtoReflect.Descriptor instead.
+func (*MediaFetch) Descriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *MediaFetch) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *MediaFetch) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *MediaFetch) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// MediaPut brings a file to be checked and kept, in chunks. The reply to the
+// first has the upload's id, that to the last the attachment.
+type MediaPut struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Upload        string                 `protobuf:"bytes,1,opt,name=upload,proto3" json:"upload,omitempty"` // "": the first chunk
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`     // with the first chunk; as mime
+	Mime          string                 `protobuf:"bytes,3,opt,name=mime,proto3" json:"mime,omitempty"`
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	Last          bool                   `protobuf:"varint,5,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaPut) Reset() {
+	*x = MediaPut{}
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaPut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaPut) ProtoMessage() {}
+
+func (x *MediaPut) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaPut.ProtoReflect.Descriptor instead.
+func (*MediaPut) Descriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *MediaPut) GetUpload() string {
+	if x != nil {
+		return x.Upload
+	}
+	return ""
+}
+
+func (x *MediaPut) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MediaPut) GetMime() string {
+	if x != nil {
+		return x.Mime
+	}
+	return ""
+}
+
+func (x *MediaPut) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *MediaPut) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+// MediaGet reads a chunk of a kept file. The reply has the attachment, whose
+// bytes are the size of the whole, and in value what lies at offset; an empty
+// value is the end.
+type MediaGet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MediaId       string                 `protobuf:"bytes,1,opt,name=media_id,json=mediaId,proto3" json:"media_id,omitempty"`
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // 0: the host chooses
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaGet) Reset() {
+	*x = MediaGet{}
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaGet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaGet) ProtoMessage() {}
+
+func (x *MediaGet) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaGet.ProtoReflect.Descriptor instead.
+func (*MediaGet) Descriptor() ([]byte, []int) {
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *MediaGet) GetMediaId() string {
+	if x != nil {
+		return x.MediaId
+	}
+	return ""
+}
+
+func (x *MediaGet) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *MediaGet) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type HostReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // of the PluginFrame that carried HostCall
@@ -3384,13 +3737,15 @@ type HostReply struct {
 	Message       string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	Value         []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
 	Messages      []*Message             `protobuf:"bytes,6,rep,name=messages,proto3" json:"messages,omitempty"`
+	Attachment    *Attachment            `protobuf:"bytes,7,opt,name=attachment,proto3" json:"attachment,omitempty"`
+	Refused       bool                   `protobuf:"varint,8,opt,name=refused,proto3" json:"refused,omitempty"` // with !ok: trying again is of no use, such as a file of a type that is not taken
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HostReply) Reset() {
 	*x = HostReply{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[39]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3757,7 @@ func (x *HostReply) String() string {
 func (*HostReply) ProtoMessage() {}
 
 func (x *HostReply) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[39]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3770,7 @@ func (x *HostReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostReply.ProtoReflect.Descriptor instead.
 func (*HostReply) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{39}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *HostReply) GetSeq() uint64 {
@@ -3460,6 +3815,20 @@ func (x *HostReply) GetMessages() []*Message {
 	return nil
 }
 
+func (x *HostReply) GetAttachment() *Attachment {
+	if x != nil {
+		return x.Attachment
+	}
+	return nil
+}
+
+func (x *HostReply) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
 type SocketChunk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Open          *SocketOpen            `protobuf:"bytes,1,opt,name=open,proto3" json:"open,omitempty"`
@@ -3471,7 +3840,7 @@ type SocketChunk struct {
 
 func (x *SocketChunk) Reset() {
 	*x = SocketChunk{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[40]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3483,7 +3852,7 @@ func (x *SocketChunk) String() string {
 func (*SocketChunk) ProtoMessage() {}
 
 func (x *SocketChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[40]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3496,7 +3865,7 @@ func (x *SocketChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketChunk.ProtoReflect.Descriptor instead.
 func (*SocketChunk) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{40}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SocketChunk) GetOpen() *SocketOpen {
@@ -3531,7 +3900,7 @@ type SocketOpen struct {
 
 func (x *SocketOpen) Reset() {
 	*x = SocketOpen{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[41]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3543,7 +3912,7 @@ func (x *SocketOpen) String() string {
 func (*SocketOpen) ProtoMessage() {}
 
 func (x *SocketOpen) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[41]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3556,7 +3925,7 @@ func (x *SocketOpen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOpen.ProtoReflect.Descriptor instead.
 func (*SocketOpen) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{41}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SocketOpen) GetInstance() string {
@@ -3596,7 +3965,7 @@ type Customer struct {
 
 func (x *Customer) Reset() {
 	*x = Customer{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[42]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3608,7 +3977,7 @@ func (x *Customer) String() string {
 func (*Customer) ProtoMessage() {}
 
 func (x *Customer) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[42]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3621,7 +3990,7 @@ func (x *Customer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Customer.ProtoReflect.Descriptor instead.
 func (*Customer) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{42}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Customer) GetAddress() string {
@@ -3690,7 +4059,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[43]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +4071,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[43]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +4084,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{43}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Agent) GetId() string {
@@ -3749,7 +4118,7 @@ type Chat struct {
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[44]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +4130,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[44]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +4143,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{44}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Chat) GetConversation() string {
@@ -3854,7 +4223,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3866,7 +4235,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[45]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3879,7 +4248,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{45}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Line) GetAtMs() int64 {
@@ -3940,7 +4309,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4321,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[46]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4334,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{46}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Message) GetId() string {
@@ -4087,7 +4456,7 @@ type Attachment struct {
 
 func (x *Attachment) Reset() {
 	*x = Attachment{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4099,7 +4468,7 @@ func (x *Attachment) String() string {
 func (*Attachment) ProtoMessage() {}
 
 func (x *Attachment) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[47]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4112,7 +4481,7 @@ func (x *Attachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
 func (*Attachment) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{47}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Attachment) GetUrl() string {
@@ -4167,7 +4536,7 @@ type QuickReply struct {
 
 func (x *QuickReply) Reset() {
 	*x = QuickReply{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4179,7 +4548,7 @@ func (x *QuickReply) String() string {
 func (*QuickReply) ProtoMessage() {}
 
 func (x *QuickReply) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[48]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4192,7 +4561,7 @@ func (x *QuickReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuickReply.ProtoReflect.Descriptor instead.
 func (*QuickReply) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{48}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *QuickReply) GetTitle() string {
@@ -4250,13 +4619,14 @@ type Event struct {
 	Private       bool                   `protobuf:"varint,38,opt,name=private,proto3" json:"private,omitempty"`                              // never shown to the customer
 	QuickReplies  []*QuickReply          `protobuf:"bytes,40,rep,name=quick_replies,json=quickReplies,proto3" json:"quick_replies,omitempty"` // incoming_message: what the customer may choose from
 	Channel       string                 `protobuf:"bytes,39,opt,name=channel,proto3" json:"channel,omitempty"`                               // chat_opened of a chat that an agent began: the instance on which the customer is
+	ReplyWindow   *ReplyWindow           `protobuf:"bytes,41,opt,name=reply_window,json=replyWindow,proto3" json:"reply_window,omitempty"`    // of a customer's act: what it allows, if that is not what the capabilities say; 0 and 0: nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4268,7 +4638,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[49]
+	mi := &file_sdk_pluginv1_plugin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4281,7 +4651,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{49}
+	return file_sdk_pluginv1_plugin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Event) GetType() string {
@@ -4536,6 +4906,13 @@ func (x *Event) GetChannel() string {
 	return ""
 }
 
+func (x *Event) GetReplyWindow() *ReplyWindow {
+	if x != nil {
+		return x.ReplyWindow
+	}
+	return nil
+}
+
 var File_sdk_pluginv1_plugin_proto protoreflect.FileDescriptor
 
 const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
@@ -4575,7 +4952,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12'\n" +
 	"\x0fsettings_schema\x18\x03 \x01(\tR\x0esettingsSchema\x12C\n" +
 	"\fcapabilities\x18\x04 \x01(\v2\x1f.gateway.plugin.v1.CapabilitiesR\fcapabilities\x12\x1c\n" +
-	"\tabilities\x18\x05 \x03(\tR\tabilities\"\xdc\x05\n" +
+	"\tabilities\x18\x05 \x03(\tR\tabilities\"\xfe\x06\n" +
 	"\fCapabilities\x12!\n" +
 	"\fchannel_type\x18\x01 \x01(\tR\vchannelType\x12;\n" +
 	"\n" +
@@ -4602,7 +4979,14 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"transcript\x18\x12 \x01(\bR\n" +
 	"transcript\x120\n" +
-	"\x14max_attachment_bytes\x18\x13 \x01(\x04R\x12maxAttachmentBytes\"R\n" +
+	"\x14max_attachment_bytes\x18\x13 \x01(\x04R\x12maxAttachmentBytes\x12A\n" +
+	"\freply_window\x18\x14 \x01(\v2\x1e.gateway.plugin.v1.ReplyWindowR\vreplyWindow\x12*\n" +
+	"\x11max_quick_replies\x18\x15 \x01(\rR\x0fmaxQuickReplies\x121\n" +
+	"\x15max_quick_reply_title\x18\x16 \x01(\rR\x12maxQuickReplyTitle\"]\n" +
+	"\vReplyWindow\x12\x17\n" +
+	"\aopen_ms\x18\x01 \x01(\x04R\x06openMs\x12\x19\n" +
+	"\bagent_ms\x18\x02 \x01(\x04R\aagentMs\x12\x1a\n" +
+	"\bmessages\x18\x03 \x01(\rR\bmessages\"R\n" +
 	"\tTextLimit\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\x12/\n" +
 	"\x04unit\x18\x02 \x01(\x0e2\x1b.gateway.plugin.v1.TextUnitR\x04unit\"\xf5\x02\n" +
@@ -4621,13 +5005,14 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\")\n" +
 	"\vInstanceRef\x12\x1a\n" +
-	"\binstance\x18\x01 \x01(\tR\binstance\"\xab\x01\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\"\xf0\x01\n" +
 	"\rInstanceState\x12\x0e\n" +
 	"\x02ok\x18\x01 \x01(\bR\x02ok\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x126\n" +
 	"\bproblems\x18\x03 \x03(\v2\x1a.gateway.plugin.v1.ProblemR\bproblems\x12\x14\n" +
 	"\x05retry\x18\x04 \x01(\bR\x05retry\x12\"\n" +
-	"\fsubprotocols\x18\x05 \x03(\tR\fsubprotocols\"\xeb\x01\n" +
+	"\fsubprotocols\x18\x05 \x03(\tR\fsubprotocols\x12C\n" +
+	"\fcapabilities\x18\x06 \x01(\v2\x1f.gateway.plugin.v1.CapabilitiesR\fcapabilities\"\xeb\x01\n" +
 	"\x0fValidateRequest\x12\x16\n" +
 	"\x06driver\x18\x01 \x01(\tR\x06driver\x12\x1a\n" +
 	"\bsettings\x18\x02 \x01(\fR\bsettings\x12I\n" +
@@ -4717,7 +5102,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x06status\x18\x0e \x01(\tR\x06status\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdd\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf8\x01\n" +
 	"\x06Result\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.gateway.plugin.v1.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
@@ -4726,7 +5111,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"message_id\x18\x05 \x01(\tR\tmessageId\x12\x19\n" +
 	"\bchat_ref\x18\x06 \x01(\tR\achatRef\x12\x1c\n" +
-	"\tdelivered\x18\a \x01(\bR\tdelivered\";\n" +
+	"\tdelivered\x18\a \x01(\bR\tdelivered\x12\x19\n" +
+	"\bpart_ids\x18\b \x03(\tR\apartIds\";\n" +
 	"\aInbound\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.gateway.plugin.v1.EventR\x06events\"r\n" +
 	"\x03Ack\x12\x10\n" +
@@ -4766,14 +5152,18 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x19.gateway.plugin.v1.ResultR\x06result\x120\n" +
 	"\x06events\x18\x02 \x03(\v2\x18.gateway.plugin.v1.EventR\x06events\x12\x16\n" +
 	"\x06cursor\x18\x03 \x01(\fR\x06cursor\x12\x17\n" +
-	"\anext_ms\x18\x04 \x01(\x04R\x06nextMs\"\xca\x02\n" +
+	"\anext_ms\x18\x04 \x01(\x04R\x06nextMs\"\x84\x04\n" +
 	"\bHostCall\x12:\n" +
 	"\tstate_get\x18\x01 \x01(\v2\x1b.gateway.plugin.v1.StateGetH\x00R\bstateGet\x12:\n" +
 	"\tstate_set\x18\x02 \x01(\v2\x1b.gateway.plugin.v1.StateSetH\x00R\bstateSet\x12@\n" +
 	"\vsave_secret\x18\x03 \x01(\v2\x1d.gateway.plugin.v1.SaveSecretH\x00R\n" +
 	"saveSecret\x12I\n" +
 	"\vundelivered\x18\x04 \x01(\v2%.gateway.plugin.v1.UndeliveredRequestH\x00R\vundelivered\x123\n" +
-	"\x06typing\x18\x05 \x01(\v2\x19.gateway.plugin.v1.TypingH\x00R\x06typingB\x04\n" +
+	"\x06typing\x18\x05 \x01(\v2\x19.gateway.plugin.v1.TypingH\x00R\x06typing\x12@\n" +
+	"\vmedia_fetch\x18\x06 \x01(\v2\x1d.gateway.plugin.v1.MediaFetchH\x00R\n" +
+	"mediaFetch\x12:\n" +
+	"\tmedia_put\x18\a \x01(\v2\x1b.gateway.plugin.v1.MediaPutH\x00R\bmediaPut\x12:\n" +
+	"\tmedia_get\x18\b \x01(\v2\x1b.gateway.plugin.v1.MediaGetH\x00R\bmediaGetB\x04\n" +
 	"\x02op\"\x1c\n" +
 	"\bStateGet\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\"@\n" +
@@ -4792,14 +5182,33 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\x06Typing\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x19\n" +
 	"\bchat_ref\x18\x02 \x01(\tR\achatRef\x12\x0e\n" +
-	"\x02on\x18\x03 \x01(\bR\x02on\"\xb1\x01\n" +
+	"\x02on\x18\x03 \x01(\bR\x02on\"g\n" +
+	"\n" +
+	"MediaFetch\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x123\n" +
+	"\aheaders\x18\x02 \x03(\v2\x19.gateway.plugin.v1.HeaderR\aheaders\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"r\n" +
+	"\bMediaPut\x12\x16\n" +
+	"\x06upload\x18\x01 \x01(\tR\x06upload\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04mime\x18\x03 \x01(\tR\x04mime\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12\x12\n" +
+	"\x04last\x18\x05 \x01(\bR\x04last\"S\n" +
+	"\bMediaGet\x12\x19\n" +
+	"\bmedia_id\x18\x01 \x01(\tR\amediaId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"\x8a\x02\n" +
 	"\tHostReply\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x1a\n" +
 	"\bconflict\x18\x03 \x01(\bR\bconflict\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
 	"\x05value\x18\x05 \x01(\fR\x05value\x126\n" +
-	"\bmessages\x18\x06 \x03(\v2\x1a.gateway.plugin.v1.MessageR\bmessages\"j\n" +
+	"\bmessages\x18\x06 \x03(\v2\x1a.gateway.plugin.v1.MessageR\bmessages\x12=\n" +
+	"\n" +
+	"attachment\x18\a \x01(\v2\x1d.gateway.plugin.v1.AttachmentR\n" +
+	"attachment\x12\x18\n" +
+	"\arefused\x18\b \x01(\bR\arefused\"j\n" +
 	"\vSocketChunk\x121\n" +
 	"\x04open\x18\x01 \x01(\v2\x1d.gateway.plugin.v1.SocketOpenR\x04open\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x14\n" +
@@ -4884,7 +5293,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"QuickReply\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\tR\apayload\"\xed\t\n" +
+	"\apayload\x18\x02 \x01(\tR\apayload\"\xb0\n" +
+	"\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x13\n" +
@@ -4926,7 +5336,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\apayload\x18% \x01(\fR\apayload\x12\x18\n" +
 	"\aprivate\x18& \x01(\bR\aprivate\x12B\n" +
 	"\rquick_replies\x18( \x03(\v2\x1d.gateway.plugin.v1.QuickReplyR\fquickReplies\x12\x18\n" +
-	"\achannel\x18' \x01(\tR\achannel\x1a9\n" +
+	"\achannel\x18' \x01(\tR\achannel\x12A\n" +
+	"\freply_window\x18) \x01(\v2\x1e.gateway.plugin.v1.ReplyWindowR\vreplyWindow\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\v\n" +
@@ -5024,7 +5435,7 @@ func file_sdk_pluginv1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_sdk_pluginv1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_sdk_pluginv1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_sdk_pluginv1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_sdk_pluginv1_plugin_proto_goTypes = []any{
 	(Handover)(0),              // 0: gateway.plugin.v1.Handover
 	(DriverKind)(0),            // 1: gateway.plugin.v1.DriverKind
@@ -5039,58 +5450,62 @@ var file_sdk_pluginv1_plugin_proto_goTypes = []any{
 	(*Manifest)(nil),           // 10: gateway.plugin.v1.Manifest
 	(*Driver)(nil),             // 11: gateway.plugin.v1.Driver
 	(*Capabilities)(nil),       // 12: gateway.plugin.v1.Capabilities
-	(*TextLimit)(nil),          // 13: gateway.plugin.v1.TextLimit
-	(*InstanceSpec)(nil),       // 14: gateway.plugin.v1.InstanceSpec
-	(*InstanceRef)(nil),        // 15: gateway.plugin.v1.InstanceRef
-	(*InstanceState)(nil),      // 16: gateway.plugin.v1.InstanceState
-	(*ValidateRequest)(nil),    // 17: gateway.plugin.v1.ValidateRequest
-	(*Problems)(nil),           // 18: gateway.plugin.v1.Problems
-	(*Problem)(nil),            // 19: gateway.plugin.v1.Problem
-	(*ActivateRequest)(nil),    // 20: gateway.plugin.v1.ActivateRequest
-	(*DrainRequest)(nil),       // 21: gateway.plugin.v1.DrainRequest
-	(*DrainReport)(nil),        // 22: gateway.plugin.v1.DrainReport
-	(*HealthRequest)(nil),      // 23: gateway.plugin.v1.HealthRequest
-	(*HealthReport)(nil),       // 24: gateway.plugin.v1.HealthReport
-	(*InstanceHealth)(nil),     // 25: gateway.plugin.v1.InstanceHealth
-	(*HostBatch)(nil),          // 26: gateway.plugin.v1.HostBatch
-	(*PluginBatch)(nil),        // 27: gateway.plugin.v1.PluginBatch
-	(*HostFrame)(nil),          // 28: gateway.plugin.v1.HostFrame
-	(*PluginFrame)(nil),        // 29: gateway.plugin.v1.PluginFrame
-	(*Call)(nil),               // 30: gateway.plugin.v1.Call
-	(*Result)(nil),             // 31: gateway.plugin.v1.Result
-	(*Inbound)(nil),            // 32: gateway.plugin.v1.Inbound
-	(*Ack)(nil),                // 33: gateway.plugin.v1.Ack
-	(*Cancel)(nil),             // 34: gateway.plugin.v1.Cancel
-	(*WebhookRequest)(nil),     // 35: gateway.plugin.v1.WebhookRequest
-	(*Header)(nil),             // 36: gateway.plugin.v1.Header
-	(*WebhookAnswer)(nil),      // 37: gateway.plugin.v1.WebhookAnswer
-	(*Poll)(nil),               // 38: gateway.plugin.v1.Poll
-	(*PollAnswer)(nil),         // 39: gateway.plugin.v1.PollAnswer
-	(*HostCall)(nil),           // 40: gateway.plugin.v1.HostCall
-	(*StateGet)(nil),           // 41: gateway.plugin.v1.StateGet
-	(*StateSet)(nil),           // 42: gateway.plugin.v1.StateSet
-	(*SaveSecret)(nil),         // 43: gateway.plugin.v1.SaveSecret
-	(*UndeliveredRequest)(nil), // 44: gateway.plugin.v1.UndeliveredRequest
-	(*Typing)(nil),             // 45: gateway.plugin.v1.Typing
-	(*HostReply)(nil),          // 46: gateway.plugin.v1.HostReply
-	(*SocketChunk)(nil),        // 47: gateway.plugin.v1.SocketChunk
-	(*SocketOpen)(nil),         // 48: gateway.plugin.v1.SocketOpen
-	(*Customer)(nil),           // 49: gateway.plugin.v1.Customer
-	(*Agent)(nil),              // 50: gateway.plugin.v1.Agent
-	(*Chat)(nil),               // 51: gateway.plugin.v1.Chat
-	(*Line)(nil),               // 52: gateway.plugin.v1.Line
-	(*Message)(nil),            // 53: gateway.plugin.v1.Message
-	(*Attachment)(nil),         // 54: gateway.plugin.v1.Attachment
-	(*QuickReply)(nil),         // 55: gateway.plugin.v1.QuickReply
-	(*Event)(nil),              // 56: gateway.plugin.v1.Event
-	nil,                        // 57: gateway.plugin.v1.InstanceSpec.SecretsEntry
-	nil,                        // 58: gateway.plugin.v1.ValidateRequest.SecretsEntry
-	nil,                        // 59: gateway.plugin.v1.Call.ParamsEntry
-	nil,                        // 60: gateway.plugin.v1.Customer.AddressesEntry
-	nil,                        // 61: gateway.plugin.v1.Customer.AttributesEntry
-	nil,                        // 62: gateway.plugin.v1.Chat.AttributesEntry
-	nil,                        // 63: gateway.plugin.v1.Message.ExtrasEntry
-	nil,                        // 64: gateway.plugin.v1.Event.ParamsEntry
+	(*ReplyWindow)(nil),        // 13: gateway.plugin.v1.ReplyWindow
+	(*TextLimit)(nil),          // 14: gateway.plugin.v1.TextLimit
+	(*InstanceSpec)(nil),       // 15: gateway.plugin.v1.InstanceSpec
+	(*InstanceRef)(nil),        // 16: gateway.plugin.v1.InstanceRef
+	(*InstanceState)(nil),      // 17: gateway.plugin.v1.InstanceState
+	(*ValidateRequest)(nil),    // 18: gateway.plugin.v1.ValidateRequest
+	(*Problems)(nil),           // 19: gateway.plugin.v1.Problems
+	(*Problem)(nil),            // 20: gateway.plugin.v1.Problem
+	(*ActivateRequest)(nil),    // 21: gateway.plugin.v1.ActivateRequest
+	(*DrainRequest)(nil),       // 22: gateway.plugin.v1.DrainRequest
+	(*DrainReport)(nil),        // 23: gateway.plugin.v1.DrainReport
+	(*HealthRequest)(nil),      // 24: gateway.plugin.v1.HealthRequest
+	(*HealthReport)(nil),       // 25: gateway.plugin.v1.HealthReport
+	(*InstanceHealth)(nil),     // 26: gateway.plugin.v1.InstanceHealth
+	(*HostBatch)(nil),          // 27: gateway.plugin.v1.HostBatch
+	(*PluginBatch)(nil),        // 28: gateway.plugin.v1.PluginBatch
+	(*HostFrame)(nil),          // 29: gateway.plugin.v1.HostFrame
+	(*PluginFrame)(nil),        // 30: gateway.plugin.v1.PluginFrame
+	(*Call)(nil),               // 31: gateway.plugin.v1.Call
+	(*Result)(nil),             // 32: gateway.plugin.v1.Result
+	(*Inbound)(nil),            // 33: gateway.plugin.v1.Inbound
+	(*Ack)(nil),                // 34: gateway.plugin.v1.Ack
+	(*Cancel)(nil),             // 35: gateway.plugin.v1.Cancel
+	(*WebhookRequest)(nil),     // 36: gateway.plugin.v1.WebhookRequest
+	(*Header)(nil),             // 37: gateway.plugin.v1.Header
+	(*WebhookAnswer)(nil),      // 38: gateway.plugin.v1.WebhookAnswer
+	(*Poll)(nil),               // 39: gateway.plugin.v1.Poll
+	(*PollAnswer)(nil),         // 40: gateway.plugin.v1.PollAnswer
+	(*HostCall)(nil),           // 41: gateway.plugin.v1.HostCall
+	(*StateGet)(nil),           // 42: gateway.plugin.v1.StateGet
+	(*StateSet)(nil),           // 43: gateway.plugin.v1.StateSet
+	(*SaveSecret)(nil),         // 44: gateway.plugin.v1.SaveSecret
+	(*UndeliveredRequest)(nil), // 45: gateway.plugin.v1.UndeliveredRequest
+	(*Typing)(nil),             // 46: gateway.plugin.v1.Typing
+	(*MediaFetch)(nil),         // 47: gateway.plugin.v1.MediaFetch
+	(*MediaPut)(nil),           // 48: gateway.plugin.v1.MediaPut
+	(*MediaGet)(nil),           // 49: gateway.plugin.v1.MediaGet
+	(*HostReply)(nil),          // 50: gateway.plugin.v1.HostReply
+	(*SocketChunk)(nil),        // 51: gateway.plugin.v1.SocketChunk
+	(*SocketOpen)(nil),         // 52: gateway.plugin.v1.SocketOpen
+	(*Customer)(nil),           // 53: gateway.plugin.v1.Customer
+	(*Agent)(nil),              // 54: gateway.plugin.v1.Agent
+	(*Chat)(nil),               // 55: gateway.plugin.v1.Chat
+	(*Line)(nil),               // 56: gateway.plugin.v1.Line
+	(*Message)(nil),            // 57: gateway.plugin.v1.Message
+	(*Attachment)(nil),         // 58: gateway.plugin.v1.Attachment
+	(*QuickReply)(nil),         // 59: gateway.plugin.v1.QuickReply
+	(*Event)(nil),              // 60: gateway.plugin.v1.Event
+	nil,                        // 61: gateway.plugin.v1.InstanceSpec.SecretsEntry
+	nil,                        // 62: gateway.plugin.v1.ValidateRequest.SecretsEntry
+	nil,                        // 63: gateway.plugin.v1.Call.ParamsEntry
+	nil,                        // 64: gateway.plugin.v1.Customer.AddressesEntry
+	nil,                        // 65: gateway.plugin.v1.Customer.AttributesEntry
+	nil,                        // 66: gateway.plugin.v1.Chat.AttributesEntry
+	nil,                        // 67: gateway.plugin.v1.Message.ExtrasEntry
+	nil,                        // 68: gateway.plugin.v1.Event.ParamsEntry
 }
 var file_sdk_pluginv1_plugin_proto_depIdxs = []int32{
 	9,  // 0: gateway.plugin.v1.HostInfo.limits:type_name -> gateway.plugin.v1.Limits
@@ -5098,93 +5513,101 @@ var file_sdk_pluginv1_plugin_proto_depIdxs = []int32{
 	0,  // 2: gateway.plugin.v1.Manifest.handover:type_name -> gateway.plugin.v1.Handover
 	1,  // 3: gateway.plugin.v1.Driver.kind:type_name -> gateway.plugin.v1.DriverKind
 	12, // 4: gateway.plugin.v1.Driver.capabilities:type_name -> gateway.plugin.v1.Capabilities
-	13, // 5: gateway.plugin.v1.Capabilities.to_outside:type_name -> gateway.plugin.v1.TextLimit
+	14, // 5: gateway.plugin.v1.Capabilities.to_outside:type_name -> gateway.plugin.v1.TextLimit
 	2,  // 6: gateway.plugin.v1.Capabilities.overflow:type_name -> gateway.plugin.v1.Overflow
-	3,  // 7: gateway.plugin.v1.TextLimit.unit:type_name -> gateway.plugin.v1.TextUnit
-	57, // 8: gateway.plugin.v1.InstanceSpec.secrets:type_name -> gateway.plugin.v1.InstanceSpec.SecretsEntry
-	13, // 9: gateway.plugin.v1.InstanceSpec.text_limit:type_name -> gateway.plugin.v1.TextLimit
-	19, // 10: gateway.plugin.v1.InstanceState.problems:type_name -> gateway.plugin.v1.Problem
-	58, // 11: gateway.plugin.v1.ValidateRequest.secrets:type_name -> gateway.plugin.v1.ValidateRequest.SecretsEntry
-	19, // 12: gateway.plugin.v1.Problems.problems:type_name -> gateway.plugin.v1.Problem
-	25, // 13: gateway.plugin.v1.HealthReport.instances:type_name -> gateway.plugin.v1.InstanceHealth
-	28, // 14: gateway.plugin.v1.HostBatch.frames:type_name -> gateway.plugin.v1.HostFrame
-	29, // 15: gateway.plugin.v1.PluginBatch.frames:type_name -> gateway.plugin.v1.PluginFrame
-	30, // 16: gateway.plugin.v1.HostFrame.call:type_name -> gateway.plugin.v1.Call
-	35, // 17: gateway.plugin.v1.HostFrame.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	38, // 18: gateway.plugin.v1.HostFrame.poll:type_name -> gateway.plugin.v1.Poll
-	46, // 19: gateway.plugin.v1.HostFrame.reply:type_name -> gateway.plugin.v1.HostReply
-	33, // 20: gateway.plugin.v1.HostFrame.ack:type_name -> gateway.plugin.v1.Ack
-	34, // 21: gateway.plugin.v1.HostFrame.cancel:type_name -> gateway.plugin.v1.Cancel
-	31, // 22: gateway.plugin.v1.PluginFrame.result:type_name -> gateway.plugin.v1.Result
-	32, // 23: gateway.plugin.v1.PluginFrame.inbound:type_name -> gateway.plugin.v1.Inbound
-	37, // 24: gateway.plugin.v1.PluginFrame.webhook:type_name -> gateway.plugin.v1.WebhookAnswer
-	39, // 25: gateway.plugin.v1.PluginFrame.poll:type_name -> gateway.plugin.v1.PollAnswer
-	40, // 26: gateway.plugin.v1.PluginFrame.call:type_name -> gateway.plugin.v1.HostCall
-	25, // 27: gateway.plugin.v1.PluginFrame.health:type_name -> gateway.plugin.v1.InstanceHealth
-	4,  // 28: gateway.plugin.v1.Call.op:type_name -> gateway.plugin.v1.Op
-	49, // 29: gateway.plugin.v1.Call.customer:type_name -> gateway.plugin.v1.Customer
-	51, // 30: gateway.plugin.v1.Call.chat:type_name -> gateway.plugin.v1.Chat
-	53, // 31: gateway.plugin.v1.Call.message:type_name -> gateway.plugin.v1.Message
-	59, // 32: gateway.plugin.v1.Call.params:type_name -> gateway.plugin.v1.Call.ParamsEntry
-	5,  // 33: gateway.plugin.v1.Result.outcome:type_name -> gateway.plugin.v1.Outcome
-	56, // 34: gateway.plugin.v1.Inbound.events:type_name -> gateway.plugin.v1.Event
-	36, // 35: gateway.plugin.v1.WebhookRequest.headers:type_name -> gateway.plugin.v1.Header
-	36, // 36: gateway.plugin.v1.WebhookAnswer.headers:type_name -> gateway.plugin.v1.Header
-	56, // 37: gateway.plugin.v1.WebhookAnswer.events:type_name -> gateway.plugin.v1.Event
-	51, // 38: gateway.plugin.v1.Poll.chat:type_name -> gateway.plugin.v1.Chat
-	31, // 39: gateway.plugin.v1.PollAnswer.result:type_name -> gateway.plugin.v1.Result
-	56, // 40: gateway.plugin.v1.PollAnswer.events:type_name -> gateway.plugin.v1.Event
-	41, // 41: gateway.plugin.v1.HostCall.state_get:type_name -> gateway.plugin.v1.StateGet
-	42, // 42: gateway.plugin.v1.HostCall.state_set:type_name -> gateway.plugin.v1.StateSet
-	43, // 43: gateway.plugin.v1.HostCall.save_secret:type_name -> gateway.plugin.v1.SaveSecret
-	44, // 44: gateway.plugin.v1.HostCall.undelivered:type_name -> gateway.plugin.v1.UndeliveredRequest
-	45, // 45: gateway.plugin.v1.HostCall.typing:type_name -> gateway.plugin.v1.Typing
-	53, // 46: gateway.plugin.v1.HostReply.messages:type_name -> gateway.plugin.v1.Message
-	48, // 47: gateway.plugin.v1.SocketChunk.open:type_name -> gateway.plugin.v1.SocketOpen
-	35, // 48: gateway.plugin.v1.SocketOpen.request:type_name -> gateway.plugin.v1.WebhookRequest
-	60, // 49: gateway.plugin.v1.Customer.addresses:type_name -> gateway.plugin.v1.Customer.AddressesEntry
-	61, // 50: gateway.plugin.v1.Customer.attributes:type_name -> gateway.plugin.v1.Customer.AttributesEntry
-	49, // 51: gateway.plugin.v1.Chat.customer:type_name -> gateway.plugin.v1.Customer
-	62, // 52: gateway.plugin.v1.Chat.attributes:type_name -> gateway.plugin.v1.Chat.AttributesEntry
-	52, // 53: gateway.plugin.v1.Chat.transcript:type_name -> gateway.plugin.v1.Line
-	6,  // 54: gateway.plugin.v1.Line.author:type_name -> gateway.plugin.v1.AuthorKind
-	54, // 55: gateway.plugin.v1.Line.attachments:type_name -> gateway.plugin.v1.Attachment
-	54, // 56: gateway.plugin.v1.Message.attachments:type_name -> gateway.plugin.v1.Attachment
-	55, // 57: gateway.plugin.v1.Message.quick_replies:type_name -> gateway.plugin.v1.QuickReply
-	6,  // 58: gateway.plugin.v1.Message.author:type_name -> gateway.plugin.v1.AuthorKind
-	50, // 59: gateway.plugin.v1.Message.agent:type_name -> gateway.plugin.v1.Agent
-	63, // 60: gateway.plugin.v1.Message.extras:type_name -> gateway.plugin.v1.Message.ExtrasEntry
-	49, // 61: gateway.plugin.v1.Event.customer:type_name -> gateway.plugin.v1.Customer
-	54, // 62: gateway.plugin.v1.Event.attachments:type_name -> gateway.plugin.v1.Attachment
-	55, // 63: gateway.plugin.v1.Event.quick_reply:type_name -> gateway.plugin.v1.QuickReply
-	50, // 64: gateway.plugin.v1.Event.agent:type_name -> gateway.plugin.v1.Agent
-	64, // 65: gateway.plugin.v1.Event.params:type_name -> gateway.plugin.v1.Event.ParamsEntry
-	55, // 66: gateway.plugin.v1.Event.quick_replies:type_name -> gateway.plugin.v1.QuickReply
-	8,  // 67: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
-	17, // 68: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
-	14, // 69: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
-	15, // 70: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
-	20, // 71: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
-	20, // 72: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
-	21, // 73: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
-	23, // 74: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
-	26, // 75: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
-	47, // 76: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
-	10, // 77: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
-	18, // 78: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
-	16, // 79: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
-	7,  // 80: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
-	7,  // 81: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
-	7,  // 82: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
-	22, // 83: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
-	24, // 84: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
-	27, // 85: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
-	47, // 86: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
-	77, // [77:87] is the sub-list for method output_type
-	67, // [67:77] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	13, // 7: gateway.plugin.v1.Capabilities.reply_window:type_name -> gateway.plugin.v1.ReplyWindow
+	3,  // 8: gateway.plugin.v1.TextLimit.unit:type_name -> gateway.plugin.v1.TextUnit
+	61, // 9: gateway.plugin.v1.InstanceSpec.secrets:type_name -> gateway.plugin.v1.InstanceSpec.SecretsEntry
+	14, // 10: gateway.plugin.v1.InstanceSpec.text_limit:type_name -> gateway.plugin.v1.TextLimit
+	20, // 11: gateway.plugin.v1.InstanceState.problems:type_name -> gateway.plugin.v1.Problem
+	12, // 12: gateway.plugin.v1.InstanceState.capabilities:type_name -> gateway.plugin.v1.Capabilities
+	62, // 13: gateway.plugin.v1.ValidateRequest.secrets:type_name -> gateway.plugin.v1.ValidateRequest.SecretsEntry
+	20, // 14: gateway.plugin.v1.Problems.problems:type_name -> gateway.plugin.v1.Problem
+	26, // 15: gateway.plugin.v1.HealthReport.instances:type_name -> gateway.plugin.v1.InstanceHealth
+	29, // 16: gateway.plugin.v1.HostBatch.frames:type_name -> gateway.plugin.v1.HostFrame
+	30, // 17: gateway.plugin.v1.PluginBatch.frames:type_name -> gateway.plugin.v1.PluginFrame
+	31, // 18: gateway.plugin.v1.HostFrame.call:type_name -> gateway.plugin.v1.Call
+	36, // 19: gateway.plugin.v1.HostFrame.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	39, // 20: gateway.plugin.v1.HostFrame.poll:type_name -> gateway.plugin.v1.Poll
+	50, // 21: gateway.plugin.v1.HostFrame.reply:type_name -> gateway.plugin.v1.HostReply
+	34, // 22: gateway.plugin.v1.HostFrame.ack:type_name -> gateway.plugin.v1.Ack
+	35, // 23: gateway.plugin.v1.HostFrame.cancel:type_name -> gateway.plugin.v1.Cancel
+	32, // 24: gateway.plugin.v1.PluginFrame.result:type_name -> gateway.plugin.v1.Result
+	33, // 25: gateway.plugin.v1.PluginFrame.inbound:type_name -> gateway.plugin.v1.Inbound
+	38, // 26: gateway.plugin.v1.PluginFrame.webhook:type_name -> gateway.plugin.v1.WebhookAnswer
+	40, // 27: gateway.plugin.v1.PluginFrame.poll:type_name -> gateway.plugin.v1.PollAnswer
+	41, // 28: gateway.plugin.v1.PluginFrame.call:type_name -> gateway.plugin.v1.HostCall
+	26, // 29: gateway.plugin.v1.PluginFrame.health:type_name -> gateway.plugin.v1.InstanceHealth
+	4,  // 30: gateway.plugin.v1.Call.op:type_name -> gateway.plugin.v1.Op
+	53, // 31: gateway.plugin.v1.Call.customer:type_name -> gateway.plugin.v1.Customer
+	55, // 32: gateway.plugin.v1.Call.chat:type_name -> gateway.plugin.v1.Chat
+	57, // 33: gateway.plugin.v1.Call.message:type_name -> gateway.plugin.v1.Message
+	63, // 34: gateway.plugin.v1.Call.params:type_name -> gateway.plugin.v1.Call.ParamsEntry
+	5,  // 35: gateway.plugin.v1.Result.outcome:type_name -> gateway.plugin.v1.Outcome
+	60, // 36: gateway.plugin.v1.Inbound.events:type_name -> gateway.plugin.v1.Event
+	37, // 37: gateway.plugin.v1.WebhookRequest.headers:type_name -> gateway.plugin.v1.Header
+	37, // 38: gateway.plugin.v1.WebhookAnswer.headers:type_name -> gateway.plugin.v1.Header
+	60, // 39: gateway.plugin.v1.WebhookAnswer.events:type_name -> gateway.plugin.v1.Event
+	55, // 40: gateway.plugin.v1.Poll.chat:type_name -> gateway.plugin.v1.Chat
+	32, // 41: gateway.plugin.v1.PollAnswer.result:type_name -> gateway.plugin.v1.Result
+	60, // 42: gateway.plugin.v1.PollAnswer.events:type_name -> gateway.plugin.v1.Event
+	42, // 43: gateway.plugin.v1.HostCall.state_get:type_name -> gateway.plugin.v1.StateGet
+	43, // 44: gateway.plugin.v1.HostCall.state_set:type_name -> gateway.plugin.v1.StateSet
+	44, // 45: gateway.plugin.v1.HostCall.save_secret:type_name -> gateway.plugin.v1.SaveSecret
+	45, // 46: gateway.plugin.v1.HostCall.undelivered:type_name -> gateway.plugin.v1.UndeliveredRequest
+	46, // 47: gateway.plugin.v1.HostCall.typing:type_name -> gateway.plugin.v1.Typing
+	47, // 48: gateway.plugin.v1.HostCall.media_fetch:type_name -> gateway.plugin.v1.MediaFetch
+	48, // 49: gateway.plugin.v1.HostCall.media_put:type_name -> gateway.plugin.v1.MediaPut
+	49, // 50: gateway.plugin.v1.HostCall.media_get:type_name -> gateway.plugin.v1.MediaGet
+	37, // 51: gateway.plugin.v1.MediaFetch.headers:type_name -> gateway.plugin.v1.Header
+	57, // 52: gateway.plugin.v1.HostReply.messages:type_name -> gateway.plugin.v1.Message
+	58, // 53: gateway.plugin.v1.HostReply.attachment:type_name -> gateway.plugin.v1.Attachment
+	52, // 54: gateway.plugin.v1.SocketChunk.open:type_name -> gateway.plugin.v1.SocketOpen
+	36, // 55: gateway.plugin.v1.SocketOpen.request:type_name -> gateway.plugin.v1.WebhookRequest
+	64, // 56: gateway.plugin.v1.Customer.addresses:type_name -> gateway.plugin.v1.Customer.AddressesEntry
+	65, // 57: gateway.plugin.v1.Customer.attributes:type_name -> gateway.plugin.v1.Customer.AttributesEntry
+	53, // 58: gateway.plugin.v1.Chat.customer:type_name -> gateway.plugin.v1.Customer
+	66, // 59: gateway.plugin.v1.Chat.attributes:type_name -> gateway.plugin.v1.Chat.AttributesEntry
+	56, // 60: gateway.plugin.v1.Chat.transcript:type_name -> gateway.plugin.v1.Line
+	6,  // 61: gateway.plugin.v1.Line.author:type_name -> gateway.plugin.v1.AuthorKind
+	58, // 62: gateway.plugin.v1.Line.attachments:type_name -> gateway.plugin.v1.Attachment
+	58, // 63: gateway.plugin.v1.Message.attachments:type_name -> gateway.plugin.v1.Attachment
+	59, // 64: gateway.plugin.v1.Message.quick_replies:type_name -> gateway.plugin.v1.QuickReply
+	6,  // 65: gateway.plugin.v1.Message.author:type_name -> gateway.plugin.v1.AuthorKind
+	54, // 66: gateway.plugin.v1.Message.agent:type_name -> gateway.plugin.v1.Agent
+	67, // 67: gateway.plugin.v1.Message.extras:type_name -> gateway.plugin.v1.Message.ExtrasEntry
+	53, // 68: gateway.plugin.v1.Event.customer:type_name -> gateway.plugin.v1.Customer
+	58, // 69: gateway.plugin.v1.Event.attachments:type_name -> gateway.plugin.v1.Attachment
+	59, // 70: gateway.plugin.v1.Event.quick_reply:type_name -> gateway.plugin.v1.QuickReply
+	54, // 71: gateway.plugin.v1.Event.agent:type_name -> gateway.plugin.v1.Agent
+	68, // 72: gateway.plugin.v1.Event.params:type_name -> gateway.plugin.v1.Event.ParamsEntry
+	59, // 73: gateway.plugin.v1.Event.quick_replies:type_name -> gateway.plugin.v1.QuickReply
+	13, // 74: gateway.plugin.v1.Event.reply_window:type_name -> gateway.plugin.v1.ReplyWindow
+	8,  // 75: gateway.plugin.v1.Plugin.Describe:input_type -> gateway.plugin.v1.HostInfo
+	18, // 76: gateway.plugin.v1.Plugin.Validate:input_type -> gateway.plugin.v1.ValidateRequest
+	15, // 77: gateway.plugin.v1.Plugin.OpenInstance:input_type -> gateway.plugin.v1.InstanceSpec
+	16, // 78: gateway.plugin.v1.Plugin.CloseInstance:input_type -> gateway.plugin.v1.InstanceRef
+	21, // 79: gateway.plugin.v1.Plugin.Activate:input_type -> gateway.plugin.v1.ActivateRequest
+	21, // 80: gateway.plugin.v1.Plugin.Deactivate:input_type -> gateway.plugin.v1.ActivateRequest
+	22, // 81: gateway.plugin.v1.Plugin.Drain:input_type -> gateway.plugin.v1.DrainRequest
+	24, // 82: gateway.plugin.v1.Plugin.CheckHealth:input_type -> gateway.plugin.v1.HealthRequest
+	27, // 83: gateway.plugin.v1.Link.Exchange:input_type -> gateway.plugin.v1.HostBatch
+	51, // 84: gateway.plugin.v1.Link.Socket:input_type -> gateway.plugin.v1.SocketChunk
+	10, // 85: gateway.plugin.v1.Plugin.Describe:output_type -> gateway.plugin.v1.Manifest
+	19, // 86: gateway.plugin.v1.Plugin.Validate:output_type -> gateway.plugin.v1.Problems
+	17, // 87: gateway.plugin.v1.Plugin.OpenInstance:output_type -> gateway.plugin.v1.InstanceState
+	7,  // 88: gateway.plugin.v1.Plugin.CloseInstance:output_type -> gateway.plugin.v1.Empty
+	7,  // 89: gateway.plugin.v1.Plugin.Activate:output_type -> gateway.plugin.v1.Empty
+	7,  // 90: gateway.plugin.v1.Plugin.Deactivate:output_type -> gateway.plugin.v1.Empty
+	23, // 91: gateway.plugin.v1.Plugin.Drain:output_type -> gateway.plugin.v1.DrainReport
+	25, // 92: gateway.plugin.v1.Plugin.CheckHealth:output_type -> gateway.plugin.v1.HealthReport
+	28, // 93: gateway.plugin.v1.Link.Exchange:output_type -> gateway.plugin.v1.PluginBatch
+	51, // 94: gateway.plugin.v1.Link.Socket:output_type -> gateway.plugin.v1.SocketChunk
+	85, // [85:95] is the sub-list for method output_type
+	75, // [75:85] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_sdk_pluginv1_plugin_proto_init() }
@@ -5192,7 +5615,7 @@ func file_sdk_pluginv1_plugin_proto_init() {
 	if File_sdk_pluginv1_plugin_proto != nil {
 		return
 	}
-	file_sdk_pluginv1_plugin_proto_msgTypes[21].OneofWrappers = []any{
+	file_sdk_pluginv1_plugin_proto_msgTypes[22].OneofWrappers = []any{
 		(*HostFrame_Call)(nil),
 		(*HostFrame_Webhook)(nil),
 		(*HostFrame_Poll)(nil),
@@ -5200,7 +5623,7 @@ func file_sdk_pluginv1_plugin_proto_init() {
 		(*HostFrame_Ack)(nil),
 		(*HostFrame_Cancel)(nil),
 	}
-	file_sdk_pluginv1_plugin_proto_msgTypes[22].OneofWrappers = []any{
+	file_sdk_pluginv1_plugin_proto_msgTypes[23].OneofWrappers = []any{
 		(*PluginFrame_Result)(nil),
 		(*PluginFrame_Inbound)(nil),
 		(*PluginFrame_Webhook)(nil),
@@ -5208,21 +5631,24 @@ func file_sdk_pluginv1_plugin_proto_init() {
 		(*PluginFrame_Call)(nil),
 		(*PluginFrame_Health)(nil),
 	}
-	file_sdk_pluginv1_plugin_proto_msgTypes[33].OneofWrappers = []any{
+	file_sdk_pluginv1_plugin_proto_msgTypes[34].OneofWrappers = []any{
 		(*HostCall_StateGet)(nil),
 		(*HostCall_StateSet)(nil),
 		(*HostCall_SaveSecret)(nil),
 		(*HostCall_Undelivered)(nil),
 		(*HostCall_Typing)(nil),
+		(*HostCall_MediaFetch)(nil),
+		(*HostCall_MediaPut)(nil),
+		(*HostCall_MediaGet)(nil),
 	}
-	file_sdk_pluginv1_plugin_proto_msgTypes[49].OneofWrappers = []any{}
+	file_sdk_pluginv1_plugin_proto_msgTypes[53].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sdk_pluginv1_plugin_proto_rawDesc), len(file_sdk_pluginv1_plugin_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   58,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -91,6 +91,10 @@ func eventFrom(p *pluginv1.Event) sdk.Event {
 		Duration: duration(p.Duration, time.Second), Score: p.Score, Comment: p.Comment,
 		URLPush: p.UrlPush, Payload: p.Payload, Private: p.Private, Channel: p.Channel,
 	}
+	if w := p.ReplyWindow; w != nil {
+		e.Window = &sdk.ReplyWindow{Open: time.Duration(w.OpenMs) * time.Millisecond,
+			Agent: time.Duration(w.AgentMs) * time.Millisecond, Messages: int(w.Messages)}
+	}
 	if p.AtMs != 0 {
 		e.At = time.UnixMilli(p.AtMs)
 	}

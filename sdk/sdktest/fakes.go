@@ -27,6 +27,7 @@ type fakes struct {
 	secrets     map[string]string
 	undelivered map[string][]sdk.Message
 	ahead       time.Duration
+	media       media
 }
 
 func newFakes() *fakes {
@@ -63,6 +64,9 @@ func (f *fakes) inbound(in *pluginv1.Inbound) *pluginv1.Ack {
 }
 
 func (f *fakes) serve(c *pluginv1.HostCall) *pluginv1.HostReply {
+	if r := f.media.serve(c); r != nil {
+		return r
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch op := c.Op.(type) {

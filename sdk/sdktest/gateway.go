@@ -11,6 +11,7 @@ package sdktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,6 +52,7 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	revision uint64
+	caps     *pluginv1.Capabilities
 }
 
 // Start serves p, opens one instance of its driver with settings (anything
@@ -140,7 +142,20 @@ func (g *Gateway) open(ctx context.Context, settings any) (*pluginv1.InstanceSta
 		PublicUrl: "https://gateway.example/hooks/" + g.instance,
 	}
 	g.mu.Unlock()
-	return g.plugin.OpenInstance(ctx, spec)
+	state, err := g.plugin.OpenInstance(ctx, spec)
+	if err == nil && state.Ok {
+		g.mu.Lock()
+		g.caps = cmp.Or(state.Capabilities, g.driver.Capabilities)
+		g.mu.Unlock()
+	}
+	return state, err
+}
+
+// Capabilities returns those of the instance, as its settings make them.
+func (g *Gateway) Capabilities() *pluginv1.Capabilities {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.caps
 }
 
 // split takes the secrets out of settings, as the gateway does.

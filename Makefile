@@ -1,18 +1,19 @@
 # `make` builds, `make help` lists the rest. Needed beforehand: Go, git, make.
 .DEFAULT_GOAL := build
-.PHONY: help build run demo check test lint proto generated generate baseline bench chaos failpoint soak fuzz dist clean
+.PHONY: help build run demo demo-channels check test lint proto generated generate baseline bench chaos failpoint soak fuzz dist clean
 
 SHELL   := bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/openccsp/gateway/core.Version=$(VERSION)
 TOOLS   := bin/tools
 NODE    := bin/.node/node_modules
+PEERS   := bin/.peers/node_modules
 SKIPPED := bin/skipped.txt
 FOR     ?= 10m
 DIST    := bin/dist/gateway-$(VERSION)-$(shell go env GOOS)-$(shell go env GOARCH)
 
 help:       ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build:      ## build the gateway, the plugins and the examples into bin/
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway .
@@ -25,11 +26,14 @@ run: build  ## start the gateway, a contact center and a web page, and print whe
 demo: build ## play one conversation through all of it and check every step
 	@exec bin/examples/demo
 
+demo-channels: build ## play one conversation on each channel, and print what goes over the wire
+	@exec bin/examples/demo-channels
+
 check: build lint proto generated test failpoint ## all that must pass before a change lands
 	bin/examples/chaos -dose 0.02 -patience 10
 	@cat $(SKIPPED)
 
-test: $(if $(shell command -v npm),$(NODE)) ## run all tests with the race detector, and name those that were skipped
+test: $(if $(shell command -v npm),$(NODE) $(PEERS)) ## run all tests with the race detector, and name those that were skipped
 	@mkdir -p bin
 	set -o pipefail; go test -race -v ./... | awk -v skipped=$(SKIPPED) -f .ci/tests.awk
 
@@ -90,6 +94,11 @@ clean:      ## delete what was built, but for the tools
 $(NODE): examples/plugin-node/package-lock.json
 	@rm -rf bin/.node && mkdir -p bin/.node && cp examples/plugin-node/package*.json bin/.node
 	-cd bin/.node && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
+
+# What others wrote in Node and the tests talk to; without it these are skipped.
+$(PEERS): examples/peers/package-lock.json
+	@rm -rf bin/.peers && mkdir -p bin/.peers && cp examples/peers/package*.json bin/.peers
+	-cd bin/.peers && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
 
 # The tools of one version each; the stamp's name ends in the version.
 install = GOBIN=$(CURDIR)/$(TOOLS) go install $(1)@$(2) && touch $(TOOLS)/.$(notdir $(1))-$(2)

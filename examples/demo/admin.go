@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // What the admin API says, as far as the demo looks at it.
@@ -66,7 +68,7 @@ func (p *play) newRule(ctx context.Context) error {
 	if err := os.WriteFile(p.rules("hours.yaml"), []byte(hoursRule), 0o600); err != nil {
 		return err
 	}
-	err := until(ctx, "the new rule in the API", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "the new rule in the API", func(ctx context.Context) (bool, error) {
 		var set ruleSet
 		err := p.home.Get(ctx, "/v1/rules", &set)
 		return set.has("opening hours"), err
@@ -127,7 +129,7 @@ func (p *play) badRule(ctx context.Context) error {
 		return err
 	}
 	var set ruleSet
-	err := until(ctx, "the problem in the API", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "the problem in the API", func(ctx context.Context) (bool, error) {
 		set = ruleSet{}
 		err := p.home.Get(ctx, "/v1/rules", &set)
 		return len(set.Problems) > 0, err
@@ -147,7 +149,7 @@ func (p *play) badRule(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(hoursRule), 0o600); err != nil {
 		return err
 	}
-	return until(ctx, "no problem any more", func(ctx context.Context) (bool, error) {
+	return agent.Until(ctx, "no problem any more", func(ctx context.Context) (bool, error) {
 		set = ruleSet{}
 		err := p.home.Get(ctx, "/v1/rules", &set)
 		return err == nil && len(set.Problems) == 0, err
@@ -159,7 +161,7 @@ func (p *play) hold(ctx context.Context) error {
 		{"hold", "One moment please, Ada."}, {"resume", "Thank you for waiting."},
 	} {
 		seen := p.customer.count()
-		if err := p.agents.act(ctx, act.name, nil); err != nil {
+		if err := p.agents.Act(ctx, act.name, nil); err != nil {
 			return err
 		}
 		p.say("agent: %s", act.name)
@@ -172,14 +174,14 @@ func (p *play) hold(ctx context.Context) error {
 
 func (p *play) closes(ctx context.Context) error {
 	seen := p.customer.count()
-	if err := p.agents.act(ctx, "close", nil); err != nil {
+	if err := p.agents.Act(ctx, "close", nil); err != nil {
 		return err
 	}
 	p.say("agent: close")
 	if err := p.ruleSays(ctx, seen, "The chat has ended. Come back any time."); err != nil {
 		return err
 	}
-	return until(ctx, "the conversation closed and tagged", func(ctx context.Context) (bool, error) {
+	return agent.Until(ctx, "the conversation closed and tagged", func(ctx context.Context) (bool, error) {
 		c, err := p.conversation(ctx)
 		return c.Chat.State == "closed" && slices.Contains(c.Tags, "served"), err
 	})

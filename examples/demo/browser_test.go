@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // browser is a real one, without a window. The test is skipped where none is installed.
@@ -57,7 +59,7 @@ func open(browser context.Context, t *testing.T, name, address string) *tab {
 // do fails the test with what the page shows if the actions cannot be done.
 func (p *tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, stop := context.WithTimeout(p.ctx, stepLimit)
+	ctx, stop := context.WithTimeout(p.ctx, agent.StepLimit)
 	defer stop()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.t.Fatalf("%s: %s: %v\nthe page shows:\n%s", p.name, what, err, p.shown())
@@ -109,7 +111,7 @@ func (p *tab) sees(selector, text string) {
 // until waits for an expression of JavaScript to become true.
 func (p *tab) until(what, expression string) {
 	p.t.Helper()
-	ctx, stop := context.WithTimeout(p.ctx, stepLimit)
+	ctx, stop := context.WithTimeout(p.ctx, agent.StepLimit)
 	defer stop()
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0))); err != nil {
 		p.t.Fatalf("%s: %s: %v\nthe page shows:\n%s", p.name, what, err, p.shown())
@@ -194,7 +196,7 @@ func TestBrowser(t *testing.T) {
 	second.click(`[data-testid="close-menu"] summary`)
 	second.click(`[data-testid="close-send"]`)
 	second.sees("#closed", "Cleo")
-	err = until(t.Context(), "the gateway knows that the chat is closed", func(ctx context.Context) (bool, error) {
+	err = agent.Until(t.Context(), "the gateway knows that the chat is closed", func(ctx context.Context) (bool, error) {
 		var open struct{ Items []conversation }
 		err := s.home.Get(ctx, "/v1/conversations?status=open", &open)
 		return err == nil && len(open.Items) == 0, err
@@ -212,7 +214,7 @@ func TestBrowser(t *testing.T) {
 			Refused []any
 			Wrong   int
 		}
-		if err := call(t.Context(), http.MethodGet, "http://"+desk+"/sim/refused", nil, nil, &refused); err != nil || refused.Wrong > 0 {
+		if err := agent.Call(t.Context(), http.MethodGet, "http://"+desk+"/sim/refused", nil, nil, &refused); err != nil || refused.Wrong > 0 {
 			t.Errorf("%s refused %v, %v; want nothing that breaks the contract", desk, refused.Refused, err)
 		}
 	}

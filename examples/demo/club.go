@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // botLine is one message that the bot got.
@@ -17,7 +19,7 @@ type botLine struct {
 // botHeard returns what customers said to the bot.
 func (p *play) botHeard(ctx context.Context) (texts []string, err error) {
 	var answer struct{ Messages []botLine }
-	err = call(ctx, http.MethodGet, "http://"+p.bot+"/sim/messages", nil, nil, &answer)
+	err = agent.Call(ctx, http.MethodGet, "http://"+p.bot+"/sim/messages", nil, nil, &answer)
 	for _, m := range answer.Messages {
 		texts = append(texts, m.Message)
 	}
@@ -62,7 +64,7 @@ func (p *play) handOver(ctx context.Context) error {
 	if err := p.guestWrites(ctx, "I want to talk to a human", "bot", "One moment"); err != nil {
 		return err
 	}
-	if err := p.others.takes(ctx, "Zoe"); err != nil {
+	if err := p.others.Takes(ctx, "Zoe"); err != nil {
 		return err
 	}
 	p.say("agent Zoe takes the chat at IMIchat")
@@ -70,7 +72,7 @@ func (p *play) handOver(ctx context.Context) error {
 		return err
 	}
 	seen := p.guest.count()
-	if err := p.others.say(ctx, "Zoe here, how can I help?"); err != nil {
+	if err := p.others.Say(ctx, "Zoe here, how can I help?"); err != nil {
 		return err
 	}
 	if err := p.guestGets(ctx, seen, "agent", "Zoe here"); err != nil {
@@ -81,10 +83,10 @@ func (p *play) handOver(ctx context.Context) error {
 
 // sawTranscript checks that the agent can read what the guest and the bot said.
 func (p *play) sawTranscript(ctx context.Context, lines ...string) error {
-	return until(ctx, "the talk with the bot at the agent's", func(ctx context.Context) (bool, error) {
-		all, err := p.others.lines(ctx)
+	return agent.Until(ctx, "the talk with the bot at the agent's", func(ctx context.Context) (bool, error) {
+		all, err := p.others.Lines(ctx)
 		for _, want := range lines {
-			if !slices.ContainsFunc(all, func(e entry) bool { return strings.Contains(e.Text, want) }) {
+			if !slices.ContainsFunc(all, func(e agent.Entry) bool { return strings.Contains(e.Text, want) }) {
 				return false, err
 			}
 		}
@@ -99,15 +101,15 @@ func (p *play) botIsSilent(ctx context.Context, question string) error {
 		return err
 	}
 	p.say("guest: %s", question)
-	err := until(ctx, "the question at the agent's", func(ctx context.Context) (bool, error) {
-		_, all, err := p.others.log(ctx)
-		return slices.ContainsFunc(all, func(e entry) bool { return e.Text == question }), err
+	err := agent.Until(ctx, "the question at the agent's", func(ctx context.Context) (bool, error) {
+		_, all, err := p.others.Log(ctx)
+		return slices.ContainsFunc(all, func(e agent.Entry) bool { return e.Text == question }), err
 	})
 	if err != nil {
 		return err
 	}
 	seen := p.guest.count()
-	if err := p.others.say(ctx, "From nine to six."); err != nil {
+	if err := p.others.Say(ctx, "From nine to six."); err != nil {
 		return err
 	}
 	if err := p.guestGets(ctx, seen, "agent", "From nine to six."); err != nil {
@@ -124,12 +126,12 @@ func (p *play) botIsSilent(ctx context.Context, question string) error {
 }
 
 func (p *play) handBack(ctx context.Context) error {
-	err := p.others.act(ctx, "event", map[string]any{"name": "control_passed", "params": map[string]string{"to": "bot"}})
+	err := p.others.Act(ctx, "event", map[string]any{"name": "control_passed", "params": map[string]string{"to": "bot"}})
 	if err != nil {
 		return err
 	}
 	p.say("agent: back to the bot")
-	err = until(ctx, "the bot has the conversation", func(ctx context.Context) (bool, error) {
+	err = agent.Until(ctx, "the bot has the conversation", func(ctx context.Context) (bool, error) {
 		c, err := p.conversationOf(ctx, p.guest)
 		return c.Owner == "bot", err
 	})
@@ -144,17 +146,17 @@ func (p *play) botReturns(ctx context.Context) error {
 		return err
 	}
 	seen := p.guest.count()
-	if err := p.others.say(ctx, "I am still here. Goodbye, Cleo!"); err != nil {
+	if err := p.others.Say(ctx, "I am still here. Goodbye, Cleo!"); err != nil {
 		return err
 	}
 	if err := p.guestGets(ctx, seen, "agent", "Goodbye, Cleo!"); err != nil {
 		return err
 	}
-	if err := p.others.act(ctx, "close", nil); err != nil {
+	if err := p.others.Act(ctx, "close", nil); err != nil {
 		return err
 	}
 	p.say("agent: close")
-	err := until(ctx, "the chat closed and the bot back", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "the chat closed and the bot back", func(ctx context.Context) (bool, error) {
 		c, err := p.conversationOf(ctx, p.guest)
 		return c.Chat.State == "closed" && c.Owner == "bot", err
 	})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // customer writes over REST and gets answers over MQTT, in a WebSocket at the
@@ -60,7 +62,7 @@ func (c *customer) post(ctx context.Context, path string, body, answer any) erro
 	if c.me.AccessToken != "" {
 		h.Set("Accesstoken", c.me.AccessToken)
 	}
-	return call(ctx, http.MethodPost, c.hook+path, h, body, answer)
+	return agent.Call(ctx, http.MethodPost, c.hook+path, h, body, answer)
 }
 
 func (c *customer) register(ctx context.Context, name string) error {
@@ -72,7 +74,7 @@ func (c *customer) register(ctx context.Context, name string) error {
 // connect connects and subscribes, and tries again until ctx ends.
 func (c *customer) connect(ctx context.Context) error {
 	var err error
-	for attempt := 0; attempt == 0 || pause(ctx, 50*time.Millisecond); attempt++ {
+	for attempt := 0; attempt == 0 || agent.Pause(ctx, 50*time.Millisecond); attempt++ {
 		if err = c.connectOnce(); err == nil {
 			return nil
 		}
@@ -142,7 +144,7 @@ func (c *customer) touch() {
 // await waits until f, which sees the messages so far, is true, and then
 // confirms all that came.
 func (c *customer) await(ctx context.Context, what string, f func(got []downlink) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(ctx, agent.StepLimit)
 	defer cancel()
 	for {
 		c.mu.Lock()
@@ -216,10 +218,10 @@ func (c *customer) write(ctx context.Context, text string) (int, error) {
 		if err == nil {
 			return attempt, nil
 		}
-		if r, ok := errors.AsType[*refusal](err); ok && r.status < 500 {
+		if r, ok := errors.AsType[*agent.Refusal](err); ok && r.Status < 500 {
 			return attempt, err
 		}
-		if !pause(ctx, 20*time.Millisecond) {
+		if !agent.Pause(ctx, 20*time.Millisecond) {
 			return attempt, err
 		}
 	}

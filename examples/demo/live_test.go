@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // live is the demo's stage whose gateway.hcl is edited while chats run.
@@ -67,7 +69,7 @@ func (l *live) edit(pairs ...string) {
 // until fails the test if f does not become true.
 func (l *live) until(what string, f func(ctx context.Context) (bool, error)) {
 	l.t.Helper()
-	if err := until(l.t.Context(), what, f); err != nil {
+	if err := agent.Until(l.t.Context(), what, f); err != nil {
 		l.t.Fatalf("%v\n%s", err, l.home.LogTail())
 	}
 }
@@ -155,22 +157,22 @@ func (l *live) arrives(channel, name string) *customer {
 }
 
 // chat has a customer write and an agent take the chat and answer.
-func (l *live) chat(c *customer, name string) *agent {
+func (l *live) chat(c *customer, name string) *agent.Agent {
 	l.t.Helper()
 	if _, err := c.write(l.t.Context(), "hello from "+name); err != nil {
 		l.t.Fatal(err)
 	}
-	a := &agent{base: "http://" + l.desk}
+	a := &agent.Agent{Base: "http://" + l.desk}
 	l.until("the chat of "+name+" rings", func(ctx context.Context) (bool, error) {
-		chats, err := a.chats(ctx)
+		chats, err := a.Chats(ctx)
 		for _, ch := range chats {
 			if ch.Name == name && ch.State == "queued" {
-				a.chat = ch.ID
+				a.ID = ch.ID
 			}
 		}
-		return a.chat != "", err
+		return a.ID != "", err
 	})
-	if err := a.act(l.t.Context(), "take", map[string]any{"agent": "Bea"}); err != nil {
+	if err := a.Act(l.t.Context(), "take", map[string]any{"agent": "Bea"}); err != nil {
 		l.t.Fatal(err)
 	}
 	l.talk(a, c, "hello "+name)
@@ -178,10 +180,10 @@ func (l *live) chat(c *customer, name string) *agent {
 }
 
 // talk has the agent write and the customer get it, and the other way round.
-func (l *live) talk(a *agent, c *customer, text string) {
+func (l *live) talk(a *agent.Agent, c *customer, text string) {
 	l.t.Helper()
 	ctx, seen := l.t.Context(), c.count()
-	if err := a.say(ctx, text); err != nil {
+	if err := a.Say(ctx, text); err != nil {
 		l.t.Fatal(err)
 	}
 	list, err := c.next(ctx, seen, 1)
@@ -192,7 +194,7 @@ func (l *live) talk(a *agent, c *customer, text string) {
 		l.t.Fatal(err)
 	}
 	l.until("the answer at the agent's", func(ctx context.Context) (bool, error) {
-		_, texts, err := a.log(ctx)
+		_, texts, err := a.Log(ctx)
 		for _, e := range texts {
 			if e.Text == "re: "+text {
 				return true, err
@@ -207,13 +209,13 @@ func (l *live) signed(channel, secret, user string) error {
 	now := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%s\n%s\n%s", channel, user, now)
-	return call(l.t.Context(), http.MethodPost, l.home.Hook(channel)+"/register", http.Header{"Origin": {"http://" + l.page}},
+	return agent.Call(l.t.Context(), http.MethodPost, l.home.Hook(channel)+"/register", http.Header{"Origin": {"http://" + l.page}},
 		map[string]any{"deviceId": "d", "userId": user, "timestamp": now, "signature": hex.EncodeToString(mac.Sum(nil))}, nil)
 }
 
 func status(err error) int {
-	if r, ok := errors.AsType[*refusal](err); ok {
-		return r.status
+	if r, ok := errors.AsType[*agent.Refusal](err); ok {
+		return r.Status
 	}
 	return 0
 }
@@ -264,7 +266,7 @@ func TestLiveConfiguration(t *testing.T) {
 	t.Logf("a channel was open %v after it was saved", time.Since(saved).Round(time.Millisecond))
 	bob := l.arrives("shop2", "Bob")
 	bobs := l.chat(bob, "Bob")
-	if err := bobs.act(t.Context(), "close", nil); err != nil {
+	if err := bobs.Act(t.Context(), "close", nil); err != nil {
 		t.Fatal(err)
 	}
 	l.talk(bea, ada, "one")
@@ -292,7 +294,7 @@ func TestLiveConfiguration(t *testing.T) {
 	l.until("new chats are in the queue vip", func(ctx context.Context) (bool, error) {
 		elis := l.chat(eli, "Eli")
 		queue, err := l.queue(elis)
-		return queue == "vip", errors.Join(err, elis.act(ctx, "close", nil))
+		return queue == "vip", errors.Join(err, elis.Act(ctx, "close", nil))
 	})
 	l.talk(bea, ada, "two")
 
@@ -357,7 +359,7 @@ func TestLiveConfiguration(t *testing.T) {
 	if out := l.cli("status"); !strings.Contains(out, "integration desk: removed: 1 open chat and ") {
 		t.Errorf("status does not tell what drains:\n%s", out)
 	}
-	if err := bea.act(t.Context(), "close", nil); err != nil {
+	if err := bea.Act(t.Context(), "close", nil); err != nil {
 		t.Fatal(err)
 	}
 	l.gone("desk")
@@ -381,7 +383,7 @@ func TestLiveConfiguration(t *testing.T) {
 	}
 	l.gone("shop2")
 	l.until("the desk knows that the chat is closed", func(ctx context.Context) (bool, error) {
-		ch, _, err := dans.log(ctx)
+		ch, _, err := dans.Log(ctx)
 		return ch.State == "closed", err
 	})
 	l.until("the hook of what is no more says 404", func(ctx context.Context) (bool, error) {
@@ -396,11 +398,11 @@ func TestLiveConfiguration(t *testing.T) {
 }
 
 // queue returns the queue that an agent's chat came in by.
-func (l *live) queue(a *agent) (string, error) {
+func (l *live) queue(a *agent.Agent) (string, error) {
 	var answer struct{ Chats []struct{ ID, Queue string } }
-	err := call(l.t.Context(), http.MethodGet, a.base+"/agent/chats", nil, nil, &answer)
+	err := agent.Call(l.t.Context(), http.MethodGet, a.Base+"/agent/chats", nil, nil, &answer)
 	for _, c := range answer.Chats {
-		if c.ID == a.chat {
+		if c.ID == a.ID {
 			return c.Queue, err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/openccsp/gateway/examples/internal/agent"
 )
 
 // waiting is how many messages the customer writes while the contact center is down.
@@ -22,7 +24,7 @@ func (p *play) outage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := call(ctx, http.MethodPost, "http://"+p.desk+"/sim/outage", nil, map[string]any{"how": "reset"}, nil); err != nil {
+	if err := agent.Call(ctx, http.MethodPost, "http://"+p.desk+"/sim/outage", nil, map[string]any{"how": "reset"}, nil); err != nil {
 		return err
 	}
 	p.say("the contact center resets every connection")
@@ -31,7 +33,7 @@ func (p *play) outage(ctx context.Context) error {
 			return err
 		}
 	}
-	err = until(ctx, "the messages wait", func(ctx context.Context) (bool, error) {
+	err = agent.Until(ctx, "the messages wait", func(ctx context.Context) (bool, error) {
 		c, err := p.conversation(ctx)
 		return len(c.Open) >= waiting, err
 	})
@@ -39,11 +41,11 @@ func (p *play) outage(ctx context.Context) error {
 		return err
 	}
 	p.say("%d messages of the customer are acknowledged and wait", waiting)
-	if err := call(ctx, http.MethodDelete, "http://"+p.desk+"/sim/outage", nil, nil, nil); err != nil {
+	if err := agent.Call(ctx, http.MethodDelete, "http://"+p.desk+"/sim/outage", nil, nil, nil); err != nil {
 		return err
 	}
 	var order, repeats int
-	err = until(ctx, "the messages at the agent's", func(ctx context.Context) (bool, error) {
+	err = agent.Until(ctx, "the messages at the agent's", func(ctx context.Context) (bool, error) {
 		all, err := p.heard(ctx, 1)
 		if err != nil {
 			return false, err

@@ -11,11 +11,9 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
-)
 
-// stepLimit bounds each wait. None takes more than seconds, but machines are
-// busy at times.
-const stepLimit = time.Minute
+	"github.com/openccsp/gateway/examples/internal/agent"
+)
 
 // play is the conversation, step by step.
 type play struct {
@@ -70,38 +68,6 @@ func (p *play) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, "    %6.2f s  %s\n", time.Since(p.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// pause waits between two attempts at what another process has to do first. It
-// returns false once ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// until asks f again and again until it is true, or fails after stepLimit with
-// what was awaited.
-func until(ctx context.Context, what string, f func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
-	defer cancel()
-	for {
-		ok, err := f(ctx)
-		if ok {
-			return nil
-		}
-		if !pause(ctx, 5*time.Millisecond) {
-			if err != nil {
-				return fmt.Errorf("%s: not within %v: %w", what, stepLimit, err)
-			}
-			return fmt.Errorf("%s: not within %v", what, stepLimit)
-		}
-	}
-}
-
 func (p *play) programs(ctx context.Context) error {
 	if err := p.start(ctx); err != nil {
 		return err
@@ -110,17 +76,8 @@ func (p *play) programs(ctx context.Context) error {
 		p.say("%-8s is ready after %.2f s, process %d", name, p.procs[name].Took.Seconds(), p.procs[name].PID)
 	}
 	for _, address := range []string{p.desk, p.club, p.page} {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
-		if err != nil {
+		if err := agent.Call(ctx, http.MethodGet, "http://"+address+"/", nil, nil, nil); err != nil {
 			return err
-		}
-		resp, err := web.Do(r)
-		if err != nil {
-			return err
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("GET http://%s/: %s", address, resp.Status)
 		}
 	}
 	return nil
@@ -154,17 +111,17 @@ func (p *play) openChat(ctx context.Context, question, answer string) error {
 		return err
 	}
 	p.say("customer: %s", question)
-	if err := p.agents.takes(ctx, "Bea"); err != nil {
+	if err := p.agents.Takes(ctx, "Bea"); err != nil {
 		return err
 	}
 	p.say("agent Bea takes the chat")
-	return p.agents.say(ctx, answer)
+	return p.agents.Say(ctx, answer)
 }
 
 // answer has the agent write text, and the customer get it.
 func (p *play) answer(ctx context.Context, text string) error {
 	seen := p.customer.count()
-	if err := p.agents.say(ctx, text); err != nil {
+	if err := p.agents.Say(ctx, text); err != nil {
 		return err
 	}
 	return p.gets(ctx, seen, text)
@@ -185,9 +142,9 @@ func (p *play) gets(ctx context.Context, seen int, text string) error {
 }
 
 // heard waits until the agent has n texts of the customer's, and returns them.
-func (p *play) heard(ctx context.Context, n int) (texts []entry, err error) {
-	err = until(ctx, fmt.Sprintf("%d texts at the agent's", n), func(ctx context.Context) (bool, error) {
-		_, all, err := p.agents.log(ctx)
+func (p *play) heard(ctx context.Context, n int) (texts []agent.Entry, err error) {
+	err = agent.Until(ctx, fmt.Sprintf("%d texts at the agent's", n), func(ctx context.Context) (bool, error) {
+		_, all, err := p.agents.Log(ctx)
 		texts = slices.DeleteFunc(all, automatic)
 		return len(texts) >= n, err
 	})
@@ -195,11 +152,11 @@ func (p *play) heard(ctx context.Context, n int) (texts []entry, err error) {
 }
 
 // automatic is a copy of what a rule sent, which the agent sees marked.
-func automatic(e entry) bool { return strings.HasPrefix(e.Text, "[") }
+func automatic(e agent.Entry) bool { return strings.HasPrefix(e.Text, "[") }
 
 func (p *play) typing(ctx context.Context) error {
 	// It is passed on only if no message is on its way.
-	err := until(ctx, "all messages are delivered", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "all messages are delivered", func(ctx context.Context) (bool, error) {
 		c, err := p.conversation(ctx)
 		return len(c.Open) == 0, err
 	})
@@ -207,27 +164,27 @@ func (p *play) typing(ctx context.Context) error {
 		return err
 	}
 	// Word of it that takes too long is dropped, so both go on typing.
-	err = until(ctx, "the agent sees the customer typing", func(ctx context.Context) (bool, error) {
+	err = agent.Until(ctx, "the agent sees the customer typing", func(ctx context.Context) (bool, error) {
 		if err := p.customer.post(ctx, "/typing", map[string]any{"on": true}, nil); err != nil {
 			return false, err
 		}
-		pause(ctx, 100*time.Millisecond)
-		c, _, err := p.agents.log(ctx)
+		agent.Pause(ctx, 100*time.Millisecond)
+		c, _, err := p.agents.Log(ctx)
 		return c.Typing, err
 	})
 	if err != nil {
 		return err
 	}
 	p.say("the agent sees the customer typing")
-	err = until(ctx, "the customer sees the agent typing", func(ctx context.Context) (bool, error) {
-		if err := p.agents.act(ctx, "typing", map[string]any{"on": true}); err != nil {
+	err = agent.Until(ctx, "the customer sees the agent typing", func(ctx context.Context) (bool, error) {
+		if err := p.agents.Act(ctx, "typing", map[string]any{"on": true}); err != nil {
 			return false, err
 		}
 		for range 30 { // more than one poll of the contact center
 			if p.customer.seesTyping() {
 				return true, nil
 			}
-			pause(ctx, 100*time.Millisecond)
+			agent.Pause(ctx, 100*time.Millisecond)
 		}
 		return false, nil
 	})
@@ -249,8 +206,8 @@ func (p *play) longToAgent(ctx context.Context) error {
 	}
 	p.say("customer: %d characters, %d UTF-16 units, the contact center takes %d at once",
 		utf8.RuneCountInString(text), unitsOf(text), deskLimit)
-	var parts []entry
-	err = until(ctx, "the whole text at the agent's", func(ctx context.Context) (bool, error) {
+	var parts []agent.Entry
+	err = agent.Until(ctx, "the whole text at the agent's", func(ctx context.Context) (bool, error) {
 		all, err := p.heard(ctx, 1)
 		if err != nil {
 			return false, err
@@ -279,7 +236,7 @@ func (p *play) longToAgent(ctx context.Context) error {
 func (p *play) longToCustomer(ctx context.Context) error {
 	text := strings.TrimSpace(strings.Repeat("Everything about your parcel and its way to you. ", 2041))
 	seen := p.customer.count()
-	if err := p.agents.say(ctx, text); err != nil {
+	if err := p.agents.Say(ctx, text); err != nil {
 		return err
 	}
 	p.say("agent: %d bytes", len(text))
@@ -308,14 +265,14 @@ func (p *play) away(ctx context.Context) error {
 	seen := p.customer.count()
 	texts := []string{"Are you still there?", "I leave a note then."}
 	for _, text := range texts {
-		if err := p.agents.say(ctx, text); err != nil {
+		if err := p.agents.Say(ctx, text); err != nil {
 			return err
 		}
 		p.say("agent: %s (the customer is offline)", text)
 	}
-	err := until(ctx, "the agent's messages at the gateway", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "the agent's messages at the gateway", func(ctx context.Context) (bool, error) {
 		c, err := p.conversation(ctx)
-		return c.Chat.ByAgent >= p.agents.said, err
+		return c.Chat.ByAgent >= p.agents.Said, err
 	})
 	if err != nil {
 		return err
@@ -361,7 +318,7 @@ func (p *play) killed(ctx context.Context) error {
 	wrote := make(chan error, 1)
 	go func() { wrote <- p.writeMany(ctx, &accepted, third) }()
 	for n := range crowd { // to the contact center, which stays up
-		if err := p.agents.say(ctx, fmt.Sprintf("agent's %d of %d", n+1, crowd)); err != nil {
+		if err := p.agents.Say(ctx, fmt.Sprintf("agent's %d of %d", n+1, crowd)); err != nil {
 			return err
 		}
 	}
@@ -402,7 +359,7 @@ func (p *play) writeMany(ctx context.Context, accepted *atomic.Int32, third chan
 // order at their first arrival. What the wire cannot tell apart may repeat.
 func (p *play) nothingLost(ctx context.Context, before, seen int) error {
 	var order, repeats int
-	err := until(ctx, "all of the customer's messages at the agent's", func(ctx context.Context) (bool, error) {
+	err := agent.Until(ctx, "all of the customer's messages at the agent's", func(ctx context.Context) (bool, error) {
 		all, err := p.heard(ctx, 1)
 		if err != nil {
 			return false, err
@@ -475,7 +432,7 @@ func longText(n int) string {
 
 func unitsOf(text string) int { return len(utf16.Encode([]rune(text))) }
 
-func unitsIn(parts []entry) (n int) {
+func unitsIn(parts []agent.Entry) (n int) {
 	for _, e := range parts {
 		n += e.Units
 	}

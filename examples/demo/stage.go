@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/openccsp/gateway/examples/internal/agent"
 	"github.com/openccsp/gateway/examples/internal/rig"
 )
 
@@ -22,8 +23,8 @@ type stage struct {
 	page     string    // address of the customer's page of the webshop
 	clubPage string    // and of the club, which the demo does without
 	procs    map[string]*rig.Process
-	agents   *agent // of the webshop
-	others   *agent // of the club
+	agents   *agent.Agent // of the webshop
+	others   *agent.Agent // of the club
 }
 
 // stopLimit is how long a program may take to stop.
@@ -114,8 +115,8 @@ func newStage(dir, bin string) (*stage, error) {
 		clubPage: ports[7],
 		procs:    map[string]*rig.Process{},
 	}
-	s.agents = &agent{base: "http://" + s.desk, take: "take"}
-	s.others = &agent{base: "http://" + s.club, take: "pick"}
+	s.agents = &agent.Agent{Base: "http://" + s.desk, Take: "take"}
+	s.others = &agent.Agent{Base: "http://" + s.club, Take: "pick"}
 	return s, errors.Join(
 		os.Mkdir(s.home.Path("rules.d"), 0o700),
 		os.WriteFile(s.rules("notices.yaml"), []byte(noticeRules), 0o600),

@@ -96,9 +96,16 @@ channel "rtm" "webshop" {
 
 # Where rules may send notifications.
 # endpoint "ops" {
-#   url           = "https://ops.example.com/hook"
-#   secret        = env("OPS_SECRET")        # signs them (Standard Webhooks)
-#   allow_private = false                    # true: the URL may be in a private network
+#   url             = "https://ops.example.com/hook"
+#   secret          = env("OPS_SECRET")      # signs them (Standard Webhooks); of whsk_… it is an ed25519 key
+#   previous_secret = env("OPS_OLD_SECRET")  # signs them, too, while receivers change over
+#   bearer          = env("OPS_TOKEN")       # for the header Authorization
+#   format          = "standard"             # or "cloudevents" (one JSON), "cloudevents_binary" (ce- headers)
+#   rate            = 50                     # requests per second; more wait. Default: no limit
+#   timeout         = "15s"                  # of one attempt
+#   disable_after   = "120h"                 # an endpoint that fails for so long gets nothing more, as one that
+#                                            # says 410 does: `curl` /v1/endpoints/ops/enable, or another URL
+#   allow_private   = false                  # true: the URL may be in a private network
 # }
 
 # Who serves whom. A channel belongs to one service.

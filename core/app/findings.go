@@ -92,8 +92,10 @@ func settingProblem(i *config.Instance, p host.Problem) *diag.Problem {
 func endpointProblems(c *config.Config) (ps diag.Problems) {
 	for _, e := range c.Endpoints {
 		err := notify.CheckURL(e.URL)
-		if err == nil {
-			_, err = notify.Key(e.Secret.Reveal())
+		for _, secret := range []string{e.Secret.Reveal(), e.Previous.Reveal()} {
+			if err == nil {
+				_, err = notify.Key(secret)
+			}
 		}
 		if err != nil {
 			ps = append(ps, diag.Errorf(e.Pos, "endpoint %q: %s", e.Name, err))

@@ -183,7 +183,11 @@ func (g *gateway) renewSecrets(ctx context.Context, before []*known, c *config.C
 func endpointsOf(c *config.Config) map[string]notify.Endpoint {
 	all := map[string]notify.Endpoint{}
 	for _, e := range c.Endpoints {
-		all[e.Name] = notify.Endpoint{URL: e.URL, Secret: e.Secret.Reveal(), AllowPrivate: e.AllowPrivate}
+		all[e.Name] = notify.Endpoint{
+			URL: e.URL, Secret: e.Secret.Reveal(), Previous: e.Previous.Reveal(), Bearer: e.Bearer.Reveal(),
+			Format: notify.Format(e.Format), Rate: float64(e.Rate), Timeout: e.Timeout, DisableAfter: e.DisableAfter,
+			AllowPrivate: e.AllowPrivate,
+		}
 	}
 	return all
 }

@@ -126,7 +126,10 @@ func (g *gateway) watchStore(ctx context.Context) error {
 func (g *gateway) openEngine(context.Context) error {
 	c := g.config
 	var err error
-	if g.notify, err = notify.New(notify.Config{Endpoints: endpointsOf(c), Log: g.log, Metrics: g.metrics}); err != nil {
+	g.notify, err = notify.New(notify.Config{
+		Endpoints: endpointsOf(c), Source: c.PublicURL, Memory: g.store, Log: g.log, Metrics: g.metrics,
+	})
+	if err != nil {
 		return err
 	}
 	dirs, optional, err := pluginDirs(c)

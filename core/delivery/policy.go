@@ -3,6 +3,7 @@
 package delivery
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -44,14 +45,37 @@ type Verdict struct {
 	Alarm     string        // an operator must act
 }
 
+// notifyWaits are the waits before the second and each further attempt at a
+// notification: the schedule of Standard Webhooks 1.0.0. With its jitter it takes
+// 75 to 83 hours. What somebody waits for, a flow that asks an endpoint, has the
+// common waits.
+var notifyWaits = []time.Duration{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+	10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+}
+
+// NotifyAge is how old a notification may get before it is dead: older than its
+// last attempt, with time for an endpoint that wants to be left alone.
+const NotifyAge = 7 * 24 * time.Hour
+
+// Scheduled says whether a command has the schedule of notifications.
+func Scheduled(c *state.Command) bool { return c.Kind == state.CommandKind_NOTIFY && !c.Answer }
+
+// notifyAgain is a notification's next attempt, or its end.
+func notifyAgain(c *state.Command, a *state.Attempts, r *pluginv1.Result) Verdict {
+	n := int(a.GetCount())
+	if n >= len(notifyWaits) {
+		return Verdict{Ended: true, End: conversation.Dead, Reason: "expired"}
+	}
+	asked := time.Duration(min(r.GetAfterMs(), uint64(notifyWaits[len(notifyWaits)-1].Milliseconds()))) * time.Millisecond
+	return Verdict{After: max(jittered(notifyWaits[n], c.Epoch+c.Number, a.GetCount()), asked), Attempted: true}
+}
+
 // Judge decides what follows from an attempt of c that got as far as fate, with
 // the driver's answer r if there is one. a is the state before the attempt.
 func Judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fate core.Fate, now time.Time) Verdict {
 	v := judge(p, c, a, r, fate)
-	age := p.LaneAge
-	if age == 0 {
-		age = LaneAge
-	}
+	age := cmp.Or(p.LaneAge, LaneAge)
 	if v.Ended || a.GetFirstMs() == 0 || now.Sub(time.UnixMilli(a.GetFirstMs())) <= age {
 		return v
 	}
@@ -66,9 +90,12 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	case core.NoPlugin:
 		return Verdict{Park: true}
 	case core.NotSent:
-		return Verdict{After: ShortWait}
+		return Verdict{After: max(ShortWait, time.Duration(r.GetAfterMs())*time.Millisecond)}
 	case core.Lost:
 		return lost(p, c, a, "no answer")
+	}
+	if o := r.GetOutcome(); Scheduled(c) && (o == pluginv1.Outcome_RETRY || o == pluginv1.Outcome_THROTTLED) {
+		return notifyAgain(c, a, r)
 	}
 	wait := Backoff(c.Epoch+c.Number, a.GetCount())
 	if ms := r.GetAfterMs(); ms != 0 {
@@ -94,6 +121,9 @@ func judge(p Policy, c *state.Command, a *state.Attempts, r *pluginv1.Result, fa
 	case pluginv1.Outcome_WINDOW_CLOSED:
 		return Verdict{Ended: true, End: conversation.Dropped, Reason: "window_closed"}
 	case pluginv1.Outcome_RECIPIENT_GONE:
+		if c.Kind == state.CommandKind_NOTIFY {
+			return Verdict{Ended: true, End: conversation.Dropped, Reason: "endpoint_disabled"}
+		}
 		return Verdict{Ended: true, End: conversation.Dropped, Reason: "recipient_gone"}
 	case pluginv1.Outcome_UNSUPPORTED:
 		return Verdict{Ended: true, End: conversation.Dropped, Reason: "unsupported"}
@@ -150,7 +180,11 @@ func Marks(p Policy, c *state.Command) bool {
 // Max, with a jitter of a fifth that derives from the command, so that a
 // decision made again is the same.
 func Backoff(id uint64, n uint32) time.Duration {
-	d := min(First<<min(n, 20), Max)
+	return jittered(min(First<<min(n, 20), Max), id, n)
+}
+
+// jittered is d with the jitter of command id after n failures.
+func jittered(d time.Duration, id uint64, n uint32) time.Duration {
 	h := (id + uint64(n)<<32 + 1) * 0x9E3779B97F4A7C15 // spreads neighbouring numbers
 	return d - d/10 + time.Duration(h>>48)*(d/5)>>16
 }

@@ -90,6 +90,8 @@ func TestJudge(t *testing.T) {
 		{"no plugin", none, deliver, fresh, nil, core.NoPlugin, delivery.Verdict{Park: true}},
 		{"no plugin for a day", none, deliver, old, nil, core.NoPlugin, dead("expired")},
 		{"not sent", none, deliver, fresh, nil, core.NotSent, delivery.Verdict{After: delivery.ShortWait}},
+		{"not sent, and told when", none, notify, fresh, after(pluginv1.Outcome_RETRY, 7000), core.NotSent, delivery.Verdict{After: 7 * time.Second}},
+		{"endpoint gone", none, notify, fresh, answer(pluginv1.Outcome_RECIPIENT_GONE), core.Answered, dropped("endpoint_disabled")},
 		{"not sent for a day", none, deliver, old, nil, core.NotSent, dead("expired")},
 	}
 	for _, tt := range tests {
@@ -112,7 +114,7 @@ func TestJudgeAlwaysLeadsSomewhere(t *testing.T) {
 					for _, fate := range []core.Fate{core.Answered, core.NoPlugin, core.NotSent, core.Lost} {
 						c := &state.Command{Kind: state.CommandKind(kind), Number: 5}
 						v := delivery.Judge(p, c, a, &pluginv1.Result{Outcome: pluginv1.Outcome(outcome)}, fate, now)
-						checkVerdict(t, v, fate, a)
+						checkVerdict(t, v, fate, a, delivery.Scheduled(c))
 					}
 				}
 			}
@@ -120,9 +122,12 @@ func TestJudgeAlwaysLeadsSomewhere(t *testing.T) {
 	}
 }
 
-func checkVerdict(t *testing.T, v delivery.Verdict, fate core.Fate, a *state.Attempts) {
+func checkVerdict(t *testing.T, v delivery.Verdict, fate core.Fate, a *state.Attempts, scheduled bool) {
 	t.Helper()
 	longest := delivery.Max + delivery.Max/10
+	if scheduled {
+		longest = 27 * time.Hour
+	}
 	switch {
 	case v.Ended && (v.After != 0 || v.Park || v.Attempted || v.End != conversation.Sent && v.Reason == ""):
 		t.Fatalf("an end that goes on: %+v", v)
@@ -178,5 +183,37 @@ func TestBackoff(t *testing.T) {
 		if got := delivery.Backoff(math.MaxUint64, n); got < delivery.Max-delivery.Max/10 || got > delivery.Max+delivery.Max/10 {
 			t.Errorf("failure %d waits %v", n, got)
 		}
+	}
+}
+
+// A notification is attempted ten times in about three days, later if the endpoint
+// asks for it; one whose answer a flow waits for is not left so long.
+func TestNotificationSchedule(t *testing.T) {
+	waits := []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour}
+	c := &state.Command{Kind: state.CommandKind_NOTIFY, Number: 7, Epoch: 99}
+	retry := &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}
+	var total time.Duration
+	for n, want := range waits {
+		v := delivery.Judge(delivery.Policy{LaneAge: delivery.NotifyAge}, c, &state.Attempts{Count: uint32(n)}, retry, core.Answered, now)
+		if v.Ended || !v.Attempted || v.After < want-want/10 || v.After > want+want/10 {
+			t.Errorf("after %d attempts: %+v, want about %v", n+1, v, want)
+		}
+		total += v.After
+	}
+	if total < 68*time.Hour || total > delivery.NotifyAge/2 {
+		t.Errorf("all of it takes %v", total)
+	}
+	last := delivery.Judge(delivery.Policy{}, c, &state.Attempts{Count: uint32(len(waits))}, retry, core.Answered, now)
+	if !last.Ended || last.End != conversation.Dead || last.Reason != "expired" {
+		t.Errorf("after the last attempt: %+v", last)
+	}
+	asked := &pluginv1.Result{Outcome: pluginv1.Outcome_THROTTLED, AfterMs: uint64((3 * time.Hour).Milliseconds())}
+	if v := delivery.Judge(delivery.Policy{}, c, &state.Attempts{}, asked, core.Answered, now); v.After != 3*time.Hour {
+		t.Errorf("asked to come in three hours: %+v", v)
+	}
+	c.Answer = true
+	if v := delivery.Judge(delivery.Policy{}, c, &state.Attempts{Count: 4}, retry, core.Answered, now); v.After > time.Minute {
+		t.Errorf("with a flow waiting: %+v", v)
 	}
 }

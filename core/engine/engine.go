@@ -58,11 +58,12 @@ type Notifier interface {
 	// Do posts body to the endpoint once and says what became of it. id is the
 	// same at every attempt: the other side may see one notification twice. It
 	// blocks, at most for the endpoint's time-out, and ends early with ctx; it
-	// may be called by many goroutines.
-	Do(ctx context.Context, endpoint, id string, body []byte) *pluginv1.Result
+	// may be called by many goroutines. core.NotSent: nothing was attempted, and
+	// the result says when to come again.
+	Do(ctx context.Context, endpoint, id string, body []byte) (*pluginv1.Result, core.Fate)
 	// Ask is Do for a command whose answer is wanted: JSON of at most limit
 	// bytes, nil if the endpoint said something else.
-	Ask(ctx context.Context, endpoint, id string, body []byte, limit int) (*pluginv1.Result, []byte)
+	Ask(ctx context.Context, endpoint, id string, body []byte, limit int) (*pluginv1.Result, []byte, core.Fate)
 }
 
 // Options are what an engine is made of. Store, Drivers and Notifier are

@@ -28,7 +28,7 @@ func (c *cell) fly(l *lane, it *item) func() {
 	answer := func(r *pluginv1.Result, fate core.Fate) { c.answered(l, it, flight, r, fate) }
 	switch it.cmd.Kind {
 	case state.CommandKind_NOTIFY:
-		return func() { e.Exec.Go(func() { answer(c.notify(it), core.Answered) }) }
+		return func() { e.Exec.Go(func() { answer(c.notify(it)) }) }
 	case state.CommandKind_APPEND:
 		return func() { e.Exec.Go(func() { answer(e.append(c.s, it.cmd), core.Answered) }) }
 	}
@@ -37,16 +37,16 @@ func (c *cell) fly(l *lane, it *item) func() {
 }
 
 // notify posts to an endpoint. What it says is kept for a flow that waits for it.
-func (c *cell) notify(it *item) *pluginv1.Result {
+func (c *cell) notify(it *item) (*pluginv1.Result, core.Fate) {
 	e, id := c.s.e, commandID(it.cmd).String()
 	if !it.cmd.Answer {
 		return e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body)
 	}
-	r, said := e.Notifier.Ask(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body, conversation.MaxAnswer)
+	r, said, fate := e.Notifier.Ask(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body, conversation.MaxAnswer)
 	c.mu.Lock()
 	it.answer = said
 	c.mu.Unlock()
-	return r
+	return r, fate
 }
 
 // append carries a request to another conversation.

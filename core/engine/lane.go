@@ -45,6 +45,9 @@ func (c *cell) lane(name string) *lane {
 
 // policy returns how a command's deliveries are treated.
 func (c *cell) policy(cmd *state.Command) (delivery.Policy, *instance) {
+	if delivery.Scheduled(cmd) {
+		return delivery.Policy{LaneAge: delivery.NotifyAge}, nil
+	}
 	i := c.s.e.instance(cmd.Instance)
 	if i == nil {
 		return delivery.Policy{LaneAge: c.s.e.LaneAge}, nil

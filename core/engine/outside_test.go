@@ -79,27 +79,27 @@ func (r *rig) Poll(_ string, _ core.ConversationID, p *pluginv1.Poll, _ time.Dur
 var good = &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 
 // Do implements Notifier.
-func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) *pluginv1.Result {
+func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) (*pluginv1.Result, core.Fate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refuse != "" && string(body) == r.refuse {
 		r.refuse = ""
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}, core.Answered
 	}
 	r.posts = append(r.posts, endpoint+" "+string(body))
-	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}, core.Answered
 }
 
 // Ask implements Notifier.
-func (r *rig) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
+func (r *rig) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte, core.Fate) {
 	time.Sleep(r.slow)
-	res := r.Do(ctx, endpoint, id, body)
+	res, fate := r.Do(ctx, endpoint, id, body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.says == "" || res.Outcome != pluginv1.Outcome_OK {
-		return res, []byte("null")
+		return res, []byte("null"), fate
 	}
-	return res, []byte(r.says)
+	return res, []byte(r.says), fate
 }
 
 // all returns the calls so far.

@@ -55,17 +55,21 @@ func (r simRules) Evaluate(v *state.View) (e core.Evaluation) {
 type simPost struct{ endpoint, conv, id string }
 
 // Do implements Notifier.
-func (s *sim) Do(_ context.Context, endpoint, id string, body []byte) *pluginv1.Result {
-	if s.chance(30) {
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}
+func (s *sim) Do(_ context.Context, endpoint, id string, body []byte) (*pluginv1.Result, core.Fate) {
+	switch {
+	case s.chance(10):
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY, AfterMs: 2000}, core.NotSent
+	case s.chance(30):
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}, core.Answered
 	}
 	s.posted[simPost{endpoint, string(body), id}] = true
-	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_OK}, core.Answered
 }
 
 // Ask implements Notifier.
-func (s *sim) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte) {
-	return s.Do(ctx, endpoint, id, body), []byte(`{"ok":true}`)
+func (s *sim) Ask(ctx context.Context, endpoint, id string, body []byte, _ int) (*pluginv1.Result, []byte, core.Fate) {
+	r, fate := s.Do(ctx, endpoint, id, body)
+	return r, []byte(`{"ok":true}`), fate
 }
 
 // checkRules says whether limits held and nothing that waited was lost.

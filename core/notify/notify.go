@@ -1,16 +1,18 @@
-// Package notify posts JSON to the endpoints of gateway.hcl: signed after
-// Standard Webhooks 1.0.0 (https://www.standardwebhooks.com, read 2026-09), and
-// never into a private network unless the operator allows it.
+// Package notify posts JSON to the endpoints of gateway.hcl: after Standard
+// Webhooks 1.0.0 (https://www.standardwebhooks.com, read 2026-09), or as
+// CloudEvents 1.0 over HTTP; at the pace that an endpoint bears; and never into a
+// private network unless the operator allows it.
 package notify
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,39 +22,33 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// Endpoint is where notifications go.
-type Endpoint struct {
-	URL          string            // http or https, without user and password
-	Secret       string            // signs the requests; "": they are not signed. See Key
-	Headers      map[string]string // sent beside those of Standard Webhooks
-	AllowPrivate bool              // it may be on this machine or in a private network
-}
-
 // Config is what a Notifier needs. Zero values are the defaults.
 type Config struct {
 	Endpoints map[string]Endpoint
-	Timeout   time.Duration // of one attempt; default 15 s
-	PerHost   int           // connections to one host; default 64
-	Resolver  *net.Resolver // default the system's
-	Log       *slog.Logger  // default none
+	Timeout   time.Duration    // of one attempt, unless an endpoint has its own; default 15 s
+	PerHost   int              // connections to one host; default 64
+	Source    string           // of CloudEvents, a URI; default "urn:openccsp:gateway"
+	Memory    Memory           // default none: a restart forgets which endpoints are disabled
+	Resolver  *net.Resolver    // default the system's
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default none
 	Metrics   prometheus.Registerer
 }
 
 // Notifier posts to endpoints. It is safe for concurrent use.
 type Notifier struct {
 	timeout   time.Duration
+	source    string
+	now       func() time.Time
+	memory    Memory
+	setting   sync.Mutex // of SetEndpoints
 	endpoints atomic.Pointer[map[string]*endpoint]
 	guarded   *http.Transport
 	open      *http.Transport // for endpoints that may be private
 	log       *slog.Logger
 	attempts  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
-}
-
-// endpoint is a checked Endpoint.
-type endpoint struct {
-	Endpoint
-	key []byte // nil: not signed
+	disabled  *prometheus.GaugeVec
 }
 
 // New returns a notifier, or the first endpoint that is wrong.
@@ -66,8 +62,11 @@ func New(c Config) (*Notifier, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	n := &Notifier{
-		timeout: c.Timeout, log: c.Log,
+		timeout: c.Timeout, source: cmp.Or(c.Source, "urn:openccsp:gateway"), now: c.Now, memory: c.Memory, log: c.Log,
 		guarded: newTransport(c, guard), open: newTransport(c, nil),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
@@ -76,32 +75,52 @@ func New(c Config) (*Notifier, error) {
 			Name: "gateway_notify_seconds", Help: "How long endpoints took to answer.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 15},
 		}, []string{"endpoint"}),
+		disabled: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "gateway_notify_disabled", Help: "1 for an endpoint that gets nothing any more, until it is enabled.",
+		}, []string{"endpoint"}),
 	}
 	if err := n.SetEndpoints(c.Endpoints); err != nil {
 		return nil, err
 	}
 	if c.Metrics != nil {
-		c.Metrics.MustRegister(n.attempts, n.seconds)
+		c.Metrics.MustRegister(n.attempts, n.seconds, n.disabled)
 	}
 	return n, nil
 }
 
 // SetEndpoints replaces all endpoints at once. Requests under way go on with
-// those they began with. If one is wrong, none is changed.
+// those they began with. If one is wrong, none is changed. An endpoint that is
+// the same as before keeps its state; with another URL it is enabled.
 func (n *Notifier) SetEndpoints(endpoints map[string]Endpoint) error {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	var before map[string]*endpoint
+	if p := n.endpoints.Load(); p != nil {
+		before = *p
+	}
 	set := make(map[string]*endpoint, len(endpoints))
-	for name, e := range endpoints {
-		if err := CheckURL(e.URL); err != nil {
-			return core.Errorf(core.Invalid, "endpoint %q: %s", name, err)
-		}
-		key, err := Key(e.Secret)
+	for name, conf := range endpoints {
+		e, err := newEndpoint(name, conf)
 		if err != nil {
 			return core.Errorf(core.Invalid, "endpoint %q: %s", name, err)
 		}
-		e.Headers = maps.Clone(e.Headers)
-		set[name] = &endpoint{e, key}
+		if old := before[name]; old != nil && old.URL == conf.URL {
+			e.gate = old.gate
+			e.gate.pace(conf.Rate)
+		} else if e.gate.off, err = n.remembered(e); err != nil {
+			return err
+		}
+		set[name] = e
 	}
 	n.endpoints.Store(&set)
+	n.disabled.Reset()
+	for _, s := range n.Status() {
+		off := 0.0
+		if s.State == Off {
+			off = 1
+		}
+		n.disabled.WithLabelValues(s.Name).Set(off)
+	}
 	return nil
 }
 
@@ -113,29 +132,68 @@ func (n *Notifier) Close() {
 
 // Do posts body to the endpoint once and says what became of it. id is the
 // same for all attempts of one notification: the other side drops what it has
-// seen, so a lost answer is RETRY and never AMBIGUOUS. Do blocks until there is
-// an outcome, at most for the time-out.
-func (n *Notifier) Do(ctx context.Context, name, id string, body []byte) *pluginv1.Result {
-	r, _ := n.do(ctx, name, id, body, 0)
-	return r
+// seen, so a lost answer is RETRY and never AMBIGUOUS. core.NotSent: nothing was
+// attempted, since the endpoint is to be left alone; come again after what the
+// result says. RECIPIENT_GONE: it is disabled. Do blocks until there is an outcome,
+// at most for the time-out and a wait of some seconds for the endpoint's pace.
+func (n *Notifier) Do(ctx context.Context, name, id string, body []byte) (*pluginv1.Result, core.Fate) {
+	r, _, fate := n.do(ctx, name, id, body, 0)
+	return r, fate
 }
 
 // Ask is Do for somebody who wants to know what the endpoint says: JSON of at
 // most limit bytes, "null" if it says nothing. Another answer is nil.
-func (n *Notifier) Ask(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte) {
+func (n *Notifier) Ask(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte, core.Fate) {
 	return n.do(ctx, name, id, body, limit)
 }
 
-func (n *Notifier) do(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte) {
+func (n *Notifier) do(ctx context.Context, name, id string, body []byte, limit int) (*pluginv1.Result, []byte, core.Fate) {
 	e, ok := (*n.endpoints.Load())[name]
 	if !ok {
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "no_endpoint", Detail: "there is no endpoint " + strconv.Quote(name)}, nil
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "no_endpoint", Detail: "there is no endpoint " + strconv.Quote(name)}, nil, core.Answered
 	}
-	start := time.Now()
+	hold, again, off := e.gate.enter(n.now())
+	switch {
+	case off != nil:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RECIPIENT_GONE, Code: "disabled", Detail: off.Reason}, nil, core.Answered
+	case again > 0:
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY, AfterMs: uint64(again.Milliseconds()) + 1}, nil, core.NotSent
+	case !wait(ctx, hold):
+		e.gate.gaveUp()
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}, nil, core.NotSent
+	}
+	start := n.now()
 	r, said := n.post(ctx, e, webhookID(id), start, body, limit)
-	took := time.Since(start)
+	took := n.now().Sub(start)
 	n.attempts.WithLabelValues(name, strings.ToLower(r.GetOutcome().String())).Inc()
 	n.seconds.WithLabelValues(name).Observe(took.Seconds())
 	n.log.Debug("endpoint answered", "endpoint", name, "id", id, "outcome", r.GetOutcome().String(), "code", r.GetCode(), "took", took.String())
-	return r, said
+	n.settle(ctx, e, r)
+	return r, said, core.Answered
+}
+
+// settle lets the endpoint's gate know what became of an attempt.
+func (n *Notifier) settle(ctx context.Context, e *endpoint, r *pluginv1.Result) {
+	tooLong := e.gate.leave(n.now(), r, e.DisableAfter)
+	switch {
+	case r.GetOutcome() == pluginv1.Outcome_RECIPIENT_GONE:
+		n.disable(ctx, e, "it said 410 Gone")
+	case tooLong:
+		n.disable(ctx, e, "it has failed for "+e.DisableAfter.String())
+	}
+}
+
+// wait waits, and says no if ctx ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,14 +43,15 @@ func newTransport(c Config, control controlFunc) *http.Transport {
 }
 
 func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Time, body []byte, limit int) (*pluginv1.Result, []byte) {
-	ctx, cancel := context.WithTimeout(ctx, n.timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(e.Timeout, n.timeout))
 	defer cancel()
+	header, body := n.dress(e, id, at, body)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
 	if err != nil {
 		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "request", Detail: "the URL cannot be used"}, nil
 	}
+	req.Header = header
 	req.Header.Set("User-Agent", "OpenCCSP/"+core.Version)
-	setHeaders(req.Header, e, id, at, body)
 	transport := n.guarded
 	if e.AllowPrivate {
 		transport = n.open
@@ -63,7 +65,7 @@ func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Tim
 		return unanswered(err), nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	r := answered(resp, time.Now())
+	r := answered(resp, n.now())
 	var said []byte
 	if limit > 0 && r.Outcome == pluginv1.Outcome_OK {
 		said, err = answerOf(resp, limit)
@@ -118,6 +120,9 @@ func answered(resp *http.Response, now time.Time) *pluginv1.Result {
 	switch {
 	case status/100 == 2:
 		return &pluginv1.Result{Outcome: pluginv1.Outcome_OK, Code: r.Code}
+	case status == http.StatusGone:
+		r.Outcome = pluginv1.Outcome_RECIPIENT_GONE
+		return r
 	case status == http.StatusTooManyRequests:
 		r.Outcome = pluginv1.Outcome_THROTTLED
 	case status/100 == 5, status == http.StatusRequestTimeout, status == http.StatusTooEarly:

@@ -1,0 +1,127 @@
+package notify
+
+import (
+	"cmp"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// Limits of a gate.
+const (
+	trip      = 5                // failures in a row after which an endpoint is left alone
+	firstRest = 15 * time.Second // for so long, and twice as long after each attempt that fails
+	maxRest   = 5 * time.Minute
+	quietFor  = 5 * time.Second // after a 429 that does not say how long
+	maxHold   = 2 * time.Second // how long an attempt waits in its place for the pace; else it comes again
+	probeFor  = time.Second     // when to come again while another attempt sees how things are
+)
+
+// gate stands before an endpoint: it keeps the pace and lets nothing through while
+// the endpoint does not answer, has asked for quiet, or is disabled. It is safe
+// for concurrent use.
+type gate struct {
+	mu       sync.Mutex
+	limit    *rate.Limiter // nil: none
+	failures int           // in a row
+	failing  time.Time     // since when; zero: it answers
+	quiet    time.Time     // until when nothing goes
+	probing  bool          // one attempt sees whether it answers again
+	off      *Disabled     // nil: it is enabled
+}
+
+func newGate(perSecond float64) *gate {
+	g := &gate{}
+	g.pace(perSecond)
+	return g
+}
+
+// pace sets how many attempts go in a second, 0 for any number.
+func (g *gate) pace(perSecond float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if perSecond <= 0 {
+		g.limit = nil
+	} else if g.limit == nil || g.limit.Limit() != rate.Limit(perSecond) {
+		g.limit = rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), 1))
+	}
+}
+
+// enter asks for one attempt. It may go after hold, or, if again is not 0, it must
+// come again after that. off says that it never may.
+func (g *gate) enter(now time.Time) (hold, again time.Duration, off *Disabled) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.off != nil:
+		return 0, 0, g.off
+	case now.Before(g.quiet):
+		return 0, g.quiet.Sub(now), nil
+	case g.probing:
+		return 0, probeFor, nil
+	}
+	if g.limit != nil {
+		r := g.limit.ReserveN(now, 1)
+		if hold = r.DelayFrom(now); hold > maxHold {
+			r.CancelAt(now)
+			return 0, hold, nil
+		}
+	}
+	g.probing = g.failures >= trip
+	return hold, 0, nil
+}
+
+// leave takes in what became of an attempt. It says that the endpoint is to be
+// disabled: it has failed for longer than limit.
+func (g *gate) leave(now time.Time, r *pluginv1.Result, limit time.Duration) (tooLong bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rested := !now.Before(g.quiet) // else the attempt began before the rest
+	g.probing = false
+	after := time.Duration(r.GetAfterMs()) * time.Millisecond
+	switch r.GetOutcome() {
+	case pluginv1.Outcome_THROTTLED:
+		after = cmp.Or(after, quietFor)
+	case pluginv1.Outcome_RETRY:
+		if rested {
+			g.failures++
+		}
+		if g.failures >= trip && rested {
+			after = max(after, min(firstRest<<min(g.failures-trip, 10), maxRest))
+		}
+	default: // it answers
+		g.failures, g.failing = 0, time.Time{}
+		return false
+	}
+	if g.failing.IsZero() {
+		g.failing = now
+	}
+	if until := now.Add(after); until.After(g.quiet) {
+		g.quiet = until
+	}
+	return now.Sub(g.failing) >= limit
+}
+
+// gaveUp is leave for an attempt that was not made after all.
+func (g *gate) gaveUp() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.probing = false
+}
+
+// disable lets nothing more through.
+func (g *gate) disable(d *Disabled) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.off = d
+}
+
+// enable lets everything through again, as if nothing had been.
+func (g *gate) enable() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failures, g.failing, g.quiet, g.probing, g.off = 0, time.Time{}, time.Time{}, false, nil
+}

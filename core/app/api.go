@@ -322,6 +322,21 @@ func whyNot(s host.InstanceStatus) string {
 	return s.Message + text
 }
 
+// Endpoints implements httpd.Gateway.
+func (g *gateway) Endpoints() (out []httpd.Endpoint) {
+	for _, s := range g.notify.Status() {
+		out = append(out, httpd.Endpoint{
+			Name: s.Name, Host: s.Host, Format: string(s.Format), State: s.State, Since: s.Since, Reason: s.Reason,
+		})
+	}
+	return out
+}
+
+// EnableEndpoint implements httpd.Gateway.
+func (g *gateway) EnableEndpoint(ctx context.Context, name string) error {
+	return g.notify.Enable(ctx, name)
+}
+
 // Services implements httpd.Gateway.
 func (g *gateway) Services() (out []httpd.Service) {
 	for _, s := range g.now().Services {

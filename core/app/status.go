@@ -13,6 +13,8 @@ import (
 
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
+	"github.com/openccsp/gateway/core/httpd"
+	"github.com/openccsp/gateway/core/notify"
 )
 
 // running is the gateway that runs with the configuration's data_dir.
@@ -86,6 +88,7 @@ func (c *command) status(ctx context.Context) error {
 			At      diag.Pos
 		} `json:"restart_needed"`
 	}
+	var endpoints struct{ Items []httpd.Endpoint }
 	instances, err := askInstances(ctx, a)
 	err = errors.Join(err,
 		a.ask(ctx, readyPath, &ready),
@@ -93,6 +96,7 @@ func (c *command) status(ctx context.Context) error {
 		a.ask(ctx, "/v1/config", &conf),
 		a.ask(ctx, "/v1/conversations?status=open&limit=100", &open),
 		a.ask(ctx, "/v1/plugins", &plugins),
+		a.ask(ctx, "/v1/endpoints", &endpoints),
 	)
 	if err != nil {
 		return &runError{err}
@@ -127,6 +131,11 @@ func (c *command) status(ctx context.Context) error {
 	for _, i := range instances {
 		if i.Draining != nil {
 			fmt.Fprintf(&b, "%s %s: %s\n", i.kind, i.Name, i.drains())
+		}
+	}
+	for _, e := range endpoints.Items {
+		if e.State != notify.Answers {
+			fmt.Fprintf(&b, "endpoint %s: %s since %s\n", e.Name, strings.TrimSuffix(e.State+", "+e.Reason, ", "), e.Since.Format(time.RFC3339))
 		}
 	}
 	plugins.status(&b)

@@ -35,6 +35,8 @@ func TestStatus(t *testing.T) {
 			{"name":"old","driver":"enghouse","state":"open","draining":{"counted":false,"forced":true}}]}`,
 		"/v1/config": `{"file":"gateway.hcl","problems":[{"file":"gateway.hcl","line":3,"column":1,"summary":"bad","hint":"mend it"}],
 			"restart_needed":[{"setting":"listen","at":{"file":"gateway.hcl","line":1,"column":1}}]}`,
+		"/v1/endpoints": `{"items":[{"name":"ops","state":"ok"},{"name":"crm","state":"disabled","reason":"it said 410 Gone","since":"2026-01-02T03:04:05Z"},
+			{"name":"erp","state":"failing","since":"2026-01-02T03:04:05Z"}]}`,
 		"/v1/rules": `{"hash":"h","rules":[],"problems":[{"summary":"bad"}],"warnings":[{"summary":"hm"},{"summary":"so"}]}`,
 	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +66,8 @@ rules: 1 problem, the last good ones stay; see gateway check
 rules: 2 warnings; see gateway check
 channel webshop: removed: 1 open chat and 2 waiting commands left
 integration old: removed by force: what it still has is being counted
+endpoint crm: disabled, it said 410 Gone since 2026-01-02T03:04:05Z
+endpoint erp: failing since 2026-01-02T03:04:05Z
 plugin org.a 1.0.0: running
 plugin org.b 2.0.0: backoff: exit 1
 plugin /p/c: failed: exit 2

@@ -25,6 +25,7 @@ type Gateway interface {
 	Customers
 	Configuration
 	Instances
+	Endpoints
 	Plugins
 	Rules
 	DeadLetters
@@ -140,6 +141,8 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/channels", a.listChannels, false},
 		{"DELETE", "/v1/channels/{id}", a.deleteChannel, false},
 		{"GET", "/v1/services", a.listServices, false},
+		{"GET", "/v1/endpoints", a.listEndpoints, false},
+		{"POST", "/v1/endpoints/{id}/enable", a.enableEndpoint, false},
 
 		{"GET", "/v1/plugins", a.listPlugins, false},
 		{"GET", "/v1/plugins/{id}", a.getPlugin, false},

@@ -161,6 +161,15 @@ func (g *gateway) Channels() []httpd.Instance {
 		State: "failed", Health: "no broker", HookURL: "https://gw/hooks/webshop"}}
 }
 
+func (g *gateway) Endpoints() []httpd.Endpoint {
+	return []httpd.Endpoint{{Name: "ops", Host: "https://ops.example.com", Format: "standard", State: "ok"},
+		{Name: "crm", Host: "https://crm.example.com", Format: "cloudevents", State: "disabled", Since: when, Reason: "it said 410 Gone"}}
+}
+
+func (g *gateway) EnableEndpoint(_ context.Context, name string) error {
+	return g.note("enable %s", name)
+}
+
 func (g *gateway) Services() []httpd.Service {
 	return []httpd.Service{{Name: "retail", Integration: "enghouse", Channels: []string{"webshop"}, Forward: "ccsp", Timezone: "Europe/Zurich",
 		IdleAfter: "10m", UnattendedAfter: []string{"15m"}, CloseAfter: "2h", Provisioned: true, OK: true}, {Name: "empty", Forward: "none"}}
@@ -362,6 +371,9 @@ func TestAdminAnswers(t *testing.T) {
 		{"GET", "/v1/integrations", "", 200, []string{`"provisioned":true`, `"state":"running"`,
 			`"draining":{"since":"2026-11-22T10:00:00Z","counted":true,"chats":2,"commands":1,"forced":true}`}, ""},
 		{"GET", "/v1/channels", "", 200, []string{`"ok":false,"health":"no broker"`}, ""},
+		{"GET", "/v1/endpoints", "", 200, []string{`"reason":"it said 410 Gone"`, `"host":"https://ops.example.com"`}, ""},
+		{"POST", "/v1/endpoints/crm/enable", "", 202, []string{"{}"}, "enable crm"},
+		{"POST", "/v1/endpoints/crm/enable", "{}", 400, nil, ""},
 		{"GET", "/v1/services", "", 200, []string{`"unattended_after":["15m"]`}, ""},
 		{"GET", "/v1/rules", "", 200, []string{`"problems":[{"file":"rules.d/retail.yaml","line":3,"column":5,"summary":"unknown name prioritty","hint":"did you mean \"priority\"?"}]`, `"matched":7`, `{"hash":"9c","snap":"5a",`,
 			`"warnings":[{"file":"rules.d/retail.yaml","line":3,"column":5,"severity":"warning","summary":"the condition is never true"}]`}, ""},

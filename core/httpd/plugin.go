@@ -230,20 +230,20 @@ func (a *Admin) getPluginLogs(_ context.Context, r *fasthttp.RequestCtx) error {
 // rollbackPlugin answers POST /v1/plugins/{id}/rollback with 202: the swap is
 // under way.
 func (a *Admin) rollbackPlugin(_ context.Context, r *fasthttp.RequestCtx) error {
-	return orderPlugin(r, a.gateway.RollbackPlugin)
+	return order(r, a.gateway.RollbackPlugin)
 }
 
 // quarantinePlugin answers POST /v1/plugins/{id}/quarantine with 202.
 func (a *Admin) quarantinePlugin(_ context.Context, r *fasthttp.RequestCtx) error {
-	return orderPlugin(r, a.gateway.QuarantinePlugin)
+	return order(r, a.gateway.QuarantinePlugin)
 }
 
 // releasePlugin answers POST /v1/plugins/{id}/release with 202.
 func (a *Admin) releasePlugin(_ context.Context, r *fasthttp.RequestCtx) error {
-	return orderPlugin(r, a.gateway.ReleasePlugin)
+	return order(r, a.gateway.ReleasePlugin)
 }
 
-func orderPlugin(r *fasthttp.RequestCtx, do func(id string) error) error {
+func order(r *fasthttp.RequestCtx, do func(id string) error) error {
 	id, err := param(r, "id")
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (n *Notifier) cloud(e *endpoint, id string, body []byte, h http.Header) []b
 		if err != nil {
 			return body
 		}
-		h.Set("Content-Type", "application/cloudevents+json; charset=UTF-8")
+		h.Set("Content-Type", "application/cloudevents+json")
 		return b
 	}
 	for name, value := range map[string]string{

@@ -42,7 +42,7 @@ func TestForbiddenAddresses(t *testing.T) {
 		if err := n.SetEndpoints(map[string]notify.Endpoint{"e": {URL: url}}); err != nil {
 			continue
 		}
-		if r := n.Do(t.Context(), "e", "1", nil); r.GetOutcome() != pluginv1.Outcome_REJECTED || r.GetCode() != "private_address" {
+		if r, _ := n.Do(t.Context(), "e", "1", nil); r.GetOutcome() != pluginv1.Outcome_REJECTED || r.GetCode() != "private_address" {
 			t.Errorf("%s: got %v", url, r)
 		}
 	}
@@ -70,7 +70,7 @@ func TestRebinding(t *testing.T) {
 		if err := n.SetEndpoints(map[string]notify.Endpoint{"e": {URL: "http://" + name + ":8081/"}}); err != nil {
 			t.Fatal(err)
 		}
-		if r := n.Do(t.Context(), "e", "1", nil); r.GetCode() != "private_address" {
+		if r, _ := n.Do(t.Context(), "e", "1", nil); r.GetCode() != "private_address" {
 			t.Errorf("%s: got %v", name, r)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/notify"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -31,16 +32,43 @@ func newNotifier(t *testing.T, c notify.Config) *notify.Notifier {
 	return n
 }
 
-// The vector that the reference libraries of three languages agree on.
+// The vectors that the reference libraries of three languages agree on; while a
+// secret is replaced both sign.
 func TestSignature(t *testing.T) {
-	key, err := notify.Key(secret)
-	if err != nil {
-		t.Fatal(err)
+	const (
+		v1  = "v1,GRzWA19O5anR3+OKxIW24bNGUktVF13YhIP0U7wBLyQ="
+		v1a = "v1a,ssA1jMwDjpOFL4zohj9tZHPjFLlseBVB3R8CyU0TZIrOZwoAD2dX8TvdZPYHAZmpC+CKYFWVAS95HIFXDzTXAg=="
+	)
+	var got []string
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Header.Get("webhook-signature"))
+	}))
+	defer srv.Close()
+	seed := "whsk_" + strings.TrimPrefix(secret, "whsec_")
+	n := newNotifier(t, notify.Config{
+		Now: func() time.Time { return time.Unix(1700000000, 0) },
+		Endpoints: map[string]notify.Endpoint{
+			"a": {URL: srv.URL, AllowPrivate: true, Secret: secret},
+			"b": {URL: srv.URL, AllowPrivate: true, Secret: seed},
+			"c": {URL: srv.URL, AllowPrivate: true, Secret: seed, Previous: secret},
+		},
+	})
+	for i, want := range []string{v1, v1a, v1a + " " + v1} {
+		post(t, n, string(rune('a'+i)), "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", body)
+		if got[i] != want {
+			t.Errorf("got %s, want %s", got[i], want)
+		}
 	}
-	got := notify.Signature(key, "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", time.Unix(1700000000, 0), []byte(body))
-	if want := "v1,GRzWA19O5anR3+OKxIW24bNGUktVF13YhIP0U7wBLyQ="; got != want {
-		t.Errorf("got %s, want %s", got, want)
+}
+
+// post makes an attempt that must be made.
+func post(t *testing.T, n *notify.Notifier, name, id, body string) *pluginv1.Result {
+	t.Helper()
+	r, fate := n.Do(t.Context(), name, id, []byte(body))
+	if fate != core.Answered {
+		t.Fatalf("%s: no attempt was made: %v", name, r)
 	}
+	return r
 }
 
 func TestKey(t *testing.T) {
@@ -51,6 +79,8 @@ func TestKey(t *testing.T) {
 		{"not base64!", "not base64!", ""},
 		{"whsec_not base64!", "", "what follows whsec_ in the secret is not base64"},
 		{"whsec_", "", "what follows whsec_ in the secret is not base64"},
+		{"whsk_!", "", "what follows whsk_ in the secret is not base64"},
+		{"whsk_YWJj", "", "what follows whsk_ in the secret is no ed25519 key: want 32 or 64 bytes"},
 	}
 	for _, tt := range tests {
 		key, err := notify.Key(tt.secret)
@@ -73,7 +103,7 @@ func TestRequest(t *testing.T) {
 		"plain":  {URL: srv.URL, AllowPrivate: true},
 	}})
 	for _, name := range []string{"signed", "signed", "plain"} {
-		if r := n.Do(t.Context(), name, "0f.9a.7", []byte(body)); r.GetOutcome() != pluginv1.Outcome_OK {
+		if r, _ := n.Do(t.Context(), name, "0f.9a.7", []byte(body)); r.GetOutcome() != pluginv1.Outcome_OK {
 			t.Fatalf("%s: got %v", name, r)
 		}
 	}
@@ -114,7 +144,7 @@ func TestOutcomes(t *testing.T) {
 		{"permanent redirect", 308, "", pluginv1.Outcome_REJECTED, [2]uint64{}},
 		{"bad request", 400, "", pluginv1.Outcome_REJECTED, [2]uint64{}},
 		{"unauthorized", 401, "", pluginv1.Outcome_REJECTED, [2]uint64{}},
-		{"gone", 410, "5", pluginv1.Outcome_REJECTED, [2]uint64{}},
+		{"gone", 410, "5", pluginv1.Outcome_RECIPIENT_GONE, [2]uint64{}},
 		{"request timeout", 408, "", pluginv1.Outcome_RETRY, [2]uint64{}},
 		{"too early", 425, "", pluginv1.Outcome_RETRY, [2]uint64{}},
 		{"too many", 429, "7", pluginv1.Outcome_THROTTLED, [2]uint64{7000, 7000}},
@@ -137,7 +167,7 @@ func TestOutcomes(t *testing.T) {
 			}))
 			defer srv.Close()
 			n := newNotifier(t, notify.Config{Endpoints: map[string]notify.Endpoint{"e": {URL: srv.URL, AllowPrivate: true}}})
-			r := n.Do(t.Context(), "e", "1", []byte(body))
+			r, _ := n.Do(t.Context(), "e", "1", []byte(body))
 			if r.GetOutcome() != tt.want || r.GetAfterMs() < tt.after[0] || r.GetAfterMs() > tt.after[1] || calls != 1 {
 				t.Errorf("got %v after %d calls, want %s", r, calls, tt.want)
 			}
@@ -182,14 +212,14 @@ func TestNoAnswer(t *testing.T) {
 		if name == "hang" {
 			by = impatient
 		}
-		r := by.Do(t.Context(), name, "1", []byte(body))
+		r, _ := by.Do(t.Context(), name, "1", []byte(body))
 		if r.GetOutcome() != want || strings.Contains(r.GetDetail(), "s3cret") {
 			t.Errorf("%s: got %v, want %s", name, r, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := n.Do(ctx, "hang", "1", nil); r.GetOutcome() != pluginv1.Outcome_RETRY {
+	if r, _ := n.Do(ctx, "hang", "1", nil); r.GetOutcome() != pluginv1.Outcome_RETRY {
 		t.Errorf("cancelled: got %v", r)
 	}
 }
@@ -223,7 +253,7 @@ func TestAsk(t *testing.T) {
 		n := newNotifier(t, notify.Config{Endpoints: map[string]notify.Endpoint{
 			"crm": {URL: srv.URL + tt.path + "?say=" + url.QueryEscape(tt.say), AllowPrivate: true},
 		}})
-		r, said := n.Ask(t.Context(), "crm", "1", []byte(body), 20)
+		r, said, _ := n.Ask(t.Context(), "crm", "1", []byte(body), 20)
 		if r.GetOutcome() != tt.outcome || string(said) != tt.want || (said == nil) != (tt.want == "") {
 			t.Errorf("%s %q: got %v and %q, want %v and %q", tt.path, tt.say, r, said, tt.outcome, tt.want)
 		}
@@ -241,7 +271,7 @@ func TestSetEndpoints(t *testing.T) {
 	if err == nil || err.Error() != `endpoint "b": the URL begins with "ftp"; only http and https can be used` {
 		t.Errorf("got %v", err)
 	}
-	if r := n.Do(t.Context(), "a", "1", nil); r.GetOutcome() != pluginv1.Outcome_OK {
+	if r, _ := n.Do(t.Context(), "a", "1", nil); r.GetOutcome() != pluginv1.Outcome_OK {
 		t.Errorf("a wrong set changed the old one: got %v", r)
 	}
 }

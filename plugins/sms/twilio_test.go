@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -156,7 +157,7 @@ func TestTwilioConformance(t *testing.T) {
 func TestTwilioCapabilities(t *testing.T) {
 	r := startTwilio(t, sim.Options{}, func(s *TwilioSettings) { s.Rate = 3 })
 	c := r.Capabilities()
-	if l := c.GetToOutside(); l.GetLimit() != 1600 || c.GetRate() != 3 || !c.GetReceipts() || !c.GetNeedsPublicUrl() || c.GetMaxAttachment() != 5<<20 {
+	if l := c.GetToOutside(); l.GetLimit() != 1600 || c.GetRatePerSecond() != 3 || !c.GetReceipts() || !c.GetNeedsPublicUrl() || c.GetMaxAttachmentBytes() != 5<<20 {
 		t.Errorf("%v", c)
 	}
 }
@@ -371,7 +372,7 @@ func TestTwilioContent(t *testing.T) {
 		{"eleven", "mms", sdk.Message{Attachments: slices.Repeat([]sdk.Attachment{picture}, 11)}, nil, "rejected too_many_files"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &twilioProvider{settings: TwilioSettings{Media: tt.media, From: own}, validity: time.Hour, host: noHost{}}
+			p := &twilioProvider{settings: TwilioSettings{Media: tt.media, From: own}, validity: time.Hour, host: &noHost{}}
 			f, err := p.form(sdk.Customer{Address: "447700900123"}, tt.m)
 			if tt.err != "" {
 				if got := plugintest.Verdict(err); got != tt.err {
@@ -390,7 +391,7 @@ func TestTwilioContent(t *testing.T) {
 // noHost is a gateway without a public address.
 type noHost struct{ plugintest.Host }
 
-func (noHost) PublicURL() string { return "" }
+func (*noHost) PublicURL() string { return "" }
 
 // TestTwilioRefusals: what the simulator, and Twilio's own numbers for tests, say.
 func TestTwilioRefusals(t *testing.T) {
@@ -480,15 +481,14 @@ func TestTwilioMalformed(t *testing.T) {
 			q.Header = good.Header.Clone()
 			q.Body = mangled(rnd, good.Body)
 			authentic := i%2 == 0
-			if form, err := url.ParseQuery(string(q.Body)); authentic && form != nil {
-				_ = err
+			if form, _ := url.ParseQuery(string(q.Body)); authentic {
 				q.Header.Set("X-Twilio-Signature", twilio.Sign(token, q.URL, form))
 			}
 			res, err := p.Webhook(t.Context(), &q)
 			if err != nil || res.Status < 200 || res.Status >= 500 || res.Status != 200 && len(res.Events) > 0 {
 				t.Fatalf("%q: %+v, %v", q.Body, res, err)
 			}
-			if !authentic && res.Status != 401 && !reflect.DeepEqual(parsed(q.Body), parsed(good.Body)) {
+			if !authentic && res.Status != 401 && covered(q.Body) != covered(good.Body) {
 				t.Fatalf("%q, forged: %+v", q.Body, res)
 			}
 			for _, e := range res.Events {
@@ -500,14 +500,17 @@ func TestTwilioMalformed(t *testing.T) {
 	}
 }
 
-// parsed is what a signature covers of a body.
-func parsed(body []byte) map[string][]string {
+// covered is what a signature covers of a body: names and values in a row. Two
+// bodies of which it covers the same cannot be told apart, by nobody.
+func covered(body []byte) string {
 	form, _ := url.ParseQuery(string(body))
-	for name, v := range form {
-		slices.Sort(v)
-		form[name] = slices.Compact(v)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		for _, v := range slices.Compact(slices.Sorted(slices.Values(form[name]))) {
+			b.WriteString(name + v)
+		}
 	}
-	return form
+	return b.String()
 }
 
 // provided is a provider without frames around it.
@@ -529,6 +532,10 @@ type mediaHost struct{ plugintest.Host }
 
 func (*mediaHost) PublicURL() string { return publics }
 
+func (*mediaHost) FetchMedia(context.Context, string, http.Header) (sdk.Attachment, error) {
+	return sdk.Attachment{}, sdk.Rejected("no_file", "there are no files")
+}
+
 func FuzzTwilioWebhook(f *testing.F) {
 	f.Add(true, "", incoming(nil).Encode())
 	f.Add(true, "/status?m=c0ffee.1.1&a=%2B44", "AccountSid="+account+"&MessageSid="+inSID+"&MessageStatus=read")
@@ -537,9 +544,6 @@ func FuzzTwilioWebhook(f *testing.F) {
 	p := provided(f)
 	f.Fuzz(func(t *testing.T, proven bool, path, body string) {
 		form, _ := url.ParseQuery(body)
-		if form.Get("NumMedia") > "0" {
-			return // nothing is fetched here
-		}
 		q := signedForm(path, form)
 		q.Body = []byte(body)
 		if !proven {

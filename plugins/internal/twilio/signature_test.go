@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -280,6 +282,19 @@ func TestTwiML(t *testing.T) {
 	}
 }
 
+// covered is what a signature covers, but for the port: address, names and values
+// in a row.
+func covered(address string, form url.Values) string {
+	b := strings.Builder{}
+	b.WriteString(strings.Replace(strings.Replace(address, ":443", "", 1), ":80", "", 1))
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		for _, v := range slices.Compact(slices.Sorted(slices.Values(form[name]))) {
+			b.WriteString(name + v)
+		}
+	}
+	return b.String()
+}
+
 func FuzzSignature(f *testing.F) {
 	good := twilio.Sign(token, hook, message())
 	f.Add(good, hook, message().Encode())
@@ -289,7 +304,7 @@ func FuzzSignature(f *testing.F) {
 		r := request(address, signature, nil)
 		r.Body = []byte(body)
 		w, err := receiver().Read(r)
-		if err == nil && !(signature == good && cmp.Equal(w.Form, message())) {
+		if err == nil && (signature != good || covered(address, w.Form) != covered(hook, message())) {
 			t.Errorf("%q %q %q is taken", signature, address, body)
 		}
 		if err != nil {

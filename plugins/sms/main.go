@@ -34,5 +34,8 @@ func open(ctx context.Context, s settings, h sdk.Host) (*channel, error) {
 		return nil, err
 	}
 	p, err := openTwilio(ctx, t, h)
-	return &channel{p}, err
+	if err != nil {
+		return nil, err
+	}
+	return &channel{p}, nil
 }

@@ -102,7 +102,7 @@ type twilioProvider struct {
 }
 
 // openTwilio makes the provider. It calls nobody.
-func openTwilio(_ context.Context, s TwilioSettings, h sdk.Host) (provider, error) {
+func openTwilio(_ context.Context, s TwilioSettings, h sdk.Host) (*twilioProvider, error) {
 	s, validity, err := s.check()
 	if err != nil {
 		return nil, err

@@ -514,7 +514,7 @@ func covered(body []byte) string {
 }
 
 // provided is a provider without frames around it.
-func provided(t testing.TB) provider {
+func provided(t testing.TB) *twilioProvider {
 	t.Helper()
 	s, err := viaTwilio("http://127.0.0.1:1").twilio()
 	if err != nil {

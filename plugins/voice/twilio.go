@@ -29,6 +29,7 @@ type TwilioSettings struct {
 	Digits           int               `json:"digits,omitempty" jsonschema:"title=Digits to wait for,minimum=0,maximum=32" jsonschema_description:"After what each call says; 0: none."`
 	DigitsFor        string            `json:"digits_for,omitempty" jsonschema:"title=How long to wait for a digit,default=5s" jsonschema_description:"1s to 1m."`
 	ChoiceText       string            `json:"choice_text,omitempty" jsonschema:"title=What is said of a choice,default=Press {digit} for {title}."`
+	Greeting         string            `json:"greeting,omitempty" jsonschema:"title=What callers hear" jsonschema_description:"Said to who rings the number, in the settings' language; empty: they hear that it is busy."`
 	Rate             float64           `json:"rate,omitempty" jsonschema:"title=Calls per second,default=1,minimum=0" jsonschema_description:"What the account may place; 0: any."`
 }
 
@@ -85,6 +86,8 @@ func (s TwilioSettings) checkChoices() error {
 		return fmt.Errorf("digits %d is not from 0 to %d", s.Digits, maxDigits)
 	case !strings.Contains(s.ChoiceText, "{digit}") || !strings.Contains(s.ChoiceText, "{title}"):
 		return fmt.Errorf("choice_text %q says not both {digit} and {title}", s.ChoiceText)
+	case !ccsp.Fits(s.Greeting, sdk.TextLimit{Limit: maxSaid, Unit: sdk.UTF16}):
+		return fmt.Errorf("greeting has more than %d characters", maxSaid)
 	case s.MachineDetection != "" && machineDetection[s.MachineDetection] == "":
 		return fmt.Errorf("machine_detection %q is neither enable nor message_end", s.MachineDetection)
 	case s.Rate < 0:
@@ -127,7 +130,7 @@ type twilioProvider struct {
 }
 
 // openTwilio makes the provider. It calls nobody.
-func openTwilio(_ context.Context, s TwilioSettings, h sdk.Host) (provider, error) {
+func openTwilio(_ context.Context, s TwilioSettings, h sdk.Host) (*twilioProvider, error) {
 	c, err := s.check()
 	if err != nil {
 		return nil, err

@@ -372,8 +372,10 @@ func TestTwilioWebhook(t *testing.T) {
 		{"/digits?m=" + callID, form("Digits", ""), 200, nil},
 		{"/digits?m=" + callID, form("Digits", "<x>"), 400, nil},
 		{"/twiml?m=" + callID, form(), 404, nil},
-		{"", form(), 404, nil},
-		{"/", form(), 404, nil},
+		{"/x", form(), 404, nil},
+		{"", form("From", ada), 200, []string{"custom_event"}},
+		{"/", form("From", "anonymous"), 200, nil},
+		{"", form("CallSid", ""), 400, nil},
 	} {
 		res := r.post(t, tt.path, tt.form)
 		if res.Status != tt.status || !slices.Equal(named(res.Events), tt.events) {
@@ -395,13 +397,30 @@ func TestTwilioWebhook(t *testing.T) {
 	}
 }
 
+// TestTwilioRings: who rings the number is greeted, and told of.
+func TestTwilioRings(t *testing.T) {
+	for greeting, want := range map[string]string{
+		"":                       `<Reject reason="busy"></Reject>`,
+		"We call back & so <on>": `<Say language="en-US">We call back &amp; so &lt;on&gt;</Say><Hangup></Hangup>`,
+	} {
+		r := startTwilio(t, sim.Options{}, func(s *TwilioSettings) { s.Greeting = greeting })
+		twiml, err := r.sim.Ring(publics, ada, own)
+		if err != nil || !strings.Contains(twiml, "<Response>"+want+"</Response>") {
+			t.Errorf("%s, %v, want %s", twiml, err, want)
+		}
+		if len(r.events) != 1 || r.events[0].EventName != "incoming_call" || r.events[0].Customer.Address != ada || r.events[0].Params["to"] != own {
+			t.Errorf("%+v", r.events)
+		}
+	}
+}
+
 // stateHost keeps nothing.
 type stateHost struct{ plugintest.Host }
 
 func (*stateHost) PublicURL() string                             { return publics }
 func (*stateHost) State(context.Context, string) ([]byte, error) { return nil, nil }
 
-func provided(t testing.TB) provider {
+func provided(t testing.TB) *twilioProvider {
 	t.Helper()
 	s, err := viaTwilio("http://127.0.0.1:1").twilio()
 	if err != nil {
@@ -508,10 +527,7 @@ func FuzzTwilioWebhook(f *testing.F) {
 func FuzzTwilioSpeech(f *testing.F) {
 	f.Add("Hello", "Yes", "de-DE")
 	f.Add("</Say><Hangup/>", `"&amp;]]>`, "x\x00")
-	p, ok := provided(f).(*twilioProvider)
-	if !ok {
-		f.Fatal("another provider")
-	}
+	p := provided(f)
 	f.Fuzz(func(t *testing.T, text, title, locale string) {
 		doc, err := p.document(sdk.Customer{Locale: locale}, sdk.Message{ID: callID, Text: text, QuickReplies: []sdk.QuickReply{{Title: title}}})
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// The routes below the hook.
+// The routes below the hook. Who rings the number comes to the hook itself.
 const (
 	pathStatus = "/status"
 	pathDigits = "/digits"
@@ -28,12 +28,16 @@ func (p *twilioProvider) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sd
 	take := map[string]func(context.Context, *heard) (sdk.WebhookResponse, error){
 		pathStatus: p.status, pathDigits: p.pressed, pathTwiML: p.hosted,
 	}[r.Path]
-	if take == nil {
+	rings := r.Path == "" || r.Path == "/"
+	if take == nil && !rings {
 		return twilio.NotFound(), nil
 	}
 	w, err := p.receiver.Read(r)
 	if err != nil {
 		return twilio.Refusal(err), nil
+	}
+	if rings {
+		return p.incoming(w)
 	}
 	h := &heard{w, w.Query.Get(paramMessage), w.Get("CallSid")}
 	switch {
@@ -45,6 +49,32 @@ func (p *twilioProvider) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sd
 		return twilio.Malformed("the id of the message is none"), nil
 	}
 	return take(ctx, h)
+}
+
+// incoming is a customer who rings the number. Nobody is there to talk; a rule may
+// call back.
+func (p *twilioProvider) incoming(w twilio.Webhook) (sdk.WebhookResponse, error) {
+	sid, from := w.Get("CallSid"), w.Get("From")
+	if !callSID.MatchString(sid) {
+		return twilio.Malformed("CallSid is missing or none"), nil
+	}
+	var verbs []twilio.Verb
+	if p.Greeting == "" {
+		verbs = append(verbs, twilio.Reject{Reason: "busy"})
+	} else {
+		verbs = append(verbs, twilio.Say{Voice: p.Voice, Language: p.Language, Text: p.Greeting}, twilio.Hangup{})
+	}
+	doc, err := twilio.TwiML(verbs...)
+	if err != nil {
+		return sdk.WebhookResponse{}, err
+	}
+	if twilio.Number(from) == "" { // the number is withheld
+		return twilio.Answer(doc), nil
+	}
+	return twilio.Answer(doc, sdk.Event{
+		Type: sdk.CustomEvent, EventName: "incoming_call", ID: sid + ".incoming", Customer: sdk.Customer{Address: from},
+		Params: map[string]string{"call_id": sid, "to": w.Get("To")}, Payload: w.Payload(),
+	}), nil
 }
 
 // heard is a request about one of our calls.

@@ -211,3 +211,16 @@ func (s *Sim) Calls() []Call {
 	}
 	return out
 }
+
+// Ring is a customer who rings one of the numbers, whose webhook is hook. It
+// returns the TwiML that the phone gets.
+func (s *Sim) Ring(hook, from, to string) (string, error) {
+	c := &Call{SID: newSID("CA"), From: from, To: to}
+	form := s.callForm(c, "ringing")
+	form.Set("Direction", "inbound")
+	twiml, err := s.post(hook, form)
+	if err == nil {
+		_, err = parseTwiML(twiml)
+	}
+	return twiml, err
+}

@@ -192,7 +192,7 @@ func (s *Sim) Receive(from, to, body string, media ...Media) error {
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
-	hook := s.hooks["messages"]
+	hook := s.hook
 	s.mu.Unlock()
 	_, err := s.post(hook, form)
 	if err == nil && s.opts.Duplicate {

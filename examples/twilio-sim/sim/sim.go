@@ -52,8 +52,8 @@ type Sim struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed at the next change
-	hooks    map[string]string
-	base     string // own address, for media
+	hook     string        // of messages
+	base     string        // own address, for media
 	messages []*Message
 	calls    []*Call
 	fate     map[string]Fate
@@ -76,7 +76,7 @@ func New(o Options) *Sim {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Sim{opts: o, hooks: map[string]string{}, fate: map[string]Fate{}, files: map[string]file{},
+	s := &Sim{opts: o, fate: map[string]Fate{}, files: map[string]file{},
 		stopped: map[string]bool{}, breaches: map[string]int{}, changed: make(chan struct{}),
 		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -111,7 +111,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHT
 func (s *Sim) SetHook(hook, base string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hooks["messages"], s.base = hook, base
+	s.hook, s.base = hook, base
 }
 
 // SetTransport has webhooks, and files that are fetched, go another way: for

@@ -8,7 +8,7 @@ import (
 // MaxInline is the longest TwiML that a call may bring along, in characters.
 const MaxInline = 4000
 
-// Verb is one thing that a call does: Say, Play, Pause, Gather, Hangup.
+// Verb is one thing that a call does: Say, Play, Pause, Gather, Hangup, Reject.
 type Verb interface{ verb() }
 
 // Say has a text read out.
@@ -48,11 +48,18 @@ type Hangup struct {
 	XMLName xml.Name `xml:"Hangup"`
 }
 
+// Reject does not answer a call.
+type Reject struct {
+	XMLName xml.Name `xml:"Reject"`
+	Reason  string   `xml:"reason,attr"` // busy, rejected
+}
+
 func (Say) verb()    {}
 func (Play) verb()   {}
 func (Pause) verb()  {}
 func (Gather) verb() {}
 func (Hangup) verb() {}
+func (Reject) verb() {}
 
 // TwiML is the document that has the verbs done, one after the other.
 func TwiML(verbs ...Verb) (string, error) {

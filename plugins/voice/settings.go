@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+const providerTwilio = "twilio"
+
+// settings choose a provider, and have its block. Secrets stand at the top.
+type settings struct {
+	Provider string          `json:"provider" jsonschema:"required,title=Provider,enum=twilio"`
+	Twilio   *TwilioSettings `json:"twilio,omitempty" jsonschema:"title=Twilio"`
+
+	AuthToken string `json:"auth_token,omitempty" jsonschema:"title=Auth token" jsonschema_description:"twilio: of the account; it checks webhooks, too." jsonschema_extras:"x-secret=true"`
+	APISecret string `json:"api_secret,omitempty" jsonschema:"title=Secret of the API key" jsonschema_description:"twilio: of api_key." jsonschema_extras:"x-secret=true"`
+}
+
+// twilio returns the settings of that provider, with its secrets.
+func (s settings) twilio() (TwilioSettings, error) {
+	if s.Provider != providerTwilio {
+		return TwilioSettings{}, fmt.Errorf("provider %q is not twilio", s.Provider)
+	}
+	if s.Twilio == nil {
+		return TwilioSettings{}, fmt.Errorf("the provider twilio has no settings; write twilio = { account_sid = …, from = … }")
+	}
+	t := *s.Twilio
+	t.AuthToken, t.APISecret = s.AuthToken, s.APISecret
+	return t, nil
+}
+
+// Capabilities implements sdk.Capable.
+func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
+	if t, err := s.twilio(); err == nil {
+		return t.capabilities(of)
+	}
+	return of
+}
+
+// Validate implements sdk.Validator.
+func (s settings) Validate(ctx context.Context) error {
+	t, err := s.twilio()
+	if err != nil {
+		return err
+	}
+	return t.validate(ctx)
+}

@@ -33,13 +33,35 @@ type provider interface {
 type channel struct{ provider }
 
 func open(ctx context.Context, s settings, h sdk.Host) (*channel, error) {
-	t, err := s.twilio()
-	if err != nil {
+	if err := s.check(); err != nil {
 		return nil, err
 	}
-	p, err := openTwilio(ctx, t, h)
+	var p provider
+	var err error
+	if s.Provider == providerSIP {
+		p, err = openSIP(s.sip(), h)
+	} else {
+		p, err = openTwilio(ctx, s.twilio(), h)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &channel{p}, nil
+}
+
+// Listen implements sdk.Listener, for a provider that hears by sockets of its own.
+func (c *channel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	if l, ok := c.provider.(sdk.Listener); ok {
+		return l.Listen(ctx, emit)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// CloseInstance implements sdk.Closer.
+func (c *channel) CloseInstance(ctx context.Context) error {
+	if l, ok := c.provider.(sdk.Closer); ok {
+		return l.CloseInstance(ctx)
+	}
+	return nil
 }

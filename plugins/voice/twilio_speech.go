@@ -1,18 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 
-	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/plugins/internal/twilio"
 	"github.com/openccsp/gateway/sdk"
 )
-
-// extraDigits is the key of a message's extras that says how many digits the call
-// waits for.
-const extraDigits = "digits"
 
 // document is the TwiML of a call: what is said and played, and then, if digits
 // are wanted, a wait for them.
@@ -21,7 +14,7 @@ func (p *twilioProvider) document(to sdk.Customer, m sdk.Message) (string, error
 	if err != nil {
 		return "", err
 	}
-	n, err := p.digits(m)
+	n, err := digitsOf(m, p.Digits)
 	if err != nil {
 		return "", err
 	}
@@ -40,49 +33,22 @@ func (p *twilioProvider) document(to sdk.Customer, m sdk.Message) (string, error
 
 // verbs say and play.
 func (p *twilioProvider) verbs(to sdk.Customer, m sdk.Message) (verbs []twilio.Verb, err error) {
+	parts, err := spoken(m, p.ChoiceText)
+	if err != nil {
+		return nil, err
+	}
 	lang, name := p.speech(to.Locale)
-	say := func(text string) {
-		if strings.TrimSpace(text) != "" {
-			verbs = append(verbs, twilio.Say{Voice: name, Language: lang, Text: text})
-		}
-	}
-	if !ccsp.Fits(m.Text, sdk.TextLimit{Limit: maxSaid, Unit: sdk.UTF16}) {
-		return nil, sdk.Rejected("too_long", fmt.Sprintf("more than %d characters", maxSaid))
-	}
-	say(m.Text)
-	for _, a := range m.Attachments {
-		if a.URL == "" {
+	for _, said := range parts {
+		switch {
+		case said.file == nil:
+			verbs = append(verbs, twilio.Say{Voice: name, Language: lang, Text: said.text})
+		case said.file.URL == "":
 			return nil, sdk.Rejected("no_link", "a recording has no address; set public_url")
+		default:
+			verbs = append(verbs, twilio.Play{URL: said.file.URL})
 		}
-		verbs = append(verbs, twilio.Play{URL: a.URL})
-	}
-	if len(verbs) == 0 {
-		return nil, sdk.Rejected("empty", "there is nothing to say or to play")
-	}
-	if len(m.QuickReplies) > maxChoices {
-		return nil, sdk.Rejected("too_many_choices", fmt.Sprintf("%d; a phone has %d", len(m.QuickReplies), maxChoices))
-	}
-	for i, q := range m.QuickReplies {
-		say(strings.NewReplacer("{digit}", strconv.Itoa(i+1), "{title}", q.Title).Replace(p.ChoiceText))
 	}
 	return verbs, nil
-}
-
-// digits is how many the call waits for: those of a choice, of the message's
-// extras, of the settings.
-func (p *twilioProvider) digits(m sdk.Message) (int, error) {
-	if len(m.QuickReplies) > 0 {
-		return 1, nil
-	}
-	text, set := m.Extras[extraDigits]
-	if !set {
-		return p.Digits, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > maxDigits {
-		return 0, sdk.Rejected("digits", fmt.Sprintf("the extra digits is not a number from 0 to %d", maxDigits))
-	}
-	return n, nil
 }
 
 // speech is the language and the voice for a locale: that of voices, else one of

@@ -422,11 +422,7 @@ func (*stateHost) State(context.Context, string) ([]byte, error) { return nil, n
 
 func provided(t testing.TB) *twilioProvider {
 	t.Helper()
-	s, err := viaTwilio("http://127.0.0.1:1").twilio()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := openTwilio(t.Context(), s, &stateHost{})
+	p, err := openTwilio(t.Context(), viaTwilio("http://127.0.0.1:1").twilio(), &stateHost{})
 	if err != nil {
 		t.Fatal(err)
 	}

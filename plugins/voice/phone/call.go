@@ -45,6 +45,8 @@ const patience = 15 * time.Second
 type call struct {
 	Call
 	p       *Phone
+	ctx     context.Context // ends when we end the call
+	end     context.CancelFunc
 	audio   *audio
 	offer   []byte
 	dialog  *sipgo.DialogClientSession
@@ -72,15 +74,19 @@ func (p *Phone) Place(ctx context.Context, what Call) error {
 		Call: what, p: p, pressed: make(chan byte, 16), over: make(chan struct{}), done: make(chan struct{}),
 		placed: make(chan error, 1),
 	}
+	c.ctx, c.end = context.WithCancel(p.ctx)
 	if c.audio, err = listenAudio(p.Listen, p.Audio[0], p.Audio[1]); err != nil {
+		c.end()
 		return sdk.Retry(fmt.Errorf("audio: %w", err), time.Second)
 	}
 	if c.offer, err = offer(netip.AddrPortFrom(p.told(), c.audio.port()), uint64(time.Now().UnixNano())); err != nil {
 		c.audio.close()
+		c.end()
 		return err
 	}
 	if !p.add(c) {
 		c.audio.close()
+		c.end()
 		return sdk.Retry(errors.New("the telephone is being closed, or has this call already"), time.Second)
 	}
 	p.tasks.Go(func() { c.run(to) })
@@ -119,6 +125,7 @@ func (c *call) hungUp() { c.hang.Do(func() { close(c.over) }) }
 func (c *call) run(to string) {
 	defer close(c.done)
 	defer c.p.remove(c)
+	defer c.end()
 	var reading sync.WaitGroup
 	reading.Go(c.audio.read)
 	defer reading.Wait()
@@ -166,7 +173,7 @@ func (c *call) invite(to string) error {
 	req.AppendHeader(sip.NewHeader("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY"))
 	req.SetBody(c.offer)
 	var err error
-	if c.dialog, err = p.dialogs.WriteInvite(p.ctx, req); err != nil {
+	if c.dialog, err = p.dialogs.WriteInvite(c.ctx, req); err != nil {
 		return sdk.Retry(fmt.Errorf("invite: %w", err), 0) // it never left
 	}
 	return nil
@@ -176,7 +183,7 @@ func (c *call) invite(to string) error {
 // was not placed, or failed later.
 func (c *call) ring() (reason string, err error) {
 	p := c.p
-	ctx, cancel := context.WithCancelCause(p.ctx)
+	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(p.Patience, func() { cancel(sipgo.WaitAnswerForceCancelErr) })
 	defer silence.Stop()
@@ -206,7 +213,7 @@ func (c *call) ring() (reason string, err error) {
 		return ended(refusal.Res.StatusCode), nil
 	case errors.Is(context.Cause(ctx), errRang):
 		return NoAnswer, nil
-	case p.ctx.Err() != nil:
+	case c.ctx.Err() != nil:
 		return Canceled, nil
 	case last == nil:
 		return Failed, sdk.Ambiguous(fmt.Errorf("the trunk did not answer the call: %w", err))
@@ -236,7 +243,7 @@ func (c *call) answered() (reason string, err error) {
 
 // talk plays and listens until one side ends the call.
 func (c *call) talk() (reason string) {
-	ctx, cancel := context.WithTimeout(c.p.ctx, c.p.Most)
+	ctx, cancel := context.WithTimeout(c.ctx, c.p.Most)
 	defer cancel()
 	played := make(chan struct{})
 	var playing sync.WaitGroup
@@ -256,7 +263,7 @@ func (c *call) talk() (reason string) {
 	default:
 	}
 	c.bye()
-	if c.p.ctx.Err() != nil {
+	if c.ctx.Err() != nil {
 		return Canceled
 	}
 	return Completed

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -190,18 +191,25 @@ func (p *Phone) served(err error) {
 	}
 }
 
-// Close hangs up, tells of the ends of the calls, and ends the registration.
-func (p *Phone) Close() error {
-	p.end()
+// HangUp ends the calls that are under way and returns when all their ends were
+// told.
+func (p *Phone) HangUp() {
 	p.mu.Lock()
 	var running []*call
 	for _, c := range p.calls {
+		c.end()
 		running = append(running, c)
 	}
 	p.mu.Unlock()
 	for _, c := range running {
 		<-c.done
 	}
+}
+
+// Close hangs up, tells of the ends of the calls, and ends the registration.
+func (p *Phone) Close() error {
+	p.end()
+	p.HangUp()
 	err := errors.Join(p.client.Close(), p.server.Close(), p.ua.Close())
 	_ = p.socket.Close() // some of these have done so already
 	p.tasks.Wait()
@@ -279,15 +287,12 @@ func (p *Phone) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	p.respond(req, tx, sip.StatusOK, "OK", c.offer)
 }
 
-// number is what may be called: the part of a SIP address before the @.
+// dialable is what may be called: the part of a SIP address before the @.
+var dialable = regexp.MustCompile(`^[0-9A-Za-z+*#._-]{1,64}$`)
+
 func number(address string) (string, error) {
-	if len(address) == 0 || len(address) > 64 {
-		return "", sdk.Rejected("number", "this is no number that can be called")
-	}
-	for _, r := range address {
-		if !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '+' || r == '*' || r == '#' || r == '.' || r == '-' || r == '_') {
-			return "", sdk.Rejected("number", "a number has digits, letters and + * # . - _ alone")
-		}
+	if !dialable.MatchString(address) {
+		return "", sdk.Rejected("number", "a number has 1 to 64 digits, letters and + * # . - _")
 	}
 	return address, nil
 }

@@ -2,16 +2,12 @@ package phone
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"math"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,65 +15,23 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/openccsp/gateway/plugins/voice/phone/phonetest"
 	"github.com/openccsp/gateway/sdk"
 )
 
-// line is a telephone line: sipp, a program that others wrote, plays the far side,
-// and a socket of the test is where its audio comes to.
+// line is a telephone line, and what happens to the calls over it.
 type line struct {
+	*phonetest.Line
 	t      *testing.T
-	addr   string // of sipp
-	sink   *net.UDPConn
-	ended  chan error // sipp's
+	addr   string
 	events chan Event
-	said   *bytes.Buffer
 }
 
 // newLine starts sipp with a scenario of testdata, in which it replaces words.
 func newLine(t *testing.T, scenario string, replace ...string) *line {
 	t.Helper()
-	sipp, err := exec.LookPath("sipp")
-	if err != nil {
-		t.Skip("not run: sipp is not installed (Debian: sip-tester)")
-	}
-	sink, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sink.Close() })
-	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := probe.LocalAddr().String()
-	_ = probe.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	l := &line{t: t, addr: addr, sink: sink, ended: make(chan error, 1), events: make(chan Event, 16), said: &bytes.Buffer{}}
-	xml, err := os.ReadFile(filepath.Join("testdata", scenario+".xml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "scenario.xml")
-	if err := os.WriteFile(file, []byte(strings.NewReplacer(replace...).Replace(string(xml))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	audio := strconv.Itoa(sink.LocalAddr().(*net.UDPAddr).Port)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, sipp, "-sf", file, "-i", "127.0.0.1", "-p", port, "-m", "1", "-nostdin",
-		"-timeout", "60", "-timeout_error", "-trace_err", "-key", "audio", audio)
-	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = l.said, l.said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.ended <- cmd.Wait()
-	}()
-	t.Cleanup(func() { stop(); <-done })
-	return l
+	l := phonetest.Start(t, filepath.Join("testdata", scenario+".xml"), replace...)
+	return &line{Line: l, t: t, addr: l.Addr, events: make(chan Event, 16)}
 }
 
 // phone returns one that calls over the line; change may change its settings.
@@ -95,19 +49,6 @@ func (l *line) phone(change func(*Config)) *Phone {
 		l.t.Fatal(err)
 	}
 	return p
-}
-
-// content wants sipp to have seen the scenario to its end.
-func (l *line) content() {
-	l.t.Helper()
-	select {
-	case err := <-l.ended:
-		if err != nil {
-			l.t.Errorf("sipp: %v\n%s", err, l.said)
-		}
-	case <-time.After(time.Minute):
-		l.t.Error("sipp does not end")
-	}
 }
 
 func (l *line) next() Event {
@@ -128,11 +69,11 @@ func (l *line) heard(n int) (samples []int16) {
 	for s := math.MinInt16; s <= math.MaxInt16; s++ {
 		of[aLaw(int16(s))] = int16(s)
 	}
-	_ = l.sink.SetReadDeadline(time.Now().Add(time.Minute))
+	_ = l.Sink.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 1500)
 	var last rtp.Packet
 	for i := range n {
-		size, _, err := l.sink.ReadFromUDP(buf)
+		size, _, err := l.Sink.ReadFromUDP(buf)
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -184,7 +125,7 @@ func TestAnswered(t *testing.T) {
 	if e := l.next(); e.Ended != Completed || e.Duration < time.Second {
 		t.Errorf("got %+v, want the end", e)
 	}
-	l.content()
+	l.Content()
 }
 
 // press sends keys from where the call's audio comes to.
@@ -202,7 +143,7 @@ func press(t *testing.T, l *line, p *Phone, pressed ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.sink.WriteToUDP(b, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}); err != nil {
+			if _, err := l.Sink.WriteToUDP(b, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -219,7 +160,7 @@ func TestBusy(t *testing.T) {
 	if e := l.next(); e.Ended != Busy {
 		t.Errorf("got %+v, want busy", e)
 	}
-	l.content()
+	l.Content()
 }
 
 func TestRefused(t *testing.T) {
@@ -259,7 +200,7 @@ func TestRefused(t *testing.T) {
 					t.Errorf("got %+v, want %s", e, tt.ended)
 				}
 			}
-			l.content()
+			l.Content()
 		})
 	}
 }
@@ -275,7 +216,7 @@ func TestCancel(t *testing.T) {
 	if e := l.next(); e.Ended != NoAnswer {
 		t.Errorf("got %+v, want no answer", e)
 	}
-	l.content()
+	l.Content()
 }
 
 // The other side hangs up while we talk.
@@ -292,7 +233,7 @@ func TestHungUp(t *testing.T) {
 	if e := l.next(); e.Ended != Completed || e.Duration > 15*time.Second {
 		t.Errorf("got %+v, want the end", e)
 	}
-	l.content()
+	l.Content()
 }
 
 // A trunk that wants a proof, also of the end of the call.
@@ -307,7 +248,7 @@ func TestDigest(t *testing.T) {
 				if !errors.Is(err, sdk.ErrAuthConfig) {
 					t.Errorf("got %v, want the credentials refused", err)
 				}
-				l.content()
+				l.Content()
 				return
 			}
 			if err != nil {
@@ -319,7 +260,7 @@ func TestDigest(t *testing.T) {
 			if e := l.next(); e.Ended != Completed {
 				t.Errorf("got %+v, want the end", e)
 			}
-			l.content()
+			l.Content()
 		})
 	}
 }
@@ -344,7 +285,7 @@ func TestRegister(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
-	l.content()
+	l.Content()
 }
 
 // A trunk that says nothing: before a call nobody knows, and it is tried again; a
@@ -385,7 +326,7 @@ func TestClose(t *testing.T) {
 		t.Errorf("got %+v, want it canceled", e)
 	}
 	closing.Wait()
-	l.content()
+	l.Content()
 	if err := p.Place(t.Context(), Call{ID: "d", To: "1"}); err == nil {
 		t.Error("a closed telephone places calls")
 	}

@@ -1,0 +1,322 @@
+// Package phone places telephone calls over SIP (RFC 3261): through a trunk, or as
+// a registered telephone. It plays audio as RTP (RFC 3550) in G.711, and reads the
+// keys that are pressed (RFC 4733, and INFO).
+package phone
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/openccsp/gateway/sdk"
+)
+
+// Config is what a Phone needs.
+type Config struct {
+	Server    string // host:port of the trunk or registrar: everything goes there
+	Transport string // udp, tcp or tls
+	TLS       *tls.Config
+	Domain    string // of our address and of those that are called
+	User      string // of our address: the number that is shown
+	AuthUser  string // for the digest; "": User
+	Password  string
+	Register  bool          // register, and call only while registered
+	Ping      bool          // ask a trunk for a sign of life before a call
+	Listen    netip.Addr    // address of this machine that requests and audio come to
+	Port      uint16        // for SIP; 0: any
+	Public    netip.Addr    // address that the other side is told; invalid: Listen
+	Audio     [2]uint16     // ports for audio, first and last; 0: any
+	Ring      time.Duration // how long it rings
+	Patience  time.Duration // how long a call may stay without any answer; 0: 15 s
+	Most      time.Duration // how long a call may take
+
+	Tell func(Event) // of what happens to calls; it may block
+	Log  *slog.Logger
+}
+
+// Phone places calls. It is safe for concurrent use.
+type Phone struct {
+	Config
+	ua      *sipgo.UserAgent
+	server  *sipgo.Server
+	client  *sipgo.Client
+	dialogs sipgo.DialogUA
+	socket  io.Closer
+	local   netip.AddrPort // where requests come to
+	contact sip.ContactHeader
+	route   sip.Uri // of the server
+
+	ctx   context.Context // ends with Close
+	end   context.CancelFunc
+	tasks sync.WaitGroup
+
+	mu    sync.Mutex
+	calls map[string]*call // by Call-ID
+	state reachability
+}
+
+// New opens the socket and begins to register, if that is wanted.
+func New(c Config) (*Phone, error) {
+	c.Patience = cmp.Or(c.Patience, patience)
+	p := &Phone{Config: c, calls: map[string]*call{}}
+	p.ctx, p.end = context.WithCancel(context.Background())
+	if err := p.open(); err != nil {
+		p.end()
+		return nil, err
+	}
+	if c.Register {
+		p.tasks.Go(p.keepRegistered)
+	}
+	return p, nil
+}
+
+func (p *Phone) open() (err error) {
+	options := []sipgo.UserAgentOption{sipgo.WithUserAgent("OpenCCSP"), sipgo.WithUserAgentHostname(p.Domain)}
+	if p.TLS != nil {
+		options = append(options, sipgo.WithUserAgenTLSConfig(p.TLS))
+	}
+	if p.ua, err = sipgo.NewUA(options...); err != nil {
+		return err
+	}
+	if p.server, err = sipgo.NewServer(p.ua, sipgo.WithServerLogger(p.Log)); err != nil {
+		return err
+	}
+	if err := p.serve(); err != nil {
+		_ = p.ua.Close()
+		return err
+	}
+	host := p.told().String()
+	own := []sipgo.ClientOption{sipgo.WithClientLogger(p.Log), sipgo.WithClientHostname(host), sipgo.WithClientPort(int(p.local.Port()))}
+	if p.Transport == "udp" {
+		own = append(own, sipgo.WithClientConnectionAddr(p.local.String())) // not another socket: answers come where we listen
+	}
+	if p.client, err = sipgo.NewClient(p.ua, own...); err != nil {
+		_ = p.ua.Close()
+		return err
+	}
+	p.contact = sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: p.User, Host: host, Port: int(p.local.Port()), UriParams: sip.NewParams()}}
+	if p.Transport != "udp" {
+		p.contact.Address.UriParams.Add("transport", p.Transport)
+	}
+	p.dialogs = sipgo.DialogUA{Client: p.client, ContactHDR: p.contact}
+	return p.routes()
+}
+
+// routes makes the route that all requests take.
+func (p *Phone) routes() error {
+	host, port, err := net.SplitHostPort(p.Server)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	p.route = sip.Uri{Scheme: "sip", Host: host, UriParams: sip.NewParams()}
+	if p.route.Port, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("server: %q is no port", port)
+	}
+	p.route.UriParams.Add("lr", "")
+	if p.Transport != "udp" {
+		p.route.UriParams.Add("transport", p.Transport)
+	}
+	return nil
+}
+
+// told is the address that the other side is told.
+func (p *Phone) told() netip.Addr {
+	if p.Public.IsValid() {
+		return p.Public
+	}
+	return p.Listen
+}
+
+// serve listens for what the other side asks: the end of a call, keys, a new
+// description of the media.
+func (p *Phone) serve() error {
+	p.server.OnBye(p.onBye)
+	p.server.OnInfo(p.onInfo)
+	p.server.OnInvite(p.onInvite)
+	p.server.OnUpdate(p.accept)
+	p.server.OnOptions(p.accept)
+	p.server.OnNotify(p.accept)
+	p.server.OnAck(func(*sip.Request, sip.ServerTransaction) {})
+	at := netip.AddrPortFrom(p.Listen, p.Port).String()
+	if p.Transport == "udp" {
+		conn, err := net.ListenPacket("udp", at)
+		if err != nil {
+			return fmt.Errorf("listen for SIP: %w", err)
+		}
+		p.socket, p.local = conn, conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		reading := &readConn{PacketConn: conn, begun: make(chan struct{})}
+		p.tasks.Go(func() { p.served(p.server.ServeUDP(reading)) })
+		<-reading.begun // before that, the library would open a second socket for our requests
+		return nil
+	}
+	ln, err := net.Listen("tcp", at)
+	if err != nil {
+		return fmt.Errorf("listen for SIP: %w", err)
+	}
+	p.socket, p.local = ln, ln.Addr().(*net.TCPAddr).AddrPort()
+	p.tasks.Go(func() { p.served(p.server.ServeTCP(ln)) })
+	return nil
+}
+
+// readConn tells when it is first read from.
+type readConn struct {
+	net.PacketConn
+	once  sync.Once
+	begun chan struct{}
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *readConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	c.once.Do(func() { close(c.begun) })
+	return c.PacketConn.ReadFrom(b)
+}
+
+func (p *Phone) served(err error) {
+	if err != nil && p.ctx.Err() == nil {
+		p.Log.Error("the socket of SIP is broken", "err", err)
+	}
+}
+
+// HangUp ends the calls that are under way and returns when all their ends were
+// told.
+func (p *Phone) HangUp() {
+	p.mu.Lock()
+	var running []*call
+	for _, c := range p.calls {
+		c.end()
+		running = append(running, c)
+	}
+	p.mu.Unlock()
+	for _, c := range running {
+		<-c.done
+	}
+}
+
+// Close hangs up, tells of the ends of the calls, and ends the registration.
+func (p *Phone) Close() error {
+	p.end()
+	p.HangUp()
+	err := errors.Join(p.client.Close(), p.server.Close(), p.ua.Close())
+	_ = p.socket.Close() // some of these have done so already
+	p.tasks.Wait()
+	return err
+}
+
+func (p *Phone) call(req *sip.Request) *call {
+	if req.CallID() == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls[req.CallID().Value()]
+}
+
+// respond answers a request of the other side.
+func (p *Phone) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string, body []byte) {
+	res := sip.NewResponseFromRequest(req, code, reason, body)
+	if body != nil {
+		res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+		res.AppendHeader(sip.HeaderClone(&p.contact))
+	}
+	if err := tx.Respond(res); err != nil {
+		p.Log.Debug("an answer could not be sent", "method", req.Method.String(), "err", err)
+	}
+}
+
+func (p *Phone) accept(req *sip.Request, tx sip.ServerTransaction) {
+	if req.Method != sip.OPTIONS && p.call(req) == nil {
+		p.respond(req, tx, sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist", nil)
+		return
+	}
+	p.respond(req, tx, sip.StatusOK, "OK", nil)
+}
+
+func (p *Phone) onBye(req *sip.Request, tx sip.ServerTransaction) {
+	c := p.call(req)
+	if c == nil || c.dialog.ReadBye(req, tx) != nil {
+		p.respond(req, tx, sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist", nil)
+		return
+	}
+	c.hungUp()
+}
+
+func (p *Phone) onInfo(req *sip.Request, tx sip.ServerTransaction) {
+	c := p.call(req)
+	p.accept(req, tx)
+	if c == nil {
+		return
+	}
+	if key, ok := infoKey(req.Body()); ok {
+		select {
+		case c.pressed <- key:
+		default:
+		}
+	}
+}
+
+// onInvite answers a new description of a call that is under way, as at the end of
+// a hold or to keep it alive. We are called by nobody.
+func (p *Phone) onInvite(req *sip.Request, tx sip.ServerTransaction) {
+	c := p.call(req)
+	if c == nil {
+		p.respond(req, tx, sip.StatusTemporarilyUnavailable, "Temporarily Unavailable", nil)
+		return
+	}
+	if len(req.Body()) > 0 {
+		to, err := readAnswer(req.Body())
+		if err != nil {
+			p.respond(req, tx, sip.StatusNotAcceptableHere, "Not Acceptable Here", nil)
+			return
+		}
+		c.audio.connect(to)
+	}
+	p.respond(req, tx, sip.StatusOK, "OK", c.offer)
+}
+
+// dialable is what may be called: the part of a SIP address before the @.
+var dialable = regexp.MustCompile(`^[0-9A-Za-z+*#._-]{1,64}$`)
+
+func number(address string) (string, error) {
+	if !dialable.MatchString(address) {
+		return "", sdk.Rejected("number", "a number has 1 to 64 digits, letters and + * # . - _")
+	}
+	return address, nil
+}
+
+// target is the address that a request is for.
+func (p *Phone) target(user string) sip.Uri {
+	u := sip.Uri{Scheme: "sip", User: user, Host: p.Domain, UriParams: sip.NewParams()}
+	if host, port, err := net.SplitHostPort(p.Domain); err == nil {
+		u.Host = host
+		u.Port, _ = strconv.Atoi(port)
+	}
+	if p.Transport != "udp" {
+		u.UriParams.Add("transport", p.Transport)
+	}
+	return u
+}
+
+// request makes a request to the server.
+func (p *Phone) request(method sip.RequestMethod, to sip.Uri) *sip.Request {
+	req := sip.NewRequest(method, to)
+	req.SetTransport(strings.ToUpper(p.Transport))
+	req.AppendHeader(&sip.RouteHeader{Address: p.route}) // also the CANCEL of a call follows it
+	from := &sip.FromHeader{Address: sip.Uri{Scheme: "sip", User: p.User, Host: to.Host}, Params: sip.NewParams()}
+	from.Params.Add("tag", sip.GenerateTagN(16))
+	req.AppendHeader(from)
+	return req
+}

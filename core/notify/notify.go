@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/outbound"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -68,7 +69,7 @@ func New(c Config) (*Notifier, error) {
 	}
 	n := &Notifier{
 		timeout: c.Timeout, log: c.Log,
-		guarded: newTransport(c, guard), open: newTransport(c, nil),
+		guarded: newTransport(c, outbound.Control), open: newTransport(c, nil),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
 		}, []string{"endpoint", "outcome"}),
@@ -91,7 +92,7 @@ func New(c Config) (*Notifier, error) {
 func (n *Notifier) SetEndpoints(endpoints map[string]Endpoint) error {
 	set := make(map[string]*endpoint, len(endpoints))
 	for name, e := range endpoints {
-		if err := CheckURL(e.URL); err != nil {
+		if err := outbound.CheckURL(e.URL); err != nil {
 			return core.Errorf(core.Invalid, "endpoint %q: %s", name, err)
 		}
 		key, err := Key(e.Secret)

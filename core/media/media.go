@@ -22,8 +22,11 @@ func TypeOf(address string) string {
 	if err != nil {
 		return ""
 	}
-	return types[strings.ToLower(path.Ext(u.Path))]
+	return TypeOfName(u.Path)
 }
+
+// TypeOfName is TypeOf for a file's name.
+func TypeOfName(name string) string { return types[strings.ToLower(path.Ext(name))] }
 
 // Takes says whether who takes the given types, such as image/*, takes a file of
 // type mime. One of unknown type is taken by all who take files at all.

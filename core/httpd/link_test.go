@@ -121,7 +121,7 @@ func TestLinksAtOnce(t *testing.T) {
 	p, open := keeping(t, strings.Repeat("x", 16<<20), "a.png")
 	var bodies []io.Closer
 	for range 64 {
-		resp, err := http.Get("http://" + p.addr + "/media/good") //nolint:noctx // it is closed below
+		resp, err := http.Get("http://" + p.addr + "/media/good") //nolint:bodyclose // it is closed below
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,12 +5,13 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// link returns an address of a kept file, fresh, and "" if there is none.
-func (e *Engine) link(id string) string {
+// link is a media.Linker: the links are made now.
+func (e *Engine) link(id string) (string, bool) {
 	if e.Kept == nil {
-		return ""
+		return "", false
 	}
-	return e.Kept(id).GetUrl()
+	kept := e.Kept(id)
+	return kept.GetUrl(), kept != nil
 }
 
 // linked returns m with links to the files that the gateway keeps, made now: they

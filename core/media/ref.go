@@ -46,19 +46,31 @@ func IsID(s string) bool {
 	return len(s) == idDigits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Linked returns text with a link in place of each reference. link gives "" for a
-// file to which there is none.
-func Linked(text string, link func(id string) string) string {
+// A Linker gives the link to a kept file, "" if there can be none; ok is false if
+// there is no such file.
+type Linker func(id string) (link string, ok bool)
+
+// Linked returns text with a link in place of each reference. Somebody may have
+// written what only looks like one: that stays.
+func Linked(text string, link Linker) string {
 	if !strings.Contains(text, refScheme) {
 		return text
 	}
-	return refs.ReplaceAllStringFunc(text, func(ref string) string { return link(RefID(ref)) })
+	return refs.ReplaceAllStringFunc(text, link.replace)
+}
+
+func (l Linker) replace(ref string) string {
+	link, ok := l(RefID(ref))
+	if !ok && !strings.HasSuffix(ref, "_") {
+		return ref
+	}
+	return link
 }
 
 // LinkedBytes is Linked. It returns body itself if there is nothing to replace.
-func LinkedBytes(body []byte, link func(id string) string) []byte {
+func LinkedBytes(body []byte, link Linker) []byte {
 	if !bytes.Contains(body, []byte(refScheme)) {
 		return body
 	}
-	return refs.ReplaceAllFunc(body, func(ref []byte) []byte { return []byte(link(RefID(string(ref)))) })
+	return refs.ReplaceAllFunc(body, func(ref []byte) []byte { return []byte(link.replace(string(ref))) })
 }

@@ -8,7 +8,13 @@ import (
 )
 
 func TestRefs(t *testing.T) {
-	link := func(id string) string { return "https://gw/media/" + id[:4] }
+	link := func(id string) (string, bool) {
+		if id != someID {
+			return "", false
+		}
+		return "https://gw/media/" + id[:4], true
+	}
+	other := strings.Repeat("f", 32)
 	ref := media.Ref(someID)
 	tests := []struct{ text, want string }{
 		{"", ""},
@@ -17,6 +23,8 @@ func TestRefs(t *testing.T) {
 		{media.LongRef(someID), "https://gw/media/0123"},
 		{"a.jpg " + media.LongRef(someID) + "\nand " + ref + ".", "a.jpg https://gw/media/0123\nand https://gw/media/0123."},
 		{"media:0123", "media:0123"},
+		{"somebody wrote " + media.Ref(other), "somebody wrote " + media.Ref(other)},
+		{"old.png " + media.LongRef(other), "old.png "},
 		{"media:" + strings.ToUpper(someID), "media:" + strings.ToUpper(someID)},
 	}
 	for _, tt := range tests {

@@ -353,7 +353,7 @@ func TestMany(t *testing.T) {
 
 // TestStreams shows that a file is never in memory as a whole.
 func TestStreams(t *testing.T) {
-	const size = 64 << 20
+	const size = 16 << 20
 	s := open(t, files.Options{MaxFile: size})
 	allocated := testing.AllocsPerRun(1, func() {
 		f, err := s.Save(t.Context(), files.Want{}, io.LimitReader(endless{}, size))

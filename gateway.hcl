@@ -41,6 +41,16 @@ store "badger" {
   # ballast   = "256MiB"                     # a file to delete by hand when the disk is full
 }
 
+# media {                                    # files of messages, in data_dir/media
+#   max_file      = "25MiB"
+#   max_total     = "4GiB"                   # of all; over it no file is taken, and none is removed before its time
+#   retention     = "30d"                    # default: the store's
+#   link_ttl      = "24h"                    # how long a link to a file works; links need public_url
+#   allow_private = false                    # true: files may be fetched from a private network, for laboratories
+#   types         = ["image/*", "video/*", "audio/*", "application/pdf"] # default: all but what can do harm, such
+#                                            # as HTML, SVG and programs: those are taken if named in full
+# }
+
 # log {
 #   format = "json"                          # or "text"; default: text on a terminal
 #   level  = "info"                          # debug, info, warn, error
@@ -92,6 +102,10 @@ channel "rtm" "webshop" {
     # secret      = env("WEBSHOP_SECRET")    # lets the app's own backend sign user ids
     # mqtt_listen = "127.0.0.1:1883"         # MQTT over TCP, beside WebSocket at the gateway's port
   }
+  # media {                                  # narrower than the media block, for what comes in and what is sent
+  #   types    = ["image/*"]                 # []: no files
+  #   max_file = "5MiB"
+  # }
 }
 
 # Where rules may send notifications.

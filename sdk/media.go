@@ -15,8 +15,13 @@ const mediaChunk = 256 << 10
 
 // FetchMedia implements Host.
 func (h *host) FetchMedia(ctx context.Context, url string, header http.Header) (Attachment, error) {
+	return h.fetchMedia(ctx, url, "", header)
+}
+
+// fetchMedia is FetchMedia for a file whose name may be known.
+func (h *host) fetchMedia(ctx context.Context, url, name string, header http.Header) (Attachment, error) {
 	r, err := h.ask(ctx, &pluginv1.HostCall{Op: &pluginv1.HostCall_MediaFetch{
-		MediaFetch: &pluginv1.MediaFetch{Url: valid(url), Headers: headersProto(header)}}})
+		MediaFetch: &pluginv1.MediaFetch{Url: valid(url), Name: valid(name), Headers: headersProto(header)}}})
 	if err != nil {
 		return Attachment{}, fmt.Errorf("fetch media: %w", err)
 	}
@@ -47,7 +52,7 @@ func (h *host) SaveMedia(ctx context.Context, name, mime string, r io.Reader) (A
 // OpenMedia implements Host.
 func (h *host) OpenMedia(ctx context.Context, a Attachment) (io.ReadCloser, Attachment, error) {
 	if a.MediaID == "" {
-		kept, err := h.FetchMedia(ctx, a.URL, nil)
+		kept, err := h.fetchMedia(ctx, a.URL, a.Name, nil)
 		if err != nil {
 			return nil, a, err
 		}

@@ -73,17 +73,19 @@ func showMap(m map[string]string) (s string) {
 type ableChannel struct{ able }
 
 // Send implements sdk.Channel.
-func (c *ableChannel) Send(_ context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
+func (c *ableChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
 	c.did("send to %s: %s", to.Address, show(m))
+	c.read(ctx, m)
 	return sdk.Receipt{MessageID: "m-" + m.ID}, nil
 }
 
 // Webhook implements sdk.WebhookReceiver: an event as it is in Go.
-func (a *able) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
+func (a *able) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
 	var ev sdk.Event
 	if err := json.Unmarshal(r.Body, &ev); err != nil {
 		return sdk.WebhookResponse{Status: 400}, nil //nolint:nilerr // it is the answer
 	}
+	a.bring(ctx, &ev)
 	return sdk.WebhookResponse{Events: []sdk.Event{ev}}, nil
 }
 
@@ -98,15 +100,17 @@ func (c *ableVoice) Call(_ context.Context, to sdk.Customer, m sdk.Message) (sdk
 type ableDesk struct{ able }
 
 // Open implements sdk.Connector.
-func (d *ableDesk) Open(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.ChatRef, error) {
+func (d *ableDesk) Open(ctx context.Context, c sdk.Chat, m sdk.Message) (sdk.ChatRef, error) {
 	d.did("open for %s: %s", c.Customer.Address, show(m))
 	d.did("open with %s", showCustomer(c.Customer))
+	d.read(ctx, m)
 	return "chat-1", nil
 }
 
 // Send implements sdk.Connector.
-func (d *ableDesk) Send(_ context.Context, c sdk.Chat, m sdk.Message) (sdk.Receipt, error) {
+func (d *ableDesk) Send(ctx context.Context, c sdk.Chat, m sdk.Message) (sdk.Receipt, error) {
 	d.did("send in %s: %s", c.Ref, show(m))
+	d.read(ctx, m)
 	return sdk.Receipt{}, nil
 }
 

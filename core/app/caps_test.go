@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,5 +67,36 @@ func TestTextLimitIsOfTheRevision(t *testing.T) {
 	limited := hostInstance(c, &config.Instance{Name: "sms", Driver: "sms", Dispatch: config.Dispatch{TextLimit: 5}}, nil, nil)
 	if plain.Revision == limited.Revision || plain.TextLimit != nil || limited.TextLimit.GetLimit() != 5 {
 		t.Errorf("instances %+v, %+v", plain, limited)
+	}
+}
+
+func TestMediaNarrowsTheDriver(t *testing.T) {
+	tests := []struct {
+		name      string
+		types     []string
+		most      uint64
+		media     config.InstanceMedia
+		wantTypes []string
+		wantMost  uint64
+	}{
+		{"nothing", []string{"image/*"}, 9, config.InstanceMedia{}, []string{"image/*"}, 9},
+		{"one of a class", []string{"image/*", "video/mp4"}, 0, config.InstanceMedia{Types: []string{"image/png"}}, []string{"image/png"}, 0},
+		{"a class of one", []string{"image/png", "video/mp4"}, 0, config.InstanceMedia{Types: []string{"image/*"}}, []string{"image/png"}, 0},
+		{"no files", []string{"*/*"}, 0, config.InstanceMedia{Types: []string{}}, nil, 0},
+		{"what the driver does not take", []string{"image/*"}, 0, config.InstanceMedia{Types: []string{"audio/*"}}, nil, 0},
+		{"a driver without files", nil, 0, config.InstanceMedia{Types: []string{"image/*"}}, nil, 0},
+		{"a smaller size", []string{"*/*"}, 9, config.InstanceMedia{MaxFile: 5}, []string{"*/*"}, 5},
+		{"a larger size", []string{"*/*"}, 9, config.InstanceMedia{MaxFile: 50}, []string{"*/*"}, 9},
+		{"a size where there was none", []string{"*/*"}, 0, config.InstanceMedia{MaxFile: 5}, []string{"*/*"}, 5},
+	}
+	for _, tt := range tests {
+		own := &pluginv1.Driver{Capabilities: &pluginv1.Capabilities{MediaTypes: tt.types, MaxAttachmentBytes: tt.most}}
+		got := inForce(own, &config.Instance{Media: tt.media}).Capabilities
+		if !slices.Equal(got.MediaTypes, tt.wantTypes) || got.MaxAttachmentBytes != tt.wantMost {
+			t.Errorf("%s: got %q, %d bytes; want %q, %d", tt.name, got.MediaTypes, got.MaxAttachmentBytes, tt.wantTypes, tt.wantMost)
+		}
+		if !slices.Equal(own.Capabilities.MediaTypes, tt.types) {
+			t.Errorf("%s: the driver's own types are now %q", tt.name, own.Capabilities.MediaTypes)
+		}
 	}
 }

@@ -37,7 +37,7 @@ var arrows = []struct {
 // adapters do not know each other, nor the heart, and those in the middle do
 // not know them; core/app alone knows all.
 var (
-	adapters = []string{"core/config", "core/console", "core/host", "core/httpd", "core/notify", "core/rules",
+	adapters = []string{"core/config", "core/console", "core/host", "core/httpd", "core/media/fetch", "core/media/files", "core/notify", "core/rules",
 		"core/store/badger", "core/store/memstore", "core/store/nats"}
 	middle = []string{"core/conversation", "core/delivery", "core/engine", "core/flow", "core/state", "core/store/storetest"}
 	heart  = []string{"core/conversation", "core/delivery", "core/engine", "core/flow"}

@@ -13,6 +13,7 @@ import (
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/notify"
+	"github.com/openccsp/gateway/core/outbound"
 	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -91,7 +92,7 @@ func settingProblem(i *config.Instance, p host.Problem) *diag.Problem {
 // block in gateway.hcl.
 func endpointProblems(c *config.Config) (ps diag.Problems) {
 	for _, e := range c.Endpoints {
-		err := notify.CheckURL(e.URL)
+		err := outbound.CheckURL(e.URL)
 		for _, secret := range []string{e.Secret.Reveal(), e.Previous.Reveal()} {
 			if err == nil {
 				_, err = notify.Key(secret)

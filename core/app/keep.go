@@ -30,6 +30,7 @@ type keptInstance struct {
 	Settings       json.RawMessage         `json:"settings"`
 	Hidden         []string                `json:"hidden,omitempty"`
 	Dispatch       config.Dispatch         `json:"dispatch"`
+	Media          config.InstanceMedia    `json:"media"`
 	Services       []*conversation.Service `json:"services,omitempty"`
 	Left           time.Time               `json:"left,omitzero"`
 	Forced         time.Time               `json:"forced,omitzero"`
@@ -37,7 +38,7 @@ type keptInstance struct {
 
 func (k *known) encode() ([]byte, error) {
 	b, err := json.Marshal(keptInstance{
-		k.Kind, k.Driver, k.Name, k.MessageRouting, k.Settings.JSON(), k.Settings.Hidden, k.Dispatch, k.services, k.left, k.forced,
+		k.Kind, k.Driver, k.Name, k.MessageRouting, k.Settings.JSON(), k.Settings.Hidden, k.Dispatch, k.Media, k.services, k.left, k.forced,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep %s: %w", k.Name, err)
@@ -53,7 +54,7 @@ func decodeKnown(b []byte) (*known, error) {
 	return &known{
 		Instance: &config.Instance{
 			Kind: k.Kind, Driver: k.Driver, Name: k.Name, MessageRouting: k.MessageRouting,
-			Settings: config.NewSettings(k.Settings, k.Hidden), Dispatch: k.Dispatch,
+			Settings: config.NewSettings(k.Settings, k.Hidden), Dispatch: k.Dispatch, Media: k.Media,
 		},
 		services: k.Services, left: k.Left, forced: k.Forced,
 	}, nil

@@ -89,6 +89,7 @@ func (c *command) status(ctx context.Context) error {
 		} `json:"restart_needed"`
 	}
 	var endpoints struct{ Items []httpd.Endpoint }
+	var media mediaUsage
 	instances, err := askInstances(ctx, a)
 	err = errors.Join(err,
 		a.ask(ctx, readyPath, &ready),
@@ -97,6 +98,7 @@ func (c *command) status(ctx context.Context) error {
 		a.ask(ctx, "/v1/conversations?status=open&limit=100", &open),
 		a.ask(ctx, "/v1/plugins", &plugins),
 		a.ask(ctx, "/v1/endpoints", &endpoints),
+		a.ask(ctx, "/v1/media", &media),
 	)
 	if err != nil {
 		return &runError{err}
@@ -113,6 +115,7 @@ func (c *command) status(ctx context.Context) error {
 		more = "more than "
 	}
 	fmt.Fprintf(&b, "\n%s%s open\n", more, count(len(open.Items), "conversation"))
+	b.WriteString(media.line())
 	if len(conf.Problems) > 0 {
 		fmt.Fprintf(&b, "%s: %s, the configuration before stays\n", conf.File, count(len(conf.Problems), "problem"))
 		for line := range strings.Lines(conf.Problems.Error()) {
@@ -141,4 +144,34 @@ func (c *command) status(ctx context.Context) error {
 	plugins.status(&b)
 	_, err = io.WriteString(c.out, b.String())
 	return err
+}
+
+// mediaUsage is how full the store of files is.
+type mediaUsage struct {
+	Files    int
+	Bytes    int64
+	MaxTotal int64 `json:"max_total"`
+}
+
+// line is for people; "" if nothing is kept.
+func (u mediaUsage) line() string {
+	if u.Files == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of messages kept, %s of %s\n", count(u.Files, "file"), sizeText(u.Bytes), sizeText(u.MaxTotal))
+}
+
+// sizeText writes a number of bytes as gateway.hcl does.
+func sizeText(n int64) string {
+	v, unit := float64(n), "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v < 1024 {
+			break
+		}
+		v, unit = v/1024, larger
+	}
+	if unit == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, unit)
 }

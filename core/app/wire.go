@@ -35,6 +35,7 @@ type gateway struct {
 	host    *host.Host
 	engine  *engine.Engine
 	rules   *rules.Watcher
+	media   *kept
 	door    *httpd.Public
 	ran     atomic.Bool // the plugins' part has run: it has stopped them
 
@@ -72,13 +73,14 @@ func (a *App) wire(ctx context.Context) error {
 	a.gateway = g
 	g.following = newFollowing(a.config, g.metrics)
 	g.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newLeavingGauge(g))
-	for _, step := range []func(context.Context) error{g.openStore, g.openEngine, g.openSetup, g.newRules, g.openPlugins, g.openRules} {
+	for _, step := range []func(context.Context) error{g.openStore, g.openMedia, g.openEngine, g.openSetup, g.newRules, g.openPlugins, g.openRules} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	a.parts = append(a.parts,
 		part{"store", g.watchStore},
+		part{"media", g.media.Run},
 		part{"engine", g.engine.Run},
 		part{"rules", g.rules.Run},
 		part{"plugins", func(ctx context.Context) error { g.ran.Store(true); return g.host.Run(ctx) }},
@@ -143,7 +145,7 @@ func (g *gateway) openEngine(context.Context) error {
 	g.metrics.MustRegister(newPluginMetrics(g))
 	g.engine = engine.New(engine.Options{
 		Store: failStore(g.store), Drivers: failDrivers(g.host), Notifier: g.notify, Log: g.log, Metrics: g.metrics, Retention: c.Store.Retention,
-		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count,
+		MaxWaiting: c.Limits.Queue, MaxInstance: c.Limits.InstanceQueue, Verdicts: g.count, Kept: g.keptFile,
 		MaxFlying:  int(min(max((c.Limits.Memory-128<<20)>>18, 64), 1024)),                               // each may bring a conversation into memory
 		CacheBytes: int(c.Limits.Memory / 16), MaxHeap: c.Limits.Memory - max(c.Limits.Memory/4, 64<<20), // the rest is for what is not live
 	})
@@ -348,7 +350,7 @@ func (a *App) wireDoors(context.Context) error {
 		Gateway: g, Token: a.token.Reveal(), Ready: g.reasons, Gatherer: g.metrics, Limits: limits, Log: a.log, Metrics: g.metrics,
 	})
 	g.door = httpd.NewPublic(httpd.PublicOptions{
-		Hooks: g, Limits: limits, PublicURL: a.config.PublicURL, TrustedProxies: a.config.Proxies, Log: a.log, Metrics: g.metrics,
+		Hooks: g, OpenLink: g.openLink, Limits: limits, PublicURL: a.config.PublicURL, TrustedProxies: a.config.Proxies, Log: a.log, Metrics: g.metrics,
 	})
 	a.parts = append(a.parts,
 		part{"admin socket", func(ctx context.Context) error { return admin.ServeSocket(ctx, a.socket) }},

@@ -58,8 +58,10 @@ func (r *reader) block(b *hcl.Block, schema *hcl.BodySchema) *block {
 
 // one returns the only block of a type. Without one it returns an empty block,
 // which reads as defaults; a second one is a problem.
-func (b *block) one(typ string) *block {
-	schema := inner[typ]
+func (b *block) one(typ string) *block { return b.only(typ, inner[typ]) }
+
+// only is one for a type that has another schema elsewhere.
+func (b *block) only(typ string, schema *hcl.BodySchema) *block {
 	var first *block
 	for _, hb := range b.content.Blocks.OfType(typ) {
 		if first != nil {

@@ -31,6 +31,7 @@ var atStart = []struct {
 	{"log", func(c *Config) any { return &c.Log }},
 	{"limits", func(c *Config) any { return &c.Limits }},
 	{"store", func(c *Config) any { return &c.Store }},
+	{"media", func(c *Config) any { return &c.Media }},
 }
 
 // Hold gives c the settings of running that only a start can change, and

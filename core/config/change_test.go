@@ -60,9 +60,12 @@ limits {
 plugins {
   trust = "pinned"
 }
+media {
+  max_file = "1MiB"
+}
 `, []string{"store gateway.hcl", "listen gateway.hcl:1:1", "public_url gateway.hcl:2:1", "trusted_proxies gateway.hcl:3:1",
 			"data_dir gateway.hcl:4:1", "rules_dir gateway.hcl:5:1", "plugin_dirs gateway.hcl:6:1", "key_file gateway.hcl:7:1",
-			"log gateway.hcl:8:1", "limits gateway.hcl:11:1", "plugins gateway.hcl:14:1"}},
+			"log gateway.hcl:8:1", "limits gateway.hcl:11:1", "plugins gateway.hcl:14:1", "media gateway.hcl:17:1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,6 +38,7 @@ const MaxBytes = 256 << 10
 //	log { … }                                # see Log
 //	limits { … }                             # see Limits
 //	store "badger" { … }                     # see Store
+//	media { … }                              # see Media
 //	integration "<driver>" "<name>" { … }    # see Instance
 //	channel "<driver>" "<name>" { … }        # see Instance
 //	endpoint "<name>" { … }                  # see Endpoint
@@ -64,6 +65,7 @@ type Config struct {
 	Log     Log
 	Limits  Limits
 	Store   Store
+	Media   Media
 
 	Integrations []*Instance // in the order of the file, like all lists here
 	Channels     []*Instance
@@ -179,6 +181,7 @@ var schema = &hcl.BodySchema{
 		{Type: "log"},
 		{Type: "limits"},
 		{Type: "store", LabelNames: []string{"engine"}},
+		{Type: "media"},
 		{Type: "integration", LabelNames: []string{"driver", "name"}},
 		{Type: "channel", LabelNames: []string{"driver", "name"}},
 		{Type: "endpoint", LabelNames: []string{"name"}},
@@ -205,6 +208,7 @@ func (c *Config) read(r *reader, body hcl.Body) {
 	c.Log = readLog(b.one("log"))
 	c.Limits = readLimits(b.one("limits"))
 	c.Store = readStore(b.one("store"))
+	c.Media = readMedia(b.only("media", mediaSchema))
 	for _, block := range b.content.Blocks {
 		switch block.Type {
 		case "integration":
@@ -215,6 +219,7 @@ func (c *Config) read(r *reader, body hcl.Body) {
 			c.Endpoints = append(c.Endpoints, readEndpoint(r, block))
 		}
 	}
+	c.checkMedia(r)
 	n := c.names(r)
 	for _, block := range b.content.Blocks {
 		if block.Type == "service" {

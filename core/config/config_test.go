@@ -52,6 +52,14 @@ store "badger" {
   retention = "1d12h"
   watermark = "2GiB"
 }
+media {
+  max_file      = "10MiB"
+  max_total     = "1GiB"
+  retention     = "7d"
+  link_ttl      = "1h"
+  allow_private = true
+  types         = ["image/*", "Application/PDF"]
+}
 integration "enghouse" "tenant" {
   message_routing = true
   settings {
@@ -72,6 +80,10 @@ integration "enghouse" "tenant" {
 integration "bot" "helper" {}
 channel "rtm" "webshop" {
   settings { app_id = "webshop" }
+  media {
+    types    = []
+    max_file = "1MiB"
+  }
 }
 endpoint "ops" {
   url           = "https://ops.example.com/hook"
@@ -121,6 +133,7 @@ func TestParse(t *testing.T) {
 		c.Admin.Listen, c.Log.Format, c.Log.Level.String(),
 		c.Limits.Body, c.Limits.Connections, c.Limits.ReadTimeout, c.Limits.Header,
 		c.Store.Retention, c.Store.Watermark, c.Store.Ballast,
+		c.Media, c.Channels[0].Media, tenant.Media,
 		tenant.Driver, tenant.Name, tenant.MessageRouting, tenant.Dispatch,
 		string(tenant.Settings.JSON()), tenant.Settings.Hidden,
 		string(c.Integrations[1].Settings.JSON()), c.Channels[0].Dispatch,
@@ -137,6 +150,8 @@ func TestParse(t *testing.T) {
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),
+		config.Media{MaxFile: 10 << 20, MaxTotal: 1 << 30, Retention: 7 * 24 * time.Hour, LinkTTL: time.Hour, AllowPrivate: true,
+			Types: []string{"image/*", "application/pdf"}}, config.InstanceMedia{Types: []string{}, MaxFile: 1 << 20}, config.InstanceMedia{},
 		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts},
 		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
 		[]string{"header", "tls.key"},

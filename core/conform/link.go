@@ -249,6 +249,8 @@ func (h *fakeHost) serve(c *pluginv1.HostCall) *pluginv1.HostReply {
 		return &pluginv1.HostReply{Ok: true}
 	case *pluginv1.HostCall_Undelivered:
 		return &pluginv1.HostReply{Ok: true}
+	case *pluginv1.HostCall_MediaFetch, *pluginv1.HostCall_MediaPut, *pluginv1.HostCall_MediaGet:
+		return &pluginv1.HostReply{Refused: true, Message: "no files are taken here"}
 	case *pluginv1.HostCall_Typing:
 		return nil
 	}

@@ -28,7 +28,7 @@ func (t *turn) call(a *core.Action) {
 	if p.own {
 		shown.Attachments = nil // what is played is no message
 		for _, a := range c.Message.Attachments {
-			shown.Text = strings.TrimSpace(shown.Text + " " + a.Url)
+			shown.Text = strings.TrimSpace(shown.Text + " " + addressOf(a))
 		}
 		t.copy("call", shown, a.Rule)
 	}

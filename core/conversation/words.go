@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/openccsp/gateway/core/media"
@@ -11,7 +12,9 @@ import (
 // are no buttons the quick replies are lines of the text, and where a file cannot
 // go its address is. What a person or a bot says is never dropped for its form.
 func inWords(m *pluginv1.Message, caps *pluginv1.Capabilities) *pluginv1.Message {
-	unfit := func(a *pluginv1.Attachment) bool { return a.Url != "" && !media.Takes(caps.GetMediaTypes(), a.Mime) }
+	unfit := func(a *pluginv1.Attachment) bool {
+		return (a.Url != "" || a.MediaId != "") && !media.Takes(caps.GetMediaTypes(), a.Mime)
+	}
 	buttons := len(m.QuickReplies) > 0 && !caps.GetQuickReplies()
 	files := slices.ContainsFunc(m.Attachments, unfit)
 	if !buttons && !files {
@@ -27,7 +30,7 @@ func inWords(m *pluginv1.Message, caps *pluginv1.Capabilities) *pluginv1.Message
 	if files {
 		for _, a := range m.Attachments {
 			if unfit(a) {
-				line(a.Url)
+				line(addressOf(a))
 			}
 		}
 		m.Attachments = slices.DeleteFunc(m.Attachments, unfit)
@@ -39,4 +42,13 @@ func inWords(m *pluginv1.Message, caps *pluginv1.Capabilities) *pluginv1.Message
 		m.QuickReplies = nil
 	}
 	return m
+}
+
+// addressOf is where a file is, in words. One that the gateway keeps is named too:
+// there may be no link to it.
+func addressOf(a *pluginv1.Attachment) string {
+	if a.Url != "" || a.MediaId == "" {
+		return a.Url
+	}
+	return cmp.Or(a.Name, a.Mime, "file") + " " + media.LongRef(a.MediaId)
 }

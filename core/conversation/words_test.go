@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,9 @@ func TestInWords(t *testing.T) {
 		}
 		return m
 	}
+	kept := func(text string) *pluginv1.Message {
+		return &pluginv1.Message{Text: text, Attachments: []*pluginv1.Attachment{{MediaId: "0123456789abcdef0123456789abcdef", Mime: "image/png", Name: "a.png"}}}
+	}
 	yes := []string{"Yes", "No"}
 	for _, test := range []struct {
 		name     string
@@ -33,6 +37,9 @@ func TestInWords(t *testing.T) {
 		{"a file where it can go", &pluginv1.Capabilities{MediaTypes: []string{"image/*"}},
 			said("Look", nil, "https://x.example/a"), said("Look", nil, "https://x.example/a")},
 		{"a file where none can go", &pluginv1.Capabilities{}, said("Look", nil, "https://x.example/a"), said("Look\nhttps://x.example/a", nil)},
+		{"a kept file where it can go", &pluginv1.Capabilities{MediaTypes: []string{"*/*"}}, kept("Look"), kept("Look")},
+		{"a kept file where none can go", &pluginv1.Capabilities{}, kept("Look"),
+			said("Look\na.png media:0123456789abcdef0123456789abcdef"+strings.Repeat("_", 58), nil)},
 		{"both", &pluginv1.Capabilities{}, said("", yes, "https://x.example/a"), said("https://x.example/a\n- Yes\n- No", nil)},
 	} {
 		was := test.in.CloneVT()

@@ -78,6 +78,10 @@ type Options struct {
 	Clock    Clock                                      // nil: the wall clock
 	Rand     func() uint64                              // of epochs and commit ids; nil: that of the runtime
 	Verdicts func(at time.Time, v []*state.RuleVerdict) // gets those of decided events; nil: nobody counts
+	// Kept returns what is known of a file that the gateway keeps, with a link to it
+	// if there can be one, made now; nil if there is no such file. It may be called
+	// from any goroutine. nil: none are kept.
+	Kept func(id string) *pluginv1.Attachment
 
 	Retention   time.Duration // of history, from the end of an event's commands; 0: 30 days
 	CallTimeout time.Duration // of one call to a driver; 0: 30 s

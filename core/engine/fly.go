@@ -6,6 +6,7 @@ import (
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/delivery"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -33,16 +34,17 @@ func (c *cell) fly(l *lane, it *item) func() {
 		return func() { e.Exec.Go(func() { answer(e.append(c.s, it.cmd), core.Answered) }) }
 	}
 	call := c.call(it, c.doc)
-	return func() { e.Drivers.Call(it.cmd.Instance, c.id, call, e.CallTimeout, answer) }
+	return func() { e.Drivers.Call(it.cmd.Instance, c.id, e.linkedCall(call), e.CallTimeout, answer) }
 }
 
 // notify posts to an endpoint. What it says is kept for a flow that waits for it.
 func (c *cell) notify(it *item) (*pluginv1.Result, core.Fate) {
 	e, id := c.s.e, commandID(it.cmd).String()
+	body := media.LinkedBytes(it.cmd.Body, e.link)
 	if !it.cmd.Answer {
-		return e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body)
+		return e.Notifier.Do(c.s.ctx, it.cmd.Endpoint, id, body)
 	}
-	r, said, fate := e.Notifier.Ask(c.s.ctx, it.cmd.Endpoint, id, it.cmd.Body, conversation.MaxAnswer)
+	r, said, fate := e.Notifier.Ask(c.s.ctx, it.cmd.Endpoint, id, body, conversation.MaxAnswer)
 	c.mu.Lock()
 	it.answer = said
 	c.mu.Unlock()

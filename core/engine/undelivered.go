@@ -48,6 +48,9 @@ func (e *Engine) Undelivered(ctx context.Context, instance, address, after strin
 	if flying != nil && len(all) < limit && flying.Id != after {
 		all = append(all, flying)
 	}
+	for i, m := range all {
+		all[i] = e.linked(m)
+	}
 	return all, nil
 }
 

@@ -44,6 +44,7 @@ type generation struct {
 	inbox *inbox
 	calls sync.WaitGroup // of HostCall
 	slots chan struct{}  // bounds them
+	files chan struct{}  // bounds those of files, which may take long
 	links sync.WaitGroup // writer and reader
 	broke chan struct{}  // closed when the stream has broken
 	stopL context.CancelFunc
@@ -90,7 +91,7 @@ func startGeneration(ctx context.Context, h *Host, p program, id string, t *tail
 func newGeneration(h *Host, p program, t *tail) *generation {
 	g := &generation{
 		h: h, number: h.generations.Add(1), program: p, since: time.Now(),
-		slots: make(chan struct{}, credits), broke: make(chan struct{}),
+		slots: make(chan struct{}, credits), files: make(chan struct{}, fileCalls), broke: make(chan struct{}),
 		down: make(chan error, 1), drained: make(chan struct{}), hurried: make(chan struct{}),
 		ready: make(map[string]readiness),
 	}

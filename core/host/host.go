@@ -66,6 +66,13 @@ type Core interface {
 	// Undelivered returns what was sent to address and has no delivered
 	// receipt, oldest first, after the message id after, at most limit.
 	Undelivered(ctx context.Context, instance, address, after string, limit int) ([]*pluginv1.Message, error)
+	// FetchMedia fetches a file, checks and keeps it, PutMedia takes one in parts:
+	// it returns the upload's id or, after the last part, the attachment. GetMedia
+	// returns what of a kept file lies at an offset, and what is known of the file.
+	// An error of code core.Unavailable, TooMany or Internal may pass.
+	FetchMedia(ctx context.Context, instance string, f *pluginv1.MediaFetch) (*pluginv1.Attachment, error)
+	PutMedia(ctx context.Context, instance string, p *pluginv1.MediaPut) (upload string, a *pluginv1.Attachment, err error)
+	GetMedia(ctx context.Context, instance string, g *pluginv1.MediaGet) ([]byte, *pluginv1.Attachment, error)
 	// Typing passes on that somebody is typing; it may be dropped.
 	Typing(instance string, t *pluginv1.Typing)
 	// InstanceUp says that calls of the instance reach a driver, InstanceDown

@@ -27,6 +27,7 @@ type fakeCore struct {
 	events []string // "instance customer text"
 	ups    []string // "+instance", "-instance"
 	accept func(instance string, e []*pluginv1.Event) error
+	file   []byte // that plugins put
 }
 
 func (c *fakeCore) Accept(_ context.Context, instance string, events []*pluginv1.Event) error {
@@ -52,6 +53,33 @@ func (c *fakeCore) SetState(context.Context, string, string, []byte, []byte) err
 func (c *fakeCore) SaveSecret(context.Context, string, string, []byte) error { return nil }
 func (c *fakeCore) Undelivered(context.Context, string, string, string, int) ([]*pluginv1.Message, error) {
 	return nil, nil
+}
+func (c *fakeCore) FetchMedia(ctx context.Context, instance string, f *pluginv1.MediaFetch) (*pluginv1.Attachment, error) {
+	switch f.Url {
+	case "slow":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case "refused":
+		return nil, core.Errorf(core.Invalid, "no such files")
+	case "later":
+		return nil, core.Errorf(core.Unavailable, "try again")
+	}
+	return &pluginv1.Attachment{MediaId: instance, Name: f.Headers[0].Name + "=" + f.Headers[0].Value}, nil
+}
+func (c *fakeCore) PutMedia(_ context.Context, _ string, p *pluginv1.MediaPut) (string, *pluginv1.Attachment, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.file = append(c.file, p.Data...)
+	if !p.Last {
+		return "u1", nil, nil
+	}
+	return "", &pluginv1.Attachment{MediaId: p.Upload, Bytes: uint64(len(c.file))}, nil
+}
+func (c *fakeCore) GetMedia(_ context.Context, _ string, g *pluginv1.MediaGet) ([]byte, *pluginv1.Attachment, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := min(g.Offset, uint64(len(c.file)))
+	return c.file[from:min(from+uint64(g.Limit), uint64(len(c.file)))], &pluginv1.Attachment{Bytes: uint64(len(c.file))}, nil
 }
 func (c *fakeCore) Typing(string, *pluginv1.Typing) {}
 func (c *fakeCore) InstanceUp(i string)             { c.note("+" + i) }

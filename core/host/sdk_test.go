@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,8 +57,35 @@ func (c *sdkChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (
 		case c.sends <- text:
 		case <-ctx.Done():
 		}
+	} else if verb == "files" {
+		c.files(ctx)
 	}
 	return sdk.Receipt{MessageID: "sdk-" + m.ID}, nil
+}
+
+// files keeps and reads a file, has others fetched, and tells how that went.
+func (c *sdkChannel) files(ctx context.Context) {
+	var slow sync.WaitGroup
+	defer slow.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for range 60 { // of the 64 that may be under way
+		slow.Go(func() { _, _ = c.host.FetchMedia(ctx, "slow", http.Header{"A": {"b"}}) })
+	}
+	text := strings.Repeat("0123456789", 60_000)
+	kept, err := c.host.SaveMedia(ctx, "a.txt", "text/plain", strings.NewReader(text))
+	c.host.Log().Info("saved", "id", kept.MediaID, "bytes", kept.Bytes, "err", fmt.Sprint(err))
+	body, known, err := c.host.OpenMedia(ctx, sdk.Attachment{MediaID: "u1"})
+	if err == nil {
+		var got []byte
+		got, err = io.ReadAll(body)
+		c.host.Log().Info("opened file", "bytes", known.Bytes, "same", string(got) == text, "err", fmt.Sprint(err))
+	}
+	for _, url := range []string{"https://x", "refused", "later"} {
+		got, err := c.host.FetchMedia(ctx, url, http.Header{"Authorization": {"Bearer x"}})
+		_, refused := errors.AsType[*sdk.RejectedError](err)
+		c.host.Log().Info("fetched", "url", url, "id", got.MediaID, "name", got.Name, "refused", refused, "err", fmt.Sprint(err))
+	}
 }
 
 func (c *sdkChannel) Webhook(_ context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
@@ -159,6 +188,22 @@ func TestSDKPlugin(t *testing.T) {
 	}
 	if line := b.log.line("did not drain"); line != "" {
 		t.Error(line)
+	}
+}
+
+// TestSDKFiles: a file goes both ways in parts, refusals are told from what may
+// pass, and slow fetches do not keep other calls waiting.
+func TestSDKFiles(t *testing.T) {
+	b := startSDK(t)
+	b.call("i-sdk", "files")
+	for _, line := range [][]string{
+		{"msg=saved", "id=u1", "bytes=600000", "err=<nil>"},
+		{"msg=\"opened file\"", "bytes=600000", "same=true", "err=<nil>"},
+		{"msg=fetched", "url=https://x", "id=i-sdk", "name=\"Authorization=Bearer x\"", "err=<nil>"},
+		{"msg=fetched", "url=refused", "refused=true", "no such files"},
+		{"msg=fetched", "url=later", "refused=false", "try again"},
+	} {
+		b.eventually(strings.Join(line, " "), func() bool { return b.log.line(line...) != "" })
 	}
 }
 

@@ -91,15 +91,19 @@ func (g *generation) hostCall(p *pluginv1.PluginFrame, call *pluginv1.HostCall) 
 		g.reply(p, &pluginv1.HostReply{Message: "instance is not this plugin's"})
 		return
 	}
+	slots, timeout := g.slots, coreTimeout
+	if isFileCall(call) {
+		slots, timeout = g.files, fileTimeout
+	}
 	select {
-	case g.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
 		g.reply(p, &pluginv1.HostReply{Message: "too many calls at once"})
 		return
 	}
 	g.calls.Go(func() {
-		defer func() { <-g.slots }()
-		ctx, cancel := context.WithTimeout(context.Background(), coreTimeout)
+		defer func() { <-slots }()
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		g.reply(p, g.serveCall(ctx, p.Instance, call))
 	})
@@ -122,6 +126,7 @@ func (g *generation) serveCall(ctx context.Context, instance string, call *plugi
 	}
 	r.Conflict = errors.Is(err, store.ErrConflict) || core.CodeOf(err) == core.Conflict
 	r.Message = shown(err)
+	r.Refused = isFileCall(call) && isRefusal(err)
 	if core.CodeOf(err) == core.Internal && !r.Conflict {
 		g.log.Warn("a plugin's call did not succeed", "instance", instance, "err", err)
 	}
@@ -142,6 +147,8 @@ func (g *generation) perform(ctx context.Context, instance string, call *pluginv
 	case *pluginv1.HostCall_Undelivered:
 		u := op.Undelivered
 		r.Messages, err = c.Undelivered(ctx, instance, u.Address, u.After, pageOf(u.Limit))
+	case *pluginv1.HostCall_MediaFetch, *pluginv1.HostCall_MediaPut, *pluginv1.HostCall_MediaGet:
+		err = g.performFile(ctx, instance, call, r)
 	default:
 		err = core.Errorf(core.Invalid, "the gateway does not know this call")
 	}

@@ -30,6 +30,7 @@ type Gateway interface {
 	Rules
 	DeadLetters
 	Quarantine
+	Media
 }
 
 // AdminOptions make an Admin. All but Limits are needed.
@@ -166,6 +167,10 @@ func (a *Admin) routes() []route {
 		{"GET", "/v1/dead-letters/{id}", a.getDeadLetter, false},
 		{"DELETE", "/v1/dead-letters/{id}", a.deleteDeadLetter, false},
 		{"POST", "/v1/dead-letters/{id}/replay", a.replayDeadLetter, false},
+
+		{"GET", "/v1/media", a.getMedia, false},
+		{"GET", "/v1/media/{id}", a.getMediaFile, false},
+		{"DELETE", "/v1/media/{id}", a.deleteMedia, false},
 
 		{"GET", "/v1/quarantine", a.listQuarantine, false},
 		{"GET", "/v1/quarantine/{id}", a.getQuarantined, false},

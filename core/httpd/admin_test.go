@@ -306,6 +306,21 @@ func (a *admin) do(t testing.TB, method, path, body string, header ...string) re
 	return do(t, a.client, request(t, method, a.url+path, body, header...))
 }
 
+func (g *gateway) MediaStore() httpd.MediaStore {
+	return httpd.MediaStore{Files: 3, Bytes: 12288, MaxFile: 100, MaxTotal: 1000, Retention: 720 * time.Hour, LinkTTL: 24 * time.Hour, Types: []string{"image/*"}}
+}
+
+func (g *gateway) MediaFile(_ context.Context, id string) (httpd.MediaFile, error) {
+	if id != "m1" {
+		return httpd.MediaFile{}, core.Errorf(core.NotFound, "no such file")
+	}
+	return httpd.MediaFile{ID: id, Name: "a.png", MIME: "image/png", SHA256: "2c", Instance: "webshop", Bytes: 5, At: when, URL: "https://gw/media/x"}, g.err
+}
+
+func (g *gateway) DeleteMedia(_ context.Context, id string) error {
+	return g.note("delete media %s", id)
+}
+
 func TestAdminAnswers(t *testing.T) {
 	id := convID.String()
 	tests := []struct {
@@ -399,6 +414,10 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/dead-letters/replay", `{"ids":[]}`, 400, nil, ""},
 		{"POST", "/v1/dead-letters/replay", `{"ids":[""]}`, 400, nil, ""},
 		{"POST", "/v1/dead-letters/replay", `{"ids":["` + strings.Repeat(`x","`, 200) + `"]}`, 400, nil, ""},
+		{"GET", "/v1/media", "", 200, []string{`{"files":3,"bytes":12288,"max_file":100,"max_total":1000,"retention":"720h0m0s","link_ttl":"24h0m0s","types":["image/*"]}`}, ""},
+		{"GET", "/v1/media/m1", "", 200, []string{`{"id":"m1","name":"a.png","mime":"image/png","bytes":5,"sha256":"2c","instance":"webshop","at":"2026-11-22T10:00:00Z","url":"https://gw/media/x"}`}, ""},
+		{"GET", "/v1/media/nope", "", 404, nil, ""},
+		{"DELETE", "/v1/media/m1", "", 204, nil, "delete media m1"},
 		{"GET", "/v1/quarantine", "", 200, []string{`"bytes":5`, `"id":"q2"`}, ""},
 		{"GET", "/v1/quarantine/q1", "", 200, []string{`"body":"AP9yYXc="`, `"value":"(hidden)"`}, ""},
 		{"GET", "/v1/quarantine/q%2F2", "", 200, []string{`"mail":"CAE="`}, ""},

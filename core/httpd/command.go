@@ -35,9 +35,10 @@ type messageBody struct {
 }
 
 type attachmentBody struct {
-	URL  string `json:"url,omitempty"`
-	MIME string `json:"mime,omitempty"`
-	Name string `json:"name,omitempty"`
+	URL     string `json:"url,omitempty"`
+	MIME    string `json:"mime,omitempty"`
+	Name    string `json:"name,omitempty"`
+	MediaID string `json:"media_id,omitempty"` // see GET /v1/media/{id}
 }
 
 type attemptsBody struct {
@@ -82,7 +83,7 @@ func showMessage(m *pluginv1.Message) *messageBody {
 func showAttachments(list []*pluginv1.Attachment) []attachmentBody {
 	var b []attachmentBody
 	for _, at := range list {
-		b = append(b, attachmentBody{at.GetUrl(), at.GetMime(), at.GetName()})
+		b = append(b, attachmentBody{at.GetUrl(), at.GetMime(), at.GetName(), at.GetMediaId()})
 	}
 	return b
 }

@@ -47,3 +47,9 @@ func Keepalive(ctx context.Context, ws *websocket.Conn, every time.Duration) (dr
 
 // HeadOK says whether a request's head is read and let through.
 func HeadOK(h *fasthttp.RequestHeader) bool { return checkHead(h, 100) == nil }
+
+// ParseRange is parseRange; part says whether a part is to be sent.
+func ParseRange(s string, size int64) (from, to int64, part bool) {
+	from, to, kind := parseRange(s, size)
+	return from, to, kind == rangePart
+}

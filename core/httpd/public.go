@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -39,16 +40,19 @@ type Hooks interface {
 type PublicOptions struct {
 	Hooks          Hooks
 	Limits         Limits
-	PublicURL      string         // what platforms call, such as "https://gw.example.com"; "": as the request says
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	OpenLink       func(token string) (KeptFile, error) // the file that a link leads to, core.NotFound: none; nil: there are no files
+	PublicURL      string                               // what platforms call, such as "https://gw.example.com"; "": as the request says
+	TrustedProxies []netip.Prefix                       // whose X-Forwarded-For and X-Forwarded-Proto are believed
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
 }
 
 // Public serves what platforms, customers' browsers and vendors call:
-// /hooks/<instance>/….
+// /hooks/<instance>/… and /media/<token>.
 type Public struct {
 	hooks     Hooks
+	openLink  func(token string) (KeptFile, error)
+	links     chan struct{} // files on their way out
 	limits    Limits
 	publicURL string
 	proxies   proxies
@@ -66,6 +70,8 @@ func NewPublic(o PublicOptions) *Public {
 	limits := o.Limits.withDefaults()
 	return &Public{
 		hooks:     o.Hooks,
+		openLink:  o.OpenLink,
+		links:     make(chan struct{}, maxLinks),
 		limits:    limits,
 		bodies:    bodies{each: limits.Body, all: limits.Bodies},
 		publicURL: strings.TrimRight(o.PublicURL, "/"),
@@ -133,6 +139,9 @@ func (p *Public) serve(base context.Context, s *sockets, r *fasthttp.RequestCtx)
 		return err
 	}
 	req.Body = body
+	if bytes.HasPrefix(r.RequestURI(), []byte(mediaPrefix)) {
+		return p.media(r)
+	}
 	instance, err := p.describe(req, r)
 	if err != nil {
 		return err

@@ -22,7 +22,33 @@ func TypeOf(address string) string {
 	if err != nil {
 		return ""
 	}
-	return types[strings.ToLower(path.Ext(u.Path))]
+	return TypeOfName(u.Path)
+}
+
+// TypeOfName is TypeOf for a file's name.
+func TypeOfName(name string) string { return types[strings.ToLower(path.Ext(name))] }
+
+// Narrowed returns the types that are in both of two lists; nil stands for all, and
+// an empty list for none.
+func Narrowed(a, b []string) []string {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	both := []string{}
+	for _, x := range a {
+		for _, y := range b {
+			switch {
+			case Takes([]string{x}, y):
+				both = append(both, y)
+			case Takes([]string{y}, x):
+				both = append(both, x)
+			}
+		}
+	}
+	return both
 }
 
 // Takes says whether who takes the given types, such as image/*, takes a file of

@@ -3,6 +3,8 @@ package media_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/openccsp/gateway/core/media"
 )
 
@@ -41,6 +43,26 @@ func TestTakes(t *testing.T) {
 	for _, tt := range tests {
 		if got := media.Takes(tt.given, tt.mime); got != tt.want {
 			t.Errorf("Takes(%q, %q) = %v, want %v", tt.given, tt.mime, got, tt.want)
+		}
+	}
+}
+
+func TestNarrowed(t *testing.T) {
+	tests := []struct{ a, b, want []string }{
+		{nil, nil, nil},
+		{nil, []string{"image/*"}, []string{"image/*"}},
+		{[]string{"image/*"}, nil, []string{"image/*"}},
+		{[]string{"image/*", "video/*"}, []string{"image/png", "audio/*"}, []string{"image/png"}},
+		{[]string{"*/*"}, []string{"image/*"}, []string{"image/*"}},
+		{[]string{"image/*"}, []string{}, []string{}},
+		{[]string{}, nil, []string{}},
+		{[]string{"image/png"}, []string{"image/jpeg"}, []string{}},
+	}
+	for _, tt := range tests {
+		for _, got := range [][]string{media.Narrowed(tt.a, tt.b), media.Narrowed(tt.b, tt.a)} {
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Errorf("%q and %q (-want +got):\n%s", tt.a, tt.b, d)
+			}
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/openccsp/gateway/core/outbound"
 )
 
 // Format is what a request to an endpoint looks like.
@@ -51,7 +53,7 @@ type endpoint struct {
 }
 
 func newEndpoint(name string, c Endpoint) (*endpoint, error) {
-	if err := CheckURL(c.URL); err != nil {
+	if err := outbound.CheckURL(c.URL); err != nil {
 		return nil, err
 	}
 	c.Format = cmp.Or(c.Format, Standard)

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/outbound"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -67,7 +68,7 @@ func New(c Config) (*Notifier, error) {
 	}
 	n := &Notifier{
 		timeout: c.Timeout, source: cmp.Or(c.Source, "urn:openccsp:gateway"), now: c.Now, memory: c.Memory, log: c.Log,
-		guarded: newTransport(c, guard), open: newTransport(c, nil),
+		guarded: newTransport(c, outbound.Control), open: newTransport(c, nil),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
 		}, []string{"endpoint", "outcome"}),

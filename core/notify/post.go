@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
-	"code.dny.dev/ssrf"
-
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/outbound"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -26,7 +26,7 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-func newTransport(c Config, control controlFunc) *http.Transport {
+func newTransport(c Config, control func(network, address string, c syscall.RawConn) error) *http.Transport {
 	d := &net.Dialer{Timeout: 10 * time.Second, Resolver: c.Resolver, Control: control}
 	return &http.Transport{
 		Proxy:                  nil, // a proxy would reach what the guard forbids
@@ -98,7 +98,7 @@ func unanswered(err error) *pluginv1.Result {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // its text has the URL, which may hold a token
 	}
-	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
+	if outbound.IsPrivate(err) {
 		return &pluginv1.Result{
 			Outcome: pluginv1.Outcome_REJECTED, Code: "private_address",
 			Detail: "the endpoint is in a private network; set allow_private = true if that is meant",

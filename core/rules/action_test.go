@@ -117,6 +117,23 @@ func TestActionsOutside(t *testing.T) {
 	}
 }
 
+// TestKeptFiles: a file that the gateway keeps has no address yet. Rules pass it on
+// by its reference, as a file and in texts.
+func TestKeptFiles(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef"
+	set, problems := loadIn(t, able(), oneRule("customer_message", "channel: webshop",
+		`do: [{ send: { text: "{{ event.attachments[0].url }}", attachments: [{ url: "{{ event.attachments[0].url }}", name: n }] } }]`))
+	if problems != "" {
+		t.Fatal(problems)
+	}
+	v := view(nil)
+	v.Event.Attachments = []*pluginv1.Attachment{{MediaId: id, Mime: "image/png"}}
+	want := []core.Action{{Rule: "r", Kind: core.Send, Text: "media:" + id, Attachments: []*pluginv1.Attachment{{MediaId: id, Name: "n"}}}}
+	if diff := cmp.Diff(want, set.Evaluate(state.Bound(v)).Actions, protocmp.Transform()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestActionProblems(t *testing.T) {
 	long := strings.TrimSpace(strings.Repeat("word ", 128)) // 639 letters: four SMS
 	tests := []struct{ name, rule, want string }{

@@ -153,7 +153,7 @@ func attachments(list []*pluginv1.Attachment) any {
 	out := make([]any, len(list))
 	for i, a := range list {
 		out[i] = map[string]any{
-			"url": a.GetUrl(), "mime": a.GetMime(), "name": a.GetName(),
+			"url": addressOf(a), "mime": a.GetMime(), "name": a.GetName(),
 			"caption": a.GetCaption(), "media_id": a.GetMediaId(), "bytes": int(a.GetBytes()),
 		}
 	}

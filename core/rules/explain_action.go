@@ -33,7 +33,7 @@ var ways = map[core.ActionKind]way{
 	core.Call: {"say", false, func(a *core.Action) map[string]any {
 		play := ""
 		if len(a.Attachments) > 0 {
-			play = a.Attachments[0].GetUrl()
+			play = addressOf(a.Attachments[0])
 		}
 		return map[string]any{"say": a.Text, "play": play, "channel": a.Channel, "to": a.To}
 	}},
@@ -126,7 +126,7 @@ func filesShown(files []*pluginv1.Attachment) any {
 	}
 	list := make([]any, len(files))
 	for i, f := range files {
-		list[i] = textsShown(map[string]string{"url": f.GetUrl(), "mime": f.GetMime(), "name": f.GetName()})
+		list[i] = textsShown(map[string]string{"url": addressOf(f), "mime": f.GetMime(), "name": f.GetName()})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,7 +72,9 @@ func (at *attachmentOf) file(e *evaluator, r *rule) (*pluginv1.Attachment, error
 	if file.Url, err = at.url.filled(e, r, "the url of a file"); err != nil {
 		return nil, err
 	}
-	if !isWebAddress(file.Url) {
+	if id := media.RefID(file.Url); id != "" { // one that the gateway keeps
+		file.Url, file.MediaId = "", id
+	} else if !isWebAddress(file.Url) {
 		return nil, diag.Errorf(r.pos, "the url of a file must begin with https:// or http://")
 	}
 	if file.Mime, err = at.mime.orNone(e); err != nil {
@@ -83,6 +86,9 @@ func (at *attachmentOf) file(e *evaluator, r *rule) (*pluginv1.Attachment, error
 	file.Name, err = at.name.orNone(e)
 	return file, err
 }
+
+// addressOf is the url of a file as rules write it.
+func addressOf(a *pluginv1.Attachment) string { return cmp.Or(a.GetUrl(), media.Ref(a.GetMediaId())) }
 
 func isWebAddress(s string) bool {
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")

@@ -20,7 +20,6 @@ type connector struct {
 	paces    paces
 	limit    limiter
 	progress progress
-	files    *ccsp.Files
 	loads    chan struct{} // holds a token for each file that is in memory
 }
 
@@ -36,7 +35,7 @@ func open(_ context.Context, s settings, h sdk.Host) (*connector, error) {
 	return &connector{
 		cfg: cfg, host: h, client: client,
 		paces: newPaces(cfg, h.Now), limit: newLimiter(cfg.Poll.MaxPerSecond), progress: newProgress(h.Now),
-		files: ccsp.NewFiles(cfg.Upload.MaxBytes, cfg.Upload.Hosts, h.HTTP()), loads: make(chan struct{}, maxLoads),
+		loads: make(chan struct{}, maxLoads),
 	}, nil
 }
 
@@ -115,7 +114,6 @@ func (c *connector) Close(ctx context.Context, chat sdk.Chat, _ string) error {
 // CloseInstance implements sdk.Closer.
 func (c *connector) CloseInstance(context.Context) error {
 	c.client.close()
-	c.files.Close()
 	return nil
 }
 

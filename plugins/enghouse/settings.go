@@ -44,11 +44,10 @@ type pollSettings struct {
 
 // uploadSettings say how a customer's file gets to the agent.
 type uploadSettings struct {
-	URL       string   `json:"url,omitempty" jsonschema:"title=Address,default=/SocialConnectorHelperAPI/api/helper/saveFile" jsonschema_description:"Of the upload; a path is one at the server."`
-	Event     string   `json:"event,omitempty" jsonschema:"title=Event that tells of a file,default=SC_ATTACHMENT"`
-	Parameter string   `json:"parameter,omitempty" jsonschema:"title=Its parameter with the address,default=SC_URL"`
-	MaxBytes  int64    `json:"max_bytes,omitempty" jsonschema:"title=Largest file in bytes,default=26214400,minimum=1,maximum=104857600"`
-	Hosts     []string `json:"hosts,omitempty" jsonschema:"title=Hosts of files in the private network" jsonschema_description:"Files are fetched from public places, and from these."`
+	URL       string `json:"url,omitempty" jsonschema:"title=Address,default=/SocialConnectorHelperAPI/api/helper/saveFile" jsonschema_description:"Of the upload; a path is one at the server."`
+	Event     string `json:"event,omitempty" jsonschema:"title=Event that tells of a file,default=SC_ATTACHMENT"`
+	Parameter string `json:"parameter,omitempty" jsonschema:"title=Its parameter with the address,default=SC_URL"`
+	MaxBytes  int64  `json:"max_bytes,omitempty" jsonschema:"title=Largest file in bytes,default=26214400,minimum=1,maximum=104857600"`
 }
 
 // tlsSettings name PEM files.

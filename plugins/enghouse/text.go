@@ -79,7 +79,7 @@ func pieces(m sdk.Message, lines []string, limit sdk.TextLimit) ([]string, error
 // "" if the agent is to get its own address.
 func (c *connector) uploaded(ctx context.Context, chat sdk.Chat, s *sent, i int, m sdk.Message) (string, error) {
 	f := m.Attachments[i]
-	if c.cfg.Attachments != "upload" || f.URL == "" {
+	if c.cfg.Attachments != "upload" || f.URL == "" && f.MediaID == "" {
 		return "", nil
 	}
 	if address, ok := s.files[i]; ok {

@@ -77,7 +77,7 @@ func play(t *testing.T, lines []string) string {
 	defer srv.Close()
 	files := shelf(t)
 	s.base, s.files = srv.URL, files.URL
-	s.set = settings{BaseURL: srv.URL, Queue: "retail", Upload: uploadSettings{Hosts: []string{strings.TrimPrefix(files.URL, "http://")}}}
+	s.set = settings{BaseURL: srv.URL, Queue: "retail"}
 	s.start()
 	defer func() { _ = s.c.CloseInstance(context.Background()) }()
 	for i, line := range lines {

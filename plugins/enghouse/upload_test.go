@@ -87,10 +87,10 @@ func shelf(t *testing.T) *httptest.Server {
 	return srv
 }
 
-func uploading(files *httptest.Server) func(*settings) {
+func uploading() func(*settings) {
 	return func(s *settings) {
 		s.Attachments = "upload"
-		s.Upload = uploadSettings{MaxBytes: 1000, Hosts: []string{strings.TrimPrefix(files.URL, "http://")}}
+		s.Upload = uploadSettings{MaxBytes: 1000}
 	}
 }
 
@@ -112,13 +112,17 @@ func TestUpload(t *testing.T) {
 		{"a file", sdk.Message{Attachments: []sdk.Attachment{cat}}, saved, nil, []string{"saveFile cat.png image/png meow", told}, "ok"},
 		{"a text and a file", sdk.Message{Text: "See", Attachments: []sdk.Attachment{cat}}, saved, nil,
 			[]string{"saveFile cat.png image/png meow", text("See"), told}, "ok"},
-		{"its name, type and caption", sdk.Message{Attachments: []sdk.Attachment{{URL: cat.URL, Name: `..\..\ä"b.gif`, MIME: "image/gif", Caption: "me"}}},
-			saved, nil, []string{"saveFile äb.gif image/gif meow", text("me"), told}, "ok"},
+		{"its name, type and caption", sdk.Message{Attachments: []sdk.Attachment{{URL: cat.URL, Name: "äb.png", MIME: "image/gif", Caption: "me"}}},
+			saved, nil, []string{"saveFile äb.png image/png meow", text("me"), told}, "ok"},
 		{"a path for an answer", sdk.Message{Attachments: []sdk.Attachment{cat}}, `{"FilePath":"/files/7"}`, nil,
 			[]string{"saveFile cat.png image/png meow", strings.ReplaceAll(told, "https://ccsp.example.com", "BASE")}, "ok"},
 		{"too large", sdk.Message{Attachments: []sdk.Attachment{big}}, saved, nil, []string{text(big.URL)}, "ok"},
 		{"too large, as it says itself", sdk.Message{Attachments: []sdk.Attachment{{URL: cat.URL, Bytes: 1001}}}, saved, nil, []string{text(cat.URL)}, "ok"},
 		{"not there", sdk.Message{Attachments: []sdk.Attachment{at("/gone")}}, saved, nil, []string{text(files.URL + "/gone")}, "ok"},
+		{"one that the gateway keeps", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "k1", Name: "a.pdf", MIME: "application/pdf", Bytes: 4}}}, saved, nil,
+			[]string{"saveFile a.pdf application/pdf kept", told}, "ok"},
+		{"one that it keeps no more", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "k2", Name: "a.pdf", URL: "https://gw/media/x"}}}, saved, nil,
+			[]string{text("https://gw/media/x")}, "ok"},
 		{"without an address", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "7", Name: "a.pdf"}}}, saved, nil, []string{text("[file a.pdf]")}, "ok"},
 		{"refused", sdk.Message{Attachments: []sdk.Attachment{cat}}, saved, map[string][]int{"saveFile": {413}},
 			[]string{"saveFile cat.png image/png meow", text(cat.URL)}, "ok"},
@@ -138,7 +142,8 @@ func TestUpload(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := &office{reply: tt.reply, fail: tt.fail}
-			c, _ := dial(t, o, uploading(files))
+			c, host := dial(t, o, uploading())
+			host.Kept = map[string][]byte{"k1": []byte("kept")}
 			_, err := c.Send(t.Context(), chat, tt.m)
 			for i := range tt.calls {
 				tt.calls[i] = strings.ReplaceAll(tt.calls[i], "BASE", c.cfg.BaseURL)
@@ -155,7 +160,7 @@ func TestUpload(t *testing.T) {
 func TestUploadGoesOn(t *testing.T) {
 	files := shelf(t)
 	o := &office{reply: `{"FilePath":"https://e.com/7"}`, fail: map[string][]int{"sendmsg": {503}, "fireevent": {0, 503, 502}}}
-	c, _ := dial(t, o, uploading(files))
+	c, _ := dial(t, o, uploading())
 	cat := sdk.Attachment{URL: files.URL + "/cat.png"}
 	m := sdk.Message{ID: "m1", Text: "See", Attachments: []sdk.Attachment{cat, cat}}
 	for m.Attempt = 1; m.Attempt <= 4; m.Attempt++ {
@@ -182,7 +187,7 @@ func TestUploadGoesOn(t *testing.T) {
 func TestOpenWithFile(t *testing.T) {
 	files := shelf(t)
 	o := &office{reply: `{"FilePath":"https://e.com/7"}`, fail: map[string][]int{"fireevent": {503}}}
-	c, host := dial(t, o, uploading(files))
+	c, host := dial(t, o, uploading())
 	m := sdk.Message{ID: "m1", Text: "See", Attachments: []sdk.Attachment{{URL: files.URL + "/cat.png"}}}
 	if ref, err := c.Open(t.Context(), chat, m); ref != "C1" || err != nil {
 		t.Fatal(ref, err)
@@ -238,7 +243,7 @@ func TestUploadElsewhere(t *testing.T) {
 	}))
 	defer helper.Close()
 	o := &office{}
-	c, _ := dial(t, o, uploading(files), func(s *settings) {
+	c, _ := dial(t, o, uploading(), func(s *settings) {
 		s.Upload.URL = helper.URL + "/save?x=1"
 		s.BasicAuth, s.ExtraHeaders = "gw:canary", map[string]string{"X-Tenant": "7"}
 	})

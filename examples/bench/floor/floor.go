@@ -111,6 +111,23 @@ func (f *floor) Undelivered(context.Context, string, string, string, int) ([]*pl
 	return nil, nil
 }
 
+// FetchMedia implements host.Core.
+func (f *floor) FetchMedia(context.Context, string, *pluginv1.MediaFetch) (*pluginv1.Attachment, error) {
+	return nil, errNoFiles
+}
+
+// PutMedia implements host.Core.
+func (f *floor) PutMedia(context.Context, string, *pluginv1.MediaPut) (string, *pluginv1.Attachment, error) {
+	return "", nil, errNoFiles
+}
+
+// GetMedia implements host.Core.
+func (f *floor) GetMedia(context.Context, string, *pluginv1.MediaGet) ([]byte, *pluginv1.Attachment, error) {
+	return nil, nil, errNoFiles
+}
+
+var errNoFiles = core.Errorf(core.Invalid, "the floor keeps no files")
+
 // Typing implements host.Core.
 func (f *floor) Typing(string, *pluginv1.Typing) {}
 

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// fileTypes are the files that people send, by their extensions; the first one
-// of a type names files that have no name.
+// fileTypes are the files that people send, by their extensions.
 var fileTypes = []struct{ ext, mime string }{
 	{".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}, {".png", "image/png"}, {".gif", "image/gif"}, {".webp", "image/webp"},
 	{".heic", "image/heic"}, {".bmp", "image/bmp"}, {".tif", "image/tiff"}, {".tiff", "image/tiff"}, {".svg", "image/svg+xml"},
@@ -35,14 +34,4 @@ func FileAt(address string) (name, mime string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// extension returns that of a MIME type, "" if it is not known.
-func extension(mime string) string {
-	for _, t := range fileTypes {
-		if t.mime == mime {
-			return t.ext
-		}
-	}
-	return ""
 }

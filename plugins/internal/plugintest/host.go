@@ -3,8 +3,13 @@ package plugintest
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"sync"
 	"time"
 
@@ -15,7 +20,8 @@ import (
 type Host struct {
 	sdk.Host // unused methods
 
-	Limit sdk.TextLimit // what TextLimit returns
+	Limit sdk.TextLimit     // what TextLimit returns
+	Kept  map[string][]byte // files that the gateway keeps, by media id
 
 	mu     sync.Mutex
 	typing []Typed
@@ -86,4 +92,32 @@ func (h *Host) Typing() []Typed {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.typing
+}
+
+// OpenMedia implements sdk.Host: a file of Kept, or what is at the address.
+func (h *Host) OpenMedia(ctx context.Context, a sdk.Attachment) (io.ReadCloser, sdk.Attachment, error) {
+	if a.MediaID != "" {
+		b, ok := h.Kept[a.MediaID]
+		if !ok {
+			return nil, a, sdk.Rejected("refused", "there is no such file")
+		}
+		return io.NopCloser(bytes.NewReader(b)), a, nil
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL, nil)
+	if err != nil {
+		return nil, a, sdk.Rejected("refused", "the address cannot be read")
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, a, sdk.Retry(err, 0)
+	}
+	if resp.StatusCode != http.StatusOK {
+		_ = resp.Body.Close()
+		if resp.StatusCode >= 500 {
+			return nil, a, sdk.Retry(errors.New(resp.Status), 0)
+		}
+		return nil, a, sdk.Rejected("refused", resp.Status)
+	}
+	a.MIME, a.Name = resp.Header.Get("Content-Type"), cmp.Or(a.Name, path.Base(r.URL.Path))
+	return resp.Body, a, nil
 }

@@ -1,4 +1,6 @@
-package notify
+// Package outbound keeps requests to addresses that others chose, such as those
+// of endpoints and of files, in the public Internet.
+package outbound
 
 import (
 	"errors"
@@ -11,18 +13,27 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-type controlFunc = func(network, address string, c syscall.RawConn) error
-
-// guard is asked with the address that is being connected to, after all names
-// are resolved, so that no name and no later answer of a DNS server gets past
-// it. It lets through what is in the public Internet.
-var guard controlFunc = ssrf.New(
+// guard lets through what is in the public Internet.
+var guard = ssrf.New(
 	ssrf.WithAnyPort(),
 	ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")), // Azure's metadata, a public address
-).Safe
+)
 
-// CheckURL returns what is wrong with the URL of an endpoint. The error does
-// not repeat it: it may hold a token.
+// Control is for [net.Dialer.Control]. It is asked with the address that is
+// being connected to, after all names are resolved, so that no name and no later
+// answer of a DNS server gets past it. An address that is not in the public
+// Internet is an error; see [IsPrivate].
+func Control(network, address string, c syscall.RawConn) error {
+	return guard.Safe(network, address, c)
+}
+
+// IsPrivate says whether err is Control's.
+func IsPrivate(err error) bool {
+	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork)
+}
+
+// CheckURL returns what is wrong with a URL. The error does not repeat it: it
+// may hold a token.
 func CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {

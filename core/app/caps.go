@@ -7,6 +7,27 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
+// offered is what plugins say of their drivers, and of the instances that have
+// other capabilities with their settings.
+type offered struct {
+	manifests []*pluginv1.Manifest
+	own       map[string]*pluginv1.Driver // name and capabilities, by instance
+}
+
+// offered is what the plugins have offered so far.
+func (g *gateway) offered() offered { return offered{g.manifests(), g.host.Own()} }
+
+// inForce is i's driver, with the capabilities that i has; nil if nobody knows the
+// driver.
+func (o offered) inForce(i *config.Instance) *pluginv1.Driver {
+	d := driverOf(o.manifests, i)
+	if own := o.own[i.Name]; d != nil && own.GetName() == d.Name { // else it was opened with another driver
+		d = d.CloneVT()
+		d.Capabilities = own.Capabilities.CloneVT()
+	}
+	return inForce(d, i)
+}
+
 // inForce is a driver as an instance has it: with the limits that its dispatch
 // block sets in place of the driver's own. A driver that nobody has offered yet
 // is nil.

@@ -68,3 +68,42 @@ func TestTextLimitIsOfTheRevision(t *testing.T) {
 		t.Errorf("instances %+v, %+v", plain, limited)
 	}
 }
+
+// What an instance can do with its settings takes the place of what its driver
+// can, for that instance and as long as it has that driver.
+func TestCapabilitiesOfTheInstance(t *testing.T) {
+	caps := func(limit uint32) *pluginv1.Capabilities {
+		return &pluginv1.Capabilities{ChannelType: "sms", ToOutside: &pluginv1.TextLimit{Limit: limit}}
+	}
+	o := offered{
+		manifests: []*pluginv1.Manifest{{Drivers: []*pluginv1.Driver{
+			{Name: "sms", Kind: pluginv1.DriverKind_CHANNEL, Capabilities: caps(160), Abilities: []string{"webhook"}},
+			{Name: "other", Kind: pluginv1.DriverKind_CHANNEL, Capabilities: caps(10)},
+		}}},
+		own: map[string]*pluginv1.Driver{"twilio": {Name: "sms", Capabilities: caps(1600)}},
+	}
+	tests := []struct {
+		what string
+		of   config.Instance
+		want uint32
+	}{
+		{"an instance that has not been open", config.Instance{Name: "smpp", Driver: "sms"}, 160},
+		{"one with its own", config.Instance{Name: "twilio", Driver: "sms"}, 1600},
+		{"the operator has the last word", config.Instance{Name: "twilio", Driver: "sms", Dispatch: config.Dispatch{TextLimit: 70}}, 70},
+		{"it has another driver by now", config.Instance{Name: "twilio", Driver: "other"}, 10},
+	}
+	for _, tt := range tests {
+		tt.of.Kind = config.Channel
+		in := newInstance(&setup{Config: &config.Config{}}, &tt.of, o)
+		if got := in.Caps.GetToOutside().GetLimit(); got != tt.want {
+			t.Errorf("%s: limit %d, want %d", tt.what, got, tt.want)
+		}
+		c := &config.Config{Channels: []*config.Instance{&tt.of}}
+		if got := rulesWorld(c, o).Drivers[tt.of.Name].GetCapabilities().GetToOutside().GetLimit(); got != tt.want {
+			t.Errorf("%s: rules know of limit %d, want %d", tt.what, got, tt.want)
+		}
+	}
+	if got := o.own["twilio"].Capabilities.ToOutside.Limit; got != 1600 {
+		t.Errorf("what the host has was changed to %d", got)
+	}
+}

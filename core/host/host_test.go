@@ -55,6 +55,7 @@ func (c *fakeCore) Undelivered(context.Context, string, string, string, int) ([]
 }
 func (c *fakeCore) Typing(string, *pluginv1.Typing) {}
 func (c *fakeCore) InstanceUp(i string)             { c.note("+" + i) }
+func (c *fakeCore) InstanceChanged(i string)        { c.note("*" + i) }
 func (c *fakeCore) InstanceDown(i string)           { c.note("-" + i) }
 
 func (c *fakeCore) note(s string) {

@@ -173,16 +173,27 @@ func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
 		t.command(t.inChat(&state.Command{
 			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
 		}))
+		if reason == windowClosed { // a word is no help
+			t.tellFailed(m, reason)
+		}
 	case m.Status == "failed":
-		text := "Your message was not delivered"
-		if reason != "" {
-			text += " (" + reason + ")"
-		}
-		if m.Text != "" {
-			text += ": " + m.Text
-		}
-		t.tellAgent(text)
+		t.tellFailed(m, reason)
 	}
+}
+
+// tellFailed tells the agent in words that m did not arrive.
+func (t *turn) tellFailed(m *state.SentMessage, reason string) {
+	text := "Your message was not delivered"
+	if reason == windowClosed {
+		reason = t.tooLate()
+	}
+	if reason != "" {
+		text += " (" + reason + ")"
+	}
+	if m.Text != "" {
+		text += ": " + m.Text
+	}
+	t.tellAgent(text)
 }
 
 // maxExcerpt is how many letters of a message the agent is shown who wrote it.

@@ -129,11 +129,18 @@ func (t *turn) customer(c *state.Command) bool {
 		return false
 	}
 	texts := t.split(c)
-	if len(texts) > 0 && !c.Late {
+	if len(texts) == 0 {
+		return false
+	}
+	if !t.inWindow(c, len(texts)) {
+		t.drop(c, windowClosed)
+		return false
+	}
+	if !c.Late {
 		t.said(c.Message)
 	}
 	t.parts(c, texts)
-	return len(texts) > 0
+	return true
 }
 
 // toChat makes the commands that bring c's message to the contact center: in

@@ -15,6 +15,7 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{rules: true} // what it means for the core was decided when it came
 	}
 	t.know(f)
+	t.windows(f)
 	t.learn(f)
 	t.follow(f)
 	switch {

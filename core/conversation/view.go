@@ -16,6 +16,7 @@ func (t *turn) view(f *fact) *state.View {
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
 		Conversation: hex.EncodeToString(t.doc.Id), Flow: t.doc.Flow,
 	}
+	v.ReplyUntilMs, v.WindowClosed = t.replies()
 	if len(t.doc.Counts) > 0 {
 		v.Counts, v.DecidedMs = t.doc.Counts, t.ms
 	}

@@ -218,10 +218,11 @@ func rulesTest(c *config.Config, o offered) func(*rules.Set) (problems, warnings
 func rulesWorld(c *config.Config, o offered) rules.World {
 	w := rules.World{
 		Channels: map[string]rules.Channel{}, Locales: map[string]string{}, ServedBy: map[string]string{},
-		Drivers: map[string]*pluginv1.Driver{}, Test: rulesTest(c, o),
+		Drivers: map[string]*pluginv1.Driver{}, Timers: map[string]rules.Timers{}, Test: rulesTest(c, o),
 	}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)
+		w.Timers[s.Name] = rules.Timers{Idle: s.IdleAfter, Unattended: s.UnattendedAfter}
 		if s.Locale != "" {
 			w.Locales[s.Name] = s.Locale
 		}

@@ -173,7 +173,7 @@ func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
 		t.command(t.inChat(&state.Command{
 			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
 		}))
-		if reason == windowClosed { // a word is no help
+		if reason == WindowIsClosed { // a word is no help
 			t.tellFailed(m, reason)
 		}
 	case m.Status == "failed":
@@ -184,7 +184,7 @@ func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
 // tellFailed tells the agent in words that m did not arrive.
 func (t *turn) tellFailed(m *state.SentMessage, reason string) {
 	text := "Your message was not delivered"
-	if reason == windowClosed {
+	if reason == WindowIsClosed {
 		reason = t.tooLate()
 	}
 	if reason != "" {

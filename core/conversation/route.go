@@ -133,7 +133,8 @@ func (t *turn) customer(c *state.Command) bool {
 		return false
 	}
 	if !t.inWindow(c, len(texts)) {
-		t.drop(c, windowClosed)
+		t.late = true
+		t.drop(c, WindowIsClosed)
 		return false
 	}
 	if !c.Late {

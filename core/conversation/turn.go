@@ -29,6 +29,7 @@ type turn struct {
 	limit   *state.CommandLimit // of the action in hand
 	rang    bool                // the conversation's timer has fired
 	sayings []string            // for the agent, see say
+	late    bool                // an action has come after the customer could be written to
 	untold  bool                // the vendor is to be told of the profile or the attributes
 	handed  uint32              // number of the chat that goes to another service, 0: none
 

@@ -13,9 +13,9 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-// windowClosed is why a message was not sent that the channel would not take
+// WindowIsClosed is why a message was not sent that the channel would not take
 // before the customer does something again.
-const windowClosed = "window_closed"
+const WindowIsClosed = "window_closed"
 
 // maxWindows is how many kinds of acts of a customer a document remembers.
 const maxWindows = 4
@@ -56,7 +56,7 @@ func (t *turn) windows(f *fact) {
 		at = time.UnixMilli(ms)
 	}
 	doc.Windows.Open = slices.DeleteFunc(doc.Windows.Open, func(w *state.Window) bool {
-		return w.Waiting == 0 && !isOpen(w, false, t.ms) && !isOpen(w, true, t.ms)
+		return w.Waiting == 0 && !w.IsOpen(false, t.ms) && !w.IsOpen(true, t.ms)
 	})
 	OpenWindow(doc, of, at)
 }
@@ -95,18 +95,6 @@ func OpenWindow(doc *state.Document, of *pluginv1.ReplyWindow, at time.Time) {
 	w.Left = of.Messages - min(w.Waiting, of.Messages)
 }
 
-// isOpen says whether a window is open at ms, for a person's words or for others.
-func isOpen(w *state.Window, agent bool, ms int64) bool {
-	until := w.UntilMs
-	if agent {
-		until = w.AgentUntilMs
-	}
-	return until == 0 || ms < until
-}
-
-// counts says whether a window is for so many messages.
-func counts(w *state.Window) bool { return w.GetOf().GetMessages() > 0 }
-
 // ofAgent says whether a person wrote c's message.
 func ofAgent(c *state.Command) bool {
 	return c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_AGENT
@@ -117,8 +105,8 @@ func ofAgent(c *state.Command) bool {
 func windowFor(doc *state.Document, agent bool, n int, ms int64) (found *state.Window) {
 	for _, w := range doc.GetWindows().GetOpen() {
 		switch {
-		case !isOpen(w, agent, ms) || counts(w) && int(w.Left) < n:
-		case !counts(w):
+		case !w.IsOpen(agent, ms) || w.Counts() && int(w.Left) < n:
+		case !w.Counts():
 			return w
 		case found == nil || w.UntilMs != 0 && (found.UntilMs == 0 || w.UntilMs < found.UntilMs):
 			found = w
@@ -137,7 +125,7 @@ func (t *turn) inWindow(c *state.Command, n int) bool {
 	if w == nil {
 		return false
 	}
-	if counts(w) {
+	if w.Counts() {
 		c.Window, w.Left, w.Waiting = w.Number, w.Left-uint32(n), w.Waiting+uint32(n)
 	}
 	return true
@@ -162,8 +150,8 @@ func (t *turn) counted(c *state.Command, end End, reason string, resent bool) {
 		if own != nil && own.Left+own.Waiting < own.Of.Messages {
 			own.Left++
 		}
-	case own == nil || !isOpen(own, ofAgent(c), t.ms): // it went in another one
-		if w := windowFor(t.doc, ofAgent(c), 1, t.ms); w != nil && counts(w) {
+	case own == nil || !own.IsOpen(ofAgent(c), t.ms): // it went in another one
+		if w := windowFor(t.doc, ofAgent(c), 1, t.ms); w != nil && w.Counts() {
 			w.Left--
 		}
 	}
@@ -176,27 +164,8 @@ func WindowClosed(doc *state.Document, c *state.Command, caps *pluginv1.Capabili
 		return false
 	}
 	return !slices.ContainsFunc(doc.Windows.Open, func(w *state.Window) bool {
-		return isOpen(w, ofAgent(c), now.UnixMilli()) && (!counts(w) || w.Number == c.Window || w.Left > 0)
+		return w.IsOpen(ofAgent(c), now.UnixMilli()) && (!w.Counts() || w.Number == c.Window || w.Left > 0)
 	})
-}
-
-// replies is what rules see of the windows: whether the customer can be written
-// to, and until when; 0 is without end.
-func (t *turn) replies() (until int64, closed bool) {
-	if t.doc.Windows == nil {
-		return 0, false
-	}
-	closed = true
-	for _, w := range t.doc.Windows.Open {
-		if !isOpen(w, false, t.ms) || counts(w) && w.Left == 0 {
-			continue
-		}
-		if w.UntilMs == 0 {
-			return 0, false
-		}
-		until, closed = max(until, w.UntilMs), false
-	}
-	return until, closed
 }
 
 // tooLate says, to an agent, why a message was not taken.
@@ -206,7 +175,7 @@ func (t *turn) tooLate() string {
 		return "this channel takes nothing for a customer who has not written first"
 	}
 	for _, w := range t.doc.GetWindows().GetOpen() {
-		if counts(w) && isOpen(w, true, t.ms) {
+		if w.Counts() && w.IsOpen(true, t.ms) {
 			return fmt.Sprintf("this channel takes %d messages after one of the customer's, and has %d left, %s", w.Of.Messages, w.Left, again)
 		}
 	}

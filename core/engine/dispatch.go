@@ -220,7 +220,7 @@ func (c *cell) foregone(it *item, policy delivery.Policy, inst *instance, now ti
 		if it.att.Marked || it.att.Resent {
 			return &conversation.Result{End: conversation.Dead, Reason: "ambiguous"}
 		}
-		return &conversation.Result{End: conversation.Dropped, Reason: "window_closed"}
+		return &conversation.Result{End: conversation.Dropped, Reason: conversation.WindowIsClosed}
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{
-			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,
+			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), PartIDs: r.GetPartIds(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,
 		})
 		return
 	}

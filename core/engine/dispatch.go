@@ -43,7 +43,7 @@ func (c *cell) clear(p *plan, it *item) {
 		return
 	}
 	if inst != nil {
-		rises, ok := inst.tryTake(p.now)
+		rises, ok := inst.tryTake(p.now, isBulk(it.cmd))
 		if !ok {
 			return
 		}

@@ -33,14 +33,21 @@ func (o offered) inForce(i *config.Instance) *pluginv1.Driver {
 // is nil.
 func inForce(d *pluginv1.Driver, i *config.Instance) *pluginv1.Driver {
 	limit, set := textLimit(d, i)
-	if d.GetCapabilities() == nil || !set && i.Dispatch.Overflow == "" {
+	own := i.Dispatch
+	if d.GetCapabilities() == nil || !set && own.Overflow == "" && own.Rate == 0 && own.Burst == 0 {
 		return d
 	}
 	d = d.CloneVT()
+	if own.Rate > 0 {
+		d.Capabilities.RatePerSecond = own.Rate
+	}
+	if own.Burst > 0 {
+		d.Capabilities.Burst = uint32(own.Burst)
+	}
 	if set {
 		d.Capabilities.ToOutside = limit
 	}
-	switch i.Dispatch.Overflow {
+	switch own.Overflow {
 	case config.SplitTexts:
 		d.Capabilities.Overflow = pluginv1.Overflow_SPLIT
 	case config.RefuseTexts:

@@ -13,10 +13,16 @@ import (
 func TestDispatchOverridesTheDriver(t *testing.T) {
 	own := &pluginv1.Driver{Name: "sms", Capabilities: &pluginv1.Capabilities{
 		ChannelType: "sms", ToOutside: &pluginv1.TextLimit{Limit: 160, Unit: pluginv1.TextUnit_GSM7}, Overflow: pluginv1.Overflow_REFUSE,
+		RatePerSecond: 10, Burst: 5,
 	}}
 	limit := func(n uint32, unit pluginv1.TextUnit, o pluginv1.Overflow) *pluginv1.Driver {
 		d := own.CloneVT()
 		d.Capabilities.ToOutside, d.Capabilities.Overflow = &pluginv1.TextLimit{Limit: n, Unit: unit}, o
+		return d
+	}
+	paced := func(rate float64, burst uint32) *pluginv1.Driver {
+		d := own.CloneVT()
+		d.Capabilities.RatePerSecond, d.Capabilities.Burst = rate, burst
 		return d
 	}
 	tests := []struct {
@@ -27,6 +33,9 @@ func TestDispatchOverridesTheDriver(t *testing.T) {
 		{"nothing", config.Dispatch{}, own},
 		{"a limit in the driver's unit", config.Dispatch{TextLimit: 300}, limit(300, pluginv1.TextUnit_GSM7, pluginv1.Overflow_REFUSE)},
 		{"and another unit", config.Dispatch{TextLimit: 300, TextUnit: "byte"}, limit(300, pluginv1.TextUnit_BYTE, pluginv1.Overflow_REFUSE)},
+		{"a rate", config.Dispatch{Rate: 0.5}, paced(0.5, 5)},
+		{"a burst", config.Dispatch{Burst: 20}, paced(10, 20)},
+		{"both", config.Dispatch{Rate: 100, Burst: 1}, paced(100, 1)},
 		{"overflow alone", config.Dispatch{Overflow: config.SplitTexts}, limit(160, pluginv1.TextUnit_GSM7, pluginv1.Overflow_SPLIT)},
 	}
 	before := own.CloneVT()

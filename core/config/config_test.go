@@ -67,6 +67,8 @@ integration "enghouse" "tenant" {
     text_limit = 1024
     text_unit  = "grapheme"
     overflow   = "refuse"
+    rate       = 0.5
+    burst      = 10
   }
 }
 integration "bot" "helper" {}
@@ -137,7 +139,7 @@ func TestParse(t *testing.T) {
 		"127.0.0.1:9", "json", "DEBUG",
 		int64(2 << 20), 5, 7 * time.Second, int64(16 << 10),
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),
-		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts},
+		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts, Rate: 0.5, Burst: 10},
 		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
 		[]string{"header", "tls.key"},
 		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},

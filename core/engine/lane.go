@@ -29,7 +29,7 @@ type lane struct {
 	waits  *list.Element // its place in a line of its instance; as the next two guarded by instance.mu
 	inBulk bool          // which line that is
 	called bool          // it was its turn, and it has not gone yet
-	stop  func()        // of the timer it waits for, nil: none
+	stop   func()        // of the timer it waits for, nil: none
 }
 
 // lane returns the cell's lane of that name, making it if needed.

@@ -92,7 +92,7 @@ func (w *waitLine) first(bulk bool) bool {
 	if bulk {
 		return w.len() == 0
 	}
-	return w.people.Len() == 0 && !(w.bulk.Len() > 0 && w.run >= fairShare-1)
+	return w.people.Len() == 0 && (w.bulk.Len() == 0 || w.run < fairShare-1)
 }
 
 // went counts one who goes.

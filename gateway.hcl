@@ -83,6 +83,8 @@ integration "enghouse" "ChatEngineEnghouse" {
   #   text_limit = 1024                      # of one message, in place of the driver's limit
   #   text_unit  = "utf16"                   # what that counts: utf16, rune, byte, grapheme or gsm7
   #   overflow   = "split"                   # longer texts: "split", or "refuse": dropped, the author is told
+  #   rate       = 0.5                       # messages per second, in place of the driver's; more wait: answers of
+  #   burst      = 10                        # people go before what rules write. burst: at once within the rate
   # }
 }
 

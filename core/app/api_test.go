@@ -119,7 +119,7 @@ func TestSnapOfARecord(t *testing.T) {
 		t.Fatal(problems)
 	}
 	g := &gateway{store: newStore(t)}
-	snap, err := newSnap(&setup{Config: &config.Config{}}, nil, set, nil)
+	snap, err := newSnap(&setup{Config: &config.Config{}}, offered{}, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestSnapWithoutSlowRules(t *testing.T) {
 	less := set.Without("b")
 	hashes := map[string]bool{}
 	for _, s := range []*rules.Set{set, less} {
-		snap, err := newSnap(&setup{Config: &config.Config{}}, nil, s, nil)
+		snap, err := newSnap(&setup{Config: &config.Config{}}, offered{}, s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,19 +8,47 @@ import (
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
+// offered is what plugins say of their drivers, and of the instances that have
+// other capabilities with their settings.
+type offered struct {
+	manifests []*pluginv1.Manifest
+	own       map[string]*pluginv1.Driver // name and capabilities, by instance
+}
+
+// offered is what the plugins have offered so far.
+func (g *gateway) offered() offered { return offered{g.manifests(), g.host.Own()} }
+
+// inForce is i's driver, with the capabilities that i has; nil if nobody knows the
+// driver.
+func (o offered) inForce(i *config.Instance) *pluginv1.Driver {
+	d := driverOf(o.manifests, i)
+	if own := o.own[i.Name]; d != nil && own.GetName() == d.Name { // else it was opened with another driver
+		d = d.CloneVT()
+		d.Capabilities = own.Capabilities.CloneVT()
+	}
+	return inForce(d, i)
+}
+
 // inForce is a driver as an instance has it: with the limits that its dispatch
 // block sets in place of the driver's own, and the files that its media block
 // leaves of them. A driver that nobody has offered yet is nil.
 func inForce(d *pluginv1.Driver, i *config.Instance) *pluginv1.Driver {
 	limit, set := textLimit(d, i)
-	if d.GetCapabilities() == nil || !set && i.Dispatch.Overflow == "" && i.Media.Types == nil && i.Media.MaxFile == 0 {
+	own, files := i.Dispatch, i.Media
+	if d.GetCapabilities() == nil || !set && own.Overflow == "" && own.Rate == 0 && own.Burst == 0 && files.Types == nil && files.MaxFile == 0 {
 		return d
 	}
 	d = d.CloneVT()
+	if own.Rate > 0 {
+		d.Capabilities.RatePerSecond = own.Rate
+	}
+	if own.Burst > 0 {
+		d.Capabilities.Burst = uint32(own.Burst)
+	}
 	if set {
 		d.Capabilities.ToOutside = limit
 	}
-	switch i.Dispatch.Overflow {
+	switch own.Overflow {
 	case config.SplitTexts:
 		d.Capabilities.Overflow = pluginv1.Overflow_SPLIT
 	case config.RefuseTexts:

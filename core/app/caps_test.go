@@ -14,10 +14,16 @@ import (
 func TestDispatchOverridesTheDriver(t *testing.T) {
 	own := &pluginv1.Driver{Name: "sms", Capabilities: &pluginv1.Capabilities{
 		ChannelType: "sms", ToOutside: &pluginv1.TextLimit{Limit: 160, Unit: pluginv1.TextUnit_GSM7}, Overflow: pluginv1.Overflow_REFUSE,
+		RatePerSecond: 10, Burst: 5,
 	}}
 	limit := func(n uint32, unit pluginv1.TextUnit, o pluginv1.Overflow) *pluginv1.Driver {
 		d := own.CloneVT()
 		d.Capabilities.ToOutside, d.Capabilities.Overflow = &pluginv1.TextLimit{Limit: n, Unit: unit}, o
+		return d
+	}
+	paced := func(rate float64, burst uint32) *pluginv1.Driver {
+		d := own.CloneVT()
+		d.Capabilities.RatePerSecond, d.Capabilities.Burst = rate, burst
 		return d
 	}
 	tests := []struct {
@@ -28,6 +34,9 @@ func TestDispatchOverridesTheDriver(t *testing.T) {
 		{"nothing", config.Dispatch{}, own},
 		{"a limit in the driver's unit", config.Dispatch{TextLimit: 300}, limit(300, pluginv1.TextUnit_GSM7, pluginv1.Overflow_REFUSE)},
 		{"and another unit", config.Dispatch{TextLimit: 300, TextUnit: "byte"}, limit(300, pluginv1.TextUnit_BYTE, pluginv1.Overflow_REFUSE)},
+		{"a rate", config.Dispatch{Rate: 0.5}, paced(0.5, 5)},
+		{"a burst", config.Dispatch{Burst: 20}, paced(10, 20)},
+		{"both", config.Dispatch{Rate: 100, Burst: 1}, paced(100, 1)},
 		{"overflow alone", config.Dispatch{Overflow: config.SplitTexts}, limit(160, pluginv1.TextUnit_GSM7, pluginv1.Overflow_SPLIT)},
 	}
 	before := own.CloneVT()
@@ -98,5 +107,44 @@ func TestMediaNarrowsTheDriver(t *testing.T) {
 		if !slices.Equal(own.Capabilities.MediaTypes, tt.types) {
 			t.Errorf("%s: the driver's own types are now %q", tt.name, own.Capabilities.MediaTypes)
 		}
+	}
+}
+
+// What an instance can do with its settings takes the place of what its driver
+// can, for that instance and as long as it has that driver.
+func TestCapabilitiesOfTheInstance(t *testing.T) {
+	caps := func(limit uint32) *pluginv1.Capabilities {
+		return &pluginv1.Capabilities{ChannelType: "sms", ToOutside: &pluginv1.TextLimit{Limit: limit}}
+	}
+	o := offered{
+		manifests: []*pluginv1.Manifest{{Drivers: []*pluginv1.Driver{
+			{Name: "sms", Kind: pluginv1.DriverKind_CHANNEL, Capabilities: caps(160), Abilities: []string{"webhook"}},
+			{Name: "other", Kind: pluginv1.DriverKind_CHANNEL, Capabilities: caps(10)},
+		}}},
+		own: map[string]*pluginv1.Driver{"twilio": {Name: "sms", Capabilities: caps(1600)}},
+	}
+	tests := []struct {
+		what string
+		of   config.Instance
+		want uint32
+	}{
+		{"an instance that has not been open", config.Instance{Name: "smpp", Driver: "sms"}, 160},
+		{"one with its own", config.Instance{Name: "twilio", Driver: "sms"}, 1600},
+		{"the operator has the last word", config.Instance{Name: "twilio", Driver: "sms", Dispatch: config.Dispatch{TextLimit: 70}}, 70},
+		{"it has another driver by now", config.Instance{Name: "twilio", Driver: "other"}, 10},
+	}
+	for _, tt := range tests {
+		tt.of.Kind = config.Channel
+		in := newInstance(&setup{Config: &config.Config{}}, &tt.of, o)
+		if got := in.Caps.GetToOutside().GetLimit(); got != tt.want {
+			t.Errorf("%s: limit %d, want %d", tt.what, got, tt.want)
+		}
+		c := &config.Config{Channels: []*config.Instance{&tt.of}}
+		if got := rulesWorld(c, o).Drivers[tt.of.Name].GetCapabilities().GetToOutside().GetLimit(); got != tt.want {
+			t.Errorf("%s: rules know of limit %d, want %d", tt.what, got, tt.want)
+		}
+	}
+	if got := o.own["twilio"].Capabilities.ToOutside.Limit; got != 1600 {
+		t.Errorf("what the host has was changed to %d", got)
 	}
 }

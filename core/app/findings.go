@@ -45,7 +45,7 @@ func look(c *config.Config) findings {
 		f.warnings = append(f.warnings, limitWarnings(c, idsOf(manifests))...)
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
-	set, ps := rules.Load(c.RulesDir, rulesWorld(c, manifests))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, offered{manifests: manifests}))
 	f.problems = append(f.problems, ps...)
 	if set != nil {
 		f.warnings = append(f.warnings, set.Warnings()...)
@@ -200,7 +200,7 @@ func declaredSecrets(d *pluginv1.Driver) (names []string) {
 }
 
 // rulesTest runs the tests of rule files in what c sets up; nil: they are not to be run.
-func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set) (problems, warnings diag.Problems) {
+func rulesTest(c *config.Config, o offered) func(*rules.Set) (problems, warnings diag.Problems) {
 	if c.RulesTests == config.TestsOff {
 		return nil
 	}
@@ -208,7 +208,7 @@ func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set
 		if len(set.Tests()) == 0 {
 			return nil, nil
 		}
-		ps := rehearse.Problems(rehearse.Tests(stageSnap(&setup{Config: c}, manifests, set), set))
+		ps := rehearse.Problems(rehearse.Tests(stageSnap(&setup{Config: c}, o, set), set))
 		if c.RulesTests == config.TestsWarn {
 			return nil, ps
 		}
@@ -216,22 +216,16 @@ func rulesTest(c *config.Config, manifests []*pluginv1.Manifest) func(*rules.Set
 	}
 }
 
-func driversIn(manifests []*pluginv1.Manifest) (all []*pluginv1.Driver) {
-	for _, m := range manifests {
-		all = append(all, m.Drivers...)
-	}
-	return all
-}
-
 // rulesWorld is what rules may name. The type of a channel is its driver's; of
 // a driver that nobody knows yet it is taken to be the driver's name.
-func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
+func rulesWorld(c *config.Config, o offered) rules.World {
 	w := rules.World{
 		Channels: map[string]rules.Channel{}, Locales: map[string]string{}, ServedBy: map[string]string{},
-		Drivers: map[string]*pluginv1.Driver{}, Test: rulesTest(c, manifests),
+		Drivers: map[string]*pluginv1.Driver{}, Timers: map[string]rules.Timers{}, Test: rulesTest(c, o),
 	}
 	for _, s := range c.Services {
 		w.Services = append(w.Services, s.Name)
+		w.Timers[s.Name] = rules.Timers{Idle: s.IdleAfter, Unattended: s.UnattendedAfter}
 		if s.Locale != "" {
 			w.Locales[s.Name] = s.Locale
 		}
@@ -241,8 +235,8 @@ func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
 	}
 	for _, i := range c.Integrations {
 		w.Integrations = append(w.Integrations, i.Name)
-		if d := driverOf(manifests, i); d != nil {
-			w.Drivers[i.Name] = inForce(d, i)
+		if d := o.inForce(i); d != nil {
+			w.Drivers[i.Name] = d
 		}
 	}
 	for _, e := range c.Endpoints {
@@ -250,9 +244,9 @@ func rulesWorld(c *config.Config, manifests []*pluginv1.Manifest) rules.World {
 	}
 	for _, i := range c.Channels {
 		ch := rules.Channel{Type: i.Driver}
-		d := driverOf(manifests, i)
+		d := o.inForce(i)
 		if d != nil {
-			w.Drivers[i.Name] = inForce(d, i)
+			w.Drivers[i.Name] = d
 		}
 		if t := d.GetCapabilities().GetChannelType(); t != "" {
 			ch.Type = t

@@ -135,11 +135,11 @@ func TestVersionsInTheSnap(t *testing.T) {
 	dir := t.TempDir()
 	one, two := flowsOf(t, dir, waiting("one"), here()), flowsOf(t, dir, waiting("two"), here())
 	c := &setup{Config: &config.Config{}}
-	alone, err := newSnap(c, nil, two, nil)
+	alone, err := newSnap(c, offered{}, two, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := newSnap(c, nil, two, one.Flows())
+	both, err := newSnap(c, offered{}, two, one.Flows())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,11 +66,16 @@ func (g *gateway) Typing(instance string, t *pluginv1.Typing) { g.engine.Typing(
 // InstanceUp implements host.Core. A plugin may have come back with other
 // capabilities.
 func (g *gateway) InstanceUp(instance string) {
+	g.InstanceChanged(instance)
+	g.engine.InstanceUp(instance)
+}
+
+// InstanceChanged implements host.Core.
+func (g *gateway) InstanceChanged(string) {
 	g.worlds.Lock()
 	g.rules.SetWorld(g.world())
 	g.worlds.Unlock()
 	_ = g.publish() // it logs what goes wrong, and the old snap goes on
-	g.engine.InstanceUp(instance)
 }
 
 // InstanceDown implements host.Core.

@@ -45,7 +45,7 @@ func (g *gateway) apply(ctx context.Context, c *config.Config) (restart []config
 		return nil, problems.Err()
 	}
 	g.worlds.Lock()
-	err = g.rules.ChangeWorld(rulesWorld(c, manifests), func() error {
+	err = g.rules.ChangeWorld(rulesWorld(c, offered{manifests, g.host.Own()}), func() error {
 		if err := g.keepKnown(ctx, next); err != nil {
 			return err
 		}

@@ -84,11 +84,11 @@ func TestKnownInstancesOutliveAStart(t *testing.T) {
 		t.Fatalf("%d instances, %v; want 2", len(all), err)
 	}
 	s := succeed(all, parsed(t, ""), now)
-	snap, err := newSnap(s, nil, nil, nil)
+	snap, err := newSnap(s, offered{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := newSnap(succeed(nil, c, now), nil, nil, nil)
+	before, err := newSnap(succeed(nil, c, now), offered{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestTimersChangedWhileStopped(t *testing.T) {
 	if got := changed(now("", "")); got != "" {
 		t.Errorf("at the first start: %q", got)
 	}
-	snap, err := newSnap(now("", ""), nil, set, nil)
+	snap, err := newSnap(now("", ""), offered{}, set, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func (c *command) ruleBase(args []string) (cfg *config.Config, dir string, w *wo
 	if len(args) > 0 {
 		dir = args[0]
 	}
-	return cfg, dir, &workbench{setup: &setup{Config: cfg}, manifests: manifests}, nil
+	return cfg, dir, &workbench{setup: &setup{Config: cfg}, offered: offered{manifests: manifests}}, nil
 }
 
 // loadRules is [rules.Load]; that there is no such directory is an error, not a finding.
@@ -124,7 +124,7 @@ func loadRules(dir string, w rules.World) (*rules.Set, diag.Problems, error) {
 }
 
 func (w *workbench) world(tests bool) rules.World {
-	world := rulesWorld(w.setup.Config, w.manifests)
+	world := rulesWorld(w.setup.Config, w.offered)
 	if !tests {
 		world.Test = nil
 	}
@@ -194,7 +194,7 @@ func (c *command) testRules(_ context.Context, args []string, f *ruleFlags) erro
 		}
 		return c.found(ps)
 	}
-	results := rehearse.Tests(stageSnap(w.setup, w.manifests, set), set)
+	results := rehearse.Tests(stageSnap(w.setup, w.offered, set), set)
 	ps = rehearse.Problems(results)
 	failed := 0
 	type shown struct {

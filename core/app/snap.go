@@ -26,8 +26,8 @@ import (
 // newSnap puts together what decisions depend on. Drivers that no plugin offers
 // now or has offered before have no capabilities. earlier are versions of flows
 // that may be under way.
-func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) (*conversation.Snap, error) {
-	s := snapOf(c, drivers, set, earlier)
+func newSnap(c *setup, o offered, set *rules.Set, earlier []*core.FlowDef) (*conversation.Snap, error) {
+	s := snapOf(c, o, set, earlier)
 	b, err := encodeSnap(s, set)
 	if err != nil {
 		return nil, err
@@ -37,13 +37,13 @@ func newSnap(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*co
 }
 
 // snapOf is newSnap without the hash.
-func snapOf(c *setup, drivers []*pluginv1.Driver, set *rules.Set, earlier []*core.FlowDef) *conversation.Snap {
+func snapOf(c *setup, o offered, set *rules.Set, earlier []*core.FlowDef) *conversation.Snap {
 	s := &conversation.Snap{
 		Engine: core.Version, Services: c.services(), Instances: map[string]*conversation.Instance{},
 		Versions: versionsOf(earlier),
 	}
 	for _, i := range c.instances() {
-		s.Instances[i.Name] = newInstance(c, i, drivers)
+		s.Instances[i.Name] = newInstance(c, i, o)
 	}
 	if set != nil {
 		s.Rules, s.Flows = set, flow.New(set.Flows(), earlier)
@@ -179,8 +179,8 @@ func (g *gateway) lastRules(ctx context.Context) ([]rules.Source, error) {
 // keepSnapFor bounds the writes of one snap.
 const keepSnapFor = 10 * time.Second
 
-func newInstance(c *setup, i *config.Instance, drivers []*pluginv1.Driver) *conversation.Instance {
-	d := inForce(driverAmong(drivers, i), i)
+func newInstance(c *setup, i *config.Instance, o offered) *conversation.Instance {
+	d := o.inForce(i)
 	in := &conversation.Instance{
 		Name: i.Name, Channel: i.Kind == config.Channel, MessageRouting: i.MessageRouting,
 		Caps: d.GetCapabilities(), Abilities: d.GetAbilities(), MaxParts: i.Dispatch.MaxParts,
@@ -191,10 +191,6 @@ func newInstance(c *setup, i *config.Instance, drivers []*pluginv1.Driver) *conv
 		in.Service = c.serviceName(i.Name)
 	}
 	return in
-}
-
-func driverAmong(drivers []*pluginv1.Driver, i *config.Instance) *pluginv1.Driver {
-	return driverOf([]*pluginv1.Manifest{{Drivers: drivers}}, i)
 }
 
 // hostInstance is what the host opens for an instance. saved are secrets that

@@ -310,7 +310,7 @@ func (g *gateway) openRules(ctx context.Context) error {
 	return problems
 }
 
-func (g *gateway) world() rules.World { return rulesWorld(g.now().Config, g.manifests()) }
+func (g *gateway) world() rules.World { return rulesWorld(g.now().Config, g.offered()) }
 
 // publish gives the engine what decisions depend on now.
 func (g *gateway) publish() error {
@@ -320,7 +320,7 @@ func (g *gateway) publish() error {
 	if set == nil {
 		return nil // they are being loaded
 	}
-	snap, err := newSnap(g.now(), g.host.Drivers(), set, g.earlier(set, g.world, time.Now()))
+	snap, err := newSnap(g.now(), g.offered(), set, g.earlier(set, g.world, time.Now()))
 	if err != nil {
 		g.log.Error("the new rules and configuration are not in force", "err", err)
 		return err

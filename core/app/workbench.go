@@ -21,10 +21,10 @@ import (
 // workbench answers questions about rules: for a running gateway, or beside one
 // that is stopped.
 type workbench struct {
-	store     archive // nil: only questions that need no records
-	setup     *setup
-	manifests []*pluginv1.Manifest
-	set       *rules.Set // in force; nil: none
+	store   archive // nil: only questions that need no records
+	setup   *setup
+	offered offered
+	set     *rules.Set // in force; nil: none
 }
 
 // archive is what of a store keeps records and what they name.
@@ -146,7 +146,7 @@ func (w *workbench) draft(dir string, files []httpd.RuleFile) (*rules.Set, error
 	for _, f := range files {
 		sources = append(sources, rules.Source{Path: f.Path, Text: f.Text})
 	}
-	world := rulesWorld(w.setup.Config, w.manifests)
+	world := rulesWorld(w.setup.Config, w.offered)
 	world.Test = nil
 	set, ps := rules.Compile(dir, sources, world)
 	if err := ps.Err(); err != nil {
@@ -157,8 +157,8 @@ func (w *workbench) draft(dir string, files []httpd.RuleFile) (*rules.Set, error
 
 // stageSnap is what events are rehearsed in: what is set up, with a channel type
 // for channels whose plugin nobody knows yet.
-func stageSnap(c *setup, manifests []*pluginv1.Manifest, set *rules.Set) *conversation.Snap {
-	s := snapOf(c, driversIn(manifests), set, nil)
+func stageSnap(c *setup, o offered, set *rules.Set) *conversation.Snap {
+	s := snapOf(c, o, set, nil)
 	for _, i := range c.Channels {
 		if in := s.Instances[i.Name]; in.Caps.GetChannelType() == "" {
 			in.Caps = in.Caps.CloneVT()
@@ -177,7 +177,7 @@ func (w *workbench) madeUp(object string, set *rules.Set, withTest bool) (*ruleA
 	if err := ps.Err(); err != nil {
 		return nil, core.Errorf(core.Invalid, "%s", err)
 	}
-	snap := stageSnap(w.setup, w.manifests, set)
+	snap := stageSnap(w.setup, w.offered, set)
 	t.Given.At = t.At
 	play, err := rehearse.Run(snap, &t.Given, t.Events)
 	if err != nil {

@@ -29,7 +29,7 @@ func (w *workbench) past(ctx context.Context, id string, draft *rules.Set, withT
 	if rec.GetDead() != "" {
 		return nil, core.Errorf(core.Conflict, "the event could not be decided, and no rule was asked: %.300s", rec.Dead)
 	}
-	set, snap := draft, snapOf(w.setup, driversIn(w.manifests), draft, nil)
+	set, snap := draft, snapOf(w.setup, w.offered, draft, nil)
 	if draft == nil {
 		if set, snap, err = w.setOf(ctx, rec); err != nil {
 			return nil, err
@@ -90,7 +90,7 @@ func (a *ruleAnswer) saveTest(w *workbench, rec *state.Record, set *rules.Set) {
 		a.note("no test can be made of it: " + ps.Error())
 		return
 	}
-	play, err := rehearse.Run(stageSnap(w.setup, w.manifests, set), &t.Given, t.Events)
+	play, err := rehearse.Run(stageSnap(w.setup, w.offered, set), &t.Given, t.Events)
 	if err != nil {
 		a.note("no test can be made of it: " + err.Error())
 		return

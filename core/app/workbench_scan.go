@@ -277,7 +277,7 @@ func (g *gateway) ReloadRules(_ context.Context, allowEmpty bool) error {
 }
 
 func (g *gateway) workbench() *workbench {
-	w := &workbench{store: g.store, setup: g.now(), manifests: g.manifests()}
+	w := &workbench{store: g.store, setup: g.now(), offered: g.offered()}
 	if live := g.live.Load(); live != nil {
 		w.set = live.set
 	}

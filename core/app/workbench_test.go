@@ -84,7 +84,7 @@ func keep(t *testing.T, s *memstore.Store, w *workbench, change func(*state.Reco
 	t.Helper()
 	ctx := t.Context()
 	id := core.NewConversationID("sms", "ada")
-	snap := snapOf(w.setup, nil, w.set, nil)
+	snap := snapOf(w.setup, offered{}, w.set, nil)
 	b, err := encodeSnap(snap, w.set)
 	if err != nil {
 		t.Fatal(err)
@@ -404,7 +404,7 @@ func TestShippedTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, ps := rules.Load(c.RulesDir, rulesWorld(c, nil))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, offered{}))
 	if len(ps) > 0 {
 		t.Fatal(ps)
 	}
@@ -421,7 +421,7 @@ func TestShippedTests(t *testing.T) {
 			}
 		}
 	}
-	if _, ps := rules.Compile(c.RulesDir, files, rulesWorld(c, nil)); len(ps) > 0 {
+	if _, ps := rules.Compile(c.RulesDir, files, rulesWorld(c, offered{})); len(ps) > 0 {
 		t.Errorf("with other texts: %v", ps)
 	}
 }

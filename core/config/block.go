@@ -243,6 +243,20 @@ func (b *block) number(name string, fallback int, least, most int64) int {
 	return int(n)
 }
 
+// positive returns a number above 0, which need not be whole; 0 if there is none.
+func (b *block) positive(name string, most float64) float64 {
+	v, _, ok := b.value(name, cty.Number)
+	if !ok {
+		return 0
+	}
+	n, _ := v.AsBigFloat().Float64()
+	if n <= 0 || n > most {
+		b.r.problem(b.at(name), "%s is not a number above 0, at most %.0f", name, most)
+		return 0
+	}
+	return n
+}
+
 // duration returns a positive duration.
 func (b *block) duration(name string, fallback time.Duration) time.Duration {
 	v, _, ok := b.value(name, cty.String)

@@ -75,6 +75,8 @@ integration "enghouse" "tenant" {
     text_limit = 1024
     text_unit  = "grapheme"
     overflow   = "refuse"
+    rate       = 0.5
+    burst      = 10
   }
 }
 integration "bot" "helper" {}
@@ -152,7 +154,7 @@ func TestParse(t *testing.T) {
 		36 * time.Hour, int64(2 << 30), int64(256 << 20),
 		config.Media{MaxFile: 10 << 20, MaxTotal: 1 << 30, Retention: 7 * 24 * time.Hour, LinkTTL: time.Hour, AllowPrivate: true,
 			Types: []string{"image/*", "application/pdf"}}, config.InstanceMedia{Types: []string{}, MaxFile: 1 << 20}, config.InstanceMedia{},
-		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts},
+		"enghouse", "tenant", true, config.Dispatch{Ambiguous: config.Dead, MaxParts: 3, LaneAge: time.Hour, TextLimit: 1024, TextUnit: "grapheme", Overflow: config.RefuseTexts, Rate: 0.5, Burst: 10},
 		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
 		[]string{"header", "tls.key"},
 		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},

@@ -34,6 +34,8 @@ var TextUnits = []string{"utf16", "rune", "byte", "grapheme", "gsm7"}
 //	  text_limit = 1024      # of one message; default: the driver's
 //	  text_unit  = "utf16"   # what it counts, see TextUnits; default: the driver's
 //	  overflow   = "split"   # or "refuse": longer texts; default: the driver's
+//	  rate       = 0.5       # messages per second; default: the driver's
+//	  burst      = 10        # that may go at once within it; default: the driver's
 //	}
 //
 // The values of the first three are the defaults; calls are always "dead".
@@ -44,7 +46,12 @@ type Dispatch struct {
 	TextLimit int      `json:",omitempty"` // 0: the driver's
 	TextUnit  string   `json:",omitempty"` // "": the driver's
 	Overflow  Overflow `json:",omitempty"` // "": the driver's
+	Rate      float64  `json:",omitempty"` // per second, 0: the driver's
+	Burst     int      `json:",omitempty"` // 0: the driver's
 }
+
+// maxRate is the highest rate that makes a difference, per second.
+const maxRate = 1e6
 
 func readDispatch(b *block) Dispatch {
 	d := Dispatch{
@@ -54,6 +61,8 @@ func readDispatch(b *block) Dispatch {
 		TextLimit: b.count("text_limit", 0),
 		TextUnit:  b.oneOf("text_unit", "", TextUnits...),
 		Overflow:  Overflow(b.oneOf("overflow", "", string(SplitTexts), string(RefuseTexts))),
+		Rate:      b.positive("rate", maxRate),
+		Burst:     b.count("burst", 0),
 	}
 	if d.TextUnit != "" && !b.has("text_limit") {
 		b.r.problem(b.at("text_unit"), "text_unit says what text_limit counts; there is no text_limit")

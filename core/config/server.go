@@ -17,7 +17,7 @@ var inner = map[string]*hcl.BodySchema{
 	"store": {Attributes: optional("retention", "watermark", "ballast")},
 	"limits": {Attributes: optional("body", "header", "connections", "connections_per_ip", "read_timeout",
 		"write_timeout", "idle_timeout", "queue", "instance_queue", "memory")},
-	"dispatch": {Attributes: optional("ambiguous", "max_parts", "lane_age", "text_limit", "text_unit", "overflow")},
+	"dispatch": {Attributes: optional("ambiguous", "max_parts", "lane_age", "text_limit", "text_unit", "overflow", "rate", "burst")},
 }
 
 // Admin is the block of the administrators' listener:

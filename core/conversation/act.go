@@ -27,7 +27,9 @@ func (t *turn) do(f *fact, a *core.Action) {
 	}
 	switch a.Kind {
 	case core.Send:
+		t.late = false
 		t.send(a)
+		t.undone()
 	case core.Call:
 		t.call(a)
 	case core.Push:
@@ -69,6 +71,13 @@ func (t *turn) do(f *fact, a *core.Action) {
 func (t *turn) acted(a *core.Action) {
 	if t.snap.Rehearsal {
 		t.d.Acted = append(t.d.Acted, a)
+	}
+}
+
+// undone has a rehearsal not show what was too late.
+func (t *turn) undone() {
+	if t.snap.Rehearsal && t.late {
+		t.d.Acted = t.d.Acted[:len(t.d.Acted)-1]
 	}
 }
 

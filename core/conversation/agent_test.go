@@ -100,7 +100,7 @@ func TestAgentLearnsOfFailures(t *testing.T) {
 		w.chat()
 		w.agent("hi")
 		w.end(w.pending[0], conversation.Result{End: end, Reason: "window_closed"})
-		w.want("chat:1 CHAT_SEND Your message was not delivered (window_closed): hi")
+		w.want("chat:1 CHAT_SEND Your message was not delivered (this channel takes nothing until the customer writes again): hi")
 		if a := w.pending[0].Message.Author; a != pluginv1.AuthorKind_AUTHOR_SYSTEM {
 			t.Errorf("author %v", a)
 		}
@@ -149,9 +149,9 @@ func TestAgentLearnsWhichMessageFailed(t *testing.T) {
 		fail    func(w *world)
 		want    string
 	}{
-		{"dropped, receipt", true, "m1", func(w *world) { w.failed(conversation.Dropped, "window_closed") }, "CHAT_RECEIPT m1 failed window_closed"},
+		{"dropped, receipt", true, "m1", func(w *world) { w.failed(conversation.Dropped, "window_closed") }, "CHAT_RECEIPT m1 failed window_closed; CHAT_SEND Your message was not delivered (this channel takes nothing until the customer writes again): " + strings.Repeat("é", 80) + "…"},
 		{"dropped, no id", true, "", func(w *world) { w.failed(conversation.Dropped, "window_closed") },
-			"CHAT_SEND Your message was not delivered (window_closed): " + strings.Repeat("é", 80) + "…"},
+			"CHAT_SEND Your message was not delivered (this channel takes nothing until the customer writes again): " + strings.Repeat("é", 80) + "…"},
 		{"ambiguous", false, "m1", func(w *world) { w.failed(conversation.Dead, "ambiguous") },
 			"CHAT_SEND Your message was not delivered (ambiguous): " + strings.Repeat("é", 80) + "…"},
 		{"failed later", false, "m1", func(w *world) {
@@ -180,11 +180,11 @@ func TestAgentLearnsWhichMessageFailed(t *testing.T) {
 			}
 			w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Text: long, Ref: "chat-1", MessageId: tt.id})
 			tt.fail(w)
-			got := ""
+			var all []string
 			for _, c := range w.pending {
-				got = strings.TrimSpace(strings.Join([]string{c.Kind.String(), c.Message.GetText() + c.MessageId, c.Status, c.Reason}, " "))
+				all = append(all, strings.TrimSpace(strings.Join([]string{c.Kind.String(), c.Message.GetText() + c.MessageId, c.Status, c.Reason}, " ")))
 			}
-			if got != tt.want {
+			if got := strings.Join(all, "; "); got != tt.want {
 				t.Errorf("the desk is told %q, want %q", got, tt.want)
 			}
 		})

@@ -135,6 +135,10 @@ func (t *turn) drop(c *state.Command, reason string) {
 // recordEnd adds the end of a command to the history.
 func (t *turn) recordEnd(c *state.Command, a *state.Attempts, end End, reason, messageID string) {
 	t.doc.Records++
+	if c.Token != "" {
+		c = c.CloneVT()
+		c.Token = masked(c.Token)
+	}
 	t.entry(t.doc.Records, false, &state.Entry{Body: &state.Entry_Ended{Ended: &state.Ended{
 		Command: c, Attempts: a, End: end.String(), Reason: reason, MessageId: messageID, AtMs: t.ms,
 	}}})

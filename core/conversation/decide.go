@@ -42,11 +42,12 @@ type Result struct {
 	Command   *state.Command
 	Attempts  *state.Attempts // may be nil
 	End       End
-	Reason    string // of an end that is not Sent
-	MessageID string // the provider's, of a message that was sent
-	ChatRef   string // of a chat that was opened
-	Delivered bool   // the answer is the delivered receipt too
-	Answer    []byte // JSON, of a notification whose answer a flow waits for; at most MaxAnswer bytes
+	Reason    string   // of an end that is not Sent
+	MessageID string   // the provider's, of a message that was sent
+	PartIDs   []string // the provider's of all parts, if it took the message in several
+	ChatRef   string   // of a chat that was opened
+	Delivered bool     // the answer is the delivered receipt too
+	Answer    []byte   // JSON, of a notification whose answer a flow waits for; at most MaxAnswer bytes
 
 	// Rest are the commands that wait behind it in its lane, in order: needed
 	// where they share its fate, see [NeedsRest].

@@ -26,6 +26,8 @@ type traffic struct {
 	spoken  [2]int         // words of the bot that were delivered, and that were silenced
 	changes int            // of who has the conversation
 	again   int            // chats that the vendor opened again
+	late    int            // messages that came after the reply window
+	marks   int            // messages that were delivered or read until some time
 	told    int            // transcripts that agents were shown
 	letters []*state.Command
 	seen    *conversation.Decision
@@ -64,6 +66,12 @@ func TestRandomTraffic(t *testing.T) {
 				t.Errorf("seed %d: a dull life: message %d heard, %d chats, the bot %d, %d changes",
 					seed, tr.heard, len(tr.closed), tr.spoken, tr.changes)
 			}
+			if w := tr.doc.Windows.GetOpen(); len(w) == 0 || slices.ContainsFunc(w, func(w *state.Window) bool { return w.Waiting != 0 }) {
+				t.Errorf("seed %d: windows %v, and nothing waits", seed, w)
+			}
+			if tr.late == 0 || tr.marks == 0 {
+				t.Errorf("seed %d: a dull life: %d messages were too late, %d were delivered until some time", seed, tr.late, tr.marks)
+			}
 			if tr.again == 0 || tr.told == 0 {
 				t.Errorf("seed %d: a dull life: %d chats opened again, %d transcripts", seed, tr.again, tr.told)
 			}
@@ -87,6 +95,11 @@ func (tr *traffic) configure() {
 	tr.snap.Instances["phone"] = &conversation.Instance{Name: "phone", Channel: true, Abilities: []string{pluginv1.AbilityCall},
 		Caps: &pluginv1.Capabilities{ChannelType: "voice"}}
 	tr.snap.Instances["web"].Caps.ToOutside = &pluginv1.TextLimit{Limit: 40, Unit: pluginv1.TextUnit_RUNE}
+	tr.snap.Instances["web"].Caps.ReplyWindow = &pluginv1.ReplyWindow{OpenMs: 3 * minute, AgentMs: 20 * minute, Messages: 6}
+	tr.snap.Instances["web"].Caps.QuickReplies, tr.snap.Instances["web"].Caps.MaxQuickReplies = true, 2
+	svc.Channels = append(svc.Channels, "app")
+	tr.snap.Instances["app"] = &conversation.Instance{Name: "app", Channel: true, Abilities: []string{pluginv1.AbilityRegister},
+		Caps: &pluginv1.Capabilities{ChannelType: "push"}}
 	tr.snap.Rules = busy(func(v *state.View) []core.Action {
 		// Pure: what is done depends on the view alone.
 		switch n := v.AtMs / 7 % 40; {
@@ -148,7 +161,7 @@ func (tr *traffic) step() {
 	}
 	life := []string{sdk.ChatClosed, sdk.ChatReopened, sdk.ChatHeld, sdk.AgentLeft, sdk.ChatQueued, sdk.ChatRejected, sdk.ChatOpened}
 	before := tr.doc
-	switch tr.r.IntN(19) {
+	switch tr.r.IntN(22) {
 	case 0, 1, 2, 3:
 		tr.asked++
 		tr.customer(strings.TrimSpace(fmt.Sprintf("#%d# %s", tr.asked, strings.Repeat("word ", tr.r.IntN(30)))))
@@ -175,6 +188,14 @@ func (tr *traffic) step() {
 		if n := len(tr.doc.Sent); n > 0 {
 			types := []string{sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed}
 			tr.receipt(types[tr.r.IntN(3)], tr.doc.Sent[tr.r.IntN(n)].MessageId)
+		}
+	case 19:
+		tr.event("web", &pluginv1.Event{Type: sdk.FlowTriggered, Customer: &pluginv1.Customer{Address: "ada"}, ReplyWindow: click})
+	case 20:
+		tr.until([]string{sdk.MessageDelivered, sdk.MessageRead}[tr.r.IntN(2)], tr.now.Add(-time.Duration(tr.r.IntN(60))*time.Second))
+	case 21:
+		if tr.r.IntN(3) == 0 {
+			tr.token("web", "fcm", note)
 		}
 	case 14, 15:
 		tr.controls()
@@ -268,6 +289,9 @@ func (tr *traffic) finish(c *state.Command) {
 }
 
 func (tr *traffic) local(c *state.Command) (conversation.Result, bool) {
+	if conversation.WindowClosed(tr.doc, c, tr.snap.Instances["web"].Caps, tr.now) {
+		return conversation.Result{End: conversation.Dropped, Reason: conversation.WindowIsClosed}, true
+	}
 	chat := tr.doc.GetChat()
 	over := chat.GetNumber() != c.Chat || chat.GetState() == state.ChatState_CHAT_CLOSED
 	switch c.Kind {
@@ -334,8 +358,35 @@ func (tr *traffic) keeps() {
 		b, err := m.MarshalVT()
 		return err != nil || bytes.Contains(b, []byte(note))
 	}
-	if leaks(tr.doc) || slices.ContainsFunc(tr.last.Commands, func(c *state.Command) bool { return leaks(c) }) {
+	written := func(c *state.Command) bool { return c.Kind != state.CommandKind_REGISTER && leaks(c) } // that one is for the push channel
+	if leaks(tr.doc) || slices.ContainsFunc(tr.last.Commands, written) {
 		tr.t.Fatalf("a note among agents has left the desk: %v\n%v", tr.last.Commands, tr.doc)
+	}
+}
+
+// windows checks that the places in a window are those of the messages that wait
+// and of those that may still go.
+func (tr *traffic) windows() {
+	waits := map[uint64]uint32{}
+	for _, c := range tr.pending {
+		if c.Kind == state.CommandKind_DELIVER {
+			waits[c.Window]++
+		}
+	}
+	for _, w := range tr.doc.Windows.GetOpen() {
+		if w.Waiting != waits[w.Number] || w.Left+w.Waiting > w.Of.Messages && w.Of.Messages >= w.Waiting {
+			tr.t.Fatalf("window %v, and %d messages wait in it", w, waits[w.Number])
+		}
+	}
+	for _, e := range tr.ended() {
+		if e == "DELIVER dropped "+conversation.WindowIsClosed {
+			tr.late++
+		}
+	}
+	for _, r := range tr.records() {
+		if r.View.Event.GetAtMs() != 0 && strings.HasPrefix(r.View.Type, "message_") && r.DuplicateOf == "" {
+			tr.marks++
+		}
 	}
 }
 
@@ -346,6 +397,7 @@ func (tr *traffic) watch() {
 	}
 	tr.seen = tr.last
 	tr.keeps()
+	tr.windows()
 	for _, l := range tr.last.Dead {
 		tr.letters = append(tr.letters, l.Command)
 	}

@@ -18,6 +18,11 @@ var receiptStatus = map[string]string{
 	sdk.MessageDelivered: "delivered", sdk.MessageRead: "read", sdk.MessageFailed: "failed",
 }
 
+// receiptEvents are the events that tell of a status.
+var receiptEvents = map[string]string{
+	"delivered": sdk.MessageDelivered, "read": sdk.MessageRead, "failed": sdk.MessageFailed,
+}
+
 // statusRank orders what becomes of a message: receipts may come twice or
 // disordered, and only a higher one is news.
 var statusRank = map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 2}
@@ -27,8 +32,10 @@ var statusRank = map[string]int{"sent": 0, "delivered": 1, "read": 2, "failed": 
 func (t *turn) delivered(r *Result) {
 	c := r.Command
 	caps := t.snap.Instances[c.Instance].caps()
-	if caps.GetReceiptsByRef() && r.MessageID != "" {
-		t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: r.MessageID, Message: true})
+	if caps.GetReceiptsByRef() {
+		for _, id := range r.ids() {
+			t.d.Binds = append(t.d.Binds, Bind{Instance: c.Instance, Ref: id, Message: true})
+		}
 	}
 	m := t.sentMessage(c.Number, "")
 	early := m.GetStatus() != ""
@@ -42,6 +49,7 @@ func (t *turn) delivered(r *Result) {
 		m = &state.SentMessage{}
 	}
 	m.MessageId, m.Agent, m.DeskId = r.MessageID, c.Agent, c.MessageId
+	m.SentMs, m.Parts = begun(r), partsOf(r)
 	if c.Agent {
 		m.Chat, m.Text = c.OfChat, excerpt(c.Message)
 	}
@@ -56,6 +64,10 @@ func (t *turn) delivered(r *Result) {
 			ev:       &pluginv1.Event{Type: sdk.MessageDelivered, MessageId: t.key(c.Number)},
 			instance: c.Instance, source: "channel",
 		})
+	case t.seen(m) != "":
+		t.facts = append(t.facts, t.aboutOne(m, &fact{
+			ev: &pluginv1.Event{Type: t.seen(m)}, instance: c.Instance, source: "channel",
+		}))
 	case caps.GetUndeliveredForMs() > 0:
 		t.d.Keep = append(t.d.Keep, c)
 	}
@@ -81,7 +93,7 @@ func (t *turn) sentMessage(number uint64, id string) *state.SentMessage {
 // sentOne is sentMessage for messages and for calls.
 func (t *turn) sentOne(call bool, number uint64, id string) *state.SentMessage {
 	for _, m := range slices.Backward(t.doc.Sent) {
-		if m.Call == call && (number != 0 && m.Command == number || number == 0 && id != "" && m.MessageId == id) {
+		if m.Call == call && (number != 0 && m.Command == number || number == 0 && id != "" && (m.MessageId == id || partOf(m, id) != nil)) {
 			return m
 		}
 	}
@@ -103,6 +115,9 @@ func (t *turn) remember(number uint64, status string) *state.SentMessage {
 func (t *turn) receipt(f *fact) proposal {
 	status := receiptStatus[f.ev.Type]
 	id := cmp.Or(f.ev.MessageId, f.ev.Ref)
+	if id == "" && f.instance == t.doc.Channel && status != "failed" {
+		return t.watermark(f, status)
+	}
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil {
 		if !t.ours(cmd) {
@@ -112,6 +127,17 @@ func (t *turn) receipt(f *fact) proposal {
 		t.d.Unkeep = append(t.d.Unkeep, number)
 	}
 	m := t.sentMessage(number, id)
+	if part := partOf(m, id); part != nil && number == 0 {
+		if statusRank[status] <= statusRank[part.Status] {
+			return t.only("receipt already known")
+		}
+		part.Status = status
+		if status = together(m.Parts); status == "sent" {
+			return t.only("of one part, the others are still to come")
+		}
+		f.ev = f.ev.CloneVT()
+		f.ev.Type = receiptEvents[status]
+	}
 	switch {
 	case m == nil && number > t.lastSent():
 		m = t.remember(number, status) // it was faster than the answer to our call
@@ -173,16 +199,27 @@ func (t *turn) tellReceipt(m *state.SentMessage, reason string) {
 		t.command(t.inChat(&state.Command{
 			Kind: state.CommandKind_CHAT_RECEIPT, MessageId: m.DeskId, Status: m.Status, Reason: reason,
 		}))
+		if reason == WindowIsClosed { // a word is no help
+			t.tellFailed(m, reason)
+		}
 	case m.Status == "failed":
-		text := "Your message was not delivered"
-		if reason != "" {
-			text += " (" + reason + ")"
-		}
-		if m.Text != "" {
-			text += ": " + m.Text
-		}
-		t.tellAgent(text)
+		t.tellFailed(m, reason)
 	}
+}
+
+// tellFailed tells the agent in words that m did not arrive.
+func (t *turn) tellFailed(m *state.SentMessage, reason string) {
+	text := "Your message was not delivered"
+	if reason == WindowIsClosed {
+		reason = t.tooLate()
+	}
+	if reason != "" {
+		text += " (" + reason + ")"
+	}
+	if m.Text != "" {
+		text += ": " + m.Text
+	}
+	t.tellAgent(text)
 }
 
 // maxExcerpt is how many letters of a message the agent is shown who wrote it.

@@ -44,6 +44,7 @@ func (t *turn) result(r *Result) {
 func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reason string) {
 	t.d.Ended = append(t.d.Ended, c)
 	t.updated(c)
+	t.counted(c, end, reason, a.GetResent())
 	if c.Chat != 0 && t.doc.Chat.GetNumber() == c.Chat && t.doc.Chat.Pending > 0 {
 		t.doc.Chat.Pending--
 	}

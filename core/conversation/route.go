@@ -129,11 +129,19 @@ func (t *turn) customer(c *state.Command) bool {
 		return false
 	}
 	texts := t.split(c)
-	if len(texts) > 0 && !c.Late {
+	if len(texts) == 0 {
+		return false
+	}
+	if !t.inWindow(c, len(texts)) {
+		t.late = true
+		t.drop(c, WindowIsClosed)
+		return false
+	}
+	if !c.Late {
 		t.said(c.Message)
 	}
 	t.parts(c, texts)
-	return len(texts) > 0
+	return true
 }
 
 // toChat makes the commands that bring c's message to the contact center: in

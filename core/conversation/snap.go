@@ -84,8 +84,8 @@ func (i *Instance) cannot(ability string) bool { return i.caps() != nil && !i.Ca
 func (i *Instance) unfit(m *pluginv1.Message) string {
 	switch caps := i.caps(); {
 	case caps == nil:
-	case len(m.QuickReplies) > 0 && !caps.QuickReplies:
-		return unsupported + ": quick replies"
+	case len(m.QuickReplies) > 0 && cannotShow(m.QuickReplies, caps) != "":
+		return unsupported + ": " + cannotShow(m.QuickReplies, caps)
 	default:
 		for _, a := range m.Attachments {
 			if !media.Takes(caps.MediaTypes, a.Mime) {

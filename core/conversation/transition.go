@@ -15,6 +15,7 @@ func (t *turn) transition(f *fact) proposal {
 		return proposal{rules: true} // what it means for the core was decided when it came
 	}
 	t.know(f)
+	t.windows(f)
 	t.learn(f)
 	t.follow(f)
 	switch {
@@ -38,6 +39,8 @@ func (t *turn) transition(f *fact) proposal {
 		return t.chatEnded(f)
 	case sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed:
 		return t.receipt(f)
+	case sdk.PushToken:
+		return t.pushToken(f)
 	case sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded:
 		return t.callNews(f)
 	case sdk.ControlOffered, sdk.ControlAccepted, sdk.ControlPassed, sdk.ControlReleased:
@@ -131,7 +134,7 @@ func (t *turn) answered() {
 func named(ev *pluginv1.Event) *pluginv1.Event {
 	switch ev.Type {
 	case sdk.CustomerMessage, sdk.IncomingMessage, sdk.MessageDelivered, sdk.MessageRead, sdk.MessageFailed,
-		sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded, sdk.SurveyRated, sdk.CustomEvent, sdk.FlowTriggered:
+		sdk.CallAnswered, sdk.CallDigits, sdk.CallEnded, sdk.SurveyRated, sdk.CustomEvent, sdk.FlowTriggered, sdk.PushToken:
 		return ev
 	}
 	if chatLife[ev.Type] || IsControl(ev.Type) {

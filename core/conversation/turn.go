@@ -29,6 +29,7 @@ type turn struct {
 	limit   *state.CommandLimit // of the action in hand
 	rang    bool                // the conversation's timer has fired
 	sayings []string            // for the agent, see say
+	late    bool                // an action has come after the customer could be written to
 	untold  bool                // the vendor is to be told of the profile or the attributes
 	handed  uint32              // number of the chat that goes to another service, 0: none
 
@@ -45,6 +46,7 @@ type fact struct {
 	source   string
 	hops     uint32
 	lateBy   time.Duration
+	token    string // push_token: what the event says in the clear nowhere else
 	note     string // why it is only recorded, "" if it is acted on
 	tell     bool   // chat_closed: we end it, the vendor is to be told
 	made     bool   // control_…: the document has it already
@@ -110,6 +112,7 @@ func (t *turn) begin(in Input) {
 
 // fact decides one fact in two stages and records it.
 func (t *turn) fact(f *fact) {
+	hide(f)
 	broken := t.faults[t.at]
 	t.stage, t.hops = 1, f.hops
 	if broken != nil && broken.core {

@@ -16,6 +16,11 @@ func (t *turn) view(f *fact) *state.View {
 		Tags: t.doc.Tags, Attributes: t.doc.Attributes, Timezone: svc.Timezone, Hops: f.hops,
 		Conversation: hex.EncodeToString(t.doc.Id), Flow: t.doc.Flow,
 	}
+	if reply := t.doc.Windows.Reply(false, t.ms); reply.Open {
+		v.ReplyUntilMs = reply.UntilMs
+	} else {
+		v.WindowClosed = true
+	}
 	if len(t.doc.Counts) > 0 {
 		v.Counts, v.DecidedMs = t.doc.Counts, t.ms
 	}

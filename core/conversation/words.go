@@ -2,20 +2,22 @@ package conversation
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // inWords returns m as one who has these capabilities can take it: where there
-// are no buttons the quick replies are lines of the text, and where a file cannot
-// go its address is. What a person or a bot says is never dropped for its form.
+// are no buttons, or too few or too small ones, the quick replies are lines of the
+// text, and where a file cannot go its address is. What a person or a bot says is never dropped for its form.
 func inWords(m *pluginv1.Message, caps *pluginv1.Capabilities) *pluginv1.Message {
 	unfit := func(a *pluginv1.Attachment) bool {
 		return (a.Url != "" || a.MediaId != "") && !media.Takes(caps.GetMediaTypes(), a.Mime)
 	}
-	buttons := len(m.QuickReplies) > 0 && !caps.GetQuickReplies()
+	buttons := len(m.QuickReplies) > 0 && cannotShow(m.QuickReplies, caps) != ""
 	files := slices.ContainsFunc(m.Attachments, unfit)
 	if !buttons && !files {
 		return m
@@ -51,4 +53,19 @@ func addressOf(a *pluginv1.Attachment) string {
 		return a.Url
 	}
 	return cmp.Or(a.Name, a.Mime, "file") + " " + media.LongRef(a.MediaId)
+}
+
+// cannotShow says why quick replies cannot be buttons, "" if they can.
+func cannotShow(replies []*pluginv1.QuickReply, caps *pluginv1.Capabilities) string {
+	most, title := int(caps.GetMaxQuickReplies()), int(caps.GetMaxQuickReplyTitle())
+	long := func(q *pluginv1.QuickReply) bool { return utf8.RuneCountInString(q.Title) > title }
+	switch {
+	case !caps.GetQuickReplies():
+		return "quick replies"
+	case most > 0 && len(replies) > most:
+		return fmt.Sprintf("more than %d quick replies", most)
+	case title > 0 && slices.ContainsFunc(replies, long):
+		return fmt.Sprintf("a quick reply of more than %d letters", title)
+	}
+	return ""
 }

@@ -170,7 +170,7 @@ func Marks(p Policy, c *state.Command) bool {
 	case state.CommandKind_NOTIFY, state.CommandKind_APPEND: // their receivers know the id
 		return false
 	case state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT, state.CommandKind_CHAT_UPDATE,
-		state.CommandKind_CHAT_REOPEN: // harmless twice
+		state.CommandKind_CHAT_REOPEN, state.CommandKind_REGISTER: // harmless twice
 		return false
 	}
 	return !p.Idempotent

@@ -146,7 +146,7 @@ func TestMarks(t *testing.T) {
 	harmless := map[state.CommandKind]bool{
 		state.CommandKind_NOTIFY: true, state.CommandKind_APPEND: true,
 		state.CommandKind_CHAT_CLOSE: true, state.CommandKind_CHAT_RECEIPT: true, state.CommandKind_CHAT_UPDATE: true,
-		state.CommandKind_CHAT_REOPEN: true,
+		state.CommandKind_CHAT_REOPEN: true, state.CommandKind_REGISTER: true,
 	}
 	for n := range state.CommandKind_name {
 		c := &state.Command{Kind: state.CommandKind(n)}

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +103,39 @@ func TestActionsReachTheirDrivers(t *testing.T) {
 		}
 		if a := r.doc(ada()).Customer.Address; a != "ada" {
 			t.Errorf("ada's address is %q", a)
+		}
+		r.idle()
+	})
+}
+
+// A push token that a channel reports is registered at the push channel, before
+// what is pushed; logs and what is stored of it have it nowhere in the clear.
+func TestPushTokenReachesItsDriver(t *testing.T) {
+	engine(t, able(), func(r *rig) {
+		r.snap.Instances["app"].Abilities = []string{pluginv1.AbilityRegister}
+		r.open()
+		tries := 0
+		r.answer(func(c *call) {
+			if tries++; tries == 1 {
+				c.outcome(pluginv1.Outcome_RETRY, time.Second)
+				return
+			}
+			c.ok()
+		})
+		const token = "secret-of-the-app"
+		r.accept("chan", &pluginv1.Event{Type: sdk.PushToken, Customer: &pluginv1.Customer{Address: "ada"},
+			Params: map[string]string{"platform": "fcm", "token": token}})
+		r.after(time.Minute)
+		calls := r.to("app", pluginv1.Op_REGISTER)
+		if len(calls) != 2 || calls[1].Target != "fcm:"+token || !calls[1].On || calls[1].Customer.Address != "ada" || calls[1].Resent {
+			t.Errorf("registrations %v", calls)
+		}
+		if got := r.endsOf(state.CommandKind_REGISTER); !slices.Equal(got, []string{"sent "}) {
+			t.Errorf("ended %q", got)
+		}
+		records, ends := r.history(ada())
+		if text := fmt.Sprint(records, ends, r.doc(ada())); strings.Contains(text, token) || r.logs.has(token) {
+			t.Errorf("the token is in the clear: %s", text)
 		}
 		r.idle()
 	})

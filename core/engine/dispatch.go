@@ -39,11 +39,11 @@ func (c *cell) planLane(p *plan, name string) {
 // at the instance, a token of its rate, its marker.
 func (c *cell) clear(p *plan, it *item) {
 	policy, inst := c.policy(it.cmd)
-	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil || inst == nil && needsInstance(it.cmd) || it.limited() {
+	if it.att.NotBeforeMs > p.now.UnixMilli() || local(p.doc, it.cmd) != nil || c.tooLate(p.doc, it, p.now) || inst == nil && needsInstance(it.cmd) || it.limited() {
 		return
 	}
 	if inst != nil {
-		rises, ok := inst.tryTake(p.now)
+		rises, ok := inst.tryTake(p.now, isBulk(it.cmd))
 		if !ok {
 			return
 		}
@@ -216,7 +216,20 @@ func (c *cell) foregone(it *item, policy delivery.Policy, inst *instance, now ti
 	if inst == nil && needsInstance(it.cmd) {
 		return &conversation.Result{End: conversation.Dead, Reason: "no_instance"}
 	}
+	if c.tooLate(c.doc, it, now) {
+		if it.att.Marked || it.att.Resent {
+			return &conversation.Result{End: conversation.Dead, Reason: "ambiguous"}
+		}
+		return &conversation.Result{End: conversation.Dropped, Reason: conversation.WindowIsClosed}
+	}
 	return nil
+}
+
+// tooLate says whether a message has waited until its customer cannot be written
+// to any more.
+func (c *cell) tooLate(doc *state.Document, it *item, now time.Time) bool {
+	inst := c.s.e.Snap().Instances[it.cmd.Instance]
+	return inst != nil && conversation.WindowClosed(doc, it.cmd, inst.Caps, now)
 }
 
 // local is the end of a command that needs no call to know.

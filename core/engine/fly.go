@@ -86,6 +86,7 @@ var ops = map[state.CommandKind]pluginv1.Op{
 	state.CommandKind_CHAT_TRANSFER: pluginv1.Op_TRANSFER,
 	state.CommandKind_CHAT_UPDATE:   pluginv1.Op_UPDATE,
 	state.CommandKind_CHAT_REOPEN:   pluginv1.Op_REOPEN,
+	state.CommandKind_REGISTER:      pluginv1.Op_REGISTER,
 }
 
 // call is what the driver is asked. What belongs to the chat is read now, not
@@ -115,6 +116,8 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 		call.Chat, call.Target = chatOf(doc), cmd.To
 	case state.CommandKind_CALL, state.CommandKind_PUSH:
 		call.Customer = reached(doc, cmd.To)
+	case state.CommandKind_REGISTER:
+		call.Customer, call.Target, call.On = reached(doc, cmd.To), cmd.Token, cmd.On
 	case state.CommandKind_BOT_SEND, state.CommandKind_BOT_EVENT:
 		call.Chat = chatOf(doc)
 		call.Chat.Ref = c.id.String()
@@ -189,7 +192,7 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	}
 	if v.Ended {
 		c.ended(l, it, conversation.Result{
-			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,
+			End: v.End, Reason: v.Reason, MessageID: r.GetMessageId(), PartIDs: r.GetPartIds(), ChatRef: r.GetChatRef(), Delivered: r.GetDelivered(), Answer: it.answer,
 		})
 		return
 	}

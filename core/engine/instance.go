@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"container/list"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +29,8 @@ type instance struct {
 	up      bool
 	rises   int // how often it came up
 	flying  int
-	ringing bool      // an alarm for those in line is set
-	parked  list.List // of *lane, first come first served
+	ringing bool     // an alarm for those in line is set
+	parked  waitLine // of lanes
 }
 
 func newInstance(e *Engine, c *conversation.Instance) *instance {
@@ -57,12 +56,13 @@ func (i *instance) configure(c *conversation.Instance) {
 
 // tryTake takes a place for a call if there is one at once, the rate allows it,
 // and nobody is before us.
-func (i *instance) tryTake(now time.Time) (rises int, ok bool) {
+func (i *instance) tryTake(now time.Time, bulk bool) (rises int, ok bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.up || i.flying >= i.e.MaxFlying || i.parked.Len() > 0 || i.rate.Take(now) > 0 {
+	if !i.up || i.flying >= i.e.MaxFlying || !i.parked.first(bulk) || i.rate.Take(now) > 0 {
 		return 0, false
 	}
+	i.parked.went(bulk)
 	i.flying++
 	return i.rises, true
 }
@@ -70,8 +70,11 @@ func (i *instance) tryTake(now time.Time) (rises int, ok bool) {
 // take asks for a place for a call, and for the rate to allow it. If either is
 // missing l waits in line.
 func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
+	bulk := l.isBulk()
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	called := l.called
+	l.called = false
 	if i.up && i.flying < i.e.MaxFlying {
 		wait := i.rate.Take(now)
 		if wait == 0 {
@@ -80,7 +83,7 @@ func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
 		}
 		i.ringIn(wait)
 	}
-	i.park(l)
+	i.parked.push(l, bulk, called)
 	return 0, false
 }
 
@@ -108,7 +111,7 @@ func (i *instance) ring() {
 	var free []*lane
 	i.mu.Lock()
 	i.ringing = false
-	for i.parked.Len() > 0 {
+	for i.parked.len() > 0 {
 		wait := i.rate.Wait(now, len(free)+1)
 		if len(free) == maxRing {
 			wait = time.Millisecond
@@ -131,13 +134,6 @@ func (i *instance) ring() {
 	}
 }
 
-// park puts l at the end of those who wait. The caller holds i.mu.
-func (i *instance) park(l *lane) {
-	if l.waits == nil {
-		l.waits = i.parked.PushBack(l)
-	}
-}
-
 // give returns a place, to the first who waits for one.
 func (i *instance) give() {
 	i.mu.Lock()
@@ -151,17 +147,10 @@ func (i *instance) give() {
 
 // next takes the first waiting lane if there is a place. The caller holds i.mu.
 func (i *instance) next() *lane {
-	if !i.up || i.flying >= i.e.MaxFlying || i.parked.Len() == 0 {
+	if !i.up || i.flying >= i.e.MaxFlying {
 		return nil
 	}
-	return i.unpark()
-}
-
-// unpark takes the first lane out of the line. The caller holds i.mu.
-func (i *instance) unpark() *lane {
-	l := i.parked.Remove(i.parked.Front()).(*lane)
-	l.waits = nil
-	return l
+	return i.parked.pop()
 }
 
 // pause stops the instance's calls for d, as its far side asked.
@@ -196,8 +185,8 @@ func (i *instance) rise() {
 	i.up = true
 	i.rises++
 	var free []*lane
-	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.Len() > 0; n-- {
-		free = append(free, i.unpark())
+	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.len() > 0; n-- {
+		free = append(free, i.parked.pop())
 	}
 	i.mu.Unlock()
 	for _, l := range free {

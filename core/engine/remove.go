@@ -150,8 +150,8 @@ func (i *instance) leave() {
 	i.mu.Lock()
 	i.gone = true
 	var free []*lane
-	for i.parked.Len() > 0 {
-		free = append(free, i.unpark())
+	for i.parked.len() > 0 {
+		free = append(free, i.parked.pop())
 	}
 	i.mu.Unlock()
 	for _, l := range free {

@@ -383,7 +383,7 @@ func (s *sim) left() string {
 		}
 	}
 	for name, i := range *s.e.instances.Load() {
-		fmt.Fprintf(&b, "\n%s up %v flying %d parked %d", name, i.up, i.flying, i.parked.Len())
+		fmt.Fprintf(&b, "\n%s up %v flying %d parked %d", name, i.up, i.flying, i.parked.len())
 	}
 	return b.String()
 }

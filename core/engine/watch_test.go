@@ -27,9 +27,9 @@ func (r *rig) idle() {
 	}
 	for name, i := range *r.e.instances.Load() {
 		i.mu.Lock()
-		if i.flying != 0 || i.parked.Len() != 0 || i.opens.Load() != 0 || i.awaited.Load() != 0 || i.waiting.Load() != 0 {
+		if i.flying != 0 || i.parked.len() != 0 || i.opens.Load() != 0 || i.awaited.Load() != 0 || i.waiting.Load() != 0 {
 			r.Errorf("%s has %d calls, %d parked lanes, %d opens, %d sends, %d events, want none",
-				name, i.flying, i.parked.Len(), i.opens.Load(), i.awaited.Load(), i.waiting.Load())
+				name, i.flying, i.parked.len(), i.opens.Load(), i.awaited.Load(), i.waiting.Load())
 		}
 		i.mu.Unlock()
 	}

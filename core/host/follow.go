@@ -64,9 +64,12 @@ func (i *instance) move(ctx context.Context, have *progress, g *generation) {
 	have.on, have.revision, have.receives = g, have.prepared, false
 	spec := i.want()
 	spec.Revision = have.prepared
-	i.setSubprotocols(g, spec, have.state)
+	news := i.offers(g, spec, have.state)
 	i.on.Store(g)
 	g.log.Info("instance has moved", "instance", i.name, "from_generation", old.number)
+	if news {
+		i.h.cfg.Core.InstanceChanged(i.name)
+	}
 	i.set(spec, Opened, "", nil)
 }
 
@@ -108,8 +111,8 @@ func (i *instance) enter(ctx context.Context, have *progress, spec Instance) boo
 	}
 	have.on, have.revision, have.receives, have.sound = g, spec.Revision, receives, false
 	i.on.Store(g)
-	i.setSubprotocols(g, spec, have.state)
-	i.opened(g, spec, false)
+	i.offers(g, spec, have.state)
+	i.opened(g, spec, false, false)
 	return i.settle(ctx, have, spec)
 }
 

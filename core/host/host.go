@@ -79,6 +79,8 @@ type Core interface {
 	// that they do not. They alternate for an instance.
 	InstanceUp(instance string)
 	InstanceDown(instance string)
+	// InstanceChanged says that an instance which is up has other capabilities.
+	InstanceChanged(instance string)
 }
 
 // Host runs the plugins. Its methods are safe for concurrent use.

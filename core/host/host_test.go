@@ -83,6 +83,7 @@ func (c *fakeCore) GetMedia(_ context.Context, _ string, g *pluginv1.MediaGet) (
 }
 func (c *fakeCore) Typing(string, *pluginv1.Typing) {}
 func (c *fakeCore) InstanceUp(i string)             { c.note("+" + i) }
+func (c *fakeCore) InstanceChanged(i string)        { c.note("*" + i) }
 func (c *fakeCore) InstanceDown(i string)           { c.note("-" + i) }
 
 func (c *fakeCore) note(s string) {

@@ -60,7 +60,8 @@ type instance struct {
 	up     chan struct{} // closed while it is open
 	hears  chan struct{} // closed while it receives from the outside, too
 
-	sockets []string // subprotocols; kept while the plugin restarts
+	sockets []string         // subprotocols; kept while the plugin restarts, as own
+	own     *pluginv1.Driver // with its settings: name and capabilities; nil: as every instance
 }
 
 func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {

@@ -8,6 +8,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -22,6 +23,7 @@ type progress struct {
 	refuser  *generation // that would not take the revision refused
 	refused  uint64
 	tried    *generation // last asked to open it
+	news     bool        // it has other capabilities there than before
 
 	ready    *generation // a successor where it is open, too
 	prepared uint64      // the revision there
@@ -90,13 +92,13 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 	}
 	have.tried = g
 	was := have.on == g
-	state, ok := i.open(ctx, g, spec, was)
+	state, ok := i.open(ctx, have, spec, was)
 	switch {
 	case ok:
 		have.sound = have.sound && have.revision == spec.Revision
 		have.on, have.revision, have.receives = g, spec.Revision, false
 		i.on.Store(g)
-		i.opened(g, spec, was)
+		i.opened(g, spec, was, have.news)
 		return !i.settle(ctx, have, spec) || retry
 	case state.Retry:
 		return true
@@ -121,7 +123,8 @@ func (i *instance) settle(ctx context.Context, have *progress, spec Instance) bo
 
 // open opens the instance, or changes an open one. Settings that are refused
 // leave an open one as it was.
-func (i *instance) open(ctx context.Context, g *generation, spec Instance, was bool) (*pluginv1.InstanceState, bool) {
+func (i *instance) open(ctx context.Context, have *progress, spec Instance, was bool) (*pluginv1.InstanceState, bool) {
+	g := have.tried
 	if !was {
 		i.set(spec, Opening, "", nil)
 	}
@@ -135,7 +138,7 @@ func (i *instance) open(ctx context.Context, g *generation, spec Instance, was b
 		state = &pluginv1.InstanceState{Retry: true, Message: plain(err).Error()}
 	}
 	if state.Ok {
-		i.setSubprotocols(g, spec, state)
+		have.news = i.offers(g, spec, state)
 		return state, true
 	}
 	problems := problemsOf(state.Problems)
@@ -169,25 +172,51 @@ func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*plu
 	})
 }
 
-// setSubprotocols records which WebSockets the instance takes: nil none, empty
-// all.
-func (i *instance) setSubprotocols(g *generation, spec Instance, s *pluginv1.InstanceState) {
+// offers records what the driver says of the opened instance: its capabilities,
+// and which WebSockets it takes, nil none, empty all. It reports whether the
+// capabilities are others than before.
+func (i *instance) offers(g *generation, spec Instance, s *pluginv1.InstanceState) (news bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.sockets = nil
 	if d := g.mf.drivers[spec.Driver]; d != nil && slices.Contains(d.Abilities, pluginv1.AbilitySocket) {
 		i.sockets = append([]string{}, s.Subprotocols...)
 	}
+	var own *pluginv1.Driver
+	if s.Capabilities != nil {
+		own = &pluginv1.Driver{Name: spec.Driver, Capabilities: s.Capabilities}
+	}
+	news = !proto.Equal(i.own, own)
+	i.own = own
+	return news
+}
+
+// Own are the name and the capabilities of drivers whose instances have others
+// with their settings, by instance. It is known once an instance has been open, and
+// stays while the plugin restarts. The values are shared: they must not be changed.
+func (h *Host) Own() map[string]*pluginv1.Driver {
+	all := map[string]*pluginv1.Driver{}
+	for name, i := range *h.instances.Load() {
+		i.mu.Lock()
+		if i.own != nil {
+			all[name] = i.own
+		}
+		i.mu.Unlock()
+	}
+	return all
 }
 
 // opened lets callers in. As everywhere, the state is said last: who waits for it
 // finds what else there is of it.
-func (i *instance) opened(g *generation, spec Instance, was bool) {
+func (i *instance) opened(g *generation, spec Instance, was, news bool) {
 	i.active.Store(g)
 	g.setServing(i.name, true)
-	if !was {
+	switch {
+	case !was:
 		i.h.cfg.Core.InstanceUp(i.name)
 		g.log.Info("instance is open", "instance", i.name, "driver", spec.Driver)
+	case news:
+		i.h.cfg.Core.InstanceChanged(i.name)
 	}
 	i.set(spec, Opened, "", nil)
 }

@@ -33,6 +33,15 @@ func sdkPlugin(p *testPlugin) {
 
 type sdkSettings struct {
 	Token string `json:"token" jsonschema:"required,minLength=4" jsonschema_extras:"x-secret=true"`
+	Limit int    `json:"limit,omitempty"` // of a text; 0: the driver's
+}
+
+// Capabilities implements sdk.Capable.
+func (s sdkSettings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
+	if s.Limit > 0 {
+		of.Text.Limit = s.Limit
+	}
+	return of
 }
 
 type sdkChannel struct {
@@ -205,6 +214,39 @@ func TestSDKFiles(t *testing.T) {
 	} {
 		b.eventually(strings.Join(line, " "), func() bool { return b.log.line(line...) != "" })
 	}
+}
+
+// What an instance can do with its settings is known from when it is open, also
+// while its plugin restarts; another setting is told while it stays up.
+func TestOwnCapabilities(t *testing.T) {
+	b := start(t, host.Timing{Healthy: time.Nanosecond, Served: time.Nanosecond, Stop: time.Hour}, []string{"sdk"})
+	limited := func(revision uint64, settings string) {
+		b.h.SetInstances([]host.Instance{{Name: "i-sdk", Driver: "sdk", Revision: revision, Settings: []byte(settings),
+			Secrets: map[string][]byte{"token": []byte("hunter2")}}})
+	}
+	is := func(limit uint32) func() bool {
+		return func() bool {
+			own := b.h.Own()["i-sdk"]
+			return own.GetName() == "sdk" && own.GetCapabilities().GetToOutside().GetLimit() == limit &&
+				own.GetCapabilities().GetChannelType() == "sms"
+		}
+	}
+	limited(1, `{"limit":70}`)
+	b.eventually("the limit of the settings", is(70))
+	b.eventually("instance is open", func() bool { return b.h.Instances()[0].State == host.Opened })
+	kill9(t, b.plugin("sdk").PID)
+	b.eventually("instance is down", func() bool { _, ups := b.core.seen(); return slices.Contains(ups, "-i-sdk") })
+	if !is(70)() {
+		t.Errorf("while the plugin restarts: %v", b.h.Own())
+	}
+	b.eventually("instance is open again", func() bool { return b.h.Instances()[0].State == host.Opened })
+	limited(2, `{"limit":300}`)
+	b.eventually("the new limit", is(300))
+	b.eventually("it is told", func() bool {
+		_, ups := b.core.seen()
+		return slices.Equal(ups, []string{"+i-sdk", "-i-sdk", "+i-sdk", "*i-sdk"})
+	})
+	b.stop()
 }
 
 func TestSDKSocket(t *testing.T) {

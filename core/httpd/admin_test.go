@@ -74,6 +74,8 @@ func (g *gateway) Conversation(_ context.Context, id core.ConversationID) (*stat
 			Agent: &pluginv1.Agent{Name: "Bob"}, AgentMessages: 2, CustomerMessages: 3, Cursor: []byte("secret cursor")},
 		Owner: state.Owner_OWNER_BOTH, Tags: []string{"vip"}, Attributes: map[string]string{"k": "v"}, CreatedMs: ms,
 		CustomerMs: ms, AgentMs: ms, UnansweredMs: ms, TimerMs: ms, Linked: orphan[:],
+		Windows: &state.Windows{Open: []*state.Window{{Of: &pluginv1.ReplyWindow{Messages: 5}, UntilMs: ms,
+			AgentUntilMs: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(), Left: 2}}},
 		Timers: []*state.ScheduledTimer{{Name: "x", DueMs: ms}}, Flow: &state.Flow{Name: "survey", Version: "7f", Step: 1, DueMs: ms},
 	}, []*state.Pending{{Command: command, Attempts: attempts}}, g.err
 }
@@ -330,7 +332,8 @@ func TestAdminAnswers(t *testing.T) {
 		changed            string
 	}{
 		{"GET", "/v1/conversations", "", 200, []string{`"id":"` + id + `"`, `"updated":"2026-11-22T10:00:00Z"`, `"next":"n2"`}, ""},
-		{"GET", "/v1/conversations/" + id, "", 200, []string{`"owner":"bot+ccsp"`, `"state":"open"`, `"name":"Ada \u003cb\u003e"`,
+		{"GET", "/v1/conversations/" + id, "", 200, []string{`"reply_window":{"open":false,"open_for_agents":true,"agents_until":"2200-01-01T00:00:00Z","messages_left":2}`,
+			`"owner":"bot+ccsp"`, `"state":"open"`, `"name":"Ada \u003cb\u003e"`,
 			`"id":"` + id + `.0000000000000007.3"`, `"under_way":true,"last_error":"connection refused"`, `"flow":{"name":"survey","version":"7f"`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String(), "", 404, []string{`"not_found"`}, ""},
 		{"GET", "/v1/conversations/xyz", "", 400, []string{`is not a conversation id`}, ""},

@@ -212,6 +212,7 @@ type conversationBody struct {
 	FromThem   time.Time         `json:"customer_at,omitzero"`
 	FromAgent  time.Time         `json:"agent_at,omitzero"`
 	Unanswered time.Time         `json:"unanswered_since,omitzero"`
+	Window     *windowBody       `json:"reply_window,omitempty"` // absent: the channel has none
 	NextTimer  time.Time         `json:"timer,omitzero"`
 }
 
@@ -233,6 +234,16 @@ type chatBody struct {
 	ByCustomer  uint32    `json:"customer_messages"`
 	Opened      time.Time `json:"opened,omitzero"`
 	Closed      time.Time `json:"closed,omitzero"`
+}
+
+// windowBody says for how long the customer can be written to. A time that is
+// absent while it is open is none: without end.
+type windowBody struct {
+	Open        bool      `json:"open"` // for anybody
+	Until       time.Time `json:"until,omitzero"`
+	Agents      bool      `json:"open_for_agents"`
+	AgentsUntil time.Time `json:"agents_until,omitzero"`
+	Left        *int      `json:"messages_left,omitempty"` // absent: any number
 }
 
 type timerBody struct {
@@ -281,8 +292,21 @@ func showConversation(id core.ConversationID, d *state.Document, open []*state.P
 	for _, t := range d.GetTimers() {
 		b.Timers = append(b.Timers, timerBody{t.GetName(), utc(t.GetDueMs())})
 	}
+	b.Window = showWindow(d.GetWindows(), time.Now())
 	if f := d.GetFlow(); f != nil {
 		b.Flow = &flowBody{f.GetName(), f.GetVersion(), f.GetStep(), utc(f.GetDueMs())}
+	}
+	return b
+}
+
+func showWindow(w *state.Windows, now time.Time) *windowBody {
+	if w == nil {
+		return nil
+	}
+	all, agents := w.Reply(false, now.UnixMilli()), w.Reply(true, now.UnixMilli())
+	b := &windowBody{Open: all.Open, Until: utc(all.UntilMs), Agents: agents.Open, AgentsUntil: utc(agents.UntilMs)}
+	if agents.Left >= 0 {
+		b.Left = &agents.Left
 	}
 	return b
 }

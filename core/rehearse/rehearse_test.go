@@ -176,8 +176,8 @@ func TestTestsThatFail(t *testing.T) {
 	}
 	want := []string{
 		`test "t1": want nothing here, got rule "nobody answers" to notify {"body":{"chat":{"assigned":false,"held":false,` +
-			`"messages":{"agent":0,"customer":0},"number":0,"open":false,"state":"none"},"conversation":{"channel":"sms channel",` +
-			`"channel_type":"sms","id":"00722964bde534a37b32d165c54e1a29","integration":"desk","owner":"none","service":"retail","tags":[]},"customer"…`,
+			`"messages":{"agent":0,"customer":0},"number":0,"open":false,"state":"none"},"conversation":{"can_reply":true,"channel":"sms channel",` +
+			`"channel_type":"sms","id":"00722964bde534a37b32d165c54e1a29","integration":"desk","owner":"none","service":"retail","tag…`,
 		`test "t1": want rule "nobody answers" to send "Sorry for the wait, Ada.", got rule "nobody answers" to send "Sorry for the wait, there."`,
 		`test "t2": want rule "nobody answers" to notify {"endpoint":"ops"}, got nothing; no: event.wait_time >= 15 was false (event.wait_time = 5); rest not needed`,
 		`test "t3": want rule "closed" to tag "done", got rule "hole" failing to send: rules.d/a.yaml:25:30: a value is absent or of another type here: cannot fetch x from <nil>`,

@@ -70,8 +70,30 @@ func newStage(snap *conversation.Snap, given *rules.Given, events []rules.TestEv
 	s.doc.Channel, s.doc.ChannelType, s.doc.Service = channel.Name, channel.Caps.GetChannelType(), svc.Name
 	s.doc.Customer, s.doc.Tags, s.doc.Attributes = customer, slices.Clone(given.Tags), maps.Clone(given.Attributes)
 	s.doc.Counts = matched(given, s.now)
+	s.window(channel, given)
 	s.openChat(svc, given, events)
 	return s, nil
+}
+
+// window opens the reply window, or closes it where that is given, also on a
+// channel of which nobody knows yet that it has one.
+func (s *stage) window(channel *conversation.Instance, given *rules.Given) {
+	of := channel.Caps.GetReplyWindow()
+	if given.WindowClosed {
+		if of == nil {
+			own := *channel
+			if own.Caps = channel.Caps.CloneVT(); own.Caps == nil {
+				own.Caps = &pluginv1.Capabilities{}
+			}
+			own.Caps.ReplyWindow = &pluginv1.ReplyWindow{OpenMs: uint64((24 * time.Hour).Milliseconds())}
+			s.snap.Instances[own.Name] = &own
+		}
+		s.doc.Windows = &state.Windows{}
+		return
+	}
+	if of != nil {
+		conversation.OpenWindow(s.doc, of, s.now)
+	}
 }
 
 // matched are the matches that limits per conversation count.

@@ -145,6 +145,11 @@ func (c *checker) why(rule string) string {
 			said = cmp.Or(Unasked(r, c.snap), e.Line)
 		}
 	}
+	for _, e := range c.play.Ended {
+		if e.Command.Rule == rule && e.Reason == conversation.WindowIsClosed {
+			said = "it was dropped: the reply window is closed (" + e.Reason + ")"
+		}
+	}
 	return said
 }
 

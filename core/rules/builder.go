@@ -77,6 +77,7 @@ func (c *builder) compile(files []ruleFile, w World) (*Set, diag.Problems) {
 	set.build()
 	set.warnings = append(set.warnings, unreachable(set.rules, &w)...)
 	set.warnings = append(set.warnings, loops(set.rules, flows)...)
+	set.warnings = append(set.warnings, lateReplies(set.rules, flows, &w)...)
 	set.warnings = onceEach(set.warnings)
 	if w.Test == nil {
 		return set, nil

@@ -116,6 +116,13 @@ var conversationFields = []field{
 		}
 		return e.view.GetOffered().Word()
 	}},
+	{"conversation.can_reply", types.Bool, false, func(e *env) any { return !e.view.GetWindowClosed() }},
+	{"conversation.reply_until", types.TypeOf(time.Time{}), true, func(e *env) any {
+		if e.view.GetReplyUntilMs() == 0 {
+			return nil
+		}
+		return e.at(e.view.GetReplyUntilMs())
+	}},
 	{"conversation.tags", types.Array(types.String), false, func(e *env) any { return texts(e.view.GetTags()) }},
 	{"conversation.attributes", attrs, false, func(e *env) any { return attributes(e.view.GetAttributes()) }},
 	{"service.name", types.String, false, func(e *env) any { return e.view.GetService() }},

@@ -33,12 +33,14 @@ type flow struct {
 	namePos diag.Pos
 	calls   []flowCall // of flows that take its place
 	emits   []string   // the names of events
+	lates   []lateSend
 }
 
 // flowCall is a step that lets another flow take over.
 type flowCall struct {
-	to  string
-	pos diag.Pos
+	to    string
+	pos   diag.Pos
+	quiet time.Duration // since the customer's last message
 }
 
 // flowRule and its name is what a flow is called where a rule's name stands.
@@ -79,7 +81,7 @@ func (l *fileLoader) flow(n ast.Node, begins flowTable) *flow {
 	}
 	f.load(given)
 	f.rest()
-	return &flow{f.def, f.rule.namePos, f.calls, f.emits}
+	return &flow{f.def, f.rule.namePos, f.calls, f.emits, f.lates}
 }
 
 func (l *flowLoader) load(given map[string]pair) {

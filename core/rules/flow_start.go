@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -19,6 +20,8 @@ type startFlow struct {
 	name   string
 	params []flowArg
 	all    *program // a group of named values that are the parameters; nil: params are
+
+	waits map[string]time.Duration // see ruleLoader.waits
 }
 
 // flowArg is a parameter that is handed over.
@@ -83,7 +86,7 @@ func (s *startFlow) group(e *evaluator, to map[string]string) error {
 // flow reads the action of that name: flow: survey, or flow: { name: survey,
 // params: … }.
 func (l *ruleLoader) flow(p pair) action {
-	a := &startFlow{}
+	a := &startFlow{waits: l.waits()}
 	var params *pair
 	at := l.src.pos(p.value)
 	name := func(q pair) {
@@ -105,7 +108,7 @@ func (l *ruleLoader) flow(p pair) action {
 	} else {
 		name(p)
 	}
-	l.calls = append(l.calls, flowCall{a.name, at})
+	l.calls = append(l.calls, flowCall{a.name, at, l.quiet})
 	declared, known := l.flows[a.name]
 	l.begins[a.name] = declared
 	switch {

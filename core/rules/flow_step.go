@@ -70,6 +70,7 @@ func (l *flowLoader) step(n ast.Node, names answers, sure []string) passage {
 		return l.branch(op, main, beside, on, sure)
 	case "wait":
 		op.Kind, op.Within = core.OpWait, l.span(main)
+		l.quiet += op.Within
 		l.add(op)
 		on.life = op.Within
 	case "flow":
@@ -159,6 +160,8 @@ func (l *flowLoader) ask(op core.FlowOp, main pair, beside map[string]pair, on p
 	if p, ok := beside["accept"]; ok {
 		op.Test = l.tests(l.condition(p))
 	}
+	asked := l.quiet
+	l.quiet = 0 // the customer has replied
 	if p, ok := beside["retry"]; ok {
 		op.Ask = l.acts(l.question(p))
 		if op.Retries == 0 {
@@ -168,7 +171,7 @@ func (l *flowLoader) ask(op core.FlowOp, main pair, beside map[string]pair, on p
 	if p, ok := beside["as"]; ok {
 		op.As = l.as(p, types.String)
 	}
-	return l.awaited(op, op.Within*time.Duration(op.Retries+1), beside, on, sure)
+	return l.awaited(op, op.Within*time.Duration(op.Retries+1), asked+op.Within, beside, on, sure)
 }
 
 // question is what ask sends: what send can, to this customer.
@@ -193,12 +196,13 @@ func (l *flowLoader) tell(op core.FlowOp, main pair, beside map[string]pair, on 
 	if p, ok := beside["as"]; ok {
 		op.As = l.as(p, types.Any)
 	}
-	return l.awaited(op, op.Within, beside, on, sure)
+	l.quiet += op.Within
+	return l.awaited(op, op.Within, l.quiet, beside, on, sure)
 }
 
 // awaited adds a step that waits for an answer, and the steps for the case that
-// there is none.
-func (l *flowLoader) awaited(op core.FlowOp, life time.Duration, beside map[string]pair, on passage, sure []string) passage {
+// there is none, when the customer has been quiet for so long.
+func (l *flowLoader) awaited(op core.FlowOp, life, quiet time.Duration, beside map[string]pair, on passage, sure []string) passage {
 	i := l.add(op)
 	after := passage{names: on.names.with(op.As), goes: true, life: life}
 	p, ok := beside["else"]
@@ -206,7 +210,12 @@ func (l *flowLoader) awaited(op core.FlowOp, life time.Duration, beside map[stri
 		return after
 	}
 	l.def.Ops[i].Else = len(l.def.Ops)
+	answered := l.quiet
+	l.quiet = quiet
 	other := l.block(p, on.names, sure)
+	if l.quiet = max(l.quiet, answered); !other.goes {
+		l.quiet = answered
+	}
 	l.def.Ops[i].Next = len(l.def.Ops)
 	return meet(after, passage{other.names, other.goes, life + other.life})
 }
@@ -225,7 +234,16 @@ func (l *flowLoader) branch(op core.FlowOp, main pair, beside map[string]pair, o
 	if cond != nil {
 		then = slices.Concat(sure, cond.facts)
 	}
+	quiet, minds := l.quiet, l.minds
+	if sc, ok := main.value.(ast.ScalarNode); ok {
+		l.minds = minds || mindsWindow(sc.String())
+	}
 	yes, no := l.block(p, on.names, then), on
+	after := l.quiet
+	if !yes.goes {
+		after = 0
+	}
+	l.quiet = quiet
 	if p, ok := beside["else"]; ok {
 		jump := l.add(core.FlowOp{Kind: core.OpJump})
 		l.def.Ops[i].Else = len(l.def.Ops)
@@ -234,6 +252,10 @@ func (l *flowLoader) branch(op core.FlowOp, main pair, beside map[string]pair, o
 	} else {
 		l.def.Ops[i].Else = len(l.def.Ops)
 	}
+	if !no.goes {
+		l.quiet = 0
+	}
+	l.quiet, l.minds = max(l.quiet, after), minds
 	return meet(yes, no)
 }
 

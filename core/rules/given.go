@@ -37,7 +37,7 @@ func (s *source) given(p pair, g *Given) {
 		"conversation": func(q pair) {
 			s.each(q, map[string]func(pair){
 				"service": word(&g.Service), "channel": word(&g.Channel), "channel_type": word(&g.ChannelType),
-				"tags": tags, "attributes": attributes, "owner": func(r pair) {
+				"tags": tags, "attributes": attributes, "reply_window": func(r pair) { s.givenWindow(r, g) }, "owner": func(r pair) {
 					var name string
 					s.word(r, &name)
 					if o := state.OwnerOf(name); o.Word() == name {
@@ -49,6 +49,19 @@ func (s *source) given(p pair, g *Given) {
 			})
 		},
 	})
+}
+
+// givenWindow reads whether the customer can be written to when the test begins.
+func (s *source) givenWindow(p pair, g *Given) {
+	var word string
+	s.word(p, &word)
+	switch word {
+	case "open":
+	case "closed":
+		g.WindowClosed = true
+	default:
+		s.problem(s.pos(p.value), "known: open, closed", "unknown reply_window %q", word)
+	}
 }
 
 // matchedBefore reads when rules matched before the test begins: -10m, or a list of such.

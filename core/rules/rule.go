@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -45,6 +46,10 @@ type ruleLoader struct {
 	begins flowTable // those that the file names so far
 	rule   *rule
 	calls  []flowCall // of the actions so far
+
+	quiet time.Duration // of a flow: since the customer's last message, at this step
+	minds bool          // a condition looks at the reply window
+	lates []lateSend    // of a flow
 }
 
 var ruleKeys = []string{
@@ -105,6 +110,7 @@ func (l *ruleLoader) when(sc *scalar) {
 		l.src.problem(sc.pos, "write it without {{ }}", "when is an expression, not a template")
 		return
 	}
+	l.minds = mindsWindow(sc.text)
 	l.rule.when = l.comp.compile(sc, sc.text, 0, l.scope, want{condition: true, limits: l.claims()})
 }
 

@@ -238,7 +238,7 @@ func TestActions(t *testing.T) {
 func checkWhatIsKnown(t *testing.T, body string) {
 	want := `{"type":"customer_message","timestamp":"2023-11-14T22:13:20Z","data":{"chat":{"assigned":false,"chatid":"CSR1",` +
 		`"held":false,"messages":{"agent":3,"customer":1},"number":2,"open":true,"state":"open"},` +
-		`"conversation":{"attributes":{"topic":"billing"},"channel":"webshop","channel_type":"rtm","id":"00ff",` +
+		`"conversation":{"attributes":{"topic":"billing"},"can_reply":true,"channel":"webshop","channel_type":"rtm","id":"00ff",` +
 		`"integration":"ChatEngineEnghouse","owner":"ccsp","service":"demo","tags":["vip"]},` +
 		`"customer":{"address":"ada","addresses":{"sms":"+41790000000"},"attributes":{"tier":"gold"},"first_name":"Ada","locale":"de"},` +
 		`"event":{"at":"2023-11-14T23:13:20+01:00","attachments":[{"bytes":9,"caption":"","media_id":"","mime":"image/png","name":"","url":"https://x/1.png"}],` +

@@ -85,7 +85,9 @@ func testSchema() schema {
 		"name": scalarOf(""),
 		"given": object("What there is when the test begins.", schema{
 			"service": scalarOf(""), "channel": scalarOf(""), "channel_type": scalarOf(""), "now": scalarOf("The time of the first event."),
-			"conversation": open, "customer": open, "chat": anyOf("", open, schema{"const": "none"}), "tags": someOf(""), "attributes": open,
+			"conversation": schema{"type": "object", "properties": schema{
+				"reply_window": oneOf("Whether the customer can be written to, on a channel where that ends.", "open", "closed"),
+			}}, "customer": open, "chat": anyOf("", open, schema{"const": "none"}), "tags": someOf(""), "attributes": open,
 			"matched": tableOf("When rules matched before, for once, cooldown and throttle: -10m, or a list of such.", someOf("")),
 		}),
 		"events": listOf("In the order of their times.", schema{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -244,7 +245,14 @@ func (at *attachmentOf) known() string {
 // fits reports what a channel that the message goes to cannot take.
 func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 	goesTo, hint := l.goesTo(a.channel, a.channelType, p)
+	if l.ofFlow() && a.channel == "" && a.channelType == "" && a.to == nil {
+		l.later(p.pos)
+	}
+	warned := len(l.src.warnings)
 	for _, name := range goesTo {
+		if len(l.src.warnings) == warned { // one channel tells enough
+			l.inTime(a, name, p.pos)
+		}
 		caps := l.world.Drivers[name].GetCapabilities()
 		if caps == nil {
 			continue
@@ -262,6 +270,7 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 		if len(a.replies) > 0 && !caps.GetQuickReplies() {
 			l.cannot(p.pos, hint, "the channel %q shows no quick replies", name)
 		}
+		l.fitButtons(a.replies, name, caps, p.pos, hint)
 		parts := l.parts(name, a.text)
 		switch {
 		case parts > 1 && caps.GetOverflow() == pluginv1.Overflow_REFUSE:
@@ -271,6 +280,20 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 		}
 		if len(l.src.problems) > n {
 			return // one channel tells enough
+		}
+	}
+}
+
+// fitButtons reports quick replies that are more, or longer, than a channel shows.
+func (l *ruleLoader) fitButtons(replies []replyOf, name string, caps *pluginv1.Capabilities, pos diag.Pos, hint string) {
+	if most := int(caps.GetMaxQuickReplies()); most > 0 && len(replies) > most {
+		l.cannot(pos, hint, "the channel %q shows at most %d quick replies", name, most)
+	}
+	most := int(caps.GetMaxQuickReplyTitle())
+	for _, q := range replies {
+		if title := q.title.constant(); most > 0 && utf8.RuneCountInString(title) > most {
+			l.cannot(pos, hint, "the channel %q shows at most %d letters of a quick reply, and %.60q has more", name, most, title)
+			return
 		}
 	}
 }

@@ -34,6 +34,7 @@ type Given struct {
 	Customer                      *pluginv1.Customer
 	Chat                          *state.Chat
 	NoChat                        bool
+	WindowClosed                  bool // the customer cannot be written to before writing again
 	Tags                          []string
 	Attributes                    map[string]string
 	Now                           string // see [ParseNow]

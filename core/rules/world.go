@@ -23,6 +23,9 @@ type World struct {
 	// that no plugin has offered yet nothing is known, and nothing is checked.
 	Drivers map[string]*pluginv1.Driver
 
+	// Timers are those of services, by name.
+	Timers map[string]Timers `json:",omitempty"`
+
 	// Test runs the tests of a set that is otherwise good, and returns what keeps
 	// it from being used and what does not. nil: they are not run.
 	Test func(*Set) (problems, warnings diag.Problems) `json:"-"`

@@ -24,6 +24,7 @@ var (
 		CommandKind_BOT_EVENT:   "bot_event",
 		CommandKind_CHAT_UPDATE: "chat_update",
 		CommandKind_CHAT_REOPEN: "chat_reopen",
+		CommandKind_REGISTER:    "register",
 	}
 )
 

@@ -151,6 +151,7 @@ const (
 	CommandKind_BOT_EVENT           CommandKind = 13 // tells the bot what became of the conversation
 	CommandKind_CHAT_UPDATE         CommandKind = 14 // the profile or the attributes changed
 	CommandKind_CHAT_REOPEN         CommandKind = 15 // a closed chat is opened again
+	CommandKind_REGISTER            CommandKind = 16 // an app's push token
 )
 
 // Enum value maps for CommandKind.
@@ -172,6 +173,7 @@ var (
 		13: "BOT_EVENT",
 		14: "CHAT_UPDATE",
 		15: "CHAT_REOPEN",
+		16: "REGISTER",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_UNSPECIFIED": 0,
@@ -190,6 +192,7 @@ var (
 		"BOT_EVENT":           13,
 		"CHAT_UPDATE":         14,
 		"CHAT_REOPEN":         15,
+		"REGISTER":            16,
 	}
 )
 
@@ -275,41 +278,44 @@ func (Verdict) EnumDescriptor() ([]byte, []int) {
 // Document is all that is known of one conversation: the truth, never
 // rebuilt from history.
 type Document struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`              // 16 bytes
-	Epoch          uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`      // random, made with the document, renewed by a restore
-	Commands       uint64                 `protobuf:"varint,3,opt,name=commands,proto3" json:"commands,omitempty"` // number of the last command
-	Records        uint64                 `protobuf:"varint,4,opt,name=records,proto3" json:"records,omitempty"`   // number of the last history record
-	Channel        string                 `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`    // "" in an orphan
-	ChannelType    string                 `protobuf:"bytes,6,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"`
-	Service        string                 `protobuf:"bytes,7,opt,name=service,proto3" json:"service,omitempty"`
-	Customer       *pluginv1.Customer     `protobuf:"bytes,8,opt,name=customer,proto3" json:"customer,omitempty"`                         // nil in an orphan
-	Chat           *Chat                  `protobuf:"bytes,9,opt,name=chat,proto3" json:"chat,omitempty"`                                 // the current or the last one
-	Owner          Owner                  `protobuf:"varint,10,opt,name=owner,proto3,enum=gateway.state.v1.Owner" json:"owner,omitempty"` // who has the conversation
-	Tags           []string               `protobuf:"bytes,11,rep,name=tags,proto3" json:"tags,omitempty"`
-	Attributes     map[string]string      `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	CreatedMs      int64                  `protobuf:"varint,13,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
-	CustomerMs     int64                  `protobuf:"varint,14,opt,name=customer_ms,json=customerMs,proto3" json:"customer_ms,omitempty"`             // last message of the customer
-	AgentMs        int64                  `protobuf:"varint,15,opt,name=agent_ms,json=agentMs,proto3" json:"agent_ms,omitempty"`                      // last message of the agent or bot
-	UnansweredMs   int64                  `protobuf:"varint,16,opt,name=unanswered_ms,json=unansweredMs,proto3" json:"unanswered_ms,omitempty"`       // oldest unanswered message of the customer, 0: none
-	UnattendedDone uint32                 `protobuf:"varint,17,opt,name=unattended_done,json=unattendedDone,proto3" json:"unattended_done,omitempty"` // values of unattended_after already reported
-	IdleDone       bool                   `protobuf:"varint,18,opt,name=idle_done,json=idleDone,proto3" json:"idle_done,omitempty"`
-	TimerMs        int64                  `protobuf:"varint,19,opt,name=timer_ms,json=timerMs,proto3" json:"timer_ms,omitempty"` // the armed timer, 0: none; may be earlier than the earliest due
-	Open           []*OpenRecord          `protobuf:"bytes,20,rep,name=open,proto3" json:"open,omitempty"`                       // records whose commands have not all ended
-	Sent           []*SentMessage         `protobuf:"bytes,21,rep,name=sent,proto3" json:"sent,omitempty"`                       // the last messages to the customer, oldest first
-	Flow           *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
-	Linked         []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"`                                // the conversation an orphan was bound to
-	Timers         []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"`                                // those beside idle, unattended and close: rules that wait
-	Counts         []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"`                                // matches of rules that have a limit per conversation
-	Flows          uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`                                 // number of the last flow
-	Offered        Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"` // the side that was offered control and has not taken it: none, ccsp, bot
-	Bot            string                 `protobuf:"bytes,41,opt,name=bot,proto3" json:"bot,omitempty"`                                      // the bot that knows this conversation by its id
-	BotBefore      bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`        // the bot has had it, and may have it again when a chat ends
-	Next           *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                    // begun by an agent: it waits until nothing is left in the lane of the last one
-	Update         *ChatUpdate            `protobuf:"bytes,45,opt,name=update,proto3" json:"update,omitempty"`                                // of the current chat, that has not ended; nil: none
-	Transcript     []*Said                `protobuf:"bytes,48,rep,name=transcript,proto3" json:"transcript,omitempty"`                        // the last lines of the talk that no chat's open has shown, oldest first
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`              // 16 bytes
+	Epoch            uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`      // random, made with the document, renewed by a restore
+	Commands         uint64                 `protobuf:"varint,3,opt,name=commands,proto3" json:"commands,omitempty"` // number of the last command
+	Records          uint64                 `protobuf:"varint,4,opt,name=records,proto3" json:"records,omitempty"`   // number of the last history record
+	Channel          string                 `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`    // "" in an orphan
+	ChannelType      string                 `protobuf:"bytes,6,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"`
+	Service          string                 `protobuf:"bytes,7,opt,name=service,proto3" json:"service,omitempty"`
+	Customer         *pluginv1.Customer     `protobuf:"bytes,8,opt,name=customer,proto3" json:"customer,omitempty"`                         // nil in an orphan
+	Chat             *Chat                  `protobuf:"bytes,9,opt,name=chat,proto3" json:"chat,omitempty"`                                 // the current or the last one
+	Owner            Owner                  `protobuf:"varint,10,opt,name=owner,proto3,enum=gateway.state.v1.Owner" json:"owner,omitempty"` // who has the conversation
+	Tags             []string               `protobuf:"bytes,11,rep,name=tags,proto3" json:"tags,omitempty"`
+	Attributes       map[string]string      `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CreatedMs        int64                  `protobuf:"varint,13,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
+	CustomerMs       int64                  `protobuf:"varint,14,opt,name=customer_ms,json=customerMs,proto3" json:"customer_ms,omitempty"`             // last message of the customer
+	AgentMs          int64                  `protobuf:"varint,15,opt,name=agent_ms,json=agentMs,proto3" json:"agent_ms,omitempty"`                      // last message of the agent or bot
+	UnansweredMs     int64                  `protobuf:"varint,16,opt,name=unanswered_ms,json=unansweredMs,proto3" json:"unanswered_ms,omitempty"`       // oldest unanswered message of the customer, 0: none
+	UnattendedDone   uint32                 `protobuf:"varint,17,opt,name=unattended_done,json=unattendedDone,proto3" json:"unattended_done,omitempty"` // values of unattended_after already reported
+	IdleDone         bool                   `protobuf:"varint,18,opt,name=idle_done,json=idleDone,proto3" json:"idle_done,omitempty"`
+	TimerMs          int64                  `protobuf:"varint,19,opt,name=timer_ms,json=timerMs,proto3" json:"timer_ms,omitempty"` // the armed timer, 0: none; may be earlier than the earliest due
+	Open             []*OpenRecord          `protobuf:"bytes,20,rep,name=open,proto3" json:"open,omitempty"`                       // records whose commands have not all ended
+	Sent             []*SentMessage         `protobuf:"bytes,21,rep,name=sent,proto3" json:"sent,omitempty"`                       // the last messages to the customer, oldest first
+	Flow             *Flow                  `protobuf:"bytes,22,opt,name=flow,proto3" json:"flow,omitempty"`
+	Linked           []byte                 `protobuf:"bytes,23,opt,name=linked,proto3" json:"linked,omitempty"`                                                // the conversation an orphan was bound to
+	Timers           []*ScheduledTimer      `protobuf:"bytes,24,rep,name=timers,proto3" json:"timers,omitempty"`                                                // those beside idle, unattended and close: rules that wait
+	Counts           []*RuleCount           `protobuf:"bytes,25,rep,name=counts,proto3" json:"counts,omitempty"`                                                // matches of rules that have a limit per conversation
+	Flows            uint32                 `protobuf:"varint,30,opt,name=flows,proto3" json:"flows,omitempty"`                                                 // number of the last flow
+	Offered          Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"`                 // the side that was offered control and has not taken it: none, ccsp, bot
+	Bot              string                 `protobuf:"bytes,41,opt,name=bot,proto3" json:"bot,omitempty"`                                                      // the bot that knows this conversation by its id
+	BotBefore        bool                   `protobuf:"varint,42,opt,name=bot_before,json=botBefore,proto3" json:"bot_before,omitempty"`                        // the bot has had it, and may have it again when a chat ends
+	Next             *Chat                  `protobuf:"bytes,43,opt,name=next,proto3" json:"next,omitempty"`                                                    // begun by an agent: it waits until nothing is left in the lane of the last one
+	Update           *ChatUpdate            `protobuf:"bytes,45,opt,name=update,proto3" json:"update,omitempty"`                                                // of the current chat, that has not ended; nil: none
+	Transcript       []*Said                `protobuf:"bytes,48,rep,name=transcript,proto3" json:"transcript,omitempty"`                                        // the last lines of the talk that no chat's open has shown, oldest first
+	Windows          *Windows               `protobuf:"bytes,50,opt,name=windows,proto3" json:"windows,omitempty"`                                              // when the customer can be written to; nil: always
+	DeliveredUntilMs int64                  `protobuf:"varint,51,opt,name=delivered_until_ms,json=deliveredUntilMs,proto3" json:"delivered_until_ms,omitempty"` // the channel's receipts were about all messages until then; 0: none were
+	ReadUntilMs      int64                  `protobuf:"varint,52,opt,name=read_until_ms,json=readUntilMs,proto3" json:"read_until_ms,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Document) Reset() {
@@ -566,6 +572,157 @@ func (x *Document) GetTranscript() []*Said {
 	return nil
 }
 
+func (x *Document) GetWindows() *Windows {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+func (x *Document) GetDeliveredUntilMs() int64 {
+	if x != nil {
+		return x.DeliveredUntilMs
+	}
+	return 0
+}
+
+func (x *Document) GetReadUntilMs() int64 {
+	if x != nil {
+		return x.ReadUntilMs
+	}
+	return 0
+}
+
+// Windows are what the customer's acts allow; none: nothing.
+type Windows struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Open          []*Window              `protobuf:"bytes,1,rep,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Windows) Reset() {
+	*x = Windows{}
+	mi := &file_core_state_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Windows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Windows) ProtoMessage() {}
+
+func (x *Windows) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Windows.ProtoReflect.Descriptor instead.
+func (*Windows) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Windows) GetOpen() []*Window {
+	if x != nil {
+		return x.Open
+	}
+	return nil
+}
+
+// Window is one of them. It goes on when the customer does the same again.
+type Window struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`                                   // that no other one has
+	Of            *pluginv1.ReplyWindow  `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`                                            // what the act allows
+	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`                  // 0: without end
+	AgentUntilMs  int64                  `protobuf:"varint,4,opt,name=agent_until_ms,json=agentUntilMs,proto3" json:"agent_until_ms,omitempty"` // the same for what a person wrote
+	Left          uint32                 `protobuf:"varint,5,opt,name=left,proto3" json:"left,omitempty"`                                       // messages that may still go, if of says how many
+	Waiting       uint32                 `protobuf:"varint,6,opt,name=waiting,proto3" json:"waiting,omitempty"`                                 // messages that count and have not ended
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Window) Reset() {
+	*x = Window{}
+	mi := &file_core_state_state_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Window) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Window) ProtoMessage() {}
+
+func (x *Window) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Window.ProtoReflect.Descriptor instead.
+func (*Window) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Window) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Window) GetOf() *pluginv1.ReplyWindow {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+func (x *Window) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *Window) GetAgentUntilMs() int64 {
+	if x != nil {
+		return x.AgentUntilMs
+	}
+	return 0
+}
+
+func (x *Window) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *Window) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
 // ChatUpdate is a command that tells the vendor of the customer's profile and
 // the attributes. It carries neither: both are read when it is dispatched.
 type ChatUpdate struct {
@@ -579,7 +736,7 @@ type ChatUpdate struct {
 
 func (x *ChatUpdate) Reset() {
 	*x = ChatUpdate{}
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +748,7 @@ func (x *ChatUpdate) String() string {
 func (*ChatUpdate) ProtoMessage() {}
 
 func (x *ChatUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[1]
+	mi := &file_core_state_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +761,7 @@ func (x *ChatUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatUpdate.ProtoReflect.Descriptor instead.
 func (*ChatUpdate) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{1}
+	return file_core_state_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ChatUpdate) GetCommand() uint64 {
@@ -639,7 +796,7 @@ type Said struct {
 
 func (x *Said) Reset() {
 	*x = Said{}
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +808,7 @@ func (x *Said) String() string {
 func (*Said) ProtoMessage() {}
 
 func (x *Said) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[2]
+	mi := &file_core_state_state_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +821,7 @@ func (x *Said) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Said.ProtoReflect.Descriptor instead.
 func (*Said) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{2}
+	return file_core_state_state_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Said) GetLine() *pluginv1.Line {
@@ -693,7 +850,7 @@ type RuleCount struct {
 
 func (x *RuleCount) Reset() {
 	*x = RuleCount{}
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +862,7 @@ func (x *RuleCount) String() string {
 func (*RuleCount) ProtoMessage() {}
 
 func (x *RuleCount) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[3]
+	mi := &file_core_state_state_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +875,7 @@ func (x *RuleCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleCount.ProtoReflect.Descriptor instead.
 func (*RuleCount) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{3}
+	return file_core_state_state_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RuleCount) GetRule() string {
@@ -770,7 +927,7 @@ type Chat struct {
 
 func (x *Chat) Reset() {
 	*x = Chat{}
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +939,7 @@ func (x *Chat) String() string {
 func (*Chat) ProtoMessage() {}
 
 func (x *Chat) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[4]
+	mi := &file_core_state_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +952,7 @@ func (x *Chat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chat.ProtoReflect.Descriptor instead.
 func (*Chat) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{4}
+	return file_core_state_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Chat) GetNumber() uint32 {
@@ -948,7 +1105,7 @@ type OpenRecord struct {
 
 func (x *OpenRecord) Reset() {
 	*x = OpenRecord{}
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1117,7 @@ func (x *OpenRecord) String() string {
 func (*OpenRecord) ProtoMessage() {}
 
 func (x *OpenRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[5]
+	mi := &file_core_state_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1130,7 @@ func (x *OpenRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRecord.ProtoReflect.Descriptor instead.
 func (*OpenRecord) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{5}
+	return file_core_state_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OpenRecord) GetRecord() uint64 {
@@ -1001,13 +1158,15 @@ type SentMessage struct {
 	Call          bool                   `protobuf:"varint,7,opt,name=call,proto3" json:"call,omitempty"`                           // a voice call; message_id is the call's
 	Text          string                 `protobuf:"bytes,8,opt,name=text,proto3" json:"text,omitempty"`                            // of an agent's: how it begins
 	Chat          uint32                 `protobuf:"varint,9,opt,name=chat,proto3" json:"chat,omitempty"`                           // of an agent's: the chat in which it was written
+	SentMs        int64                  `protobuf:"varint,10,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`        // it was not sent before; 0: it is still to be sent
+	Parts         []*SentPart            `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`                         // if the far side took it in several
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1019,7 +1178,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[6]
+	mi := &file_core_state_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1032,7 +1191,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{6}
+	return file_core_state_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SentMessage) GetCommand() uint64 {
@@ -1098,6 +1257,72 @@ func (x *SentMessage) GetChat() uint32 {
 	return 0
 }
 
+func (x *SentMessage) GetSentMs() int64 {
+	if x != nil {
+		return x.SentMs
+	}
+	return 0
+}
+
+func (x *SentMessage) GetParts() []*SentPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+type SentPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MessageId     string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // the provider's
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`                        // as that of the message
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SentPart) Reset() {
+	*x = SentPart{}
+	mi := &file_core_state_state_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SentPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SentPart) ProtoMessage() {}
+
+func (x *SentPart) ProtoReflect() protoreflect.Message {
+	mi := &file_core_state_state_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SentPart.ProtoReflect.Descriptor instead.
+func (*SentPart) Descriptor() ([]byte, []int) {
+	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SentPart) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *SentPart) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 // Flow is a flow in the middle.
 type Flow struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1119,7 +1344,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1356,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[7]
+	mi := &file_core_state_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1369,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{7}
+	return file_core_state_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Flow) GetName() string {
@@ -1245,7 +1470,7 @@ type FlowDone struct {
 
 func (x *FlowDone) Reset() {
 	*x = FlowDone{}
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1482,7 @@ func (x *FlowDone) String() string {
 func (*FlowDone) ProtoMessage() {}
 
 func (x *FlowDone) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[8]
+	mi := &file_core_state_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1495,7 @@ func (x *FlowDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowDone.ProtoReflect.Descriptor instead.
 func (*FlowDone) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{8}
+	return file_core_state_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FlowDone) GetFlow() string {
@@ -1325,7 +1550,7 @@ type ScheduledTimer struct {
 
 func (x *ScheduledTimer) Reset() {
 	*x = ScheduledTimer{}
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1562,7 @@ func (x *ScheduledTimer) String() string {
 func (*ScheduledTimer) ProtoMessage() {}
 
 func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[9]
+	mi := &file_core_state_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1575,7 @@ func (x *ScheduledTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTimer.ProtoReflect.Descriptor instead.
 func (*ScheduledTimer) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{9}
+	return file_core_state_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScheduledTimer) GetName() string {
@@ -1430,7 +1655,7 @@ type Mail struct {
 
 func (x *Mail) Reset() {
 	*x = Mail{}
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1667,7 @@ func (x *Mail) String() string {
 func (*Mail) ProtoMessage() {}
 
 func (x *Mail) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[10]
+	mi := &file_core_state_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1680,7 @@ func (x *Mail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mail.ProtoReflect.Descriptor instead.
 func (*Mail) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{10}
+	return file_core_state_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Mail) GetAcceptedMs() int64 {
@@ -1675,7 +1900,7 @@ type CustomerChanged struct {
 
 func (x *CustomerChanged) Reset() {
 	*x = CustomerChanged{}
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1912,7 @@ func (x *CustomerChanged) String() string {
 func (*CustomerChanged) ProtoMessage() {}
 
 func (x *CustomerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[11]
+	mi := &file_core_state_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1925,7 @@ func (x *CustomerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomerChanged.ProtoReflect.Descriptor instead.
 func (*CustomerChanged) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{11}
+	return file_core_state_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CustomerChanged) GetBy() string {
@@ -1742,7 +1967,7 @@ type ProfileChange struct {
 
 func (x *ProfileChange) Reset() {
 	*x = ProfileChange{}
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1979,7 @@ func (x *ProfileChange) String() string {
 func (*ProfileChange) ProtoMessage() {}
 
 func (x *ProfileChange) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[12]
+	mi := &file_core_state_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1992,7 @@ func (x *ProfileChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfileChange.ProtoReflect.Descriptor instead.
 func (*ProfileChange) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{12}
+	return file_core_state_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ProfileChange) GetField() string {
@@ -1797,7 +2022,7 @@ type Polled struct {
 
 func (x *Polled) Reset() {
 	*x = Polled{}
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +2034,7 @@ func (x *Polled) String() string {
 func (*Polled) ProtoMessage() {}
 
 func (x *Polled) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[13]
+	mi := &file_core_state_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +2047,7 @@ func (x *Polled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Polled.ProtoReflect.Descriptor instead.
 func (*Polled) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{13}
+	return file_core_state_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Polled) GetChat() uint32 {
@@ -1863,7 +2088,7 @@ type Fired struct {
 
 func (x *Fired) Reset() {
 	*x = Fired{}
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2100,7 @@ func (x *Fired) String() string {
 func (*Fired) ProtoMessage() {}
 
 func (x *Fired) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[14]
+	mi := &file_core_state_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2113,7 @@ func (x *Fired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fired.ProtoReflect.Descriptor instead.
 func (*Fired) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{14}
+	return file_core_state_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Fired) GetDueMs() int64 {
@@ -1913,7 +2138,7 @@ type OutboundRequested struct {
 
 func (x *OutboundRequested) Reset() {
 	*x = OutboundRequested{}
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2150,7 @@ func (x *OutboundRequested) String() string {
 func (*OutboundRequested) ProtoMessage() {}
 
 func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[15]
+	mi := &file_core_state_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2163,7 @@ func (x *OutboundRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutboundRequested.ProtoReflect.Descriptor instead.
 func (*OutboundRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{15}
+	return file_core_state_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OutboundRequested) GetId() string {
@@ -1993,7 +2218,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2230,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[16]
+	mi := &file_core_state_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2243,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{16}
+	return file_core_state_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Replay) GetCommands() []*Command {
@@ -2038,7 +2263,7 @@ type CloseRequested struct {
 
 func (x *CloseRequested) Reset() {
 	*x = CloseRequested{}
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2275,7 @@ func (x *CloseRequested) String() string {
 func (*CloseRequested) ProtoMessage() {}
 
 func (x *CloseRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[17]
+	mi := &file_core_state_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2288,7 @@ func (x *CloseRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequested.ProtoReflect.Descriptor instead.
 func (*CloseRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{17}
+	return file_core_state_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CloseRequested) GetBy() string {
@@ -2094,7 +2319,7 @@ type ControlRequested struct {
 
 func (x *ControlRequested) Reset() {
 	*x = ControlRequested{}
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2331,7 @@ func (x *ControlRequested) String() string {
 func (*ControlRequested) ProtoMessage() {}
 
 func (x *ControlRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[18]
+	mi := &file_core_state_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2344,7 @@ func (x *ControlRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlRequested.ProtoReflect.Descriptor instead.
 func (*ControlRequested) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{18}
+	return file_core_state_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ControlRequested) GetAction() string {
@@ -2170,7 +2395,7 @@ type Joined struct {
 
 func (x *Joined) Reset() {
 	*x = Joined{}
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2407,7 @@ func (x *Joined) String() string {
 func (*Joined) ProtoMessage() {}
 
 func (x *Joined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[19]
+	mi := &file_core_state_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2420,7 @@ func (x *Joined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Joined.ProtoReflect.Descriptor instead.
 func (*Joined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{19}
+	return file_core_state_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Joined) GetChannel() string {
@@ -2236,7 +2461,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2473,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[20]
+	mi := &file_core_state_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2486,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{20}
+	return file_core_state_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Linked) GetConversation() []byte {
@@ -2298,12 +2523,15 @@ type Command struct {
 	Agent        bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
 	Moves        uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
 	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
-	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
+	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH, REGISTER: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
 	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`                  // asked when it is dispatched; nil: none
 	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`               // NOTIFY: a flow waits for what the endpoint says
 	OfChat        uint32        `protobuf:"varint,45,opt,name=of_chat,json=ofChat,proto3" json:"of_chat,omitempty"` // DELIVER of an agent: the chat in which it was written
 	Shared        bool          `protobuf:"varint,46,opt,name=shared,proto3" json:"shared,omitempty"`               // CHAT_SEND, CHAT_OPEN_CMD: the bot has the message too, and it ends with its chat
+	Window        uint64        `protobuf:"varint,54,opt,name=window,proto3" json:"window,omitempty"`               // DELIVER: the number of the window in which it counts; 0: none
+	Token         string        `protobuf:"bytes,55,opt,name=token,proto3" json:"token,omitempty"`                  // REGISTER: <platform>:<token>, a secret
+	On            bool          `protobuf:"varint,56,opt,name=on,proto3" json:"on,omitempty"`                       // REGISTER: the app can be reached
 	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"`       // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2311,7 +2539,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2551,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[21]
+	mi := &file_core_state_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2564,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{21}
+	return file_core_state_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Command) GetConversation() []byte {
@@ -2542,6 +2770,27 @@ func (x *Command) GetShared() bool {
 	return false
 }
 
+func (x *Command) GetWindow() uint64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+func (x *Command) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *Command) GetOn() bool {
+	if x != nil {
+		return x.On
+	}
+	return false
+}
+
 func (x *Command) GetTranscript() bool {
 	if x != nil {
 		return x.Transcript
@@ -2562,7 +2811,7 @@ type CommandLimit struct {
 
 func (x *CommandLimit) Reset() {
 	*x = CommandLimit{}
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2823,7 @@ func (x *CommandLimit) String() string {
 func (*CommandLimit) ProtoMessage() {}
 
 func (x *CommandLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[22]
+	mi := &file_core_state_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2836,7 @@ func (x *CommandLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandLimit.ProtoReflect.Descriptor instead.
 func (*CommandLimit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{22}
+	return file_core_state_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CommandLimit) GetCounter() []byte {
@@ -2622,7 +2871,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2634,7 +2883,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[23]
+	mi := &file_core_state_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2647,7 +2896,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{23}
+	return file_core_state_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Limit) GetTimes() uint32 {
@@ -2674,7 +2923,7 @@ type Counter struct {
 
 func (x *Counter) Reset() {
 	*x = Counter{}
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2686,7 +2935,7 @@ func (x *Counter) String() string {
 func (*Counter) ProtoMessage() {}
 
 func (x *Counter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[24]
+	mi := &file_core_state_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2699,7 +2948,7 @@ func (x *Counter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counter.ProtoReflect.Descriptor instead.
 func (*Counter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{24}
+	return file_core_state_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Counter) GetCounted() []*Counted {
@@ -2719,7 +2968,7 @@ type Counted struct {
 
 func (x *Counted) Reset() {
 	*x = Counted{}
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2980,7 @@ func (x *Counted) String() string {
 func (*Counted) ProtoMessage() {}
 
 func (x *Counted) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[25]
+	mi := &file_core_state_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2993,7 @@ func (x *Counted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counted.ProtoReflect.Descriptor instead.
 func (*Counted) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{25}
+	return file_core_state_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Counted) GetMatch() uint64 {
@@ -2776,7 +3025,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +3037,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[26]
+	mi := &file_core_state_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +3050,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{26}
+	return file_core_state_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Attempts) GetCount() uint32 {
@@ -2857,7 +3106,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +3118,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[27]
+	mi := &file_core_state_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +3131,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{27}
+	return file_core_state_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pending) GetCommand() *Command {
@@ -2914,7 +3163,7 @@ type RuleVerdict struct {
 
 func (x *RuleVerdict) Reset() {
 	*x = RuleVerdict{}
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2926,7 +3175,7 @@ func (x *RuleVerdict) String() string {
 func (*RuleVerdict) ProtoMessage() {}
 
 func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[28]
+	mi := &file_core_state_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2939,7 +3188,7 @@ func (x *RuleVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleVerdict.ProtoReflect.Descriptor instead.
 func (*RuleVerdict) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{28}
+	return file_core_state_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RuleVerdict) GetRule() string {
@@ -3005,21 +3254,23 @@ type View struct {
 	Attributes    map[string]string      `protobuf:"bytes,16,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Timezone      string                 `protobuf:"bytes,17,opt,name=timezone,proto3" json:"timezone,omitempty"` // of the service
 	Hops          uint32                 `protobuf:"varint,18,opt,name=hops,proto3" json:"hops,omitempty"`
-	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"`                    // hex
-	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                                     // something was cut to its limit
-	Counts        []*RuleCount           `protobuf:"bytes,21,rep,name=counts,proto3" json:"counts,omitempty"`                                // the document's
-	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`        // when counts were looked at; 0 if there are none
-	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                                // the rule whose time has come: no other is looked at
-	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"`      // of what it waited for
-	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                                    // the one under way before the fact; nil: none
-	Offered       Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"` // the document's
+	Conversation  string                 `protobuf:"bytes,19,opt,name=conversation,proto3" json:"conversation,omitempty"`                        // hex
+	Cut           bool                   `protobuf:"varint,20,opt,name=cut,proto3" json:"cut,omitempty"`                                         // something was cut to its limit
+	Counts        []*RuleCount           `protobuf:"bytes,21,rep,name=counts,proto3" json:"counts,omitempty"`                                    // the document's
+	DecidedMs     int64                  `protobuf:"varint,22,opt,name=decided_ms,json=decidedMs,proto3" json:"decided_ms,omitempty"`            // when counts were looked at; 0 if there are none
+	Waited        string                 `protobuf:"bytes,23,opt,name=waited,proto3" json:"waited,omitempty"`                                    // the rule whose time has come: no other is looked at
+	WaitedHash    string                 `protobuf:"bytes,24,opt,name=waited_hash,json=waitedHash,proto3" json:"waited_hash,omitempty"`          // of what it waited for
+	Flow          *Flow                  `protobuf:"bytes,26,opt,name=flow,proto3" json:"flow,omitempty"`                                        // the one under way before the fact; nil: none
+	Offered       Owner                  `protobuf:"varint,40,opt,name=offered,proto3,enum=gateway.state.v1.Owner" json:"offered,omitempty"`     // the document's
+	ReplyUntilMs  int64                  `protobuf:"varint,41,opt,name=reply_until_ms,json=replyUntilMs,proto3" json:"reply_until_ms,omitempty"` // the customer can be written to until then; 0: without end, or not at all
+	WindowClosed  bool                   `protobuf:"varint,42,opt,name=window_closed,json=windowClosed,proto3" json:"window_closed,omitempty"`   // not at all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3282,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[29]
+	mi := &file_core_state_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3295,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{29}
+	return file_core_state_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *View) GetEvent() *pluginv1.Event {
@@ -3229,6 +3480,20 @@ func (x *View) GetOffered() Owner {
 	return Owner_OWNER_NONE
 }
 
+func (x *View) GetReplyUntilMs() int64 {
+	if x != nil {
+		return x.ReplyUntilMs
+	}
+	return 0
+}
+
+func (x *View) GetWindowClosed() bool {
+	if x != nil {
+		return x.WindowClosed
+	}
+	return false
+}
+
 // Record is the history of one decided fact.
 type Record struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3250,7 +3515,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3527,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[30]
+	mi := &file_core_state_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3540,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{30}
+	return file_core_state_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Record) GetNumber() uint64 {
@@ -3377,7 +3642,7 @@ type Ended struct {
 
 func (x *Ended) Reset() {
 	*x = Ended{}
-	mi := &file_core_state_state_proto_msgTypes[31]
+	mi := &file_core_state_state_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3389,7 +3654,7 @@ func (x *Ended) String() string {
 func (*Ended) ProtoMessage() {}
 
 func (x *Ended) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[31]
+	mi := &file_core_state_state_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3402,7 +3667,7 @@ func (x *Ended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ended.ProtoReflect.Descriptor instead.
 func (*Ended) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{31}
+	return file_core_state_state_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Ended) GetCommand() *Command {
@@ -3461,7 +3726,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_core_state_state_proto_msgTypes[32]
+	mi := &file_core_state_state_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3473,7 +3738,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[32]
+	mi := &file_core_state_state_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3486,7 +3751,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{32}
+	return file_core_state_state_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Entry) GetBody() isEntry_Body {
@@ -3546,7 +3811,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_core_state_state_proto_msgTypes[33]
+	mi := &file_core_state_state_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3558,7 +3823,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[33]
+	mi := &file_core_state_state_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3571,7 +3836,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{33}
+	return file_core_state_state_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeadLetter) GetId() string {
@@ -3632,7 +3897,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_core_state_state_proto_msgTypes[34]
+	mi := &file_core_state_state_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +3909,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_core_state_state_proto_msgTypes[34]
+	mi := &file_core_state_state_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +3922,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_core_state_state_proto_rawDescGZIP(), []int{34}
+	return file_core_state_state_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Quarantined) GetId() string {
@@ -3713,7 +3978,7 @@ var File_core_state_state_proto protoreflect.FileDescriptor
 
 const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
-	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\xfd\t\n" +
+	"\x16core/state/state.proto\x12\x10gateway.state.v1\x1a\x19sdk/pluginv1/plugin.proto\"\x84\v\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1a\n" +
@@ -3754,10 +4019,22 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06update\x18- \x01(\v2\x1c.gateway.state.v1.ChatUpdateR\x06update\x126\n" +
 	"\n" +
 	"transcript\x180 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
-	"transcript\x1a=\n" +
+	"transcript\x123\n" +
+	"\awindows\x182 \x01(\v2\x19.gateway.state.v1.WindowsR\awindows\x12,\n" +
+	"\x12delivered_until_ms\x183 \x01(\x03R\x10deliveredUntilMs\x12\"\n" +
+	"\rread_until_ms\x184 \x01(\x03R\vreadUntilMs\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"7\n" +
+	"\aWindows\x12,\n" +
+	"\x04open\x18\x01 \x03(\v2\x18.gateway.state.v1.WindowR\x04open\"\xbf\x01\n" +
+	"\x06Window\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12.\n" +
+	"\x02of\x18\x02 \x01(\v2\x1e.gateway.plugin.v1.ReplyWindowR\x02of\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\x12$\n" +
+	"\x0eagent_until_ms\x18\x04 \x01(\x03R\fagentUntilMs\x12\x12\n" +
+	"\x04left\x18\x05 \x01(\rR\x04left\x12\x18\n" +
+	"\awaiting\x18\x06 \x01(\rR\awaiting\"P\n" +
 	"\n" +
 	"ChatUpdate\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x12\n" +
@@ -3798,7 +4075,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xdd\x01\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xa8\x02\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
@@ -3809,7 +4086,14 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04hops\x18\x06 \x01(\rR\x04hops\x12\x12\n" +
 	"\x04call\x18\a \x01(\bR\x04call\x12\x12\n" +
 	"\x04text\x18\b \x01(\tR\x04text\x12\x12\n" +
-	"\x04chat\x18\t \x01(\rR\x04chat\"\xc7\x03\n" +
+	"\x04chat\x18\t \x01(\rR\x04chat\x12\x17\n" +
+	"\asent_ms\x18\n" +
+	" \x01(\x03R\x06sentMs\x120\n" +
+	"\x05parts\x18\v \x03(\v2\x1a.gateway.state.v1.SentPartR\x05parts\"A\n" +
+	"\bSentPart\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\"\xc7\x03\n" +
 	"\x04Flow\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -3906,7 +4190,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\x9c\a\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xda\a\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -3940,7 +4224,10 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05limit\x18# \x01(\v2\x1e.gateway.state.v1.CommandLimitR\x05limit\x12\x16\n" +
 	"\x06answer\x18( \x01(\bR\x06answer\x12\x17\n" +
 	"\aof_chat\x18- \x01(\rR\x06ofChat\x12\x16\n" +
-	"\x06shared\x18. \x01(\bR\x06shared\x12\x1e\n" +
+	"\x06shared\x18. \x01(\bR\x06shared\x12\x16\n" +
+	"\x06window\x186 \x01(\x04R\x06window\x12\x14\n" +
+	"\x05token\x187 \x01(\tR\x05token\x12\x0e\n" +
+	"\x02on\x188 \x01(\bR\x02on\x12\x1e\n" +
 	"\n" +
 	"transcript\x185 \x01(\bR\n" +
 	"transcript\x1a9\n" +
@@ -3976,7 +4263,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06shadow\x18\x05 \x01(\bR\x06shadow\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\tR\x02at\"\xb6\a\n" +
+	"\x02at\x18\x06 \x01(\tR\x02at\"\x81\b\n" +
 	"\x04View\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x18.gateway.plugin.v1.EventR\x05event\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x0e\n" +
@@ -4008,7 +4295,9 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vwaited_hash\x18\x18 \x01(\tR\n" +
 	"waitedHash\x12*\n" +
 	"\x04flow\x18\x1a \x01(\v2\x16.gateway.state.v1.FlowR\x04flow\x121\n" +
-	"\aoffered\x18( \x01(\x0e2\x17.gateway.state.v1.OwnerR\aoffered\x1a=\n" +
+	"\aoffered\x18( \x01(\x0e2\x17.gateway.state.v1.OwnerR\aoffered\x12$\n" +
+	"\x0ereply_until_ms\x18) \x01(\x03R\freplyUntilMs\x12#\n" +
+	"\rwindow_closed\x18* \x01(\bR\fwindowClosed\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x03\n" +
@@ -4067,7 +4356,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\fCHAT_OPENING\x10\x01\x12\r\n" +
 	"\tCHAT_OPEN\x10\x02\x12\x10\n" +
 	"\fCHAT_CLOSING\x10\x03\x12\x0f\n" +
-	"\vCHAT_CLOSED\x10\x04*\x85\x02\n" +
+	"\vCHAT_CLOSED\x10\x04*\x93\x02\n" +
 	"\vCommandKind\x12\x17\n" +
 	"\x13COMMAND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aDELIVER\x10\x01\x12\x11\n" +
@@ -4089,7 +4378,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\rCHAT_TRANSFER\x10\f\x12\r\n" +
 	"\tBOT_EVENT\x10\r\x12\x0f\n" +
 	"\vCHAT_UPDATE\x10\x0e\x12\x0f\n" +
-	"\vCHAT_REOPEN\x10\x0f*K\n" +
+	"\vCHAT_REOPEN\x10\x0f\x12\f\n" +
+	"\bREGISTER\x10\x10*K\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMATCHED\x10\x01\x12\x0f\n" +
@@ -4109,129 +4399,137 @@ func file_core_state_state_proto_rawDescGZIP() []byte {
 }
 
 var file_core_state_state_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_core_state_state_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_core_state_state_proto_goTypes = []any{
 	(Owner)(0),                      // 0: gateway.state.v1.Owner
 	(ChatState)(0),                  // 1: gateway.state.v1.ChatState
 	(CommandKind)(0),                // 2: gateway.state.v1.CommandKind
 	(Verdict)(0),                    // 3: gateway.state.v1.Verdict
 	(*Document)(nil),                // 4: gateway.state.v1.Document
-	(*ChatUpdate)(nil),              // 5: gateway.state.v1.ChatUpdate
-	(*Said)(nil),                    // 6: gateway.state.v1.Said
-	(*RuleCount)(nil),               // 7: gateway.state.v1.RuleCount
-	(*Chat)(nil),                    // 8: gateway.state.v1.Chat
-	(*OpenRecord)(nil),              // 9: gateway.state.v1.OpenRecord
-	(*SentMessage)(nil),             // 10: gateway.state.v1.SentMessage
-	(*Flow)(nil),                    // 11: gateway.state.v1.Flow
-	(*FlowDone)(nil),                // 12: gateway.state.v1.FlowDone
-	(*ScheduledTimer)(nil),          // 13: gateway.state.v1.ScheduledTimer
-	(*Mail)(nil),                    // 14: gateway.state.v1.Mail
-	(*CustomerChanged)(nil),         // 15: gateway.state.v1.CustomerChanged
-	(*ProfileChange)(nil),           // 16: gateway.state.v1.ProfileChange
-	(*Polled)(nil),                  // 17: gateway.state.v1.Polled
-	(*Fired)(nil),                   // 18: gateway.state.v1.Fired
-	(*OutboundRequested)(nil),       // 19: gateway.state.v1.OutboundRequested
-	(*Replay)(nil),                  // 20: gateway.state.v1.Replay
-	(*CloseRequested)(nil),          // 21: gateway.state.v1.CloseRequested
-	(*ControlRequested)(nil),        // 22: gateway.state.v1.ControlRequested
-	(*Joined)(nil),                  // 23: gateway.state.v1.Joined
-	(*Linked)(nil),                  // 24: gateway.state.v1.Linked
-	(*Command)(nil),                 // 25: gateway.state.v1.Command
-	(*CommandLimit)(nil),            // 26: gateway.state.v1.CommandLimit
-	(*Limit)(nil),                   // 27: gateway.state.v1.Limit
-	(*Counter)(nil),                 // 28: gateway.state.v1.Counter
-	(*Counted)(nil),                 // 29: gateway.state.v1.Counted
-	(*Attempts)(nil),                // 30: gateway.state.v1.Attempts
-	(*Pending)(nil),                 // 31: gateway.state.v1.Pending
-	(*RuleVerdict)(nil),             // 32: gateway.state.v1.RuleVerdict
-	(*View)(nil),                    // 33: gateway.state.v1.View
-	(*Record)(nil),                  // 34: gateway.state.v1.Record
-	(*Ended)(nil),                   // 35: gateway.state.v1.Ended
-	(*Entry)(nil),                   // 36: gateway.state.v1.Entry
-	(*DeadLetter)(nil),              // 37: gateway.state.v1.DeadLetter
-	(*Quarantined)(nil),             // 38: gateway.state.v1.Quarantined
-	nil,                             // 39: gateway.state.v1.Document.AttributesEntry
-	nil,                             // 40: gateway.state.v1.Flow.VarsEntry
-	nil,                             // 41: gateway.state.v1.Flow.ParamsEntry
-	nil,                             // 42: gateway.state.v1.ControlRequested.ParamsEntry
-	nil,                             // 43: gateway.state.v1.Command.ParamsEntry
-	nil,                             // 44: gateway.state.v1.View.AttributesEntry
-	(*pluginv1.Customer)(nil),       // 45: gateway.plugin.v1.Customer
-	(*pluginv1.Line)(nil),           // 46: gateway.plugin.v1.Line
-	(*pluginv1.Agent)(nil),          // 47: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 48: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 49: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 50: gateway.plugin.v1.WebhookRequest
+	(*Windows)(nil),                 // 5: gateway.state.v1.Windows
+	(*Window)(nil),                  // 6: gateway.state.v1.Window
+	(*ChatUpdate)(nil),              // 7: gateway.state.v1.ChatUpdate
+	(*Said)(nil),                    // 8: gateway.state.v1.Said
+	(*RuleCount)(nil),               // 9: gateway.state.v1.RuleCount
+	(*Chat)(nil),                    // 10: gateway.state.v1.Chat
+	(*OpenRecord)(nil),              // 11: gateway.state.v1.OpenRecord
+	(*SentMessage)(nil),             // 12: gateway.state.v1.SentMessage
+	(*SentPart)(nil),                // 13: gateway.state.v1.SentPart
+	(*Flow)(nil),                    // 14: gateway.state.v1.Flow
+	(*FlowDone)(nil),                // 15: gateway.state.v1.FlowDone
+	(*ScheduledTimer)(nil),          // 16: gateway.state.v1.ScheduledTimer
+	(*Mail)(nil),                    // 17: gateway.state.v1.Mail
+	(*CustomerChanged)(nil),         // 18: gateway.state.v1.CustomerChanged
+	(*ProfileChange)(nil),           // 19: gateway.state.v1.ProfileChange
+	(*Polled)(nil),                  // 20: gateway.state.v1.Polled
+	(*Fired)(nil),                   // 21: gateway.state.v1.Fired
+	(*OutboundRequested)(nil),       // 22: gateway.state.v1.OutboundRequested
+	(*Replay)(nil),                  // 23: gateway.state.v1.Replay
+	(*CloseRequested)(nil),          // 24: gateway.state.v1.CloseRequested
+	(*ControlRequested)(nil),        // 25: gateway.state.v1.ControlRequested
+	(*Joined)(nil),                  // 26: gateway.state.v1.Joined
+	(*Linked)(nil),                  // 27: gateway.state.v1.Linked
+	(*Command)(nil),                 // 28: gateway.state.v1.Command
+	(*CommandLimit)(nil),            // 29: gateway.state.v1.CommandLimit
+	(*Limit)(nil),                   // 30: gateway.state.v1.Limit
+	(*Counter)(nil),                 // 31: gateway.state.v1.Counter
+	(*Counted)(nil),                 // 32: gateway.state.v1.Counted
+	(*Attempts)(nil),                // 33: gateway.state.v1.Attempts
+	(*Pending)(nil),                 // 34: gateway.state.v1.Pending
+	(*RuleVerdict)(nil),             // 35: gateway.state.v1.RuleVerdict
+	(*View)(nil),                    // 36: gateway.state.v1.View
+	(*Record)(nil),                  // 37: gateway.state.v1.Record
+	(*Ended)(nil),                   // 38: gateway.state.v1.Ended
+	(*Entry)(nil),                   // 39: gateway.state.v1.Entry
+	(*DeadLetter)(nil),              // 40: gateway.state.v1.DeadLetter
+	(*Quarantined)(nil),             // 41: gateway.state.v1.Quarantined
+	nil,                             // 42: gateway.state.v1.Document.AttributesEntry
+	nil,                             // 43: gateway.state.v1.Flow.VarsEntry
+	nil,                             // 44: gateway.state.v1.Flow.ParamsEntry
+	nil,                             // 45: gateway.state.v1.ControlRequested.ParamsEntry
+	nil,                             // 46: gateway.state.v1.Command.ParamsEntry
+	nil,                             // 47: gateway.state.v1.View.AttributesEntry
+	(*pluginv1.Customer)(nil),       // 48: gateway.plugin.v1.Customer
+	(*pluginv1.ReplyWindow)(nil),    // 49: gateway.plugin.v1.ReplyWindow
+	(*pluginv1.Line)(nil),           // 50: gateway.plugin.v1.Line
+	(*pluginv1.Agent)(nil),          // 51: gateway.plugin.v1.Agent
+	(*pluginv1.Event)(nil),          // 52: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 53: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 54: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
-	45, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
-	8,  // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
+	48, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
+	10, // 1: gateway.state.v1.Document.chat:type_name -> gateway.state.v1.Chat
 	0,  // 2: gateway.state.v1.Document.owner:type_name -> gateway.state.v1.Owner
-	39, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
-	9,  // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
-	10, // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
-	11, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
-	13, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
-	7,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
+	42, // 3: gateway.state.v1.Document.attributes:type_name -> gateway.state.v1.Document.AttributesEntry
+	11, // 4: gateway.state.v1.Document.open:type_name -> gateway.state.v1.OpenRecord
+	12, // 5: gateway.state.v1.Document.sent:type_name -> gateway.state.v1.SentMessage
+	14, // 6: gateway.state.v1.Document.flow:type_name -> gateway.state.v1.Flow
+	16, // 7: gateway.state.v1.Document.timers:type_name -> gateway.state.v1.ScheduledTimer
+	9,  // 8: gateway.state.v1.Document.counts:type_name -> gateway.state.v1.RuleCount
 	0,  // 9: gateway.state.v1.Document.offered:type_name -> gateway.state.v1.Owner
-	8,  // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
-	5,  // 11: gateway.state.v1.Document.update:type_name -> gateway.state.v1.ChatUpdate
-	6,  // 12: gateway.state.v1.Document.transcript:type_name -> gateway.state.v1.Said
-	46, // 13: gateway.state.v1.Said.line:type_name -> gateway.plugin.v1.Line
-	1,  // 14: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
-	47, // 15: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
-	6,  // 16: gateway.state.v1.Chat.transcript:type_name -> gateway.state.v1.Said
-	40, // 17: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	41, // 18: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	48, // 19: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	48, // 20: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	17, // 21: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	18, // 22: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	19, // 23: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	20, // 24: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	21, // 25: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	24, // 26: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	23, // 27: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	22, // 28: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
-	15, // 29: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
-	16, // 30: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
-	48, // 31: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	49, // 32: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	25, // 33: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	42, // 34: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
-	2,  // 35: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	49, // 36: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	43, // 37: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	26, // 38: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	27, // 39: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	29, // 40: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	25, // 41: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	30, // 42: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 43: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	48, // 44: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 45: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	45, // 46: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	8,  // 47: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	44, // 48: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	7,  // 49: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	11, // 50: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	0,  // 51: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
-	33, // 52: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	32, // 53: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	12, // 54: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	25, // 55: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	30, // 56: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	34, // 57: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	35, // 58: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	25, // 59: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	30, // 60: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	50, // 61: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	14, // 62: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	10, // 10: gateway.state.v1.Document.next:type_name -> gateway.state.v1.Chat
+	7,  // 11: gateway.state.v1.Document.update:type_name -> gateway.state.v1.ChatUpdate
+	8,  // 12: gateway.state.v1.Document.transcript:type_name -> gateway.state.v1.Said
+	5,  // 13: gateway.state.v1.Document.windows:type_name -> gateway.state.v1.Windows
+	6,  // 14: gateway.state.v1.Windows.open:type_name -> gateway.state.v1.Window
+	49, // 15: gateway.state.v1.Window.of:type_name -> gateway.plugin.v1.ReplyWindow
+	50, // 16: gateway.state.v1.Said.line:type_name -> gateway.plugin.v1.Line
+	1,  // 17: gateway.state.v1.Chat.state:type_name -> gateway.state.v1.ChatState
+	51, // 18: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
+	8,  // 19: gateway.state.v1.Chat.transcript:type_name -> gateway.state.v1.Said
+	13, // 20: gateway.state.v1.SentMessage.parts:type_name -> gateway.state.v1.SentPart
+	43, // 21: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	44, // 22: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	52, // 23: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	52, // 24: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	20, // 25: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	21, // 26: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	22, // 27: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	23, // 28: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	24, // 29: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	27, // 30: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	26, // 31: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	25, // 32: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	18, // 33: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
+	19, // 34: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
+	52, // 35: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	53, // 36: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	28, // 37: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	45, // 38: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 39: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	53, // 40: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	46, // 41: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	29, // 42: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	30, // 43: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	32, // 44: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	28, // 45: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	33, // 46: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 47: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	52, // 48: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 49: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	48, // 50: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	10, // 51: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	47, // 52: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	9,  // 53: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	14, // 54: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 55: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	36, // 56: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	35, // 57: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	15, // 58: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	28, // 59: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	33, // 60: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	37, // 61: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	38, // 62: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	28, // 63: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	33, // 64: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	54, // 65: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	17, // 66: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	67, // [67:67] is the sub-list for method output_type
+	67, // [67:67] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }
@@ -4239,7 +4537,7 @@ func file_core_state_state_proto_init() {
 	if File_core_state_state_proto != nil {
 		return
 	}
-	file_core_state_state_proto_msgTypes[10].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[13].OneofWrappers = []any{
 		(*Mail_Event)(nil),
 		(*Mail_Polled)(nil),
 		(*Mail_Fired)(nil),
@@ -4251,7 +4549,7 @@ func file_core_state_state_proto_init() {
 		(*Mail_Control)(nil),
 		(*Mail_Customer)(nil),
 	}
-	file_core_state_state_proto_msgTypes[32].OneofWrappers = []any{
+	file_core_state_state_proto_msgTypes[35].OneofWrappers = []any{
 		(*Entry_Record)(nil),
 		(*Entry_Ended)(nil),
 	}
@@ -4261,7 +4559,7 @@ func file_core_state_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_core_state_state_proto_rawDesc), len(file_core_state_state_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   41,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

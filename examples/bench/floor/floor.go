@@ -135,4 +135,5 @@ func (f *floor) Typing(string, *pluginv1.Typing) {}
 func (f *floor) InstanceUp(string) {}
 
 // InstanceDown implements host.Core.
-func (f *floor) InstanceDown(string) {}
+func (f *floor) InstanceDown(string)    {}
+func (f *floor) InstanceChanged(string) {}

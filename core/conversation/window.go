@@ -1,0 +1,196 @@
+package conversation
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+// WindowIsClosed is why a message was not sent that the channel would not take
+// before the customer does something again.
+const WindowIsClosed = "window_closed"
+
+// maxWindows is how many kinds of acts of a customer a document remembers.
+const maxWindows = 4
+
+// limitsReplies says whether a channel lets a customer be written to only after
+// an act of theirs, or only so often.
+func limitsReplies(caps *pluginv1.Capabilities) bool { return allows(caps.GetReplyWindow()) }
+
+// allows says whether there is anything that an act allows.
+func allows(w *pluginv1.ReplyWindow) bool { return w.GetOpenMs() > 0 || w.GetMessages() > 0 }
+
+// windows notes whether the conversation's channel has reply windows, and those
+// that the fact in hand opens.
+func (t *turn) windows(f *fact) {
+	doc, caps := t.doc, t.snap.Instances[t.doc.Channel].caps()
+	switch {
+	case caps == nil: // nobody knows now
+	case !limitsReplies(caps):
+		doc.Windows = nil
+	case doc.Windows == nil:
+		doc.Windows = &state.Windows{}
+		if doc.CustomerMs > 0 { // it has them only now
+			OpenWindow(doc, caps.ReplyWindow, time.UnixMilli(doc.CustomerMs))
+		}
+	}
+	if doc.Windows == nil || f.instance != doc.Channel {
+		return
+	}
+	of := f.ev.ReplyWindow
+	if of == nil && f.ev.Type == sdk.CustomerMessage {
+		of = caps.GetReplyWindow()
+	}
+	if !allows(of) {
+		return
+	}
+	at := t.now
+	if ms := f.ev.AtMs; 0 < ms && ms < t.ms { // the far side counts from when it was done
+		at = time.UnixMilli(ms)
+	}
+	doc.Windows.Open = slices.DeleteFunc(doc.Windows.Open, func(w *state.Window) bool {
+		return w.Waiting == 0 && !w.IsOpen(false, t.ms) && !w.IsOpen(true, t.ms)
+	})
+	OpenWindow(doc, of, at)
+}
+
+// OpenWindow notes what an act of a conversation's customer allows. The same
+// kind of act opens the same window anew; no other one is changed.
+func OpenWindow(doc *state.Document, of *pluginv1.ReplyWindow, at time.Time) {
+	if doc.Windows == nil {
+		doc.Windows = &state.Windows{}
+	}
+	w, number := (*state.Window)(nil), uint64(0)
+	for _, o := range doc.Windows.Open {
+		number = max(number, o.Number)
+		if proto.Equal(o.Of, of) {
+			w = o
+		}
+	}
+	until := func(ms uint64) int64 {
+		if of.OpenMs == 0 {
+			return 0
+		}
+		return at.UnixMilli() + int64(max(ms, of.OpenMs))
+	}
+	switch {
+	case w == nil:
+		w = &state.Window{Number: number + 1, Of: of}
+		if all := doc.Windows.Open; len(all) >= maxWindows {
+			first := slices.MinFunc(all, func(a, b *state.Window) int { return cmp.Compare(a.AgentUntilMs, b.AgentUntilMs) })
+			doc.Windows.Open = slices.DeleteFunc(all, func(o *state.Window) bool { return o == first })
+		}
+		doc.Windows.Open = append(doc.Windows.Open, w)
+	case until(0) < w.UntilMs:
+		return // it was done before the last one
+	}
+	w.UntilMs, w.AgentUntilMs = until(0), until(of.AgentMs)
+	w.Left = of.Messages - min(w.Waiting, of.Messages)
+}
+
+// ofAgent says whether a person wrote c's message.
+func ofAgent(c *state.Command) bool {
+	return c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_AGENT
+}
+
+// windowFor is an open window for n messages, nil if there is none: one without
+// end of them, or else the one that closes first.
+func windowFor(doc *state.Document, agent bool, n int, ms int64) (found *state.Window) {
+	for _, w := range doc.GetWindows().GetOpen() {
+		switch {
+		case !w.IsOpen(agent, ms) || w.Counts() && int(w.Left) < n:
+		case !w.Counts():
+			return w
+		case found == nil || w.UntilMs != 0 && (found.UntilMs == 0 || w.UntilMs < found.UntilMs):
+			found = w
+		}
+	}
+	return found
+}
+
+// inWindow counts c's n parts in a window; it says no if none is open for them.
+func (t *turn) inWindow(c *state.Command, n int) bool {
+	c.Window = 0
+	if t.doc.Windows == nil {
+		return true
+	}
+	w := windowFor(t.doc, ofAgent(c), n, t.ms)
+	if w == nil {
+		return false
+	}
+	if w.Counts() {
+		c.Window, w.Left, w.Waiting = w.Number, w.Left-uint32(n), w.Waiting+uint32(n)
+	}
+	return true
+}
+
+// counted takes the end of a message to the customer into its window: one that
+// was not sent leaves its place to another one.
+func (t *turn) counted(c *state.Command, end End, reason string, resent bool) {
+	if c.Kind != state.CommandKind_DELIVER || t.doc.Windows == nil {
+		return
+	}
+	var own *state.Window
+	for _, w := range t.doc.Windows.Open {
+		if c.Window != 0 && w.Number == c.Window {
+			own = w
+			w.Waiting -= min(w.Waiting, 1)
+		}
+	}
+	mayHaveArrived := end == Sent || resent || reason == "ambiguous"
+	switch {
+	case !mayHaveArrived:
+		if own != nil && own.Left+own.Waiting < own.Of.Messages {
+			own.Left++
+		}
+	case own == nil || !own.IsOpen(ofAgent(c), t.ms): // it went in another one
+		if w := windowFor(t.doc, ofAgent(c), 1, t.ms); w != nil && w.Counts() {
+			w.Left--
+		}
+	}
+}
+
+// WindowClosed says whether a message to the customer that waited would be too
+// late now, so that the driver need not be asked.
+func WindowClosed(doc *state.Document, c *state.Command, caps *pluginv1.Capabilities, now time.Time) bool {
+	if c.Kind != state.CommandKind_DELIVER || doc.GetWindows() == nil || !limitsReplies(caps) {
+		return false
+	}
+	return !slices.ContainsFunc(doc.Windows.Open, func(w *state.Window) bool {
+		return w.IsOpen(ofAgent(c), now.UnixMilli()) && (!w.Counts() || w.Number == c.Window || w.Left > 0)
+	})
+}
+
+// tooLate says, to an agent, why a message was not taken.
+func (t *turn) tooLate() string {
+	const again = "until the customer writes again"
+	if t.doc.CustomerMs == 0 {
+		return "this channel takes nothing for a customer who has not written first"
+	}
+	for _, w := range t.doc.GetWindows().GetOpen() {
+		if w.Counts() && w.IsOpen(true, t.ms) {
+			return fmt.Sprintf("this channel takes %d messages after one of the customer's, and has %d left, %s", w.Of.Messages, w.Left, again)
+		}
+	}
+	of := t.snap.Instances[t.doc.Channel].caps().GetReplyWindow()
+	if open := max(of.GetOpenMs(), of.GetAgentMs()); open > 0 && of.GetOpenMs() > 0 {
+		return "this channel takes nothing later than " + span(open) + " after the customer's last message, " + again
+	}
+	return "this channel takes nothing " + again
+}
+
+// span is a time in words, such as 24 hours or 90 minutes.
+func span(ms uint64) string {
+	d := time.Duration(ms) * time.Millisecond
+	if d%time.Hour == 0 && d > time.Hour {
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	}
+	return fmt.Sprintf("%d minutes", max(d/time.Minute, 1))
+}

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
+)
+
+func TestWhatIsBulk(t *testing.T) {
+	of := func(kind state.CommandKind, author pluginv1.AuthorKind, rule string) *state.Command {
+		return &state.Command{Kind: kind, Rule: rule, Message: &pluginv1.Message{Author: author}}
+	}
+	const (
+		agent = pluginv1.AuthorKind_AUTHOR_AGENT
+		bot   = pluginv1.AuthorKind_AUTHOR_BOT
+		rule  = pluginv1.AuthorKind_AUTHOR_RULE
+	)
+	tests := []struct {
+		name string
+		c    *state.Command
+		want bool
+	}{
+		{"an agent's answer", of(state.CommandKind_DELIVER, agent, ""), false},
+		{"a bot's answer", of(state.CommandKind_DELIVER, bot, ""), false},
+		{"a rule's message", of(state.CommandKind_DELIVER, rule, "r"), true},
+		{"one that was asked for from outside", of(state.CommandKind_DELIVER, rule, ""), true},
+		{"a call", of(state.CommandKind_CALL, rule, "r"), true},
+		{"a rule's word to the agent", of(state.CommandKind_CHAT_SEND, rule, "r"), false},
+		{"a chat", of(state.CommandKind_CHAT_OPEN_CMD, pluginv1.AuthorKind_AUTHOR_CUSTOMER, ""), false},
+	}
+	for _, tt := range tests {
+		if got := isBulk(tt.c); got != tt.want {
+			t.Errorf("%s: bulk %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// People go before the bulk, in their order, and of the bulk goes one in eight.
+func TestWaitLine(t *testing.T) {
+	var w waitLine
+	add := func(bulk bool, names ...string) {
+		for _, name := range names {
+			w.push(&lane{name: name}, bulk, false)
+		}
+	}
+	pops := func(n int) string {
+		var got []string
+		for range n {
+			if l := w.pop(); l != nil {
+				got = append(got, l.name)
+			}
+		}
+		return strings.Join(got, " ")
+	}
+	add(true, "b1", "b2", "b3")
+	add(false, numbersFrom("p", 16)...)
+	want := "p0 p1 p2 p3 p4 p5 p6 b1 p7 p8 p9 p10 p11 p12 p13 b2 p14 p15 b3"
+	if got := pops(30); got != want || w.len() != 0 {
+		t.Errorf("they go\n%s, want\n%s", got, want)
+	}
+
+	again, hurried := &lane{name: "again"}, &lane{name: "hurried"}
+	w.push(hurried, true, false)
+	add(true, "b4")
+	add(false, "p16")
+	w.push(hurried, false, false) // an answer has come behind the bulk in it
+	w.push(again, false, true)    // it was its turn before
+	if got, want := pops(9), "again p16 hurried b4"; got != want {
+		t.Errorf("they go %q, want %q", got, want)
+	}
+
+	add(true, "b5")
+	if !w.first(false) || w.first(true) {
+		t.Error("a person waits behind the bulk, or the bulk goes before it")
+	}
+	for range fairShare - 1 {
+		w.went(false)
+	}
+	if w.first(false) {
+		t.Error("the bulk starves")
+	}
+}
+
+// What agents write at an instance with a rate overtakes what rules wrote to
+// others before, and does not starve it.
+func TestAnswersGoBeforeBulk(t *testing.T) {
+	conf := func(r *rig) {
+		r.snap.Instances["chan"].Caps.RatePerSecond = 1
+		r.ruled("rules:\n  - {name: news, on: customer_message, channel: chan, when: (event.text ?? '') == 'news', do: [{forward: none}, {send: 'bulk for all'}]}\n")
+	}
+	engine(t, conf, func(r *rig) {
+		r.open()
+		for i := range 10 {
+			r.accept("chan", from(fmt.Sprint("c", i), fmt.Sprint("h", i), "hello"))
+		}
+		r.forget()
+		for i := range 30 {
+			r.accept("chan", from(fmt.Sprint("n", i), fmt.Sprint("n", i), "news"))
+		}
+		for i := range 10 {
+			ref := fmt.Sprint("chat-", i+2)
+			r.accept("desk", said(ref, ref, fmt.Sprint("answer ", i)))
+		}
+		r.after(time.Minute)
+		got := r.texts("chan")
+		if len(got) != 40 {
+			t.Fatalf("%d were sent, want 40", len(got))
+		}
+		last := 0
+		for i, text := range got {
+			if strings.HasPrefix(text, "answer") {
+				last = i
+			}
+		}
+		bulk := slices.DeleteFunc(slices.Clone(got[:last+1]), func(s string) bool { return !strings.HasPrefix(s, "bulk") })
+		if last > 13 || len(bulk) == 0 {
+			t.Errorf("the last answer is number %d, after %d of the bulk: %q", last+1, len(bulk), got[:last+1])
+		}
+		r.idle()
+	})
+}

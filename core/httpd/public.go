@@ -46,7 +46,7 @@ type PublicOptions struct {
 }
 
 // Public serves what platforms, customers' browsers and vendors call:
-// /hooks/<instance>/….
+// /hooks/<instance>/…, and /oauth/<instance>/callback.
 type Public struct {
 	hooks     Hooks
 	limits    Limits

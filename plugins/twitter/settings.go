@@ -14,7 +14,7 @@ import (
 
 // settings is the settings block of a channel "twitter" in gateway.hcl.
 type settings struct {
-	UserID         string `json:"user_id" jsonschema:"required,title=User id,pattern=^[0-9]{1,20}$" jsonschema_description:"Number of the account that customers write to."`
+	UserID         string `json:"user_id" jsonschema:"required,title=User id,pattern=^[0-9]+$,maxLength=20" jsonschema_description:"Number of the account that customers write to."`
 	ConsumerKey    string `json:"consumer_key" jsonschema:"required,title=API key,minLength=1" jsonschema_description:"Of the app at X; also called consumer key."`
 	ConsumerSecret string `json:"consumer_secret" jsonschema:"required,title=API key secret" jsonschema_description:"Signs webhooks, and calls by OAuth 1.0a." jsonschema_extras:"x-secret=true"`
 

@@ -57,7 +57,7 @@ func TestNotUploaded(t *testing.T) {
 		{"not taken", "image/png", "image/png", 1, sim.Fault{Path: "/2/media", Status: 400}, "rejected http_400"},
 		{"no id", "image/png", "image/png", 1, sim.Fault{Path: "/2/media", Status: 200, Body: "{}"}, "retry"},
 		{"lost half way", "video/mp4", "video/mp4", 9, sim.Fault{Path: "/2/media/upload/", Status: 500}, "retry"},
-		{"processing failed", "image/gif", "image/gif", 9, sim.Fault{Path: "/2/media/upload/initialize", Status: 200,
+		{"a file that X has forgotten", "image/gif", "image/gif", 9, sim.Fault{Path: "/2/media/upload/initialize", Status: 200,
 			Body: `{"data":{"id":"7"}}`}, "rejected http_400"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,19 +127,19 @@ func TestIncomingFiles(t *testing.T) {
 		by     func(string) settings
 		want   sdk.Event
 		note   string
-		break1 func(*rig)
+		before func(*rig)
 	}{
 		{name: "by OAuth 1.0a", by: byOAuth1}, {name: "by OAuth 2.0", by: byOAuth2},
-		{name: "not now", by: byOAuth1, note: "[a file could not be fetched: image/jpeg]", break1: func(r *rig) { r.host.refuse = sdk.Retry(context.DeadlineExceeded, 0) }},
-		{name: "not taken", by: byOAuth1, note: "[a file was not taken: image/jpeg, too large]", break1: func(r *rig) { r.host.refuse = sdk.Rejected("size", "too large") }},
+		{name: "not now", by: byOAuth1, note: "[a file could not be fetched: image/jpeg]", before: func(r *rig) { r.host.refuse = sdk.Retry(context.DeadlineExceeded, 0) }},
+		{name: "not taken", by: byOAuth1, note: "[a file was not taken: image/jpeg, too large]", before: func(r *rig) { r.host.refuse = sdk.Rejected("size", "too large") }},
 		{name: "nobody has authorized", by: func(url string) settings { s := byOAuth2(url); s.RefreshToken = ""; return s },
 			note: "[a file could not be fetched: image/jpeg]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := dial(t, tt.by)
 			number := r.x.AddFile("image/jpeg", []byte("picture"))
-			if tt.break1 != nil {
-				tt.break1(r)
+			if tt.before != nil {
+				tt.before(r)
 			}
 			res := r.take(t, string(r.x.Account(listMessages, r.x.Message(sim.Said{From: ada, Text: "Look", File: number, Base: r.url, ID: "7"}))))
 			if len(res.Events) != 1 {

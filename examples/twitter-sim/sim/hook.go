@@ -141,8 +141,11 @@ func (s *Sim) SetHook(to string) {
 // Post sends a webhook, and returns the status that came back.
 func (s *Sim) Post(ctx context.Context, body []byte) (int, error) {
 	s.mu.Lock()
-	to := s.hook.url
+	to, valid := s.hook.url, s.hook.valid
 	s.mu.Unlock()
+	if !valid {
+		return 0, errInvalid
+	}
 	s.opts.Seen("> POST " + to + "\n" + string(body))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {

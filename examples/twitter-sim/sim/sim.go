@@ -104,6 +104,7 @@ func (s *Sim) routes() {
 	s.handle("POST /2/webhooks", s.register, 0)
 	s.handle("GET /2/webhooks", s.registered, 0)
 	s.handle("POST /2/activity/subscriptions", s.subscribe, 0)
+	s.control()
 }
 
 // handle serves a route within a limit of calls in 15 minutes, 0: 1000.

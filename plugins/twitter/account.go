@@ -231,7 +231,7 @@ func (c *channel) grant(ctx context.Context, form url.Values) (t tokens, err err
 		return t, ccsp.AsRetry(refused(a, c.host.Now()))
 	}
 	if err := json.Unmarshal(a.Body, &t); err != nil || t.Access == "" {
-		return t, sdk.Retry(errors.New("X's answer has no access token"), 0)
+		return t, sdk.Retry(errors.New("no access token is in the answer of X"), 0)
 	}
 	return t, nil
 }

@@ -143,7 +143,7 @@ func (c *channel) redeem(ctx context.Context, code, verifier string) error {
 		return err
 	}
 	if t.Refresh == "" {
-		return errors.New("X gave no refresh token; the app needs the scope offline.access")
+		return errors.New("no refresh token came; the app needs the scope offline.access")
 	}
 	a, err := c.client.do(ctx, request{method: http.MethodGet, path: "/2/users/me", by: bearer(t.Access)})
 	if err != nil {

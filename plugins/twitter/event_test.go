@@ -77,6 +77,8 @@ func TestEvents(t *testing.T) {
 			`"urls":[{"url":"https://t.co/a","expanded_url":"javascript:alert(1)"}]`)), []sdk.Event{said("see https://t.co/a")}},
 		{"quick reply", accountBody(listMessages, with(`"Hello"`, `"Yes"`, `"message_data":{`, `"message_data":{"quick_reply_response":{"type":"options","metadata":"m1"},`)),
 			[]sdk.Event{chosen}},
+		{"a place", accountBody(listMessages, with(`"message_data":{`, `"message_data":{"attachment":{"type":"location","location":{}},`)),
+			[]sdk.Event{said("Hello\n[an attachment of the kind location]")}},
 		{"what cannot be carried", accountBody(listMessages, with(`"Hello"`, `"a\u0000b\ud800"`)), []sdk.Event{said("ab\uFFFD")}},
 
 		{"our own", accountBody(listMessages, with(`"sender_id":"30"`, `"sender_id":"43"`, `"recipient_id":"43"`, `"recipient_id":"30"`)), nil},

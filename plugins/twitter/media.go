@@ -71,6 +71,10 @@ func (c *channel) fetch(ctx context.Context, all []dm) []fetched {
 	var wg sync.WaitGroup
 	for i, m := range all {
 		if a := m.Create.Data.Attachment; a != nil {
+			if a.Type != "" && a.Type != "media" { // such as location
+				files[i].note = "[an attachment of the kind " + shorten(clean(a.Type)) + "]"
+				continue
+			}
 			wg.Go(func() { files[i] = c.fetchOne(ctx, a.Media) })
 		}
 	}

@@ -29,7 +29,8 @@ type dm struct {
 				URLs []link `json:"urls"`
 			} `json:"entities"`
 			Attachment *struct {
-				Media media `json:"media"`
+				Type  string `json:"type"`
+				Media media  `json:"media"`
 			} `json:"attachment"`
 			Reply *struct {
 				Metadata string `json:"metadata"`

@@ -71,7 +71,7 @@ func (p problem) kind() string {
 
 // errUnauthorized: the credentials of the call are refused, perhaps because the
 // access token is too old.
-var errUnauthorized = errors.New("X answers with status 401")
+var errUnauthorized = errors.New("credentials refused with status 401")
 
 // refused says what an answer without success means. X's words are not handed on:
 // they may quote the message.

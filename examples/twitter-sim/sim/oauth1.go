@@ -78,7 +78,7 @@ func (s *Sim) signature1(method, address string, oauth map[string]string, query,
 	sort.Strings(pairs) // a NUL is below all that they consist of
 	params := strings.ReplaceAll(strings.Join(pairs, "&"), "\x00", "=")
 	mac := hmac.New(sha1.New, []byte(rfc3986(s.opts.ConsumerSecret)+"&"+rfc3986(s.opts.AccessTokenSecret)))
-	fmt.Fprintf(mac, "%s&%s&%s", method, rfc3986(address), rfc3986(params))
+	_, _ = fmt.Fprintf(mac, "%s&%s&%s", method, rfc3986(address), rfc3986(params)) // it never fails
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 

@@ -64,12 +64,12 @@ func mutate(rnd *rand.Rand, body string) string {
 // nothing is.
 func wrong(e sdk.Event) string {
 	switch {
-	case e.Type == "" || (e.Customer.Address == "") == (e.Ref == ""):
+	case e.Type == "" || !isID(e.Customer.Address) || e.Ref != "":
 		return "it belongs to nobody"
-	case e.Ref != "" && (e.Ref != "account:"+shop || e.Type != sdk.CustomEvent || e.EventName == ""):
-		return "no event of the account"
-	case e.Customer.Address != "" && (!isID(e.Customer.Address) || e.Customer.Address == shop):
-		return "no customer"
+	case e.Type == sdk.CustomEvent && e.EventName == "":
+		return "an event without a name"
+	case e.Type != sdk.CustomEvent && e.Customer.Address == shop:
+		return "the account as a customer"
 	case !utf8.ValidString(e.Text+e.EventName+e.Customer.Name) || strings.Contains(e.Text+e.EventName+e.Customer.Name, "\x00"):
 		return "a text that cannot be carried"
 	case utf8.RuneCountInString(e.EventName) > maxName || utf8.RuneCountInString(e.Customer.Name) > maxName:

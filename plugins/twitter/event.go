@@ -27,7 +27,7 @@ func (c *channel) events(ctx context.Context, items []item) (out []sdk.Event) {
 				messages = append(messages, m)
 				continue
 			}
-			out = append(out, c.custom(it, "unreadable"))
+			out = append(out, c.custom(it, "unreadable", c.cfg.UserID))
 		case listTyping:
 			c.typing(it)
 		case listRead:
@@ -39,7 +39,7 @@ func (c *channel) events(ctx context.Context, items []item) (out []sdk.Event) {
 		case "user_event", "oauth.revoke":
 			out = append(out, c.revoked(it))
 		default:
-			out = append(out, c.custom(it, it.kind))
+			out = append(out, c.custom(it, it.kind, c.actor(it)))
 		}
 	}
 	return append(c.messages(ctx, messages), out...)
@@ -102,7 +102,7 @@ func (c *channel) chat(it item) []sdk.Event {
 	case string(sender) == c.cfg.UserID:
 		return nil
 	case sender == "":
-		return []sdk.Event{c.custom(it, it.kind)}
+		return []sdk.Event{c.custom(it, it.kind, c.cfg.UserID)}
 	}
 	e := sdk.Event{Type: sdk.CustomerMessage, Customer: c.customer(string(sender), it), Text: encrypted,
 		At: member[millis](payload, "created_timestamp").time(), Payload: it.raw}
@@ -123,19 +123,32 @@ func (c *channel) revoked(it item) sdk.Event {
 		name = "user_event.revoke"
 		source := member[id](fields(fields(revoke)["source"]), "user_id")
 		if source != "" && string(source) != c.cfg.UserID {
-			return c.custom(it, name)
+			return c.custom(it, name, c.cfg.UserID)
 		}
 	}
 	if name != "user_event" {
 		c.health.set("the account has taken back what it allowed the app: authorize it again, and subscribe again")
 	}
-	return c.custom(it, name)
+	return c.custom(it, name, c.cfg.UserID)
 }
 
-// custom is an event that belongs to no customer: it goes to the account's own
-// conversation, where rules see it.
-func (c *channel) custom(it item, name string) sdk.Event {
-	e := sdk.Event{Type: sdk.CustomEvent, EventName: shorten(clean(name)), Ref: "account:" + c.cfg.UserID, Payload: it.raw}
+// actor is who did what an event of another kind is about, such as following the
+// account: the account itself if nobody else is named.
+func (c *channel) actor(it item) string {
+	own := fields(it.raw)
+	for _, number := range []id{member[id](own, "sender_id"), member[id](fields(own["source"]), "id"), member[id](fields(own["user"]), "id_str"),
+		member[id](fields(own["user"]), "id")} {
+		if number != "" {
+			return string(number)
+		}
+	}
+	return c.cfg.UserID
+}
+
+// custom is an event that rules see, in who's conversation. The account has one of
+// its own for what belongs to no customer.
+func (c *channel) custom(it item, name, who string) sdk.Event {
+	e := sdk.Event{Type: sdk.CustomEvent, EventName: shorten(clean(name)), Customer: c.customer(who, it), Payload: it.raw}
 	if e.EventName == "" {
 		e.EventName = "unknown"
 	}

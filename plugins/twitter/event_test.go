@@ -20,6 +20,8 @@ const accountUsers = `"apps":{"1309":{"id":"1309","name":"a"}},"users":{"30":{"i
 
 var adaKnown = sdk.Customer{Address: "30", Name: "Ada Lovelace", Attributes: map[string]string{"username": "ada"}}
 
+var shopKnown = sdk.Customer{Address: "43", Name: "Shop", Attributes: map[string]string{"username": "shop"}}
+
 var at1516 = time.UnixMilli(1516403560557).UTC()
 
 // with is hello with other words in it.
@@ -38,7 +40,7 @@ func TestEvents(t *testing.T) {
 		return sdk.Event{Type: sdk.CustomerMessage, ID: "dm:9544", MessageID: "9544", At: at1516, Customer: adaKnown, Text: text}
 	}
 	custom := func(name, id string) sdk.Event {
-		return sdk.Event{Type: sdk.CustomEvent, EventName: name, ID: id, Ref: "account:43"}
+		return sdk.Event{Type: sdk.CustomEvent, EventName: name, ID: id, Customer: sdk.Customer{Address: "43"}}
 	}
 	stranger := said("Hello")
 	stranger.Customer = sdk.Customer{Address: "30"}
@@ -49,6 +51,7 @@ func TestEvents(t *testing.T) {
 	unnamed := secret
 	unnamed.ID, unnamed.MessageID, unnamed.At = "uuid:-6850", "", time.Time{}
 	unreadable := custom("unreadable", "")
+	unreadable.Customer = shopKnown
 	unreadable.Params = map[string]string{"kind": listMessages}
 	read := sdk.Event{Type: sdk.MessageRead, ID: "read:30:9550", At: at1516, Customer: adaKnown}
 	revoked := custom("user_event.revoke", "")
@@ -104,7 +107,12 @@ func TestEvents(t *testing.T) {
 		{"revoked", `{"user_event":{"revoke":{"date_time":"2018-05-24T09:48:12+00:00","target":{"app_id":"13"},"source":{"user_id":"43"}}}}`, []sdk.Event{revoked}},
 		{"revoked in x activity", activityBody("oauth.revoke", `{"app_id":"13"}`), []sdk.Event{custom("oauth.revoke", "uuid:-6850")}},
 		{"unknown list", accountBody("follow_events", `{"type":"follow","id":"77"}`, `{"type":"follow"}`),
-			[]sdk.Event{custom("follow_events", "event:follow_events:77"), custom("follow_events", "")}},
+			[]sdk.Event{{Type: sdk.CustomEvent, EventName: "follow_events", ID: "event:follow_events:77", Customer: shopKnown},
+				{Type: sdk.CustomEvent, EventName: "follow_events", Customer: shopKnown}}},
+		{"a follower", accountBody("follow_events", `{"type":"follow","target":{"id":"43"},"source":{"id":"30","name":"x"}}`), []sdk.Event{
+			{Type: sdk.CustomEvent, EventName: "follow_events", Customer: adaKnown}}},
+		{"a post", accountBody("tweet_create_events", `{"id":9544,"id_str":"9544","user":{"id":30,"id_str":"30"}}`), []sdk.Event{
+			{Type: sdk.CustomEvent, EventName: "tweet_create_events", ID: "event:tweet_create_events:9544", Customer: adaKnown}}},
 		{"unknown type", activityBody("news.new", `{"x":[1]}`), []sdk.Event{custom("news.new", "uuid:-6850")}},
 		{"unreadable beside readable", accountBody(listMessages, `7`, `{"id":"x"}`, `null`, hello), []sdk.Event{said("Hello"), unreadable, unreadable, unreadable}},
 		{"another kind of message event", accountBody(listMessages, with(`"message_create","id"`, `"message_edit","id"`)),

@@ -72,7 +72,7 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 		q = c.event()
 	}
 	if wait := c.client.windows.wait(q.endpoint, c.host.Now()); wait > 0 { // before a file is uploaded
-		return sdk.Receipt{}, sdk.Throttled(errors.New("X takes no more messages for now"), wait)
+		return sdk.Receipt{}, sdk.Throttled(errors.New("no more messages are taken by X for now"), wait)
 	}
 	media, err := c.mediaOf(ctx, m)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *channel) sent(a ccsp.Answer, err error) (sdk.Receipt, error) {
 		a.Status = http.StatusBadRequest
 		return sdk.Receipt{}, refused(a, c.host.Now())
 	}
-	return sdk.Receipt{}, ccsp.Resend(sdk.Ambiguous(errors.New("X's answer names no message")))
+	return sdk.Receipt{}, ccsp.Resend(sdk.Ambiguous(errors.New("no message is named in the answer of X")))
 }
 
 // call makes a call as the account: as q says, or by OAuth 2.0, or, if nobody has

@@ -87,7 +87,7 @@ func (c *client) do(ctx context.Context, q request) (ccsp.Answer, error) {
 		endpoint = q.method + " " + q.path
 	}
 	if wait := c.windows.wait(endpoint, c.now()); wait > 0 {
-		return ccsp.Answer{}, sdk.Throttled(errors.New("X takes no more of these calls for now"), wait)
+		return ccsp.Answer{}, sdk.Throttled(errors.New("no more of these calls are taken by X for now"), wait)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.timeout)
 	defer cancel()

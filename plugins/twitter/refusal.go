@@ -91,7 +91,7 @@ func refused(a ccsp.Answer, now time.Time) error {
 }
 
 func byCode(code int, a ccsp.Answer, now time.Time) error {
-	err := fmt.Errorf("X answers with code %d", code)
+	err := fmt.Errorf("answer of X: code %d", code)
 	switch {
 	case code == 88:
 		return sdk.Throttled(err, throttle(a.Header, a.WaitAsked(now), now))
@@ -108,7 +108,7 @@ func byCode(code int, a ccsp.Answer, now time.Time) error {
 }
 
 func byKind(kind string, status int) error {
-	err := fmt.Errorf("X answers with status %d, %s", status, kind)
+	err := fmt.Errorf("answer of X: status %d, %s", status, kind)
 	switch kind {
 	case "usage-capped":
 		return fmt.Errorf("%w: %w: the app's plan is used up", sdk.ErrAuthConfig, err)
@@ -121,7 +121,7 @@ func byKind(kind string, status int) error {
 }
 
 func byStatus(a ccsp.Answer, coded bool, now time.Time) error {
-	err := fmt.Errorf("X answers with status %d", a.Status)
+	err := fmt.Errorf("answer of X: status %d", a.Status)
 	switch a.Status {
 	case http.StatusTooManyRequests:
 		return sdk.Throttled(err, throttle(a.Header, a.WaitAsked(now), now))
@@ -149,7 +149,7 @@ func sameUser(a ccsp.Answer, want string, now time.Time) error {
 	if !good(a) {
 		err := refused(a, now)
 		if errors.Is(err, errUnauthorized) {
-			return errors.New("X refuses the credentials")
+			return errors.New("the credentials are refused by X")
 		}
 		return err
 	}

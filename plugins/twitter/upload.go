@@ -191,7 +191,7 @@ func (c *channel) uploadCall(ctx context.Context, q request) (s uploadState, err
 		return s, err
 	}
 	if json.Unmarshal(a.Body, &s) != nil || s.Data.ID == "" {
-		return s, sdk.Retry(errors.New("X's answer names no file"), ccsp.ResendAfter)
+		return s, sdk.Retry(errors.New("no file is named in the answer of X"), ccsp.ResendAfter)
 	}
 	return s, nil
 }

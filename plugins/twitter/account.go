@@ -50,10 +50,11 @@ func (k *accounts) of(instance, given string) *account {
 type account struct {
 	mu      sync.Mutex
 	refresh string    // "": nobody has authorized the gateway yet
-	spent   []string  // refresh tokens that were used
+	spent   []string  // hashes of the refresh tokens that were used
 	access  string    // "": none
 	until   time.Time // when it is renewed
 	made    time.Time
+	bad     string    // access token that X refuses
 	unsaved bool      // refresh is not durable yet, and access not to be used
 	refused time.Time // X does not want refresh; asked again after this time
 	flight  *flight   // the renewal under way
@@ -79,7 +80,7 @@ type tokens struct {
 func (a *account) take(given string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if given == "" || given == a.refresh || slices.Contains(a.spent, given) {
+	if given == "" || given == a.refresh || slices.Contains(a.spent, digest(given)) {
 		return
 	}
 	a.refresh, a.access, a.unsaved, a.refused = given, "", false, time.Time{}
@@ -126,7 +127,7 @@ func (a *account) expired(ctx context.Context, c *channel, used string) error {
 			a.mu.Unlock()
 			return fmt.Errorf("%w: X refuses an access token that it has just given", sdk.ErrAuthConfig)
 		}
-		a.access = ""
+		a.access, a.bad = "", used
 	}
 	a.mu.Unlock()
 	if _, err := a.token(ctx, c); err != nil {
@@ -154,17 +155,34 @@ func (a *account) begin(c *channel) *flight {
 
 func (a *account) renew(ctx context.Context, c *channel) error {
 	a.mu.Lock()
-	refresh, unsaved, refused := a.refresh, a.unsaved, a.refused
+	unsaved := a.unsaved
+	a.mu.Unlock()
+	if unsaved {
+		return a.save(ctx, c)
+	}
+	rec, raw, err := c.record(ctx)
+	if err != nil {
+		return sdk.Retry(err, 0)
+	}
+	if a.adopt(rec, c.host.Now()) {
+		return nil
+	}
+	a.mu.Lock()
+	refresh, refused := a.refresh, a.refused
 	a.mu.Unlock()
 	switch {
-	case unsaved:
-		return a.save(ctx, c)
 	case refresh == "":
 		return fmt.Errorf("%w: nobody has authorized the gateway yet; open %s", sdk.ErrAuthConfig, c.startURL())
 	case c.host.Now().Before(refused):
 		return fmt.Errorf("%w: X refuses the refresh token; open %s", sdk.ErrAuthConfig, c.startURL())
 	}
+	if err := c.claim(ctx, rec, raw); err != nil {
+		return err
+	}
 	t, err := c.grant(ctx, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
+	if err != nil {
+		c.unclaim(ctx)
+	}
 	if errors.Is(err, sdk.ErrAuthConfig) {
 		a.mu.Lock()
 		a.refused = c.host.Now().Add(refusedFor)
@@ -177,13 +195,32 @@ func (a *account) renew(ctx context.Context, c *channel) error {
 	return a.have(ctx, c, t)
 }
 
+// adopt goes on with what another process, or one before this, has noted. It reports
+// whether there is an access token by that.
+func (a *account) adopt(r record, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !r.follows(a.refresh) {
+		return false
+	}
+	if a.refresh != r.Refresh {
+		a.refresh, a.refused = r.Refresh, time.Time{}
+	}
+	a.spent = r.Spent
+	if r.Access == "" || r.Access == a.bad || !now.Before(r.Until) {
+		return false
+	}
+	a.access, a.made, a.until = r.Access, r.Made, r.Until
+	return true
+}
+
 // have makes t the tokens in use, once they are durable.
 func (a *account) have(ctx context.Context, c *channel, t tokens) error {
 	now := c.host.Now()
 	a.mu.Lock()
 	if t.Refresh != "" && t.Refresh != a.refresh {
 		if a.refresh != "" {
-			a.spent = append(a.spent, a.refresh)
+			a.spent = append(slices.Clone(a.spent), digest(a.refresh))
 			a.spent = a.spent[max(0, len(a.spent)-maxSpent):]
 		}
 		a.refresh, a.unsaved = t.Refresh, true
@@ -191,14 +228,11 @@ func (a *account) have(ctx context.Context, c *channel, t tokens) error {
 	life := time.Duration(min(max(t.Seconds, 1), 24*60*60)) * time.Second
 	a.access, a.made, a.refused = t.Access, now, time.Time{}
 	a.until = now.Add(life - min(early, life/2))
-	unsaved := a.unsaved
 	a.mu.Unlock()
-	if !unsaved {
-		return nil
-	}
 	return a.save(ctx, c)
 }
 
+// save makes the refresh token durable, and then notes both for other processes.
 func (a *account) save(ctx context.Context, c *channel) error {
 	a.mu.Lock()
 	refresh := a.refresh
@@ -207,8 +241,10 @@ func (a *account) save(ctx context.Context, c *channel) error {
 		return sdk.Retry(fmt.Errorf("the refresh token cannot be kept: %w", err), 0)
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.unsaved = a.unsaved && a.refresh != refresh
+	now := record{Refresh: a.refresh, Access: a.access, Made: a.made, Until: a.until, Spent: a.spent}
+	a.mu.Unlock()
+	c.change(ctx, func(r *record) { *r = now })
 	return nil
 }
 

@@ -109,7 +109,8 @@ func TestCrashBetween(t *testing.T) {
 		r.host.mu.Lock()
 		r.host.unsaved = nil
 		r.host.mu.Unlock()
-		r.all = new(accounts) // another process
+		r.all = new(accounts) // another process, as soon as it may be that the first has ended
+		r.pass(renewLimit)
 		r.reopen(t, r.set)
 		_, err := r.Send(t.Context(), toAda, text("Hi"))
 		got := "ok"

@@ -10,15 +10,14 @@ import (
 
 func main() { sdk.Main(plugin()) }
 
-// plugin describes the binary. It is exclusive because refresh tokens count once:
-// two processes that renew the same one lock the account out.
+// plugin describes the binary. It is not exclusive, although refresh tokens count
+// once: X does not send again what finds no hook. See record.
 func plugin() sdk.Plugin {
 	var known accounts
 	return sdk.Plugin{
 		ID:          "org.openccsp.twitter",
 		Version:     "1.0.0",
 		Drivers:     []sdk.Driver{sdk.NewChannel("twitter", capabilities(), known.open)},
-		Exclusive:   true,
 		StateSchema: 1,
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -28,16 +29,16 @@ func (c *channel) events(ctx context.Context, items []item) (out []sdk.Event) {
 				continue
 			}
 			out = append(out, c.custom(it, "unreadable", c.cfg.UserID))
-		case listTyping:
+		case listTyping, "dm.indicate_typing":
 			c.typing(it)
-		case listRead:
+		case listRead, "dm.read":
 			out = append(out, c.read(it)...)
 		case "chat.received":
 			out = append(out, c.chat(it)...)
 		case "chat.sent", "dm.sent":
 			// our own
 		case "user_event", "oauth.revoke":
-			out = append(out, c.revoked(it))
+			out = append(out, c.revoked(it)...)
 		default:
 			out = append(out, c.custom(it, it.kind, c.actor(it)))
 		}
@@ -91,22 +92,22 @@ func (c *channel) read(it item) []sdk.Event {
 	return []sdk.Event{ev}
 }
 
-// chat is an encrypted message, of which only the sender may be known.
+// chat is an encrypted message. Who sent it, and when, is all that can be read.
 func (c *channel) chat(it item) []sdk.Event {
 	payload := fields(it.raw)
 	sender := member[id](payload, "sender_id")
-	if sender == "" {
-		sender = member[id](fields(payload["sender"]), "id")
-	}
 	switch {
 	case string(sender) == c.cfg.UserID:
 		return nil
 	case sender == "":
 		return []sdk.Event{c.custom(it, it.kind, c.cfg.UserID)}
+	case !c.oneToOne(member[string](payload, "conversation_id")):
+		c.ignore("an encrypted message in a group")
+		return nil
 	}
 	e := sdk.Event{Type: sdk.CustomerMessage, Customer: c.customer(string(sender), it), Text: encrypted,
-		At: member[millis](payload, "created_timestamp").time(), Payload: it.raw}
-	e.MessageID = string(member[id](payload, "id"))
+		At: member[millis](payload, "created_at_msec").time(), Payload: it.raw}
+	e.MessageID = shorten(clean(member[string](payload, "id")))
 	switch {
 	case e.MessageID != "":
 		e.ID = "chat:" + e.MessageID
@@ -116,30 +117,44 @@ func (c *channel) chat(it item) []sdk.Event {
 	return []sdk.Event{e}
 }
 
+// oneToOne reports whether an encrypted conversation is with us alone: then its id is
+// both people's numbers. X may not name it.
+func (c *channel) oneToOne(conversation string) bool {
+	a, b, two := strings.Cut(conversation, ":")
+	return conversation == "" || two && (a == c.cfg.UserID || b == c.cfg.UserID)
+}
+
 // revoked is the end of what the account allowed the app: nothing comes any more.
-func (c *channel) revoked(it item) sdk.Event {
-	name := it.kind
+func (c *channel) revoked(it item) []sdk.Event {
+	name, whose := it.kind, member[id](fields(it.raw), "user_id")
 	if revoke, ok := fields(it.raw)["revoke"]; ok {
-		name = "user_event.revoke"
-		source := member[id](fields(fields(revoke)["source"]), "user_id")
-		if source != "" && string(source) != c.cfg.UserID {
-			return c.custom(it, name, c.cfg.UserID)
-		}
+		name, whose = "user_event.revoke", member[id](fields(fields(revoke)["source"]), "user_id")
+	}
+	if whose != "" && string(whose) != c.cfg.UserID {
+		c.ignore("an event of another account")
+		return nil
 	}
 	if name != "user_event" {
 		c.health.set("the account has taken back what it allowed the app: authorize it again, and subscribe again")
 	}
-	return c.custom(it, name, c.cfg.UserID)
+	return []sdk.Event{c.custom(it, name, c.cfg.UserID)}
 }
 
 // actor is who did what an event of another kind is about, such as following the
 // account: the account itself if nobody else is named.
 func (c *channel) actor(it item) string {
 	own := fields(it.raw)
-	for _, number := range []id{member[id](own, "sender_id"), member[id](fields(own["source"]), "id"), member[id](fields(own["user"]), "id_str"),
-		member[id](fields(own["user"]), "id")} {
-		if number != "" {
+	for _, name := range []string{"sender_id", "author_id"} {
+		if number := member[id](own, name); number != "" {
 			return string(number)
+		}
+	}
+	for _, name := range []string{"source", "user"} {
+		who := fields(own[name])
+		for _, number := range []id{member[id](who, "id_str"), member[id](who, "id"), member[id](fields(who["data"]), "id")} {
+			if number != "" {
+				return string(number)
+			}
 		}
 	}
 	return c.cfg.UserID

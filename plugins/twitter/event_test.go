@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 	chosen := said("Yes")
 	chosen.QuickReply = &sdk.QuickReply{Title: "Yes", Payload: "m1"}
 	secret := said(encrypted)
-	secret.ID, secret.Customer = "chat:9544", sdk.Customer{Address: "30"}
+	secret.ID, secret.MessageID, secret.Customer = "chat:e4f4d3fc-8bbf-4928-92eb-e5058d6bb6f6", "e4f4d3fc-8bbf-4928-92eb-e5058d6bb6f6", sdk.Customer{Address: "30"}
 	unnamed := secret
 	unnamed.ID, unnamed.MessageID, unnamed.At = "uuid:-6850", "", time.Time{}
 	unreadable := custom("unreadable", "")
@@ -95,22 +95,36 @@ func TestEvents(t *testing.T) {
 		{"read", accountBody(listRead, side), []sdk.Event{read}},
 		{"read by us", accountBody(listRead, strings.Replace(side, `"30"`, `"43"`, 1)), nil},
 		{"read in x activity", activityBody("dm.read", `{"direct_message_mark_read_events":[`+side+`],"users":{"30":{"data":{"username":"ada","name":"Ada Lovelace"}}}}`), []sdk.Event{read}},
+		{"read, without a list", activityBody("dm.read", side), []sdk.Event{func() sdk.Event { e := read; e.Customer = sdk.Customer{Address: "30"}; return e }()}},
+		{"typing, without a list", activityBody("dm.indicate_typing", side), nil},
 		{"typing", accountBody(listTyping, side), nil},
 		{"typing, which is no list", `{"for_user_id":"43","direct_message_indicate_typing_events":"x"}`, nil},
 
-		{"encrypted", activityBody("chat.received", `{"id":"9544","sender_id":"30","created_timestamp":"1516403560557","encoded":"AAA="}`), []sdk.Event{secret}},
-		{"encrypted, without ids", activityBody("chat.received", `{"sender":{"id":30}}`), []sdk.Event{unnamed}},
+		{"encrypted", activityBody("chat.received", `{"conversation_token":"eyJ","id":"e4f4d3fc-8bbf-4928-92eb-e5058d6bb6f6","created_at_msec":"1516403560557","sender_id":"30",`+
+			`"conversation_id":"30:43","encoded_event":"CwAB"}`), []sdk.Event{secret}},
+		{"encrypted, without ids", activityBody("chat.received", `{"sender_id":30}`), []sdk.Event{unnamed}},
+		{"encrypted, in a group", activityBody("chat.received", `{"sender_id":"30","conversation_id":"g1582103724607971328"}`), nil},
+		{"encrypted, of others", activityBody("chat.received", `{"sender_id":"30","conversation_id":"30:44"}`), nil},
+		{"joined an encrypted chat", activityBody("chat.conversation_join", `{"id":"x","sender_id":"30"}`), []sdk.Event{{Type: sdk.CustomEvent,
+			EventName: "chat.conversation_join", ID: "uuid:-6850", Customer: sdk.Customer{Address: "30"}}}},
 		{"encrypted, by nobody", activityBody("chat.received", `{"x":1}`), []sdk.Event{custom("chat.received", "uuid:-6850")}},
 		{"encrypted, ours", activityBody("chat.received", `{"sender_id":"43"}`), nil},
 		{"encrypted, sent", activityBody("chat.sent", `{"sender_id":"43"}`), nil},
 
 		{"revoked", `{"user_event":{"revoke":{"date_time":"2018-05-24T09:48:12+00:00","target":{"app_id":"13"},"source":{"user_id":"43"}}}}`, []sdk.Event{revoked}},
-		{"revoked in x activity", activityBody("oauth.revoke", `{"app_id":"13"}`), []sdk.Event{custom("oauth.revoke", "uuid:-6850")}},
+		{"revoked by another", `{"user_event":{"revoke":{"source":{"user_id":"44"}}}}`, nil},
+		{"revoked in x activity", `{"data":{"event_uuid":"-6850","filter":{},"event_type":"oauth.revoke","payload":{"user_id":"43","app_id":"29820954"}}}`,
+			[]sdk.Event{custom("oauth.revoke", "uuid:-6850")}},
+		{"revoked in x activity by another", `{"data":{"event_uuid":"-6850","filter":{},"event_type":"oauth.revoke","payload":{"user_id":"44","app_id":"29820954"}}}`, nil},
 		{"unknown list", accountBody("follow_events", `{"type":"follow","id":"77"}`, `{"type":"follow"}`),
 			[]sdk.Event{{Type: sdk.CustomEvent, EventName: "follow_events", ID: "event:follow_events:77", Customer: shopKnown},
 				{Type: sdk.CustomEvent, EventName: "follow_events", Customer: shopKnown}}},
 		{"a follower", accountBody("follow_events", `{"type":"follow","target":{"id":"43"},"source":{"id":"30","name":"x"}}`), []sdk.Event{
 			{Type: sdk.CustomEvent, EventName: "follow_events", Customer: adaKnown}}},
+		{"a follower, x activity", activityBody("follow.follow", `{"source":{"data":{"id":"30"}},"target":{"data":{"id":"43"}}}`), []sdk.Event{
+			{Type: sdk.CustomEvent, EventName: "follow.follow", ID: "uuid:-6850", Customer: sdk.Customer{Address: "30"}}}},
+		{"a mention", activityBody("post.mention.create", `{"id":"7","author_id":"30","text":"hey"}`), []sdk.Event{
+			{Type: sdk.CustomEvent, EventName: "post.mention.create", ID: "event:post.mention.create:7", Customer: sdk.Customer{Address: "30"}}}},
 		{"a post", accountBody("tweet_create_events", `{"id":9544,"id_str":"9544","user":{"id":30,"id_str":"30"}}`), []sdk.Event{
 			{Type: sdk.CustomEvent, EventName: "tweet_create_events", ID: "event:tweet_create_events:9544", Customer: adaKnown}}},
 		{"unknown type", activityBody("news.new", `{"x":[1]}`), []sdk.Event{custom("news.new", "uuid:-6850")}},

@@ -106,8 +106,8 @@ func (s *Sim) Read(from, last string) []byte {
 
 // Encrypted is a webhook of a message that only X's apps can read.
 func (s *Sim) Encrypted(from string) []byte {
-	return s.Activity("chat.received", map[string]any{"id": s.ID(), "sender_id": from, "created_timestamp": s.stamp(),
-		"encoded_event": base64.StdEncoding.EncodeToString([]byte(rand.Text()))})
+	return s.Activity("chat.received", map[string]any{"id": strings.ToLower(rand.Text()), "sender_id": from, "created_at_msec": s.stamp(),
+		"conversation_id": from + ":" + s.opts.UserID, "encoded_event": base64.StdEncoding.EncodeToString([]byte(rand.Text()))})
 }
 
 // Revoked is a webhook that ends the subscription.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -77,7 +78,7 @@ func (c *channel) setRecord(ctx context.Context, raw []byte, r record) error {
 }
 
 func (c *channel) seal() (cipher.AEAD, error) {
-	mac := hmac.New(sha256.New, []byte(c.cfg.ConsumerSecret))
+	mac := hmac.New(sha256.New, []byte(cmp.Or(c.cfg.ConsumerSecret, c.cfg.ClientSecret)))
 	_, _ = mac.Write([]byte("openccsp twitter tokens")) // it never fails
 	block, err := aes.NewCipher(mac.Sum(nil))
 	if err != nil {

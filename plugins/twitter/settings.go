@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,16 +16,18 @@ import (
 // settings is the settings block of a channel "twitter" in gateway.hcl.
 type settings struct {
 	UserID         string `json:"user_id" jsonschema:"required,title=User id,pattern=^[0-9]+$,maxLength=20" jsonschema_description:"Number of the account that customers write to."`
-	ConsumerKey    string `json:"consumer_key" jsonschema:"required,title=API key,minLength=1" jsonschema_description:"Of the app at X; also called consumer key."`
-	ConsumerSecret string `json:"consumer_secret" jsonschema:"required,title=API key secret" jsonschema_description:"Signs webhooks, and calls by OAuth 1.0a." jsonschema_extras:"x-secret=true"`
+	ConsumerKey    string `json:"consumer_key,omitempty" jsonschema:"title=API key" jsonschema_description:"Of the app at X; also called consumer key."`
+	ConsumerSecret string `json:"consumer_secret,omitempty" jsonschema:"title=API key secret" jsonschema_description:"Signs webhooks, and calls by OAuth 1.0a." jsonschema_extras:"x-secret=true"`
 
 	AccessToken       string `json:"access_token,omitempty" jsonschema:"title=Access token" jsonschema_description:"Of the account, OAuth 1.0a. Quick replies need it." jsonschema_extras:"x-secret=true"`
 	AccessTokenSecret string `json:"access_token_secret,omitempty" jsonschema:"title=Access token secret" jsonschema_extras:"x-secret=true"`
 
 	ClientID     string `json:"client_id,omitempty" jsonschema:"title=OAuth 2.0 client id"`
-	ClientSecret string `json:"client_secret,omitempty" jsonschema:"title=OAuth 2.0 client secret" jsonschema_description:"Of a confidential client; a public one has none." jsonschema_extras:"x-secret=true"`
+	ClientSecret string `json:"client_secret,omitempty" jsonschema:"title=OAuth 2.0 client secret" jsonschema_description:"Of a confidential client; a public one has none. Signs webhooks, too." jsonschema_extras:"x-secret=true"`
 	RefreshToken string `json:"refresh_token,omitempty" jsonschema:"title=OAuth 2.0 refresh token" jsonschema_description:"The first one. The gateway keeps those that follow. Absent: an administrator authorizes the gateway with setup_key." jsonschema_extras:"x-secret=true"`
 	SetupKey     string `json:"setup_key,omitempty" jsonschema:"title=Setup key" jsonschema_description:"Opens the page /oauth/start below the hook, once; 16 bytes or more." jsonschema_extras:"x-secret=true"`
+
+	WebhookSecret string `json:"webhook_secret,omitempty" jsonschema:"title=Secret of the challenge,enum=consumer,enum=client" jsonschema_description:"Which secret answers X's challenge (CRC): consumer_secret, or client_secret. Absent: consumer_secret if there is one."`
 
 	API          string `json:"api,omitempty" jsonschema:"title=API for messages,enum=v2,enum=v1.1,default=v2" jsonschema_description:"Messages with quick replies go by v1.1 in either case."`
 	APIURL       string `json:"api_url,omitempty" jsonschema:"title=Address of the API,default=https://api.x.com"`
@@ -37,6 +40,7 @@ type config struct {
 	settings
 	api       string // scheme and host
 	authorize *url.URL
+	challenge string // secret that answers X's challenge
 	timeout   time.Duration
 }
 
@@ -51,8 +55,10 @@ func (s settings) check() (config, error) {
 		return c, fmt.Errorf("user_id %q is not the number of an account; write one such as \"2244994945\"", s.UserID)
 	}
 	switch {
-	case s.ConsumerKey == "" || s.ConsumerSecret == "":
-		return c, errors.New("consumer_key and consumer_secret are the app's keys at X; both are needed")
+	case s.ConsumerSecret == "" && s.ClientSecret == "":
+		return c, errors.New("consumer_secret is missing; without it, or client_secret, nothing proves that webhooks are X's")
+	case s.AccessToken != "" && (s.ConsumerKey == "" || s.ConsumerSecret == ""):
+		return c, errors.New("access_token needs consumer_key and consumer_secret, the app's keys at X")
 	case (s.AccessToken == "") != (s.AccessTokenSecret == ""):
 		return c, errors.New("access_token and access_token_secret belong together; one of them is missing")
 	case s.AccessToken == "" && s.ClientID == "":
@@ -71,7 +77,28 @@ func (s settings) check() (config, error) {
 	if s.API == "" {
 		c.API = apiV2
 	}
+	if err := c.chooseSecret(); err != nil {
+		return c, err
+	}
 	return c, c.addresses()
+}
+
+// chooseSecret finds the secret that answers X's challenge.
+func (c *config) chooseSecret() error {
+	switch c.WebhookSecret {
+	case "":
+		c.challenge = cmp.Or(c.ConsumerSecret, c.ClientSecret)
+	case "consumer":
+		c.challenge = c.ConsumerSecret
+	case "client":
+		c.challenge = c.ClientSecret
+	default:
+		return fmt.Errorf("webhook_secret %q is not known; write consumer or client", c.WebhookSecret)
+	}
+	if c.challenge == "" {
+		return fmt.Errorf("webhook_secret is %q, and %s_secret is missing", c.WebhookSecret, c.WebhookSecret)
+	}
+	return nil
 }
 
 func (c *config) addresses() (err error) {

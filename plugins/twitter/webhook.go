@@ -14,7 +14,12 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-const signatureHeader = "X-Twitter-Webhooks-Signature"
+// The headers of X's signatures: by the secret of OAuth 1.0a, and by that of OAuth
+// 2.0. An app that has both secrets may get both.
+const (
+	signatureHeader       = "X-Twitter-Webhooks-Signature"
+	signatureHeaderOAuth2 = "X-Twitter-Webhooks-Signature-Oauth2" // as Go writes it
+)
 
 // Webhook implements sdk.WebhookReceiver: what X sends comes to the hook itself.
 func (c *channel) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.WebhookResponse, error) {
@@ -53,7 +58,7 @@ func (c *channel) challenge(query string) sdk.WebhookResponse {
 	if !crcToken.MatchString(token) {
 		return refusal(http.StatusBadRequest, "the crc_token is none of X's")
 	}
-	return answer(http.StatusOK, map[string]string{"response_token": sign(c.cfg.ConsumerSecret, []byte(token))})
+	return answer(http.StatusOK, map[string]string{"response_token": sign(c.cfg.challenge, []byte(token))})
 }
 
 // sign returns sha256= and the HMAC in base64.
@@ -64,10 +69,16 @@ func sign(secret string, text []byte) string {
 }
 
 // authentic reports whether X has signed r. How long that takes says nothing of
-// the secret.
+// the secrets. A wrong signature by OAuth 2.0 is not made up for by the other.
 func (c *channel) authentic(r *sdk.WebhookRequest) bool {
-	given := r.Header.Values(signatureHeader)
-	return len(given) == 1 && hmac.Equal([]byte(given[0]), []byte(sign(c.cfg.ConsumerSecret, r.Body)))
+	if given := r.Header.Values(signatureHeaderOAuth2); len(given) > 0 && c.cfg.ClientSecret != "" {
+		return signedBy(c.cfg.ClientSecret, given, r.Body)
+	}
+	return c.cfg.ConsumerSecret != "" && signedBy(c.cfg.ConsumerSecret, r.Header.Values(signatureHeader), r.Body)
+}
+
+func signedBy(secret string, given []string, body []byte) bool {
+	return len(given) == 1 && hmac.Equal([]byte(given[0]), []byte(sign(secret, body)))
 }
 
 // receive takes a webhook. X's signatures have no time: what comes again is known

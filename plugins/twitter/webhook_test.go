@@ -96,6 +96,53 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// TestTwoSecrets: X signs with the app's secret of OAuth 1.0a, with that of 2.0, or
+// with both, and asks for the challenge to be answered with either.
+func TestTwoSecrets(t *testing.T) {
+	const clientSecret = "canary-client-secret"
+	body := []byte(`{"for_user_id":"43","direct_message_events":[` + hello + `]}`)
+	one, two := sign(consumerSecret, body), sign(clientSecret, body)
+	alone := func(url string) settings { s := byOAuth2(url); s.ConsumerKey, s.ConsumerSecret = "", ""; return s }
+	for _, tt := range []struct {
+		name           string
+		by             func(string) settings
+		legacy, oauth2 []string
+		want           int
+	}{
+		{"1.0a by 1.0a", byOAuth1, []string{one}, nil, 0}, {"both, and only one secret here", byOAuth1, []string{one}, []string{two}, 0},
+		{"2.0 alone, and another secret here", byOAuth1, nil, []string{two}, 401},
+		{"both", byOAuth2, []string{one}, []string{two}, 0}, {"2.0 of both", byOAuth2, nil, []string{two}, 0}, {"1.0a of both", byOAuth2, []string{one}, nil, 0},
+		{"2.0 wrong, 1.0a right", byOAuth2, []string{one}, []string{one}, 401}, {"2.0 twice", byOAuth2, []string{one}, []string{two, two}, 401},
+		{"2.0 alone", alone, nil, []string{two}, 0}, {"1.0a without its secret", alone, []string{one}, nil, 401},
+		{"1.0a with no secret", alone, []string{sign("", body)}, nil, 401}, {"2.0 with the other secret", alone, nil, []string{one}, 401},
+	} {
+		r := at(t, tt.by("http://127.0.0.1:1"))
+		q := &sdk.WebhookRequest{Method: "POST", Body: body, Header: http.Header{}}
+		for _, v := range tt.legacy {
+			q.Header.Add("x-twitter-webhooks-signature", v)
+		}
+		for _, v := range tt.oauth2 {
+			q.Header.Add("X-Twitter-Webhooks-Signature-OAuth2", v)
+		}
+		res, err := r.Webhook(t.Context(), q)
+		if err != nil || res.Status != tt.want || (len(res.Events) == 1) != (tt.want == 0) {
+			t.Errorf("%s: %d, %d events, %v", tt.name, res.Status, len(res.Events), err)
+		}
+	}
+	client := byOAuth2("http://127.0.0.1:1")
+	client.WebhookSecret = "client"
+	for want, s := range map[string]settings{consumerSecret: byOAuth2("http://127.0.0.1:1"), clientSecret: client} {
+		res, err := at(t, s).Webhook(t.Context(), &sdk.WebhookRequest{Method: "GET", Query: "crc_token=a"})
+		if err != nil || !bytes.Contains(res.Body, []byte(sign(want, []byte("a")))) {
+			t.Errorf("challenge by %s: %s %v", want, res.Body, err)
+		}
+	}
+	if res, err := at(t, alone("http://127.0.0.1:1")).Webhook(t.Context(), &sdk.WebhookRequest{Method: "GET", Query: "crc_token=a"}); err != nil ||
+		!bytes.Contains(res.Body, []byte(sign(clientSecret, []byte("a")))) {
+		t.Errorf("challenge: %s %v", res.Body, err)
+	}
+}
+
 // TestReplayed: X's signatures have no time, so the same request is taken again,
 // with the same ids: the gateway takes each once.
 func TestReplayed(t *testing.T) {

@@ -59,6 +59,8 @@ func TestSettings(t *testing.T) {
 		{"no client", byOAuth1, func(s *settings) { s.RefreshToken = "r" }, "client_id is missing, while other settings of OAuth 2.0 are given"},
 		{"no way to begin", byOAuth2, func(s *settings) { s.RefreshToken, s.SetupKey = "", "" }, "refresh_token is missing; write it, or a setup_key with which to get one"},
 		{"short key", byOAuth2, func(s *settings) { s.SetupKey = "short" }, "setup_key has less than 16 bytes"},
+		{"register without the app's token", byOAuth2, func(s *settings) { s.Register = true },
+			"register needs bearer_token, the app's own, and client_id: X wants OAuth 2.0 for subscriptions to messages"},
 		{"v1.1 by OAuth 2.0", byOAuth2, func(s *settings) { s.API = apiV11 }, "api v1.1 needs access_token and access_token_secret"},
 		{"a path", byOAuth1, func(s *settings) { s.APIURL = "https://api.x.com/2" }, "api_url has more than scheme and host; the rest goes to nothing: paths are fixed"},
 		{"no page", byOAuth2, func(s *settings) { s.AuthorizeURL = "x" }, "authorize_url is not an http or https address"},

@@ -44,13 +44,21 @@ func (h *health) state() (string, <-chan struct{}) {
 	return h.why, h.changed
 }
 
-// Listen implements sdk.Listener. Everything comes by webhook: this only tells the
-// gateway, and so the operator, of a trouble.
+// Listen implements sdk.Listener. Everything comes by webhook: this registers the
+// hook, if it is to, and tells the gateway, and so the operator, of a trouble.
 func (c *channel) Listen(ctx context.Context, _ func(context.Context, ...sdk.Event) error) error {
+	registered := !c.cfg.Register
 	for {
 		why, changed := c.health.state()
 		if why != "" {
 			return sdk.Retry(errors.New(why), again)
+		}
+		if !registered {
+			if err := c.register(ctx); err != nil {
+				return sdk.Retry(err, registerAgain)
+			}
+			registered = true
+			continue // what happened meanwhile
 		}
 		select {
 		case <-ctx.Done():

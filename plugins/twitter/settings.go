@@ -29,6 +29,9 @@ type settings struct {
 
 	WebhookSecret string `json:"webhook_secret,omitempty" jsonschema:"title=Secret of the challenge,enum=consumer,enum=client" jsonschema_description:"Which secret answers X's challenge (CRC): consumer_secret, or client_secret. Absent: consumer_secret if there is one."`
 
+	Register    bool   `json:"register,omitempty" jsonschema:"title=Register by itself" jsonschema_description:"The gateway registers its hook at X and subscribes to the account's events. It needs bearer_token and OAuth 2.0."`
+	BearerToken string `json:"bearer_token,omitempty" jsonschema:"title=Bearer token" jsonschema_description:"Of the app itself." jsonschema_extras:"x-secret=true"`
+
 	API          string `json:"api,omitempty" jsonschema:"title=API for messages,enum=v2,enum=v1.1,default=v2" jsonschema_description:"Messages with quick replies go by v1.1 in either case."`
 	APIURL       string `json:"api_url,omitempty" jsonschema:"title=Address of the API,default=https://api.x.com"`
 	AuthorizeURL string `json:"authorize_url,omitempty" jsonschema:"title=Address of the page that authorizes,default=https://x.com/i/oauth2/authorize"`
@@ -69,6 +72,8 @@ func (s settings) check() (config, error) {
 		return c, errors.New("refresh_token is missing; write it, or a setup_key with which to get one")
 	case s.SetupKey != "" && len(s.SetupKey) < minSetupKey:
 		return c, fmt.Errorf("setup_key has less than %d bytes", minSetupKey)
+	case s.Register && (s.BearerToken == "" || s.ClientID == ""):
+		return c, errors.New("register needs bearer_token, the app's own, and client_id: X wants OAuth 2.0 for subscriptions to messages")
 	case s.API != "" && s.API != apiV2 && s.API != apiV11:
 		return c, fmt.Errorf("api %q is not known; write v2 or v1.1", s.API)
 	case s.API == apiV11 && s.AccessToken == "":

@@ -10,8 +10,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -124,9 +126,11 @@ func encode(v any) []byte {
 	return b
 }
 
-// Sign returns the signature of a webhook.
-func (s *Sim) Sign(body []byte) string {
-	mac := hmac.New(sha256.New, []byte(s.opts.ConsumerSecret))
+// Sign returns the signature of a webhook, by the secret of OAuth 1.0a.
+func (s *Sim) Sign(body []byte) string { return signBy(s.opts.ConsumerSecret, body) }
+
+func signBy(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = mac.Write(body) // it never fails
 	return "sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
@@ -153,6 +157,9 @@ func (s *Sim) Post(ctx context.Context, body []byte) (int, error) {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Twitter-Webhooks-Signature", s.Sign(body))
+	if s.opts.ClientSecret != "" {
+		r.Header.Set("X-Twitter-Webhooks-Signature-OAuth2", signBy(s.opts.ClientSecret, body))
+	}
 	res, err := s.http.Do(r)
 	if err != nil {
 		return 0, err
@@ -180,7 +187,7 @@ func (s *Sim) Challenge(ctx context.Context, to string) error {
 	if err := json.NewDecoder(io.LimitReader(res.Body, 4<<10)).Decode(&got); err != nil {
 		return fmt.Errorf("challenge: %s: %w", res.Status, err)
 	}
-	if res.StatusCode != http.StatusOK || got.Token != s.Sign([]byte(token)) {
+	if res.StatusCode != http.StatusOK || got.Token != s.Sign([]byte(token)) && got.Token != signBy(s.opts.ClientSecret, []byte(token)) {
 		return fmt.Errorf("challenge: %s with another token", res.Status)
 	}
 	return nil
@@ -227,6 +234,44 @@ func (s *Sim) registered(w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, map[string]any{"data": list})
 }
 
+// revalidate challenges the hook, and enables it if it answers.
+func (s *Sim) revalidate(w http.ResponseWriter, r *http.Request) {
+	if !s.app(w, r) {
+		return
+	}
+	s.mu.Lock()
+	known := s.hook.id == r.PathValue("id")
+	s.mu.Unlock()
+	switch {
+	case !known:
+		refuse(w, 400, "invalid-request", "WebhookIdInvalid", "there is no such webhook")
+	case !s.Recheck(r.Context()):
+		refuse(w, 400, "invalid-request", "CrcValidationFailed", "the hook does not answer as it should")
+	default:
+		reply(w, 200, map[string]any{"data": map[string]any{"valid": true}})
+	}
+}
+
+func (s *Sim) subscriptions(w http.ResponseWriter, r *http.Request) {
+	if !s.app(w, r) {
+		return
+	}
+	list := []any{}
+	for _, kind := range s.Subscribed() {
+		s.mu.Lock()
+		list = append(list, map[string]any{"event_type": kind, "webhook_id": s.hook.id, "filter": map[string]any{"user_id": s.opts.UserID}})
+		s.mu.Unlock()
+	}
+	reply(w, 200, map[string]any{"data": list, "meta": map[string]any{"total_subscriptions": len(list)}})
+}
+
+// Subscribed returns the types of events that are subscribed to, in order.
+func (s *Sim) Subscribed() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.hook.subscribed))
+}
+
 func (s *Sim) subscribe(w http.ResponseWriter, r *http.Request) {
 	var b struct {
 		Type   string `json:"event_type"`
@@ -236,10 +281,20 @@ func (s *Sim) subscribe(w http.ResponseWriter, r *http.Request) {
 		Tag     string `json:"tag"`
 		Webhook string `json:"webhook_id"`
 	}
-	if _, ok := s.user(w, r, nil); !ok || !s.body(w, r, &b) {
+	auth, ok := s.user(w, r, nil)
+	if !ok || !s.body(w, r, &b) {
+		return
+	}
+	if auth != "OAuth 2.0" {
+		refuse(w, 403, "unsupported-authentication", "Unsupported Authentication", "These events are private.")
 		return
 	}
 	s.mu.Lock()
+	if s.hook.subscribed[b.Type] {
+		s.mu.Unlock()
+		s.invalid(w, r, "%s is subscribed to already", b.Type)
+		return
+	}
 	right := b.Webhook == s.hook.id && s.hook.id != "" && b.Filter.UserID == s.opts.UserID && b.Type != ""
 	if right {
 		s.hook.subscribed[b.Type] = true

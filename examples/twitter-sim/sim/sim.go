@@ -103,7 +103,9 @@ func (s *Sim) routes() {
 	s.handle("GET /dm/{id}", s.download, 0)
 	s.handle("POST /2/webhooks", s.register, 0)
 	s.handle("GET /2/webhooks", s.registered, 0)
+	s.handle("PUT /2/webhooks/{id}", s.revalidate, 0)
 	s.handle("POST /2/activity/subscriptions", s.subscribe, 0)
+	s.handle("GET /2/activity/subscriptions", s.subscriptions, 0)
 	s.control()
 }
 

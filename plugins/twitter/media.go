@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +15,10 @@ import (
 )
 
 // fetchLimit bounds how long a webhook waits for files: X waits 10 s for its answer.
-const fetchLimit = 3 * time.Second
+const (
+	fetchLimit = 3 * time.Second
+	maxFetches = 16 // side by side
+)
 
 // media is the file of a message.
 type media struct {
@@ -68,6 +72,7 @@ func (c *channel) fetch(ctx context.Context, all []dm) []fetched {
 	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 	defer cancel()
 	files := make([]fetched, len(all))
+	turn := make(chan struct{}, maxFetches)
 	var wg sync.WaitGroup
 	for i, m := range all {
 		if a := m.Create.Data.Attachment; a != nil {
@@ -75,7 +80,11 @@ func (c *channel) fetch(ctx context.Context, all []dm) []fetched {
 				files[i].note = "[an attachment of the kind " + shorten(clean(a.Type)) + "]"
 				continue
 			}
-			wg.Go(func() { files[i] = c.fetchOne(ctx, a.Media) })
+			wg.Go(func() {
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				files[i] = c.fetchOne(ctx, a.Media)
+			})
 		}
 	}
 	wg.Wait()
@@ -91,6 +100,8 @@ func (c *channel) fetchOne(ctx context.Context, m media) fetched {
 	header := http.Header{}
 	secret := c.ours(u)
 	if secret {
+		u = c.forToken(u)
+		address = u.String()
 		if err := c.authorize(ctx, u, header); err != nil {
 			return fetched{note: "[a file could not be fetched: " + mime + "]"}
 		}
@@ -106,6 +117,23 @@ func (c *channel) fetchOne(ctx context.Context, m media) fetched {
 		return fetched{file: sdk.Attachment{URL: address, MIME: mime}}
 	}
 	return fetched{note: "[a file could not be fetched: " + mime + "]"}
+}
+
+// filePath is how X's server of files names one: message, file, name.
+var filePath = regexp.MustCompile(`/dm/([0-9]{1,20}/[0-9]{1,20}/[A-Za-z0-9_-]+\.[a-z0-9]+)$`)
+
+// forToken is where u is for a token of OAuth 2.0, which X's server of files does not
+// know: the API has the same file.
+func (c *channel) forToken(u *url.URL) *url.URL {
+	name := filePath.FindStringSubmatch(u.Path)
+	if c.cfg.oauth1() || name == nil {
+		return u
+	}
+	at, err := url.Parse(c.cfg.api + "/2/dm_conversations/media/" + name[1])
+	if err != nil {
+		return u
+	}
+	return at
 }
 
 // ours reports whether the account's credentials may go to u: to X alone, and not to

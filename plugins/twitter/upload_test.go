@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/url"
 	"testing"
 	"time"
 
@@ -155,6 +156,27 @@ func TestIncomingFiles(t *testing.T) {
 			}
 			r.sound(t)
 		})
+	}
+}
+
+// TestFilesForTokens: X's server of files knows no token of OAuth 2.0; the API does.
+func TestFilesForTokens(t *testing.T) {
+	two, one := at(t, byOAuth2("https://api.x.com")), at(t, byOAuth1("https://api.x.com"))
+	for address, want := range map[string]string{
+		"https://ton.twitter.com/1.1/ton/data/dm/95/44/hVJQTwig.jpg": "https://api.x.com/2/dm_conversations/media/95/44/hVJQTwig.jpg",
+		"https://ton.x.com/i/a.jpg":                                  "https://ton.x.com/i/a.jpg",
+		"https://ton.x.com/dm/95/../a.jpg":                           "https://ton.x.com/dm/95/../a.jpg",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := two.forToken(u).String(); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+		if got := one.forToken(u).String(); got != address {
+			t.Errorf("%s by OAuth 1.0a: %s", address, got)
+		}
 	}
 }
 

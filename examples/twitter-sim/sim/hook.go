@@ -56,7 +56,7 @@ func (s *Sim) Message(m Said) map[string]any {
 	if m.File != "" {
 		data["text"] = strings.TrimSpace(text + " https://t.co/file")
 		data["attachment"] = map[string]any{"type": "media", "media": map[string]any{"id": json.Number(m.File), "id_str": m.File,
-			"media_url_https": m.Base + "/dm/" + m.File, "url": "https://t.co/file", "type": "photo"}}
+			"media_url_https": m.Base + "/1.1/ton/data/dm/" + m.ID + "/" + m.File + "/picture.jpg", "url": "https://t.co/file", "type": "photo"}}
 	}
 	if m.Reply != "" {
 		data["quick_reply_response"] = map[string]any{"type": "options", "metadata": m.Reply}

@@ -110,7 +110,7 @@ func playTwitter(ctx context.Context, s *stage, x *sim.Sim) error {
 		return fmt.Errorf("the agent sees %d messages of a customer who wrote 2, one of them twice on the wire", len(lines))
 	}
 	if breaks := x.Breaks(); len(breaks) > 0 {
-		return fmt.Errorf("X complains: %s", strings.Join(breaks, "; "))
+		return fmt.Errorf("what X complains of: %s", strings.Join(breaks, "; "))
 	}
 	return nil
 }

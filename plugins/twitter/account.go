@@ -183,13 +183,19 @@ func (a *account) renew(ctx context.Context, c *channel) error {
 	if err != nil {
 		c.unclaim(ctx)
 	}
-	if errors.Is(err, sdk.ErrAuthConfig) {
-		a.mu.Lock()
+	a.mu.Lock()
+	replaced := a.refresh != refresh // an administrator was faster: that token counts
+	if !replaced && errors.Is(err, sdk.ErrAuthConfig) {
 		a.refused = c.host.Now().Add(refusedFor)
-		a.mu.Unlock()
-		c.health.set("X refuses the refresh token; authorize the gateway again at " + c.startURL())
 	}
-	if err != nil {
+	a.mu.Unlock()
+	switch {
+	case replaced:
+		return nil
+	case errors.Is(err, sdk.ErrAuthConfig):
+		c.health.set("X refuses the refresh token; authorize the gateway again at " + c.startURL())
+		return err
+	case err != nil:
 		return err
 	}
 	return a.have(ctx, c, t)

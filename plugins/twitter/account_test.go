@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -170,6 +173,34 @@ func TestRefusedRefresh(t *testing.T) {
 	}
 	if _, err := r.Send(t.Context(), toAda, text("Hi")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAuthorizedMeanwhile: an administrator authorizes anew while the old refresh
+// token is being renewed: what comes of that does not count any more.
+func TestAuthorizedMeanwhile(t *testing.T) {
+	for _, status := range []int{400, 200} {
+		var r *rig
+		far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.URL.Path != "/2/oauth2/token" {
+				_, _ = io.WriteString(w, `{"data":{"dm_event_id":"`+strconv.Itoa(len(q.Header.Get("Authorization")))+`"}}`)
+				return
+			}
+			if err := r.account.have(q.Context(), r.channel, tokens{Access: "new", Refresh: "new-refresh", Seconds: 7200}); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"access_token":"stale","refresh_token":"stale-refresh","expires_in":7200}`)
+		}))
+		r = at(t, byOAuth2(far.URL))
+		receipt, err := r.Send(t.Context(), toAda, text("Hi"))
+		if err != nil || receipt.MessageID != strconv.Itoa(len("Bearer new")) {
+			t.Errorf("%d: %+v %v", status, receipt, err)
+		}
+		if why, _ := r.health.state(); why != "" || !slices.Equal(r.host.saved(), []string{"new-refresh"}) {
+			t.Errorf("%d: health %q, saved %q", status, why, r.host.saved())
+		}
+		far.Close()
 	}
 }
 

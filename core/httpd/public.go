@@ -48,7 +48,7 @@ type PublicOptions struct {
 }
 
 // Public serves what platforms, customers' browsers and vendors call:
-// /hooks/<instance>/… and /media/<token>.
+// /hooks/<instance>/…, /media/<token> and /oauth/<instance>/callback.
 type Public struct {
 	hooks     Hooks
 	openLink  func(token string) (KeptFile, error)

@@ -13,7 +13,11 @@ import (
 	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-const hooksPrefix = "/hooks/"
+const (
+	hooksPrefix   = "/hooks/"
+	oauthPrefix   = "/oauth/"
+	oauthCallback = "/callback"
+)
 
 // describe fills in where r came from and went to, and returns the instance.
 // All strings are copies.
@@ -21,8 +25,15 @@ func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) 
 	req.Url = p.calledURL(r)
 	target := req.Url[len(req.Url)-len(r.RequestURI()):]
 	path, query, _ := strings.Cut(target, "?")
-	if instance, req.Path, err = splitHook(path); err != nil {
+	split := splitHook
+	if strings.HasPrefix(path, oauthPrefix) {
+		split = splitOAuth
+	}
+	if instance, req.Path, err = split(path); err != nil {
 		return "", err
+	}
+	if strings.HasPrefix(path, oauthPrefix) && !r.IsGet() {
+		return "", &core.Error{Code: badMethod, Message: "a browser comes here with GET"}
 	}
 	req.Method, req.Query = string(r.Method()), query
 	if addr := p.peer(r); addr.IsValid() {
@@ -56,6 +67,17 @@ func splitHook(path string) (instance, rest string, err error) {
 		}
 	}
 	return instance, rest, nil
+}
+
+// splitOAuth takes /oauth/<instance>/callback apart, to which a platform sends the
+// browser of an administrator who has authorized the gateway. For the driver it is
+// the path /oauth/callback of its hook.
+func splitOAuth(path string) (instance, rest string, err error) {
+	instance, ok := strings.CutSuffix(strings.TrimPrefix(path, oauthPrefix), oauthCallback)
+	if !ok || !isName(instance) {
+		return "", "", core.Errorf(core.NotFound, "nothing here")
+	}
+	return instance, "/oauth" + oauthCallback, nil
 }
 
 func hasDots(path string) bool {

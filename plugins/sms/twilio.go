@@ -48,7 +48,7 @@ var (
 func (s TwilioSettings) check() (TwilioSettings, time.Duration, error) {
 	s.Media, s.Validity = cmp.Or(s.Media, mediaMMS), cmp.Or(s.Validity, defaultValidity)
 	validity, err := ccsp.Duration("validity", s.Validity, time.Second, 10*time.Hour)
-	errs := []error{s.Account.Check(), err}
+	errs := []error{s.Check(), err}
 	switch {
 	case s.From == "" && s.MessagingServiceSID == "":
 		errs = append(errs, errors.New("from and messaging_service_sid are both missing; set one"))

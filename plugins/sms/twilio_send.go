@@ -39,7 +39,7 @@ func (p *twilioProvider) form(to sdk.Customer, m sdk.Message) (url.Values, error
 		form.Set("From", p.settings.sendsFrom())
 	}
 	if hook := p.host.PublicURL(); hook != "" {
-		form.Set("StatusCallback", hook+pathStatus+"?"+url.Values{paramMessage: {m.ID}, paramAddress: {to.Address}}.Encode())
+		form.Set("StatusCallback", p.settings.Callback(hook+pathStatus+"?"+receiptQuery(m.ID, to.Address)))
 	}
 	text, files, err := p.content(m)
 	if err != nil {

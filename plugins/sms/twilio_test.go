@@ -86,7 +86,7 @@ func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.String()})
+		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
 	if err != nil {
 		return nil, err
 	}
@@ -219,12 +219,26 @@ func TestTwilioReceipts(t *testing.T) {
 	}
 }
 
+// TestTwilioOverrides: what tells Twilio to repeat callbacks is not sent, whether
+// or not it is signed.
+func TestTwilioOverrides(t *testing.T) {
+	for _, o := range []sim.Options{{}, {SignFragment: true}} {
+		r := startTwilio(t, o, func(s *TwilioSettings) { s.CallbackOptions = "rc=3&rp=all" })
+		if _, err := r.send(t, "c0ffee.1.1", "Hi"); err != nil {
+			t.Fatal(err)
+		}
+		if m := r.told(t, 3)[0]; !strings.HasSuffix(m.Callback, "#rc=3&rp=all") || len(r.took()) != 1 {
+			t.Errorf("%+v, events %+v", m, r.took())
+		}
+	}
+}
+
 // TestTwilioNeverGoesBack: of two ends of one message the first counts.
 func TestTwilioNeverGoesBack(t *testing.T) {
 	r := startTwilio(t, sim.Options{})
 	var ids []string
 	for _, status := range []string{"delivered", "undelivered", "failed", "delivered", "sent", "queued", "accepted", "sending", "scheduled", "read"} {
-		res := r.post(t, "/status?m=c0ffee.1.1&a="+url.QueryEscape(ada), url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {status}})
+		res := r.post(t, "/status?"+receiptQuery("c0ffee.1.1", ada), url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {status}})
 		for _, e := range res.Events {
 			ids = append(ids, e.ID)
 		}
@@ -309,8 +323,10 @@ func TestTwilioIncoming(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, res.Status, want)
 		}
 	}
-	if res := r.post(t, "/status", url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {"delivered"}}); res.Status != 200 || len(res.Events) > 0 {
-		t.Errorf("a message of somebody else's: %+v", res)
+	for _, q := range []string{"", "?m=1", "?m=1&a=%2B44", "?m=1&a=", "?m=%3C&a=QQ", "?a=QQ", "?m=1&a=_w"} {
+		if res := r.post(t, "/status"+q, url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {"delivered"}}); res.Status != 200 || len(res.Events) > 0 {
+			t.Errorf("%s, a message of somebody else's: %+v", q, res)
+		}
 	}
 }
 
@@ -474,7 +490,7 @@ func mangled(rnd *rand.Rand, b []byte) []byte {
 func TestTwilioMalformed(t *testing.T) {
 	p := provided(t)
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for _, path := range []string{"", "/status?m=c0ffee.1.1&a=%2B447700900123"} {
+	for _, path := range []string{"", "/status?" + receiptQuery("c0ffee.1.1", ada)} {
 		good := signedForm(path, incoming(func(f url.Values) { f.Set("MessageStatus", "delivered"); f.Set("NumMedia", "0") }))
 		for i := range 10_000 {
 			q := *good
@@ -538,7 +554,7 @@ func (*mediaHost) FetchMedia(context.Context, string, http.Header) (sdk.Attachme
 
 func FuzzTwilioWebhook(f *testing.F) {
 	f.Add(true, "", incoming(nil).Encode())
-	f.Add(true, "/status?m=c0ffee.1.1&a=%2B44", "AccountSid="+account+"&MessageSid="+inSID+"&MessageStatus=read")
+	f.Add(true, "/status?"+receiptQuery("c0ffee.1.1", ada), "AccountSid="+account+"&MessageSid="+inSID+"&MessageStatus=read")
 	f.Add(false, "/", incoming(nil).Encode())
 	f.Add(true, "/status?m=%zz", "%zz")
 	p := provided(f)

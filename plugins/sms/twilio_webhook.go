@@ -3,7 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"net/url"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/openccsp/gateway/plugins/internal/twilio"
 	"github.com/openccsp/gateway/sdk"
@@ -16,8 +19,21 @@ const pathStatus = "/status"
 // its id, and who it went to, as the gateway writes them. They are signed.
 const (
 	paramMessage = "m"
-	paramAddress = "a"
+	paramAddress = "a" // base64, so that nothing in it can be escaped in another way
 )
+
+func receiptQuery(id, address string) string {
+	return url.Values{paramMessage: {id}, paramAddress: {base64.RawURLEncoding.EncodeToString([]byte(address))}}.Encode()
+}
+
+// receiptOf reads what receiptQuery wrote; both are "" if somebody else wrote it.
+func receiptOf(q url.Values) (id, address string) {
+	b, err := base64.RawURLEncoding.DecodeString(q.Get(paramAddress))
+	if id = q.Get(paramMessage); err != nil || len(b) == 0 || !utf8.Valid(b) || !messageID.MatchString(id) {
+		return "", ""
+	}
+	return id, string(b)
+}
 
 var (
 	messageID  = regexp.MustCompile(`^[0-9A-Za-z._-]{1,64}$`)
@@ -79,14 +95,14 @@ var optOuts = map[string]string{"STOP": "opt_out", "START": "opt_in", "HELP": "o
 // share an id, and the gateway drops what it has seen.
 func (p *twilioProvider) status(_ context.Context, w twilio.Webhook) sdk.WebhookResponse {
 	sid, status := cmp.Or(w.Get("MessageSid"), w.Get("SmsSid")), cmp.Or(w.Get("MessageStatus"), w.Get("SmsStatus"))
-	id, address := w.Query.Get(paramMessage), w.Query.Get(paramAddress)
+	id, address := receiptOf(w.Query)
 	end, known := ends[status]
 	switch {
 	case !messageSID.MatchString(sid):
 		return twilio.Malformed("MessageSid is missing or none")
 	case status == "":
 		return twilio.Malformed("MessageStatus is missing")
-	case !known || !messageID.MatchString(id) || address == "": // on its way, or not ours
+	case !known || id == "": // on its way, or not ours
 		return twilio.Answer(twilio.Silence)
 	}
 	e := sdk.Event{

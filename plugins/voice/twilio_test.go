@@ -81,7 +81,7 @@ func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.String()})
+		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
 	if err != nil {
 		return nil, err
 	}

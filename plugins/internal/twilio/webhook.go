@@ -80,7 +80,7 @@ func (v *Receiver) Read(r *sdk.WebhookRequest) (Webhook, error) {
 		return Webhook{}, &refusedError{status: http.StatusUnsupportedMediaType, why: "neither a form nor JSON"}
 	}
 	signatures := r.Header.Values("X-Twilio-Signature")
-	if len(signatures) != 1 || !signed(v.Account.AuthToken, signatures[0], v.address(r), w.Form) ||
+	if len(signatures) != 1 || !signed(v.Account.AuthToken, signatures[0], v.address(r), v.Account.CallbackOptions, w.Form) ||
 		w.Form == nil && !hashed(r.Query, r.Body) {
 		return Webhook{}, &refusedError{status: http.StatusUnauthorized, why: "not signed by the account"}
 	}

@@ -35,6 +35,8 @@ const (
 	twilioText  = 1600 // characters
 	twilioFiles = 10
 	twilioBytes = 5 << 20 // of one file
+
+	roomForLinks = 250 // characters of a text whose files go as links
 )
 
 const defaultValidity = "4h"
@@ -70,7 +72,9 @@ func (s TwilioSettings) check() (TwilioSettings, time.Duration, error) {
 func (s TwilioSettings) capabilities(of sdk.Capabilities) sdk.Capabilities {
 	of.Text = sdk.TextLimit{Limit: twilioText, Unit: sdk.UTF16}
 	of.MediaTypes = []string{"*/*"}
-	if s.Media != mediaLink {
+	if s.Media == mediaLink {
+		of.Text.Limit -= roomForLinks
+	} else {
 		of.MediaTypes = []string{"image/*", "audio/*", "video/*", "text/*", "application/pdf"}
 		of.MaxAttachment = twilioBytes
 	}

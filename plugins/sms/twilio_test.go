@@ -162,6 +162,18 @@ func TestTwilioCapabilities(t *testing.T) {
 	}
 }
 
+// TestTwilioRoomForLinks: the gateway splits texts so that a link fits.
+func TestTwilioRoomForLinks(t *testing.T) {
+	s := viaTwilio("https://x.example.com", func(s *TwilioSettings) { s.Media = mediaLink })
+	c := s.Capabilities(capabilities())
+	p := &twilioProvider{settings: *s.Twilio, host: &noHost{}}
+	_, _, err := p.content(sdk.Message{Text: strings.Repeat("a", c.Text.Limit),
+		Attachments: []sdk.Attachment{{URL: "https://gw.example.com/media/" + strings.Repeat("x", 200)}}})
+	if err != nil || c.MaxAttachment != 0 || !slices.Equal(c.MediaTypes, []string{"*/*"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // TestTwilioValidate: the live check.
 func TestTwilioValidate(t *testing.T) {
 	r := startTwilio(t, sim.Options{})

@@ -157,6 +157,27 @@ func TestTwilioConformance(t *testing.T) {
 	}})
 }
 
+func TestTwilioCapabilities(t *testing.T) {
+	for rate, want := range map[float64]float64{0: 1, 5: 5} { // 0 is absent here
+		c := startTwilio(t, sim.Options{}, func(s *TwilioSettings) { s.Rate = rate }).Capabilities()
+		if c.GetToOutside().GetLimit() != 4096 || c.GetRatePerSecond() != want || !c.GetQuickReplies() || c.GetMaxQuickReplies() != 9 || !c.GetNeedsPublicUrl() {
+			t.Errorf("%v", c)
+		}
+	}
+}
+
+func TestTwilioValidate(t *testing.T) {
+	r := startTwilio(t, sim.Options{})
+	far := httptest.NewServer(r.sim)
+	defer far.Close()
+	if err := r.Validate(t.Context(), viaTwilio(far.URL)); err != nil {
+		t.Errorf("good: %v", err)
+	}
+	if err := r.Validate(t.Context(), viaTwilio(far.URL, func(s *TwilioSettings) { s.ChoiceText = "x" })); err == nil || !strings.Contains(err.Error(), "choice_text") {
+		t.Errorf("bad: %v", err)
+	}
+}
+
 // TestTwilioOutcomes: what becomes of a call, told in order, backwards, twice.
 func TestTwilioOutcomes(t *testing.T) {
 	for _, tt := range []struct {

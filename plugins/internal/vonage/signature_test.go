@@ -41,7 +41,9 @@ func TestForged(t *testing.T) {
 		}
 		return []string{"Bearer " + text}
 	}
-	hs256 := func(change func(jwt.MapClaims)) []string { return signed(jwt.SigningMethodHS256, []byte(secret), change) }
+	hs256 := func(change func(jwt.MapClaims)) []string {
+		return signed(jwt.SigningMethodHS256, []byte(secret), change)
+	}
 	same := func(jwt.MapClaims) {}
 	for _, tt := range []struct {
 		name   string

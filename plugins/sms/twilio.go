@@ -26,8 +26,8 @@ type TwilioSettings struct {
 
 // The ways on which files go.
 const (
-	mediaMMS  = "mms"
-	mediaLink = "link"
+	twilioMediaMMS  = "mms"
+	twilioMediaLink = "link"
 )
 
 // Twilio's limits.
@@ -35,29 +35,31 @@ const (
 	twilioText  = 1600 // characters
 	twilioFiles = 10
 	twilioBytes = 5 << 20 // of one file
+
+	twilioRoomForLinks = 250 // characters of a text whose files go as links
 )
 
-const defaultValidity = "4h"
+const twilioDefaultValidity = "4h"
 
 var (
-	serviceSID = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
-	sender     = regexp.MustCompile(`^[0-9A-Za-z ]{1,11}$`) // alphanumeric
+	twilioServiceSID = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
+	twilioSender     = regexp.MustCompile(`^[0-9A-Za-z ]{1,11}$`) // alphanumeric
 )
 
 // check reports all that is wrong at once.
 func (s TwilioSettings) check() (TwilioSettings, time.Duration, error) {
-	s.Media, s.Validity = cmp.Or(s.Media, mediaMMS), cmp.Or(s.Validity, defaultValidity)
+	s.Media, s.Validity = cmp.Or(s.Media, twilioMediaMMS), cmp.Or(s.Validity, twilioDefaultValidity)
 	validity, err := ccsp.Duration("validity", s.Validity, time.Second, 10*time.Hour)
-	errs := []error{s.Account.Check(), err}
+	errs := []error{s.Check(), err}
 	switch {
 	case s.From == "" && s.MessagingServiceSID == "":
 		errs = append(errs, errors.New("from and messaging_service_sid are both missing; set one"))
-	case s.MessagingServiceSID != "" && !serviceSID.MatchString(s.MessagingServiceSID):
+	case s.MessagingServiceSID != "" && !twilioServiceSID.MatchString(s.MessagingServiceSID):
 		errs = append(errs, fmt.Errorf("messaging_service_sid %q is not MG and 32 hex digits", s.MessagingServiceSID))
-	case s.From != "" && twilio.Number(s.From) == "" && !sender.MatchString(s.From):
+	case s.From != "" && twilio.Number(s.From) == "" && !twilioSender.MatchString(s.From):
 		errs = append(errs, fmt.Errorf("from %q is neither a phone number nor a name of at most 11 letters and digits", s.From))
 	}
-	if s.Media != mediaMMS && s.Media != mediaLink {
+	if s.Media != twilioMediaMMS && s.Media != twilioMediaLink {
 		errs = append(errs, fmt.Errorf("media %q is neither mms nor link", s.Media))
 	}
 	if s.Rate < 0 {
@@ -70,7 +72,9 @@ func (s TwilioSettings) check() (TwilioSettings, time.Duration, error) {
 func (s TwilioSettings) capabilities(of sdk.Capabilities) sdk.Capabilities {
 	of.Text = sdk.TextLimit{Limit: twilioText, Unit: sdk.UTF16}
 	of.MediaTypes = []string{"*/*"}
-	if s.Media != mediaLink {
+	if s.Media == twilioMediaLink {
+		of.Text.Limit -= twilioRoomForLinks
+	} else {
 		of.MediaTypes = []string{"image/*", "audio/*", "video/*", "text/*", "application/pdf"}
 		of.MaxAttachment = twilioBytes
 	}

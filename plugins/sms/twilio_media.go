@@ -13,9 +13,9 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// fetchFor is how long the files of a message may take, all together: Twilio
+// twilioFetchFor is how long the files of a message may take, all together: Twilio
 // waits for the answer, and the message must not wait for a file.
-const fetchFor = 3 * time.Second
+const twilioFetchFor = 3 * time.Second
 
 // addFiles fetches the files of a message, side by side. The text says of those
 // that cannot be had that they were there.
@@ -24,7 +24,7 @@ func (p *twilioProvider) addFiles(ctx context.Context, w twilio.Webhook, e *sdk.
 	if err != nil || n <= 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchFor)
+	ctx, cancel := context.WithTimeout(ctx, twilioFetchFor)
 	defer cancel()
 	n = min(n, twilioFiles)
 	files, notes := make([]sdk.Attachment, n), make([]string, n)

@@ -39,7 +39,7 @@ func (p *twilioProvider) form(to sdk.Customer, m sdk.Message) (url.Values, error
 		form.Set("From", p.settings.sendsFrom())
 	}
 	if hook := p.host.PublicURL(); hook != "" {
-		form.Set("StatusCallback", hook+pathStatus+"?"+url.Values{paramMessage: {m.ID}, paramAddress: {to.Address}}.Encode())
+		form.Set("StatusCallback", p.settings.Callback(hook+twilioPathStatus+"?"+twilioReceiptQuery(m.ID, to.Address)))
 	}
 	text, files, err := p.content(m)
 	if err != nil {
@@ -63,7 +63,7 @@ func (p *twilioProvider) content(m sdk.Message) (text string, files []string, er
 			return "", nil, sdk.Rejected("no_link", "a file has no address; set public_url")
 		}
 		ccsp.AddLine(&b, a.Caption)
-		if p.settings.Media == mediaLink {
+		if p.settings.Media == twilioMediaLink {
 			ccsp.AddLine(&b, a.URL)
 		} else {
 			files = append(files, a.URL)

@@ -26,20 +26,20 @@ import (
 )
 
 const (
-	account = "AC00000000000000000000000000000001"
-	token   = "12345abcdef67890"
-	own     = "+441172345678"
-	ada     = "+447700900123"
-	inSID   = "SM0123456789abcdef0123456789abcdef"
-	publics = "https://gateway.example/hooks/texts"
+	twilioAccount = "AC00000000000000000000000000000001"
+	twilioToken   = "12345abcdef67890"
+	twilioOwn     = "+441172345678"
+	twilioAda     = "+447700900123"
+	twilioInSID   = "SM0123456789abcdef0123456789abcdef"
+	twilioPublics = "https://gateway.example/hooks/texts"
 )
 
 func viaTwilio(base string, change ...func(*TwilioSettings)) settings {
-	t := TwilioSettings{Account: twilio.Account{AccountSID: account, BaseURL: base}, From: own}
+	t := TwilioSettings{Account: twilio.Account{AccountSID: twilioAccount, BaseURL: base}, From: twilioOwn}
 	for _, f := range change {
 		f(&t)
 	}
-	return settings{Provider: "twilio", Twilio: &t, AuthToken: token}
+	return settings{Provider: "twilio", Twilio: &t, AuthToken: twilioToken}
 }
 
 // twilioRig is a gateway with the plugin, a Twilio, and what came in.
@@ -55,12 +55,12 @@ type twilioRig struct {
 // exist: the simulator reaches it nevertheless.
 func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *twilioRig {
 	t.Helper()
-	o.AccountSID, o.AuthToken = account, token
+	o.AccountSID, o.AuthToken = twilioAccount, twilioToken
 	r := &twilioRig{sim: sim.New(o)}
 	far := httptest.NewServer(r.sim)
 	r.Gateway = sdktest.Start(t, plugin(), "texts", "sms", viaTwilio(far.URL, change...))
-	r.sim.SetTransport(hookTransport{r})
-	r.sim.SetHook(publics, far.URL)
+	r.sim.SetTransport(twilioHookTransport{r})
+	r.sim.SetHook(twilioPublics, far.URL)
 	t.Cleanup(far.Close)
 	t.Cleanup(r.sim.Close)
 	t.Cleanup(func() {
@@ -71,12 +71,12 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 	return r
 }
 
-// hookTransport carries what goes to the gateway's public address to the plugin,
+// twilioHookTransport carries what goes to the gateway's public address to the plugin,
 // and keeps what becomes durable: each id once, as the gateway does.
-type hookTransport struct{ r *twilioRig }
+type twilioHookTransport struct{ r *twilioRig }
 
-func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
-	path, ok := strings.CutPrefix(q.URL.String(), publics)
+func (h twilioHookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
+	path, ok := strings.CutPrefix(q.URL.String(), twilioPublics)
 	if !ok {
 		return http.DefaultTransport.RoundTrip(q)
 	}
@@ -86,7 +86,7 @@ func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.String()})
+		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (r *twilioRig) took() []sdk.Event {
 
 func (r *twilioRig) send(t *testing.T, id, text string, files ...sdk.Attachment) (sdk.Receipt, error) {
 	t.Helper()
-	return r.Send(t.Context(), sdk.Customer{Address: ada}, sdk.Message{ID: id, Text: text, Attachments: files, Parts: 1, Part: 1})
+	return r.Send(t.Context(), sdk.Customer{Address: twilioAda}, sdk.Message{ID: id, Text: text, Attachments: files, Parts: 1, Part: 1})
 }
 
 // told waits until n callbacks were answered.
@@ -135,22 +135,22 @@ func (r *twilioRig) told(t *testing.T, n int) []sim.Message {
 }
 
 func TestTwilioConformance(t *testing.T) {
-	s := sim.New(sim.Options{AccountSID: account, AuthToken: token})
+	s := sim.New(sim.Options{AccountSID: twilioAccount, AuthToken: twilioToken})
 	defer s.Close()
 	far := httptest.NewServer(s)
 	defer far.Close()
 	block := func(change map[string]any) map[string]any {
-		b := map[string]any{"account_sid": account, "from": own, "base_url": far.URL}
+		b := map[string]any{"account_sid": twilioAccount, "from": twilioOwn, "base_url": far.URL}
 		for k, v := range change {
 			b[k] = v
 		}
-		return map[string]any{"provider": "twilio", "auth_token": token, "twilio": b}
+		return map[string]any{"provider": "twilio", "auth_token": twilioToken, "twilio": b}
 	}
 	sdktest.Run(t, sdktest.Config{Plugin: plugin(), Driver: "sms", Settings: block(nil), BadSettings: []any{
-		map[string]any{"provider": "twilio", "auth_token": token}, map[string]any{"provider": "pigeon"},
+		map[string]any{"provider": "twilio", "auth_token": twilioToken}, map[string]any{"provider": "pigeon"},
 		block(map[string]any{"account_sid": "x"}), block(map[string]any{"from": ""}), block(map[string]any{"from": "a long name of many letters"}),
 		block(map[string]any{"media": "fax"}), block(map[string]any{"validity": "11h"}), block(map[string]any{"timeout": "soon"}),
-		block(map[string]any{"rate": -1}), block(map[string]any{"messaging_service_sid": "MG1"}), block(map[string]any{"frmo": own}),
+		block(map[string]any{"rate": -1}), block(map[string]any{"messaging_service_sid": "MG1"}), block(map[string]any{"frmo": twilioOwn}),
 	}})
 }
 
@@ -159,6 +159,18 @@ func TestTwilioCapabilities(t *testing.T) {
 	c := r.Capabilities()
 	if l := c.GetToOutside(); l.GetLimit() != 1600 || c.GetRatePerSecond() != 3 || !c.GetReceipts() || !c.GetNeedsPublicUrl() || c.GetMaxAttachmentBytes() != 5<<20 {
 		t.Errorf("%v", c)
+	}
+}
+
+// TestTwilioRoomForLinks: the gateway splits texts so that a link fits.
+func TestTwilioRoomForLinks(t *testing.T) {
+	s := viaTwilio("https://x.example.com", func(s *TwilioSettings) { s.Media = twilioMediaLink })
+	c := s.Capabilities(capabilities())
+	p := &twilioProvider{settings: *s.Twilio, host: &twilioNoHost{}}
+	_, _, err := p.content(sdk.Message{Text: strings.Repeat("a", c.Text.Limit),
+		Attachments: []sdk.Attachment{{URL: "https://gw.example.com/media/" + strings.Repeat("x", 200)}}})
+	if err != nil || c.MaxAttachment != 0 || !slices.Equal(c.MediaTypes, []string{"*/*"}) {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 
@@ -190,7 +202,7 @@ func TestTwilioReceipts(t *testing.T) {
 		for _, o := range []sim.Options{{}, {Disorder: true}, {Duplicate: true}, {Disorder: true, Duplicate: true}} {
 			t.Run(fmt.Sprintf("%s/%v %v", tt.fate.Status, o.Disorder, o.Duplicate), func(t *testing.T) {
 				r := startTwilio(t, o)
-				r.sim.SetFate(ada, tt.fate)
+				r.sim.SetFate(twilioAda, tt.fate)
 				receipt, err := r.send(t, "c0ffee.1.1", "Hi")
 				if err != nil {
 					t.Fatal(err)
@@ -200,13 +212,13 @@ func TestTwilioReceipts(t *testing.T) {
 					n = 6
 				}
 				m := r.told(t, n)[0]
-				if m.SID != receipt.MessageID || m.Body != "Hi" || m.From != own || m.To != ada {
+				if m.SID != receipt.MessageID || m.Body != "Hi" || m.From != twilioOwn || m.To != twilioAda {
 					t.Errorf("sent %+v, receipt %+v", m, receipt)
 				}
 				var got []string
 				for _, e := range r.took() {
 					got = append(got, strings.TrimSpace(e.Type+" "+e.Code+" "+e.Reason))
-					if e.MessageID != "c0ffee.1.1" || e.Customer.Address != ada || e.ID == "" {
+					if e.MessageID != "c0ffee.1.1" || e.Customer.Address != twilioAda || e.ID == "" {
 						t.Errorf("%+v", e)
 					}
 				}
@@ -219,17 +231,31 @@ func TestTwilioReceipts(t *testing.T) {
 	}
 }
 
+// TestTwilioOverrides: what tells Twilio to repeat callbacks is not sent, whether
+// or not it is signed.
+func TestTwilioOverrides(t *testing.T) {
+	for _, o := range []sim.Options{{}, {SignFragment: true}} {
+		r := startTwilio(t, o, func(s *TwilioSettings) { s.CallbackOptions = "rc=3&rp=all" })
+		if _, err := r.send(t, "c0ffee.1.1", "Hi"); err != nil {
+			t.Fatal(err)
+		}
+		if m := r.told(t, 3)[0]; !strings.HasSuffix(m.Callback, "#rc=3&rp=all") || len(r.took()) != 1 {
+			t.Errorf("%+v, events %+v", m, r.took())
+		}
+	}
+}
+
 // TestTwilioNeverGoesBack: of two ends of one message the first counts.
 func TestTwilioNeverGoesBack(t *testing.T) {
 	r := startTwilio(t, sim.Options{})
 	var ids []string
 	for _, status := range []string{"delivered", "undelivered", "failed", "delivered", "sent", "queued", "accepted", "sending", "scheduled", "read"} {
-		res := r.post(t, "/status?m=c0ffee.1.1&a="+url.QueryEscape(ada), url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {status}})
+		res := r.post(t, "/status?"+twilioReceiptQuery("c0ffee.1.1", twilioAda), url.Values{"AccountSid": {twilioAccount}, "MessageSid": {twilioInSID}, "MessageStatus": {status}})
 		for _, e := range res.Events {
 			ids = append(ids, e.ID)
 		}
 	}
-	end, read := inSID+".end", inSID+".read"
+	end, read := twilioInSID+".end", twilioInSID+".read"
 	if diff := cmp.Diff([]string{end, end, end, end, read}, ids); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -238,21 +264,21 @@ func TestTwilioNeverGoesBack(t *testing.T) {
 // post hands a signed form to the plugin.
 func (r *twilioRig) post(t *testing.T, path string, form url.Values) sdk.WebhookResponse {
 	t.Helper()
-	res, err := r.Webhook(t.Context(), signedForm(path, form))
+	res, err := r.Webhook(t.Context(), twilioSignedForm(path, form))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
 }
 
-func signedForm(path string, form url.Values) *sdk.WebhookRequest {
+func twilioSignedForm(path string, form url.Values) *sdk.WebhookRequest {
 	at, query, _ := strings.Cut(path, "?")
-	return &sdk.WebhookRequest{Method: http.MethodPost, Path: at, Query: query, URL: publics + path, Body: []byte(form.Encode()),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Twilio-Signature": {twilio.Sign(token, publics+path, form)}}}
+	return &sdk.WebhookRequest{Method: http.MethodPost, Path: at, Query: query, URL: twilioPublics + path, Body: []byte(form.Encode()),
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Twilio-Signature": {twilio.Sign(twilioToken, twilioPublics+path, form)}}}
 }
 
-func incoming(change func(url.Values)) url.Values {
-	f := url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "From": {ada}, "To": {own}, "Body": {"Hi"}, "NumMedia": {"0"}}
+func twilioIncoming(change func(url.Values)) url.Values {
+	f := url.Values{"AccountSid": {twilioAccount}, "MessageSid": {twilioInSID}, "From": {twilioAda}, "To": {twilioOwn}, "Body": {"Hi"}, "NumMedia": {"0"}}
 	if change != nil {
 		change(f)
 	}
@@ -262,27 +288,27 @@ func incoming(change func(url.Values)) url.Values {
 func TestTwilioIncoming(t *testing.T) {
 	r := startTwilio(t, sim.Options{})
 	ignore := cmpopts.IgnoreFields(sdk.Event{}, "Payload", "At")
-	plain := sdk.Event{Type: sdk.CustomerMessage, ID: inSID, MessageID: inSID, Customer: sdk.Customer{Address: ada}, Text: "Hi"}
+	plain := sdk.Event{Type: sdk.CustomerMessage, ID: twilioInSID, MessageID: twilioInSID, Customer: sdk.Customer{Address: twilioAda}, Text: "Hi"}
 	with := func(change func(*sdk.Event)) *sdk.Event { e := plain; change(&e); return &e }
 	for _, tt := range []struct {
 		name string
 		form url.Values
 		want *sdk.Event // nil: 400 and quarantine
 	}{
-		{"a text", incoming(nil), &plain},
-		{"by its older name", incoming(func(f url.Values) { f.Set("SmsSid", f.Get("MessageSid")); f.Del("MessageSid") }), &plain},
-		{"WhatsApp", incoming(func(f url.Values) { f.Set("From", "whatsapp:"+ada); f.Set("ProfileName", "Ada") }),
-			with(func(e *sdk.Event) { e.Customer = sdk.Customer{Address: "whatsapp:" + ada, Name: "Ada"} })},
-		{"nothing in it", incoming(func(f url.Values) { f.Del("Body") }), with(func(e *sdk.Event) { e.Text = emptyText })},
-		{"a file that is not there", incoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png") }),
+		{"a text", twilioIncoming(nil), &plain},
+		{"by its older name", twilioIncoming(func(f url.Values) { f.Set("SmsSid", f.Get("MessageSid")); f.Del("MessageSid") }), &plain},
+		{"WhatsApp", twilioIncoming(func(f url.Values) { f.Set("From", "whatsapp:"+twilioAda); f.Set("ProfileName", "Ada") }),
+			with(func(e *sdk.Event) { e.Customer = sdk.Customer{Address: "whatsapp:" + twilioAda, Name: "Ada"} })},
+		{"nothing in it", twilioIncoming(func(f url.Values) { f.Del("Body") }), with(func(e *sdk.Event) { e.Text = twilioEmptyText })},
+		{"a file that is not there", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png") }),
 			with(func(e *sdk.Event) { e.Text = "Hi\n[a file was refused: image/png, unsupported protocol scheme]" })},
-		{"NumMedia of nonsense", incoming(func(f url.Values) { f.Set("NumMedia", "many") }), &plain},
-		{"STOP", incoming(func(f url.Values) { f.Set("Body", "STOP"); f.Set("OptOutType", "STOP") }),
-			&sdk.Event{Type: sdk.CustomEvent, EventName: "opt_out", ID: inSID, Customer: plain.Customer, Params: map[string]string{"text": "STOP", "to": own}}},
-		{"START", incoming(func(f url.Values) { f.Set("Body", "Start"); f.Set("OptOutType", "START") }),
-			&sdk.Event{Type: sdk.CustomEvent, EventName: "opt_in", ID: inSID, Customer: plain.Customer, Params: map[string]string{"text": "Start", "to": own}}},
-		{"no id", incoming(func(f url.Values) { f.Del("MessageSid") }), nil},
-		{"nobody", incoming(func(f url.Values) { f.Del("From") }), nil},
+		{"NumMedia of nonsense", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "many") }), &plain},
+		{"STOP", twilioIncoming(func(f url.Values) { f.Set("Body", "STOP"); f.Set("OptOutType", "STOP") }),
+			&sdk.Event{Type: sdk.CustomEvent, EventName: "opt_out", ID: twilioInSID, Customer: plain.Customer, Params: map[string]string{"text": "STOP", "to": twilioOwn}}},
+		{"START", twilioIncoming(func(f url.Values) { f.Set("Body", "Start"); f.Set("OptOutType", "START") }),
+			&sdk.Event{Type: sdk.CustomEvent, EventName: "opt_in", ID: twilioInSID, Customer: plain.Customer, Params: map[string]string{"text": "Start", "to": twilioOwn}}},
+		{"no id", twilioIncoming(func(f url.Values) { f.Del("MessageSid") }), nil},
+		{"nobody", twilioIncoming(func(f url.Values) { f.Del("From") }), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res := r.post(t, "", tt.form)
@@ -305,12 +331,14 @@ func TestTwilioIncoming(t *testing.T) {
 		})
 	}
 	for path, want := range map[string]int{"/x": 404, "/status": 400} {
-		if res := r.post(t, path, incoming(func(f url.Values) { f.Del("MessageSid") })); res.Status != want {
+		if res := r.post(t, path, twilioIncoming(func(f url.Values) { f.Del("MessageSid") })); res.Status != want {
 			t.Errorf("%s: %d, want %d", path, res.Status, want)
 		}
 	}
-	if res := r.post(t, "/status", url.Values{"AccountSid": {account}, "MessageSid": {inSID}, "MessageStatus": {"delivered"}}); res.Status != 200 || len(res.Events) > 0 {
-		t.Errorf("a message of somebody else's: %+v", res)
+	for _, q := range []string{"", "?m=1", "?m=1&a=%2B44", "?m=1&a=", "?m=%3C&a=QQ", "?a=QQ", "?m=1&a=_w"} {
+		if res := r.post(t, "/status"+q, url.Values{"AccountSid": {twilioAccount}, "MessageSid": {twilioInSID}, "MessageStatus": {"delivered"}}); res.Status != 200 || len(res.Events) > 0 {
+			t.Errorf("%s, a message of somebody else's: %+v", q, res)
+		}
 	}
 }
 
@@ -322,7 +350,7 @@ func TestTwilioFiles(t *testing.T) {
 	}))
 	defer files.Close()
 	r := startTwilio(t, sim.Options{AllowHTTP: true, Duplicate: true})
-	if err := r.sim.Receive(ada, own, "Look", sim.Media{MIME: "image/jpeg", Data: []byte("JPEG")}, sim.Media{MIME: "text/vcard", Data: []byte("VCARD")}); err != nil {
+	if err := r.sim.Receive(twilioAda, twilioOwn, "Look", sim.Media{MIME: "image/jpeg", Data: []byte("JPEG")}, sim.Media{MIME: "text/vcard", Data: []byte("VCARD")}); err != nil {
 		t.Fatal(err)
 	}
 	es := r.took()
@@ -336,7 +364,7 @@ func TestTwilioFiles(t *testing.T) {
 		}
 	}
 	r.RefuseMedia("too large")
-	if err := r.sim.Receive(ada, own, "", sim.Media{MIME: "image/jpeg"}); err != nil {
+	if err := r.sim.Receive(twilioAda, twilioOwn, "", sim.Media{MIME: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}
 	if e := r.took()[1]; e.Text != "[a file was refused: image/jpeg, too large]" || len(e.Attachments) > 0 {
@@ -372,7 +400,7 @@ func TestTwilioContent(t *testing.T) {
 		{"eleven", "mms", sdk.Message{Attachments: slices.Repeat([]sdk.Attachment{picture}, 11)}, nil, "rejected too_many_files"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &twilioProvider{settings: TwilioSettings{Media: tt.media, From: own}, validity: time.Hour, host: &noHost{}}
+			p := &twilioProvider{settings: TwilioSettings{Media: tt.media, From: twilioOwn}, validity: time.Hour, host: &twilioNoHost{}}
 			f, err := p.form(sdk.Customer{Address: "447700900123"}, tt.m)
 			if tt.err != "" {
 				if got := plugintest.Verdict(err); got != tt.err {
@@ -380,7 +408,7 @@ func TestTwilioContent(t *testing.T) {
 				}
 				return
 			}
-			tt.want["To"], tt.want["From"], tt.want["ValidityPeriod"] = []string{ada}, []string{own}, []string{"3600"}
+			tt.want["To"], tt.want["From"], tt.want["ValidityPeriod"] = []string{twilioAda}, []string{twilioOwn}, []string{"3600"}
 			if diff := cmp.Diff(tt.want, f); diff != "" || err != nil {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
@@ -388,10 +416,10 @@ func TestTwilioContent(t *testing.T) {
 	}
 }
 
-// noHost is a gateway without a public address.
-type noHost struct{ plugintest.Host }
+// twilioNoHost is a gateway without a public address.
+type twilioNoHost struct{ plugintest.Host }
 
-func (*noHost) PublicURL() string { return "" }
+func (*twilioNoHost) PublicURL() string { return "" }
 
 // TestTwilioRefusals: what the simulator, and Twilio's own numbers for tests, say.
 func TestTwilioRefusals(t *testing.T) {
@@ -405,7 +433,7 @@ func TestTwilioRefusals(t *testing.T) {
 			t.Errorf("%s: %s, want %s", to, got, want)
 		}
 	}
-	if err := r.sim.Receive(ada, own, "STOP"); err != nil {
+	if err := r.sim.Receive(twilioAda, twilioOwn, "STOP"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.send(t, "m2", "Hi"); err == nil || !strings.Contains(err.Error(), "recipient gone") {
@@ -448,8 +476,8 @@ func TestTwilioFaults(t *testing.T) {
 	}
 }
 
-// mangled changes some bytes of b.
-func mangled(rnd *rand.Rand, b []byte) []byte {
+// twilioMangled changes some bytes of b.
+func twilioMangled(rnd *rand.Rand, b []byte) []byte {
 	b = slices.Clone(b)
 	for range 1 + rnd.IntN(8) {
 		at := rnd.IntN(len(b) + 1)
@@ -472,23 +500,23 @@ func mangled(rnd *rand.Rand, b []byte) []byte {
 // TestTwilioMalformed: 10,000 malformed bodies for each route, half of them
 // signed: no panic, and events of authentic requests alone.
 func TestTwilioMalformed(t *testing.T) {
-	p := provided(t)
+	p := twilioProvided(t)
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for _, path := range []string{"", "/status?m=c0ffee.1.1&a=%2B447700900123"} {
-		good := signedForm(path, incoming(func(f url.Values) { f.Set("MessageStatus", "delivered"); f.Set("NumMedia", "0") }))
+	for _, path := range []string{"", "/status?" + twilioReceiptQuery("c0ffee.1.1", twilioAda)} {
+		good := twilioSignedForm(path, twilioIncoming(func(f url.Values) { f.Set("MessageStatus", "delivered"); f.Set("NumMedia", "0") }))
 		for i := range 10_000 {
 			q := *good
 			q.Header = good.Header.Clone()
-			q.Body = mangled(rnd, good.Body)
+			q.Body = twilioMangled(rnd, good.Body)
 			authentic := i%2 == 0
 			if form, _ := url.ParseQuery(string(q.Body)); authentic {
-				q.Header.Set("X-Twilio-Signature", twilio.Sign(token, q.URL, form))
+				q.Header.Set("X-Twilio-Signature", twilio.Sign(twilioToken, q.URL, form))
 			}
 			res, err := p.Webhook(t.Context(), &q)
 			if err != nil || res.Status < 200 || res.Status >= 500 || res.Status != 200 && len(res.Events) > 0 {
 				t.Fatalf("%q: %+v, %v", q.Body, res, err)
 			}
-			if !authentic && res.Status != 401 && covered(q.Body) != covered(good.Body) {
+			if !authentic && res.Status != 401 && twilioCovered(q.Body) != twilioCovered(good.Body) {
 				t.Fatalf("%q, forged: %+v", q.Body, res)
 			}
 			for _, e := range res.Events {
@@ -500,9 +528,9 @@ func TestTwilioMalformed(t *testing.T) {
 	}
 }
 
-// covered is what a signature covers of a body: names and values in a row. Two
+// twilioCovered is what a signature covers of a body: names and values in a row. Two
 // bodies of which it covers the same cannot be told apart, by nobody.
-func covered(body []byte) string {
+func twilioCovered(body []byte) string {
 	form, _ := url.ParseQuery(string(body))
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(form)) {
@@ -513,38 +541,38 @@ func covered(body []byte) string {
 	return b.String()
 }
 
-// provided is a provider without frames around it.
-func provided(t testing.TB) *twilioProvider {
+// twilioProvided is a provider without frames around it.
+func twilioProvided(t testing.TB) *twilioProvider {
 	t.Helper()
 	s, err := viaTwilio("http://127.0.0.1:1").twilio()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := openTwilio(t.Context(), s, &mediaHost{})
+	p, err := openTwilio(t.Context(), s, &twilioMediaHost{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// mediaHost has no files.
-type mediaHost struct{ plugintest.Host }
+// twilioMediaHost has no files.
+type twilioMediaHost struct{ plugintest.Host }
 
-func (*mediaHost) PublicURL() string { return publics }
+func (*twilioMediaHost) PublicURL() string { return twilioPublics }
 
-func (*mediaHost) FetchMedia(context.Context, string, http.Header) (sdk.Attachment, error) {
+func (*twilioMediaHost) FetchMedia(context.Context, string, http.Header) (sdk.Attachment, error) {
 	return sdk.Attachment{}, sdk.Rejected("no_file", "there are no files")
 }
 
 func FuzzTwilioWebhook(f *testing.F) {
-	f.Add(true, "", incoming(nil).Encode())
-	f.Add(true, "/status?m=c0ffee.1.1&a=%2B44", "AccountSid="+account+"&MessageSid="+inSID+"&MessageStatus=read")
-	f.Add(false, "/", incoming(nil).Encode())
+	f.Add(true, "", twilioIncoming(nil).Encode())
+	f.Add(true, "/status?"+twilioReceiptQuery("c0ffee.1.1", twilioAda), "AccountSid="+twilioAccount+"&MessageSid="+twilioInSID+"&MessageStatus=read")
+	f.Add(false, "/", twilioIncoming(nil).Encode())
 	f.Add(true, "/status?m=%zz", "%zz")
-	p := provided(f)
+	p := twilioProvided(f)
 	f.Fuzz(func(t *testing.T, proven bool, path, body string) {
 		form, _ := url.ParseQuery(body)
-		q := signedForm(path, form)
+		q := twilioSignedForm(path, form)
 		q.Body = []byte(body)
 		if !proven {
 			q.Header.Set("X-Twilio-Signature", twilio.Sign("another-token-16", q.URL, form))

@@ -55,7 +55,7 @@ func (s TwilioSettings) check() (twilioConfig, error) {
 	s.Language, s.ChoiceText = cmp.Or(s.Language, "en-US"), cmp.Or(s.ChoiceText, "Press {digit} for {title}.")
 	c := twilioConfig{TwilioSettings: s}
 	var errs [5]error
-	errs[0] = s.Account.Check()
+	errs[0] = s.Check()
 	if c.From = twilio.Number(s.From); c.From == "" {
 		errs[1] = fmt.Errorf("from %q is not a phone number", s.From)
 	}

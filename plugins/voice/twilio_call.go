@@ -45,7 +45,7 @@ func (p *twilioProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Messag
 		if err := p.keep(ctx, m.ID, doc); err != nil {
 			return sdk.Receipt{}, sdk.Retry(fmt.Errorf("keep what the call says: %w", err), 0)
 		}
-		form.Set("Url", p.hook(pathTwiML, m.ID))
+		form.Set("Url", p.Callback(p.hook(pathTwiML, m.ID)))
 		form.Set("Method", "POST")
 	} else {
 		form.Set("Twiml", doc)
@@ -66,7 +66,7 @@ func (p *twilioProvider) form(to, id string) url.Values {
 		"To": {to}, "From": {p.From},
 		"Timeout":              {strconv.Itoa(int(p.ringFor.Seconds()))},
 		"TimeLimit":            {strconv.Itoa(int(p.maxDuration.Seconds()))},
-		"StatusCallback":       {p.hook(pathStatus, id)},
+		"StatusCallback":       {p.Callback(p.hook(pathStatus, id))},
 		"StatusCallbackMethod": {"POST"},
 		"StatusCallbackEvent":  {"answered", "completed"},
 	}

@@ -21,7 +21,7 @@ func (p *twilioProvider) document(to sdk.Customer, m sdk.Message) (string, error
 	if n > 0 {
 		verbs = []twilio.Verb{twilio.Gather{
 			Input: "dtmf", NumDigits: n, Timeout: int(p.digitsFor.Seconds()),
-			Action: p.hook(pathDigits, m.ID), Method: "POST", Verbs: verbs,
+			Action: p.Callback(p.hook(pathDigits, m.ID)), Method: "POST", Verbs: verbs,
 		}}
 	}
 	doc, err := twilio.TwiML(verbs...)

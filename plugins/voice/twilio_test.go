@@ -81,7 +81,7 @@ func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.String()})
+		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +155,27 @@ func TestTwilioConformance(t *testing.T) {
 		with("voices", map[string]any{"de-DE": "a b"}), with("ring_for", "1s"), with("max_duration", "1y"), with("digits", 33),
 		with("digits_for", "soon"), with("choice_text", "Press it."), with("machine_detection", "yes"), with("rate", -1),
 	}})
+}
+
+func TestTwilioCapabilities(t *testing.T) {
+	for rate, want := range map[float64]float64{0: 1, 5: 5} { // 0 is absent here
+		c := startTwilio(t, sim.Options{}, func(s *TwilioSettings) { s.Rate = rate }).Capabilities()
+		if c.GetToOutside().GetLimit() != 4096 || c.GetRatePerSecond() != want || !c.GetQuickReplies() || c.GetMaxQuickReplies() != 9 || !c.GetNeedsPublicUrl() {
+			t.Errorf("%v", c)
+		}
+	}
+}
+
+func TestTwilioValidate(t *testing.T) {
+	r := startTwilio(t, sim.Options{})
+	far := httptest.NewServer(r.sim)
+	defer far.Close()
+	if err := r.Validate(t.Context(), viaTwilio(far.URL)); err != nil {
+		t.Errorf("good: %v", err)
+	}
+	if err := r.Validate(t.Context(), viaTwilio(far.URL, func(s *TwilioSettings) { s.ChoiceText = "x" })); err == nil || !strings.Contains(err.Error(), "choice_text") {
+		t.Errorf("bad: %v", err)
+	}
 }
 
 // TestTwilioOutcomes: what becomes of a call, told in order, backwards, twice.

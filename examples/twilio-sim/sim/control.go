@@ -18,6 +18,14 @@ func (s *Sim) control(mux *http.ServeMux) {
 	}) error {
 		return s.Receive(m.From, m.To, m.Body, m.Media...)
 	}))
+	mux.HandleFunc("POST /sim/ring", order(func(c struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+		Hook string `json:"hook"`
+	}) error {
+		_, err := s.Ring(c.Hook, c.From, c.To)
+		return err
+	}))
 	mux.HandleFunc("POST /sim/fate", order(func(f struct {
 		To string `json:"to"`
 		Fate

@@ -40,7 +40,11 @@ func (s *Sim) post(address string, form url.Values) (string, error) {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 	r.Header.Set("User-Agent", "TwilioProxy/1.1")
-	r.Header.Set("X-Twilio-Signature", s.signature(address, form))
+	signed, _, _ := strings.Cut(address, "#")
+	if s.opts.SignFragment {
+		signed = address
+	}
+	r.Header.Set("X-Twilio-Signature", s.signature(signed, form))
 	r.Header.Set("I-Twilio-Idempotency-Token", s.token(form))
 	res, err := s.client.Do(r)
 	if err != nil {

@@ -31,6 +31,7 @@ type Options struct {
 	AllowHTTP             bool         // callbacks need not be https
 	Disorder              bool         // callbacks come in reverse order
 	Duplicate             bool         // and each of them twice
+	SignFragment          bool         // the fragment of an address is signed, too
 	Wire                  func(in bool, what string)
 }
 

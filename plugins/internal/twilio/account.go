@@ -23,6 +23,8 @@ type Account struct {
 	BaseURL    string `json:"base_url,omitempty" jsonschema:"title=Address of the API,default=https://api.twilio.com"`
 	Timeout    string `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=15s"`
 
+	CallbackOptions string `json:"callback_options,omitempty" jsonschema:"title=Connection overrides" jsonschema_description:"How often Twilio repeats a callback that fails, such as rc=3&rp=all; see its page on connection overrides."`
+
 	AuthToken string `json:"-"` // checks webhooks, too
 	APISecret string `json:"-"` // of APIKey
 }
@@ -36,6 +38,7 @@ const (
 var (
 	accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
 	keySID     = regexp.MustCompile(`^SK[0-9a-fA-F]{32}$`)
+	overrides  = regexp.MustCompile(`^[a-z]+=[a-z0-9,]+(&[a-z]+=[a-z0-9,]+)*$`)
 	printable  = regexp.MustCompile(`^[!-~]{16,256}$`)
 )
 
@@ -54,7 +57,10 @@ func (a Account) Check() error {
 
 func (a Account) check() (checked, error) {
 	c := checked{Account: a}
-	var errs [4]error
+	var errs [5]error
+	if a.CallbackOptions != "" && !overrides.MatchString(a.CallbackOptions) {
+		errs[4] = fmt.Errorf("callback_options %q is not written as rc=3&rp=all", a.CallbackOptions)
+	}
 	if !accountSID.MatchString(a.AccountSID) {
 		errs[0] = fmt.Errorf("account_sid %q is not AC and 32 hex digits", a.AccountSID)
 	}
@@ -77,6 +83,15 @@ func (a Account) checkSecrets() error {
 		return errors.New("api_key and api_secret go together; set both or none")
 	}
 	return nil
+}
+
+// Callback is an address for Twilio to call, with the overrides of the settings in
+// its fragment.
+func (a Account) Callback(address string) string {
+	if a.CallbackOptions == "" {
+		return address
+	}
+	return address + "#" + a.CallbackOptions
 }
 
 // user and password of calls.

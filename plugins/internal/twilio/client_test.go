@@ -229,6 +229,8 @@ func TestAccount(t *testing.T) {
 		{func(a *twilio.Account) { a.APISecret = "canary-of-16-bytes" }, "api_key and api_secret go together"},
 		{func(a *twilio.Account) { a.BaseURL = "http://api.example.com" }, `base_url "http://api.example.com" is not https`},
 		{func(a *twilio.Account) { a.BaseURL = "ftp://x" }, "base_url is not an http or https address"},
+		{func(a *twilio.Account) { a.CallbackOptions = "rc=3&rp=5xx,ct" }, ""},
+		{func(a *twilio.Account) { a.CallbackOptions = "#rc=3" }, `callback_options "#rc=3" is not written as`},
 		{func(a *twilio.Account) { a.Timeout = "soon" }, `timeout "soon" is not a duration`},
 	} {
 		a := good

@@ -36,8 +36,9 @@ func sum(token, address string, form url.Values) []byte {
 
 // signed reports whether signature is that of the request. Some servers and
 // proxies show the standard port of an address and some do not, and Twilio signs
-// either; an odd port may be missing, too.
-func signed(token, signature, address string, form url.Values) bool {
+// either; an odd port may be missing, too. Options are what may stand in the fragment
+// of the address, which is not sent.
+func signed(token, signature, address, options string, form url.Values) bool {
 	got, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil || len(got) != sha1.Size || base64.StdEncoding.EncodeToString(got) != signature {
 		return false
@@ -45,6 +46,9 @@ func signed(token, signature, address string, form url.Values) bool {
 	ok := 0
 	for _, a := range []string{address, withoutPort(address), withPort(address)} {
 		ok |= subtle.ConstantTimeCompare(got, sum(token, a, form))
+		if options != "" {
+			ok |= subtle.ConstantTimeCompare(got, sum(token, a+"#"+options, form))
+		}
 	}
 	return ok == 1
 }

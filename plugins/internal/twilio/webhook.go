@@ -19,12 +19,13 @@ const (
 	maxParams = 500       // parameters of one
 )
 
-// Webhook is an authentic request of Twilio's.
+// Webhook is an authentic request of Twilio's. What tells a repetition is in it: the
+// ids of messages and calls. The header I-Twilio-Idempotency-Token would, too, but
+// it is not signed: who copies a request could change it, and make it news.
 type Webhook struct {
 	Form  url.Values      // without values that stand in the query
 	JSON  json.RawMessage // of a request that has no form
 	Query url.Values      // of its address
-	Retry string          // the same for each repetition of a request, "" if Twilio gave none
 }
 
 // Get returns a parameter.
@@ -68,7 +69,7 @@ func (v *Receiver) Read(r *sdk.WebhookRequest) (Webhook, error) {
 	case len(r.Header.Values("Content-Encoding")) > 0:
 		return Webhook{}, &refusedError{status: http.StatusUnsupportedMediaType, why: "compressed bodies are not taken"}
 	}
-	w := Webhook{Retry: r.Header.Get("I-Twilio-Idempotency-Token")}
+	var w Webhook
 	var malformed error
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
@@ -80,7 +81,7 @@ func (v *Receiver) Read(r *sdk.WebhookRequest) (Webhook, error) {
 		return Webhook{}, &refusedError{status: http.StatusUnsupportedMediaType, why: "neither a form nor JSON"}
 	}
 	signatures := r.Header.Values("X-Twilio-Signature")
-	if len(signatures) != 1 || !signed(v.Account.AuthToken, signatures[0], v.address(r), w.Form) ||
+	if len(signatures) != 1 || !signed(v.Account.AuthToken, signatures[0], v.address(r), v.Account.CallbackOptions, w.Form) ||
 		w.Form == nil && !hashed(r.Query, r.Body) {
 		return Webhook{}, &refusedError{status: http.StatusUnauthorized, why: "not signed by the account"}
 	}

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"io"
 	"net"
 	"time"
 
@@ -52,4 +53,11 @@ func HeadOK(h *fasthttp.RequestHeader) bool { return checkHead(h, 100) == nil }
 func ParseRange(s string, size int64) (from, to int64, part bool) {
 	from, to, kind := parseRange(s, size)
 	return from, to, kind == rangePart
+}
+
+// ReadLate reads of a file that is taken too slowly.
+func ReadLate(f KeptFile) error {
+	b := &linkBody{f: f, part: io.NewSectionReader(f.Body, 0, f.Bytes), until: time.Now().Add(-time.Second)}
+	_, err := b.Read(make([]byte, 1))
+	return err
 }

@@ -2,8 +2,6 @@ package httpd_test
 
 import (
 	"bytes"
-	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,11 +11,24 @@ import (
 	"github.com/openccsp/gateway/core/httpd"
 )
 
-// kept is a file of a message, in memory. It counts how many are open.
+// opened counts the files that are open.
+type opened struct {
+	atomic.Int64
+	gate chan struct{} // nothing is read before it is closed; nil: at once
+}
+
+// kept is a file of a message, in memory.
 type kept struct {
 	*bytes.Reader
-	open *atomic.Int64
+	open *opened
 	once sync.Once
+}
+
+func (k *kept) ReadAt(b []byte, at int64) (int, error) {
+	if k.open.gate != nil {
+		<-k.open.gate
+	}
+	return k.Reader.ReadAt(b, at)
 }
 
 func (k *kept) Close() error {
@@ -26,9 +37,9 @@ func (k *kept) Close() error {
 }
 
 // keeping serves one file under the token "good".
-func keeping(t *testing.T, text, name string) (*public, *atomic.Int64) {
+func keeping(t *testing.T, text, name string) (*public, *opened) {
 	t.Helper()
-	var open atomic.Int64
+	var open opened
 	p := startPublic(t, httpd.PublicOptions{Hooks: &hooks{}, OpenLink: func(token string) (httpd.KeptFile, error) {
 		if token != "good" {
 			return httpd.KeptFile{}, core.Errorf(core.NotFound, "the link is too old")
@@ -115,18 +126,20 @@ func TestLinkNames(t *testing.T) {
 	}
 }
 
-// TestLinksAtOnce: more than so many are told to come again, and whoever goes away
-// in the middle makes room.
+// TestLinksAtOnce: more than so many are told to come again, and hooks do not mind.
 func TestLinksAtOnce(t *testing.T) {
-	p, open := keeping(t, strings.Repeat("x", 16<<20), "a.png")
-	var bodies []io.Closer
+	p, open := keeping(t, "0123456789", "a.png")
+	gate := make(chan struct{})
+	open.gate = gate
+	var all sync.WaitGroup
 	for range 64 {
-		resp, err := http.Get("http://" + p.addr + "/media/good") //nolint:bodyclose // it is closed below
-		if err != nil {
-			t.Fatal(err)
-		}
-		bodies = append(bodies, resp.Body)
+		all.Go(func() {
+			if got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/media/good", "")); got.body != "0123456789" {
+				t.Errorf("one of many: %d %q", got.StatusCode, got.body)
+			}
+		})
 	}
+	waitFor(t, func() bool { return open.Load() == 64 })
 	got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/media/good", ""))
 	if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("one more: %d", got.StatusCode)
@@ -134,12 +147,20 @@ func TestLinksAtOnce(t *testing.T) {
 	if got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/hooks/shop", "")); got.StatusCode != 200 {
 		t.Errorf("hooks meanwhile: %d", got.StatusCode)
 	}
-	for _, b := range bodies {
-		_ = b.Close()
-	}
+	close(gate)
+	all.Wait()
 	waitFor(t, func() bool { return open.Load() == 0 })
 	if got := do(t, client(t), request(t, "HEAD", "http://"+p.addr+"/media/good", "")); got.StatusCode != 200 {
 		t.Errorf("after they have gone: %d", got.StatusCode)
+	}
+}
+
+// TestSlowTaker: whoever takes a file too slowly gets no more of it.
+func TestSlowTaker(t *testing.T) {
+	var open opened
+	f := httpd.KeptFile{Body: &kept{Reader: bytes.NewReader([]byte("x")), open: &open}, Bytes: 1}
+	if err := httpd.ReadLate(f); err == nil || !strings.Contains(err.Error(), "too slowly") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -19,12 +20,12 @@ func ableDrivers(name string) []sdk.Driver {
 		return sdk.Capabilities{ChannelType: typ, QuickReplies: true, MediaTypes: []string{"image/*"}}
 	}
 	return []sdk.Driver{
-		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
+		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ ableSettings, h sdk.Host) (*ableChannel, error) {
 			h.Log().Info("opened", "limit", h.TextLimit().Limit, "unit", h.TextLimit().Unit)
 			return &ableChannel{able{h, "chat"}}, nil
 		}),
-		sdk.NewChannel(name+"_push", caps("push"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableChannel, error) {
-			return &ableChannel{able{h, "push"}}, nil
+		sdk.NewChannel(name+"_push", caps("push"), func(_ context.Context, _ struct{}, h sdk.Host) (*ablePush, error) {
+			return &ablePush{ableChannel{able{h, "push"}}}, nil
 		}),
 		sdk.NewChannel(name+"_voice", caps("voice"), func(_ context.Context, _ struct{}, h sdk.Host) (*ableVoice, error) {
 			return &ableVoice{ableChannel{able{h, "voice"}}}, nil
@@ -33,6 +34,18 @@ func ableDrivers(name string) []sdk.Driver {
 			return &ableDesk{able{h, "desk"}}, nil
 		}),
 	}
+}
+
+// ableSettings say how long, and how often, a customer can be written to.
+type ableSettings struct {
+	Minutes  int `json:"minutes,omitempty"`
+	Messages int `json:"messages,omitempty"`
+}
+
+// Capabilities implements sdk.Capable.
+func (s ableSettings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
+	of.Window = sdk.ReplyWindow{Open: time.Duration(s.Minutes) * time.Minute, Messages: s.Messages}
+	return of
 }
 
 type able struct {
@@ -87,6 +100,20 @@ func (a *able) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.WebhookR
 	}
 	a.bring(ctx, &ev)
 	return sdk.WebhookResponse{Events: []sdk.Event{ev}}, nil
+}
+
+type ablePush struct{ ableChannel }
+
+// Register implements sdk.TokenRegistrar.
+func (c *ablePush) Register(_ context.Context, to sdk.Customer, token string) error {
+	c.did("register %s: %s", to.Address, token)
+	return nil
+}
+
+// Unregister implements sdk.TokenRegistrar.
+func (c *ablePush) Unregister(_ context.Context, to sdk.Customer, token string) error {
+	c.did("unregister %s: %s", to.Address, token)
+	return nil
 }
 
 type ableVoice struct{ ableChannel }

@@ -44,9 +44,9 @@ func (t *turn) windows(f *fact) {
 	if doc.Windows == nil || f.instance != doc.Channel {
 		return
 	}
-	of := f.ev.ReplyWindow
+	of, own := f.ev.ReplyWindow, false
 	if of == nil && f.ev.Type == sdk.CustomerMessage {
-		of = caps.GetReplyWindow()
+		of, own = caps.GetReplyWindow(), true
 	}
 	if !allows(of) {
 		return
@@ -58,40 +58,70 @@ func (t *turn) windows(f *fact) {
 	doc.Windows.Open = slices.DeleteFunc(doc.Windows.Open, func(w *state.Window) bool {
 		return w.Waiting == 0 && !w.IsOpen(false, t.ms) && !w.IsOpen(true, t.ms)
 	})
-	OpenWindow(doc, of, at)
+	if own {
+		OpenWindow(doc, of, at)
+	} else {
+		openOther(doc.Windows, of, at)
+	}
 }
 
-// OpenWindow notes what an act of a conversation's customer allows. The same
-// kind of act opens the same window anew; no other one is changed.
+// ownWindow is the number of the window that a customer's messages open; other acts
+// have others.
+const ownWindow = 1
+
+// OpenWindow notes what a message of a conversation's customer allows: the same
+// window is open anew.
 func OpenWindow(doc *state.Document, of *pluginv1.ReplyWindow, at time.Time) {
 	if doc.Windows == nil {
 		doc.Windows = &state.Windows{}
 	}
-	w, number := (*state.Window)(nil), uint64(0)
-	for _, o := range doc.Windows.Open {
-		number = max(number, o.Number)
-		if proto.Equal(o.Of, of) {
-			w = o
+	for _, w := range doc.Windows.Open {
+		if w.Number == ownWindow {
+			renew(w, of, at)
+			return
 		}
 	}
+	add(doc.Windows, ownWindow, of, at)
+}
+
+// openOther notes what another act of the customer allows. The same kind of act
+// opens the same window anew; no other one is changed.
+func openOther(all *state.Windows, of *pluginv1.ReplyWindow, at time.Time) {
+	number := uint64(ownWindow)
+	for _, w := range all.Open {
+		if w.Number != ownWindow && proto.Equal(w.Of, of) {
+			renew(w, of, at)
+			return
+		}
+		number = max(number, w.Number)
+	}
+	add(all, number+1, of, at)
+}
+
+// add adds a window, at the cost of the one that closes first.
+func add(all *state.Windows, number uint64, of *pluginv1.ReplyWindow, at time.Time) {
+	if len(all.Open) >= maxWindows {
+		first := slices.MinFunc(all.Open, func(a, b *state.Window) int { return cmp.Compare(a.AgentUntilMs, b.AgentUntilMs) })
+		all.Open = slices.DeleteFunc(all.Open, func(o *state.Window) bool { return o == first })
+	}
+	w := &state.Window{Number: number}
+	renew(w, of, at)
+	all.Open = append(all.Open, w)
+}
+
+// renew opens a window anew, unless what it was opened by was done later. What
+// still waits has its place in it.
+func renew(w *state.Window, of *pluginv1.ReplyWindow, at time.Time) {
 	until := func(ms uint64) int64 {
 		if of.OpenMs == 0 {
 			return 0
 		}
 		return at.UnixMilli() + int64(max(ms, of.OpenMs))
 	}
-	switch {
-	case w == nil:
-		w = &state.Window{Number: number + 1, Of: of}
-		if all := doc.Windows.Open; len(all) >= maxWindows {
-			first := slices.MinFunc(all, func(a, b *state.Window) int { return cmp.Compare(a.AgentUntilMs, b.AgentUntilMs) })
-			doc.Windows.Open = slices.DeleteFunc(all, func(o *state.Window) bool { return o == first })
-		}
-		doc.Windows.Open = append(doc.Windows.Open, w)
-	case until(0) < w.UntilMs:
-		return // it was done before the last one
+	if proto.Equal(w.Of, of) && until(0) < w.UntilMs {
+		return
 	}
-	w.UntilMs, w.AgentUntilMs = until(0), until(of.AgentMs)
+	w.Of, w.UntilMs, w.AgentUntilMs = of, until(0), until(of.AgentMs)
 	w.Left = of.Messages - min(w.Waiting, of.Messages)
 }
 

@@ -247,6 +247,12 @@ func TestWindowsComeAndGo(t *testing.T) {
 	if w.rule("y") {
 		t.Error("the last message counts for ever")
 	}
+	w.customer("hello again")
+	w.snap.Instances["web"].Caps.ReplyWindow = five // the settings have changed
+	w.customer("and again")
+	if got := w.doc.Windows.Open; len(got) != 1 || got[0].Left != 5 {
+		t.Errorf("windows %v, want that of the channel as it is now", got)
+	}
 	w.snap.Instances["web"].Caps.ReplyWindow = nil
 	if !w.rule("z") || w.doc.Windows != nil {
 		t.Errorf("closed without a window: %v", w.doc.Windows)

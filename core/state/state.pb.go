@@ -641,7 +641,7 @@ func (x *Windows) GetOpen() []*Window {
 // Window is one of them. It goes on when the customer does the same again.
 type Window struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`                                   // that no other one has
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`                                   // that no other one has; 1 is that of the customer's messages
 	Of            *pluginv1.ReplyWindow  `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`                                            // what the act allows
 	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`                  // 0: without end
 	AgentUntilMs  int64                  `protobuf:"varint,4,opt,name=agent_until_ms,json=agentUntilMs,proto3" json:"agent_until_ms,omitempty"` // the same for what a person wrote

@@ -109,6 +109,9 @@ func (s *Sim) post(body []byte) {
 			s.hooks.refused++
 		}
 		s.hooks.mu.Unlock()
+		s.mu.Lock()
+		s.news()
+		s.mu.Unlock()
 	}
 }
 

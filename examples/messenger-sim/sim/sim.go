@@ -167,7 +167,7 @@ func (s *Sim) Breaks() []string {
 	return append([]string{}, s.breaks...)
 }
 
-// Await waits until what Sent, Actions and Delivered return satisfies ok.
+// Await waits until ok, which looks at what Sent, Actions and Hooks return.
 func (s *Sim) Await(ctx context.Context, ok func() bool) error {
 	for {
 		s.mu.Lock()

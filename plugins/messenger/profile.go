@@ -41,11 +41,15 @@ func (c *channel) profile(ctx context.Context, psid string) profile {
 		return p
 	}
 	var p profile
-	err := c.graph.get(ctx, psid, "first_name,last_name,profile_pic", &p)
+	turn := c.pace.await(ctx, false)
+	err := turn
+	if turn == nil {
+		err = c.graph.get(ctx, psid, "first_name,last_name,profile_pic", &p)
+	}
 	switch {
 	case err == nil:
 		p.until = now.Add(profileFor)
-	case ctx.Err() != nil:
+	case turn != nil, ctx.Err() != nil:
 		p = profile{until: now.Add(lateProfileFor)}
 	default:
 		p = profile{until: now.Add(noProfileFor)}

@@ -29,7 +29,7 @@ type settings struct {
 	HumanAgent        bool     `json:"human_agent,omitempty" jsonschema:"title=Agents may answer for 7 days" jsonschema_description:"The app has Meta's feature Human Agent: what a person wrote goes with the tag HUMAN_AGENT once 24 hours are over."`
 	TakeControl       bool     `json:"take_control,omitempty" jsonschema:"title=Take control of threads" jsonschema_description:"When another app controls the thread, take it and send. Otherwise the message waits."`
 	MarkSeen          bool     `json:"mark_seen,omitempty" jsonschema:"title=Mark as seen" jsonschema_description:"Customers see at once that their message was read."`
-	Profiles          bool     `json:"profiles,omitempty" jsonschema:"title=Look up names,default=true" jsonschema_description:"Ask Meta for the name and picture of who writes."`
+	Profiles          bool     `json:"profiles" jsonschema:"title=Look up names,default=true" jsonschema_description:"Ask Meta for the name and picture of who writes."`
 	Upload            bool     `json:"upload,omitempty" jsonschema:"title=Upload files" jsonschema_description:"Always upload files that are sent, also where Meta could fetch them from the gateway."`
 	MessagesPerSecond int      `json:"messages_per_second,omitempty" jsonschema:"title=Messages per second,minimum=1,maximum=300,default=40"`
 	InboxAppIDs       []string `json:"inbox_app_ids,omitempty" jsonschema:"title=App ids of the page inbox" jsonschema_description:"What comes from them was written by a person in Meta's inbox. Without it: the two that are known."`

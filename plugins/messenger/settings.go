@@ -16,10 +16,10 @@ import (
 // settings are those of one page. Durations are written as in "20s".
 type settings struct {
 	PageID            string `json:"page_id" jsonschema:"required,title=Page id" jsonschema_description:"Number of the Facebook page."`
-	AccessToken       string `json:"access_token,omitempty" jsonschema:"title=Page access token" jsonschema_description:"Of a system user or person with the task MESSAGE; pages_messaging is the permission." jsonschema_extras:"x-secret=true"`
-	AppSecret         string `json:"app_secret,omitempty" jsonschema:"title=App secret" jsonschema_description:"Signs webhooks, and proves our calls." jsonschema_extras:"x-secret=true"`
+	AccessToken       string `json:"access_token" jsonschema:"required,title=Page access token" jsonschema_description:"Of a system user or person with the task MESSAGE; pages_messaging is the permission." jsonschema_extras:"x-secret=true"`
+	AppSecret         string `json:"app_secret" jsonschema:"required,title=App secret" jsonschema_description:"Signs webhooks, and proves our calls." jsonschema_extras:"x-secret=true"`
 	PreviousAppSecret string `json:"previous_app_secret,omitempty" jsonschema:"title=Previous app secret" jsonschema_description:"Webhooks may be signed with it as well, while the app secret is being replaced." jsonschema_extras:"x-secret=true"`
-	VerifyToken       string `json:"verify_token,omitempty" jsonschema:"title=Verify token" jsonschema_description:"A text of your own, the same as at the webhook in Meta's app dashboard." jsonschema_extras:"x-secret=true"`
+	VerifyToken       string `json:"verify_token" jsonschema:"required,title=Verify token" jsonschema_description:"A text of your own, the same as at the webhook in Meta's app dashboard." jsonschema_extras:"x-secret=true"`
 	AppID             string `json:"app_id,omitempty" jsonschema:"title=App id" jsonschema_description:"Number of the app: what the page says through it is not heard again."`
 
 	BaseURL string `json:"base_url,omitempty" jsonschema:"title=Graph API,default=https://graph.facebook.com"`

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -130,5 +129,5 @@ func short(s string) string {
 
 // limited gives the work beside a webhook a few seconds: Meta waits no longer.
 func limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, time.Duration(patience))
+	return context.WithTimeout(ctx, patience)
 }

@@ -75,7 +75,6 @@ type Sim struct {
 
 	mu       sync.Mutex
 	base     string
-	count    int
 	sent     []Message
 	actions  []string // sender actions and those on threads, such as typing_on 2002
 	breaks   []string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -13,6 +14,7 @@ import (
 type batch struct {
 	*channel
 	drafts []draft
+	kept   int // bytes of events that are kept as they came
 }
 
 // draft is an event, and what is still to be fetched for it.
@@ -30,6 +32,9 @@ func (b *batch) add(at millis, psid string, e sdk.Event) *draft {
 		psid = b.cfg.PageID
 	}
 	e.At, e.Customer.Address = at.time(), psid
+	if b.kept += len(e.Payload); b.kept > maxKeptAll {
+		e.Payload = nil
+	}
 	b.drafts = append(b.drafts, draft{Event: e, sorted: at})
 	return &b.drafts[len(b.drafts)-1]
 }
@@ -38,7 +43,7 @@ func (b *batch) add(at millis, psid string, e sdk.Event) *draft {
 // none. Names and files are had side by side, within the time that a webhook has;
 // without them the events go all the same.
 func (c *channel) finish(ctx context.Context, b *batch) []sdk.Event {
-	slices.SortStableFunc(b.drafts, func(x, y draft) int { return int(x.sorted - y.sorted) })
+	slices.SortStableFunc(b.drafts, func(x, y draft) int { return cmp.Compare(x.sorted, y.sorted) })
 	c.fetch(ctx, b.drafts)
 	events := make([]sdk.Event, 0, len(b.drafts))
 	for i := range b.drafts {

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
 const (
-	maxParams  = 50       // of a custom event
-	maxKept    = 64 << 10 // bytes of an event that are kept as they came
+	maxParams  = 50        // of a custom event
+	maxKept    = 64 << 10  // bytes of an event that are kept as they came
+	maxKeptAll = 512 << 10 // the same, of a whole webhook: its answer goes in one frame
 	maxNesting = 4
 )
 
@@ -128,7 +130,7 @@ func flatten(params map[string]string, name string, v any, depth int) {
 	case string:
 		params[name] = v
 	default:
-		if b, err := json.Marshal(v); err == nil {
+		if b, err := ccsp.JSON(v); err == nil {
 			params[name] = string(b)
 		}
 	}

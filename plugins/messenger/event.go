@@ -115,7 +115,7 @@ func (f *fact) message() bool {
 	}
 	d := f.add(f.at, f.psid, e)
 	d.files, d.spoken = files, true
-	f.referral(string(m.Mid), m.Referral)
+	f.referral(e.ID, m.Referral)
 	return true
 }
 
@@ -123,10 +123,11 @@ func (f *fact) message() bool {
 // where Meta's answer was lost; anything else somebody wrote elsewhere.
 func (f *fact) echo(m message) {
 	key, ours := keyOf(string(m.Metadata))
+	if f.cfg.AppID != "" { // another gateway may be an app of this page, too
+		ours = string(m.AppID) == f.cfg.AppID
+	}
 	if ours {
 		f.sent.took(key, string(m.Mid))
-	}
-	if ours || f.cfg.AppID != "" && string(m.AppID) == f.cfg.AppID {
 		return
 	}
 	by := "app"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -169,6 +170,7 @@ func TestEchoes(t *testing.T) {
 		{"the other inbox", `"is_echo":true,"app_id":263902037430900,"mid":"m4","text":"a"`, "9001", "inbox a"},
 		{"no app", `"is_echo":true,"mid":"m4","text":"a"`, "9001", "inbox a"},
 		{"another app", `"is_echo":true,"app_id":77,"mid":"m4","text":"a","metadata":"m"`, "9001", "app a"},
+		{"another gateway", `"is_echo":true,"app_id":77,"mid":"m4","text":"a","metadata":"openccsp:c.1.1/1"`, "9001", "app a"},
 		{"a file", `"is_echo":true,"app_id":77,"mid":"m4","attachments":[{"type":"image","payload":{"url":"https://e.com/a.png"}}]`, "9001",
 			"app [image] https://e.com/a.png"},
 	} {
@@ -255,6 +257,19 @@ func TestProfiles(t *testing.T) {
 		t.Error(diff)
 	}
 	s.unbroken(t)
+}
+
+// A full batch of long texts goes through the frame between plugin and gateway.
+func TestLargeBatch(t *testing.T) {
+	s := begin(t, sim.Options{})
+	var events []sim.Event
+	for i := range 1000 {
+		events = append(events, s.sim.Act("2002", "message", sim.Event{"mid": fmt.Sprintf("m%d", i), "text": strings.Repeat("a", 1800)}))
+	}
+	s.sim.Post(events...)
+	if taken, _ := s.sim.Hooks(); taken != 1 || len(s.heard()) != 1000 {
+		t.Errorf("%d webhooks were taken", taken)
+	}
 }
 
 // Webhooks that come three times with their events in the wrong order are the same

@@ -30,7 +30,7 @@ const (
 	defaultRate   = 40                 // messages per second; above it Meta treats a page as high-volume
 	heavyPerSec   = 10                 // messages with audio or video per second
 	maxRate       = 300
-	maxWebhook    = 8 << 20 // bytes of a batch
+	maxWebhook    = 2 << 20 // bytes of a batch: what it becomes goes in one frame
 	maxEvents     = 2000    // of a batch; Meta sends up to 1000
 	patience      = 3 * time.Second
 	besidePerHook = 16 // calls beside a webhook at a time: files, profiles

@@ -37,4 +37,9 @@ func (s sent) took(key, mid string) {
 func metadata(key string) string { return ourWords + key }
 
 // keyOf is the key in the metadata of an echo; not ok: it is not ours.
-func keyOf(metadata string) (key string, ok bool) { return strings.CutPrefix(metadata, ourWords) }
+func keyOf(metadata string) (key string, ok bool) {
+	if key, ok = strings.CutPrefix(metadata, ourWords); !ok {
+		return "", false
+	}
+	return key, true
+}

@@ -94,6 +94,7 @@ type letter struct {
 	messagingType string
 	tag           string
 	took          bool // control of the thread, for this message
+	bytes         bool // Meta could not fetch a file: the bytes are sent
 }
 
 // send sends one piece. Meta's refusal is definite, so there is no doubt when the
@@ -114,10 +115,18 @@ func (l *letter) send(ctx context.Context, p piece) (mid string, err error) {
 			if err := l.takeControl(ctx, l.to); err != nil {
 				return "", err
 			}
+		case p.file != nil && !l.bytes && notFetched(err):
+			l.bytes = true
 		default:
 			return "", err
 		}
 	}
+}
+
+// notFetched says whether Meta could not have a file at its address.
+func notFetched(err error) bool {
+	rejected, ok := errors.AsType[*sdk.RejectedError](err)
+	return ok && (rejected.Code == "100/2018008" || rejected.Code == "100/2018047")
 }
 
 // post makes the call that sends a piece.
@@ -134,7 +143,7 @@ func (l *letter) post(ctx context.Context, p piece) (mid string, err error) {
 	switch {
 	case p.file == nil:
 		err = l.graph.post(ctx, path, out, &answer)
-	case !l.cfg.Upload && strings.HasPrefix(p.file.URL, "https://"):
+	case !l.cfg.Upload && !l.bytes && strings.HasPrefix(p.file.URL, "https://"):
 		out.Message.Attachment = &outFile{kindOf(p.file.MIME), outPayload{URL: p.file.URL}}
 		err = l.graph.post(ctx, path, out, &answer)
 	default:

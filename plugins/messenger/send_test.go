@@ -91,6 +91,30 @@ func TestSendUploadOnly(t *testing.T) {
 	s.unbroken(t)
 }
 
+// A file that Meta cannot fetch, because it does not reach the gateway, goes with
+// its bytes.
+func TestSendNotFetched(t *testing.T) {
+	s := begin(t, sim.Options{})
+	s.sim.Say("2002", "hi")
+	file := s.AddMedia("a.png", "image/png", []byte("png"))
+	file.URL = "https://gw.internal/media/a.png"
+	for _, tt := range []struct {
+		times int
+		want  string
+	}{{1, "ok"}, {2, "rejected 100/2018008"}} {
+		if err := s.sim.SetFault(sim.Fault{Verb: "messages", Kind: "100/2018008", Count: tt.times}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Send(t.Context(), ada, sdk.Message{ID: tt.want, Attachments: []sdk.Attachment{file}})
+		if got := verdict(err); got != tt.want {
+			t.Errorf("refused %d times: %s, want %s", tt.times, got, tt.want)
+		}
+	}
+	if got := s.sim.Sent(); len(got) != 1 || string(got[0].File) != "png" {
+		t.Errorf("%+v, want the bytes once", got)
+	}
+}
+
 // What is sent again goes on where it stood still, also where only the echo told
 // that a piece had arrived.
 func TestSendAgain(t *testing.T) {

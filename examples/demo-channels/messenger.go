@@ -37,6 +37,19 @@ const messengerHCL = `channel "messenger" "messenger" {
 }
 `
 
+// messengerRules answer a heart with a question that has buttons.
+const messengerRules = `rules:
+  - name: a heart on Messenger
+    on: custom_event
+    event_name: reaction
+    channel: messenger
+    when: event.params["reaction"] == "love"
+    do:
+      - send:
+          text: Shall we reserve it?
+          quick_replies: [{ title: Reserve it, payload: RESERVE_BLUE }, "No"]
+`
+
 // messengerScene is a visitor of a Facebook page, against a simulator of Meta's
 // platform that signs its webhooks and refuses what Meta would refuse.
 func messengerScene() scene {
@@ -57,7 +70,7 @@ func messengerScene() scene {
 		}
 		s.atEnd(func() error { meta.Close(); return nil })
 		meta.SetBase(base)
-		return fmt.Sprintf(messengerHCL, fbPage, fbToken, fbSecret, fbVerify, base), nil
+		return fmt.Sprintf(messengerHCL, fbPage, fbToken, fbSecret, fbVerify, base), s.rule("messenger", messengerRules)
 	}
 	play := func(ctx context.Context, s *stage) error {
 		if err := verifyHook(ctx, s); err != nil {
@@ -119,9 +132,14 @@ func awaitMeta(ctx context.Context, what string, meta *sim.Sim, ok func() bool) 
 	return nil
 }
 
-// messengerMore is what only Messenger has: a button, webhooks that come twice,
-// and the marks of what was seen.
+// messengerMore is what only Messenger has: a reaction to which a rule answers
+// with buttons, webhooks that come twice, and the marks of what was seen.
 func messengerMore(ctx context.Context, s *stage, meta *sim.Sim, a *agent.Agent) error {
+	all := meta.Sent()
+	meta.Post(meta.Act(fbVisitor, "reaction", sim.Event{"reaction": "love", "emoji": "❤", "action": "react", "mid": all[len(all)-1].Mid}))
+	if err := readsAt(meta)(ctx, "Shall we reserve it?"); err != nil {
+		return err
+	}
 	meta.Disturb(1, false)
 	meta.Choose(fbVisitor, "Reserve it", "RESERVE_BLUE")
 	meta.Disturb(0, false)
@@ -147,6 +165,11 @@ func messengerMore(ctx context.Context, s *stage, meta *sim.Sim, a *agent.Agent)
 	}
 	marked := func() bool { return strings.Contains(strings.Join(meta.Actions(), ","), "mark_seen "+fbVisitor) }
 	if err := awaitMeta(ctx, "the visitor's messages are seen", meta, marked); err != nil {
+		return err
+	}
+	// A text, a reaction, three echoes with receipts; a mark and a button twice each.
+	told := func() bool { taken, _ := meta.Hooks(); return taken == 9 }
+	if err := awaitMeta(ctx, "Meta's webhooks are taken", meta, told); err != nil {
 		return err
 	}
 	if breaks := meta.Breaks(); len(breaks) > 0 || seen != 1 {

@@ -10,6 +10,7 @@ import (
 //	POST /sim/say {"psid":"2002","text":"Hello"}    also payload: of a quick reply
 //	POST /sim/press {"psid":"2002","text":"Start","payload":"GET_STARTED"}
 //	POST /sim/inbox {"psid":"2002","text":"I take over"}
+//	POST /sim/hook {"url":"http://127.0.0.1:8080/hooks/page"}
 //	GET  /sim/messages                              what the page sent
 //	GET  /sim/breaks                                of the contract
 //	POST /sim/faults, DELETE /sim/faults            see Fault
@@ -35,6 +36,15 @@ func (s *Sim) control(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /sim/press", obey(func(o order) { s.Press(o.PSID, o.Text, o.Payload) }))
 	mux.HandleFunc("POST /sim/inbox", obey(func(o order) { s.InboxSays(o.PSID, o.Text) }))
+	mux.HandleFunc("POST /sim/hook", func(w http.ResponseWriter, r *http.Request) {
+		var o struct{ URL string }
+		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": "a url is wanted"})
+			return
+		}
+		s.SetHook(o.URL)
+		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
+	})
 	mux.HandleFunc("GET /sim/messages", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"messages": s.Sent(), "actions": s.Actions()})
 	})

@@ -121,9 +121,6 @@ func (r *rig) says(t *testing.T, text string) {
 	}
 }
 
-// keeper is a host whose store takes every file.
-type keeper struct{ plugintest.Host }
-
 // receiver opens an instance without a server, whose clock stands at noon.
 func receiver(t testing.TB, change ...func(*Settings)) *channel {
 	t.Helper()
@@ -131,7 +128,7 @@ func receiver(t testing.TB, change ...func(*Settings)) *channel {
 	for _, f := range change {
 		f(&s)
 	}
-	h := &keeper{}
+	h := new(plugintest.Host)
 	h.Set(noon)
 	c, err := open(t.Context(), s, h)
 	if err != nil {

@@ -44,7 +44,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	o.Wire = func(line string) { _, _ = fmt.Fprintln(stdout, line) }
+	o.Wire = func(toHook bool, what string) {
+		mark := "<"
+		if toHook {
+			mark = ">"
+		}
+		_, _ = fmt.Fprintln(stdout, mark, what)
+	}
 	s, err := sim.New(o)
 	if err != nil {
 		return err

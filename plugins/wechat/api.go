@@ -159,7 +159,7 @@ func (a *api) post(ctx context.Context, path string, v any) error {
 		return sdk.Rejected("message", "it cannot be encoded")
 	}
 	return a.withToken(ctx, func(ctx context.Context, q url.Values) error {
-		res, err := a.do(ctx, http.MethodPost, path, q, jsonType, body)
+		res, err := a.do(ctx, http.MethodPost, path, q, jsonType, body) //nolint:bodyclose // read closes it
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (a *api) media(ctx context.Context, id string) (m media, err error) {
 
 func (a *api) mediaWith(ctx context.Context, token, id string) (media, error) {
 	q := url.Values{"access_token": {token}, "media_id": {id}}
-	res, err := a.do(ctx, http.MethodGet, "/cgi-bin/media/get", q, "", nil)
+	res, err := a.do(ctx, http.MethodGet, "/cgi-bin/media/get", q, "", nil) //nolint:bodyclose // read closes it, or who reads the file
 	if err != nil {
 		return media{}, err
 	}

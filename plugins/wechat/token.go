@@ -105,7 +105,7 @@ func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
 		ExpiresIn   int    `json:"expires_in"`
 	}
 	asked := t.api.now()
-	res, err := t.api.do(ctx, http.MethodPost, "/cgi-bin/stable_token", nil, jsonType, body)
+	res, err := t.api.do(ctx, http.MethodPost, "/cgi-bin/stable_token", nil, jsonType, body) //nolint:bodyclose // read closes it
 	if err == nil {
 		err = t.api.read(res, &got)
 	}

@@ -202,7 +202,7 @@ func (a *api) upload(ctx context.Context, kind, name, typ string, data []byte) (
 	}
 	err = a.withToken(ctx, func(ctx context.Context, q url.Values) error {
 		q.Set("type", kind)
-		res, err := a.do(ctx, http.MethodPost, "/cgi-bin/media/upload", q, form.FormDataContentType(), body.Bytes())
+		res, err := a.do(ctx, http.MethodPost, "/cgi-bin/media/upload", q, form.FormDataContentType(), body.Bytes()) //nolint:bodyclose // read closes it
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import "time"
 type customer struct {
 	gone    bool // unsubscribed
 	windows map[time.Duration]*window
-	typing  time.Time
 }
 
 // window is what a customer's act allows.

@@ -141,7 +141,7 @@ func (s *Sim) deliver(ctx context.Context, query, body string) (again bool, err 
 		return false, err
 	}
 	r.Header.Set("Content-Type", "text/xml")
-	s.opts.Wire("> POST …?" + query + "\n" + body)
+	s.opts.Wire(true, "POST …?"+query+"\n"+body)
 	began := time.Now()
 	res, err := s.client.Do(r)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Sim) deliver(ctx context.Context, query, body string) (again bool, err 
 	}
 	defer func() { _ = res.Body.Close() }()
 	got, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
-	s.opts.Wire(fmt.Sprintf("< %d %s", res.StatusCode, got))
+	s.opts.Wire(false, fmt.Sprintf("%d %s", res.StatusCode, got))
 	if err == nil && res.StatusCode == http.StatusOK && (len(got) == 0 || string(got) == "success") {
 		return false, nil
 	}

@@ -53,7 +53,7 @@ func (s *Sim) send(w http.ResponseWriter, r *http.Request) {
 		answer(w, 47001, "data format error")
 		return
 	}
-	s.opts.Wire("< POST /cgi-bin/message/custom/send\n" + string(body))
+	s.opts.Wire(false, "POST /cgi-bin/message/custom/send\n"+string(body))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var m outgoing

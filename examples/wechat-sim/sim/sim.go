@@ -36,7 +36,10 @@ type Options struct {
 	Limit time.Duration    // for the hook's answer; 0: 5 s
 	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
-	Wire  func(string)     // gets what goes over the wire; nil: nobody does
+
+	// Wire gets what goes to the hook and comes from it, and what the account
+	// sends; nil: nobody does.
+	Wire func(toHook bool, what string)
 }
 
 // Shown is what a customer got to see.
@@ -93,7 +96,7 @@ func New(o Options) (*Sim, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Wire == nil {
-		o.Wire = func(string) {}
+		o.Wire = func(bool, string) {}
 	}
 	s := &Sim{opts: o, hook: o.Hook, client: &http.Client{Timeout: o.Limit, Transport: &http.Transport{}},
 		people: map[string]*customer{}, files: map[string]*stored{}}

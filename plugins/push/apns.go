@@ -3,10 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,9 +24,11 @@ import (
 )
 
 // Apple wants a provider token to be used for 20 minutes at least, and for an hour
-// at most.
+// at most. Ours begin on the half hour, so that a process that starts makes the one
+// that its predecessor has.
 const (
 	providerLife  = 50 * time.Minute
+	providerSlot  = 30 * time.Minute
 	providerYoung = 20 * time.Minute
 )
 
@@ -74,9 +80,9 @@ type apns struct {
 	http     *http.Client
 	now      func() time.Time
 
-	mu   sync.Mutex
-	jwt  string
-	made time.Time
+	mu     sync.Mutex
+	jwt    string
+	issued time.Time
 }
 
 func newAPNs(cfg config, h *http.Client, now func() time.Time) *apns {
@@ -88,32 +94,48 @@ func (a *apns) provider() (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	if a.jwt != "" && now.Sub(a.made) < providerLife {
+	if a.jwt != "" && now.Sub(a.issued) < providerLife {
 		return a.jwt, nil
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": a.cfg.TeamID, "iat": now.Unix()})
+	issued := now.Truncate(providerSlot)
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": a.cfg.TeamID, "iat": issued.Unix()})
 	t.Header["kid"] = a.cfg.KeyID
-	signed, err := t.SignedString(a.cfg.key)
+	text, err := t.SigningString()
+	if err != nil {
+		return "", authConfig(errors.New("the provider token cannot be written"))
+	}
+	signature, err := signES256(a.cfg.key, text)
 	if err != nil {
 		return "", authConfig(errors.New("apns_key cannot sign"))
 	}
-	a.jwt, a.made = signed, now
-	return signed, nil
+	a.jwt, a.issued = text+"."+t.EncodeSegment(signature), issued
+	return a.jwt, nil
 }
 
-// drop forgets a provider token that Apple refused, and reports whether there may be
-// another one already: Apple refuses who makes them too often.
-func (a *apns) drop(refused string) bool {
+// drop forgets a provider token that Apple says has ended, if there is a later one.
+func (a *apns) drop(refused string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.jwt != refused {
-		return true // somebody else has made a new one
+	if a.jwt == refused && a.now().Truncate(providerSlot).After(a.issued) {
+		a.jwt = ""
 	}
-	if a.now().Sub(a.made) < providerYoung {
-		return false
+}
+
+// signES256 signs the same text always the same (RFC 6979).
+func signES256(key *ecdsa.PrivateKey, text string) ([]byte, error) {
+	sum := sha256.Sum256([]byte(text))
+	der, err := key.Sign(nil, sum[:], crypto.SHA256)
+	if err != nil {
+		return nil, err
 	}
-	a.jwt = ""
-	return true
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 64)
+	rs.R.FillBytes(out[:32])
+	rs.S.FillBytes(out[32:])
+	return out, nil
 }
 
 // payload is what APNs counts.
@@ -135,8 +157,7 @@ func (a *apns) payload(n notice) any {
 	return out
 }
 
-// send sends a notice to one app, once more with a new provider token if Apple says
-// that the old one has ended.
+// send sends a notice to one app, once more if the provider token ended just then.
 func (a *apns) send(ctx context.Context, token string, n notice) (string, error) {
 	body, err := fit(n, a.truncate, a.payload)
 	if err != nil {
@@ -144,30 +165,29 @@ func (a *apns) send(ctx context.Context, token string, n notice) (string, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limit)
 	defer cancel()
-	id, again, err := a.call(ctx, token, n, body)
-	if again {
-		id, _, err = a.call(ctx, token, n, body)
+	provider, err := a.provider()
+	if err != nil {
+		return "", err
+	}
+	id, err := a.call(ctx, provider, token, n, body)
+	if errors.Is(err, errStale) {
+		a.drop(provider)
+		if next, e := a.provider(); e == nil && next != provider {
+			id, err = a.call(ctx, next, token, n, body)
+		}
 	}
 	if errors.Is(err, errStale) {
-		err = authConfig(err)
+		err = authConfig(fmt.Errorf("%w; is the clock right?", err))
 	}
 	return id, err
 }
 
-// call makes the call; again says that it is worth one more.
-func (a *apns) call(ctx context.Context, token string, n notice, body []byte) (id string, again bool, err error) {
-	provider, err := a.provider()
-	if err != nil {
-		return "", false, err
-	}
+func (a *apns) call(ctx context.Context, provider, token string, n notice, body []byte) (id string, err error) {
 	answer, err := post(ctx, a.http, a.cfg.base+"/3/device/"+token, a.header(provider, token, n), body)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	if err = a.refused(answer); errors.Is(err, errStale) {
-		again = a.drop(provider)
-	}
-	return answer.Header.Get("apns-id"), again, err
+	return answer.Header.Get("apns-id"), a.refused(answer)
 }
 
 func (a *apns) header(provider, token string, n notice) http.Header {

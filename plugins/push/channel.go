@@ -61,15 +61,18 @@ func open(_ context.Context, s Settings, h sdk.Host) (*channel, error) {
 }
 
 var (
-	fcmToken  = regexp.MustCompile(`^[A-Za-z0-9_:%.-]{1,4096}$`)
+	fcmToken  = regexp.MustCompile(`^[A-Za-z0-9_:%.-]+$`)
 	apnsToken = regexp.MustCompile(`^([0-9a-f]{2}){32,100}$`)
 )
+
+const maxToken = 4096 // bytes
 
 // parseToken takes a token apart that has its platform in front. Apple's are hex:
 // small letters, so that one app has one token.
 func parseToken(s string) (name, token string, err error) {
 	name, token, _ = strings.Cut(s, ":")
 	switch {
+	case len(token) > maxToken:
 	case name == onFCM && fcmToken.MatchString(token):
 		return name, token, nil
 	case name == onAPNs && apnsToken.MatchString(strings.ToLower(token)):

@@ -85,27 +85,34 @@ func (r *registry) add(ctx context.Context, address, token string) error {
 	return nil
 }
 
-// own makes a customer the owner of an app, and takes it from who was.
+// own makes a customer the owner of an app, and takes it from who was: before, in
+// case this ends half way, and after, in case that one is registering it just now.
 func (r *registry) own(ctx context.Context, address, token string) error {
 	own := hash(address)
 	for range maxAttempts {
 		before, err := r.host.State(ctx, ownerKey(token))
-		switch {
-		case err != nil:
+		if err != nil || string(before) == own {
 			return err
-		case string(before) == own:
-			return nil
 		}
-		if len(before) > 0 {
-			if err := r.leave(ctx, "apps."+string(before), token); err != nil {
-				return err
-			}
+		if err := r.leaveOwner(ctx, before, token); err != nil {
+			return err
 		}
-		if err = r.host.SetState(ctx, ownerKey(token), before, []byte(own)); !errors.Is(err, sdk.ErrConflict) {
+		switch err = r.host.SetState(ctx, ownerKey(token), before, []byte(own)); {
+		case err == nil:
+			return r.leaveOwner(ctx, before, token)
+		case !errors.Is(err, sdk.ErrConflict):
 			return err
 		}
 	}
 	return errBusy
+}
+
+// leaveOwner takes an app out of the list of its owner, if it has one.
+func (r *registry) leaveOwner(ctx context.Context, owner []byte, token string) error {
+	if len(owner) == 0 {
+		return nil
+	}
+	return r.leave(ctx, "apps."+string(owner), token)
 }
 
 // remove unregisters an app of a customer.

@@ -40,8 +40,9 @@ const (
 
 // Options are what can be chosen.
 type Options struct {
-	Now  func() time.Time  // nil: time.Now
-	Wire func(what string) // gets what the services are sent; nil: nobody does
+	Google *rsa.PrivateKey   // of the service account; nil: a new one
+	Now    func() time.Time  // nil: time.Now
+	Wire   func(what string) // gets what the services are sent; nil: nobody does
 }
 
 // Notice is what an app got.
@@ -87,8 +88,10 @@ func New(o Options) (*Sim, error) {
 	}
 	s := &Sim{opts: o, provider: map[string]time.Time{}, gone: map[string]time.Time{}}
 	var err error
-	if s.google, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		return nil, err
+	if s.google = o.Google; s.google == nil {
+		if s.google, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return nil, err
+		}
 	}
 	if s.apple, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return nil, err

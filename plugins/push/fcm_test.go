@@ -99,7 +99,7 @@ func TestOAuthProblems(t *testing.T) {
 	}
 	s := newSim(t, nil)
 	f := google(t, s, func(set *Settings) {
-		set.FCMServiceAccount = newSim(t, nil).ServiceAccount("https://another.example")
+		set.FCMServiceAccount = foreign(t)
 		set.FCM.TokenURL = set.FCM.BaseURL + "/token"
 	})
 	if _, err := f.send(t.Context(), "token", notice{text: "Hi"}); !errors.Is(err, sdk.ErrAuthConfig) || !strings.Contains(err.Error(), "invalid_grant") {

@@ -32,7 +32,7 @@ const (
 	providerYoung = 20 * time.Minute
 )
 
-// apnsConfig is the block apns, checked.
+// apnsConfig is APNsSettings, checked.
 type apnsConfig struct {
 	APNsSettings
 	key  *ecdsa.PrivateKey
@@ -40,13 +40,13 @@ type apnsConfig struct {
 	ttl  time.Duration
 }
 
-// checkAPNs reads the block apns.
+// checkAPNs reads what belongs to apns.
 func (s Settings) checkAPNs() (*apnsConfig, error) {
 	switch {
 	case s.APNs == nil && s.APNsKey == "":
 		return nil, nil
 	case s.APNs == nil:
-		return nil, errors.New("there is apns_key and no block apns; write one with key_id, team_id and topic")
+		return nil, errors.New("there is apns_key and no apns; write apns = { … } with key_id, team_id and topic")
 	}
 	c := &apnsConfig{APNsSettings: *s.APNs}
 	c.BadToken, c.Sound = cmp.Or(c.BadToken, "keep"), cmp.Or(c.Sound, "default")
@@ -255,7 +255,7 @@ func (a *apns) refused(answer ccsp.Answer) error {
 	case s == http.StatusTooManyRequests:
 		return sdk.Throttled(err, max(wait, oneMinute))
 	case s == http.StatusRequestTimeout, s >= 500:
-		return sdk.Retry(err, max(wait, fewSeconds))
+		return sdk.Retry(err, max(wait, leastPause))
 	}
 	return sdk.Rejected(cmp.Or(reason, fmt.Sprintf("status_%d", answer.Status)), err.Error())
 }

@@ -107,7 +107,7 @@ func (c *channel) known(to sdk.Customer, token string) (name, rest string, err e
 		return "", "", err
 	}
 	if c.platforms[name] == nil {
-		return "", "", sdk.Rejected("platform", fmt.Sprintf("there is no block %s in the settings of this channel", name))
+		return "", "", sdk.Rejected("platform", fmt.Sprintf("there is no %s in the settings of this channel", name))
 	}
 	return name, rest, nil
 }
@@ -186,7 +186,7 @@ func (c *channel) retire(ctx context.Context, token string, err error) error {
 func (c *channel) toApp(ctx context.Context, name, token string, n notice) (string, error) {
 	p := c.platforms[name]
 	if p == nil {
-		return "", sdk.Rejected("platform", fmt.Sprintf("there is no block %s in the settings of this channel", name))
+		return "", sdk.Rejected("platform", fmt.Sprintf("there is no %s in the settings of this channel", name))
 	}
 	return p.send(ctx, token, n)
 }

@@ -105,7 +105,7 @@ func (f *fcm) call(ctx context.Context, body []byte) (id string, err error) {
 		Name string `json:"name"`
 	}
 	if err == nil && (json.Unmarshal(a.Body, &got) != nil || got.Name == "") {
-		err = sdk.Retry(errors.New("the answer of FCM cannot be read"), fewSeconds)
+		err = sdk.Retry(errors.New("the answer of FCM cannot be read"), leastPause)
 	}
 	return got.Name, err
 }
@@ -171,7 +171,7 @@ func (f *fcm) refused(a ccsp.Answer) error {
 	case a.Status == http.StatusForbidden:
 		return authConfig(err)
 	case a.Status == http.StatusRequestTimeout, a.Status >= 500:
-		return sdk.Retry(err, max(wait, fewSeconds))
+		return sdk.Retry(err, max(wait, leastPause))
 	}
 	return sdk.Rejected(strings.ToLower(cmp.Or(word(code), word(e.Error.Status), fmt.Sprintf("status_%d", a.Status))), err.Error())
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -145,12 +144,5 @@ func (r *rig) unbroken(t *testing.T) {
 	t.Helper()
 	if b := r.sim.Breaks(); len(b) > 0 {
 		t.Errorf("the contract was broken: %q", b)
-	}
-}
-
-func handler(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
 	}
 }

@@ -130,7 +130,7 @@ func (t *accessTokens) fetch(ctx context.Context) (string, error) {
 	return got.AccessToken, nil
 }
 
-// fcmConfig is the block fcm, checked.
+// fcmConfig is FCMSettings, checked.
 type fcmConfig struct {
 	FCMSettings
 	account  serviceAccount
@@ -141,13 +141,13 @@ type fcmConfig struct {
 	ttl      time.Duration
 }
 
-// checkFCM reads the block fcm.
+// checkFCM reads what belongs to fcm.
 func (s Settings) checkFCM() (*fcmConfig, error) {
 	switch {
 	case s.FCM == nil && s.FCMServiceAccount == "":
 		return nil, nil
 	case s.FCM == nil:
-		return nil, errors.New("there is fcm_service_account and no block fcm; write fcm {}")
+		return nil, errors.New("there is fcm_service_account and no fcm; write fcm = {}")
 	}
 	c := &fcmConfig{FCMSettings: *s.FCM}
 	var errs [6]error

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	fewSeconds = 10 * time.Second // the least that FCM and APNs want between two attempts
+	leastPause = 10 * time.Second // the least that FCM and APNs want between two attempts
 	oneMinute  = time.Minute
 )
 

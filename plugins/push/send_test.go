@@ -93,8 +93,8 @@ func TestRepeatTakesThePlace(t *testing.T) {
 	if got := r.sim.Notices(); len(got) != 2 {
 		t.Errorf("%+v, want two: one in each app", got)
 	}
-	a, b := notice{id: "c.1"}, notice{id: "c.2"}
-	if a.uuid("t") != a.uuid("t") || a.uuid("t") == b.uuid("t") || a.uuid("t") == a.uuid("u") {
+	a, again, b := notice{id: "c.1"}, notice{id: "c.1"}, notice{id: "c.2"}
+	if a.uuid("t") != again.uuid("t") || a.uuid("t") == b.uuid("t") || a.uuid("t") == a.uuid("u") {
 		t.Error("the id of a notice is not made of message and app")
 	}
 }

@@ -30,7 +30,7 @@ type Settings struct {
 	CA         string `json:"ca,omitempty" jsonschema:"title=Certificates of a proxy" jsonschema_description:"File in PEM form; believed in place of the system's."`
 }
 
-// FCMSettings is the block fcm.
+// FCMSettings are those of fcm.
 type FCMSettings struct {
 	ProjectID string `json:"project_id,omitempty" jsonschema:"title=Project" jsonschema_description:"Empty: that of the service account."`
 	Target    string `json:"target,omitempty" jsonschema:"title=What apps register,enum=token,enum=fid,default=token" jsonschema_description:"Registration tokens, or installation ids."`
@@ -41,7 +41,7 @@ type FCMSettings struct {
 	TokenURL  string `json:"token_url,omitempty" jsonschema:"title=Server of OAuth" jsonschema_description:"Empty: that of the service account."`
 }
 
-// APNsSettings is the block apns.
+// APNsSettings are those of apns.
 type APNsSettings struct {
 	KeyID    string `json:"key_id" jsonschema:"required,title=Key id"`
 	TeamID   string `json:"team_id" jsonschema:"required,title=Team id"`
@@ -82,7 +82,7 @@ func (s Settings) config() (config, error) {
 	c.fcm, errs[1] = s.checkFCM()
 	c.apns, errs[2] = s.checkAPNs()
 	if s.FCM == nil && s.APNs == nil {
-		errs[3] = errors.New("there is neither a block fcm nor a block apns; write one of them, or both")
+		errs[3] = errors.New("there is neither fcm nor apns; write one of them, or both")
 	}
 	if s.MaxTokens < 1 || s.MaxTokens > mostTokens {
 		errs[4] = fmt.Errorf("max_tokens %d is not from 1 to %d", s.MaxTokens, mostTokens)

@@ -144,7 +144,7 @@ func (a *apns) payload(n notice) any {
 	if n.background {
 		aps["content-available"] = 1
 	} else {
-		aps["alert"], aps["sound"] = map[string]string{"title": n.title, "body": n.text}, a.cfg.Sound
+		aps["alert"], aps["sound"] = n.shown(), a.cfg.Sound
 	}
 	out := object{}
 	for key, value := range n.inData() {

@@ -44,7 +44,7 @@ func (f *fcm) message(n notice) any {
 			"payload": object{"aps": object{"content-available": 1}}}
 		return m
 	}
-	shown := map[string]string{"title": n.title, "body": n.text}
+	shown := n.shown()
 	if n.image != "" {
 		shown["image"] = n.image
 	}

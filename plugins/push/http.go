@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/ccsp"
@@ -22,13 +23,9 @@ import (
 func newHTTP(ca string) (*http.Client, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
+		var err error
+		if t.RootCAs, err = authorities(ca); err != nil {
 			return nil, fmt.Errorf("ca: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: %s holds no certificate in PEM form", ca)
 		}
 	}
 	return &http.Client{
@@ -45,6 +42,23 @@ func newHTTP(ca string) (*http.Client, error) {
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}, nil
+}
+
+// authorities reads certificates in PEM form, from the text itself or the file of
+// that name.
+func authorities(ca string) (*x509.CertPool, error) {
+	pem := []byte(ca)
+	if !strings.HasPrefix(ca, "-----BEGIN ") {
+		var err error
+		if pem, err = os.ReadFile(ca); err != nil {
+			return nil, err
+		}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("there is no certificate in PEM form")
+	}
+	return pool, nil
 }
 
 // post makes a call. Whatever became of one without an answer, it can be made

@@ -70,11 +70,23 @@ func isHTTPS(s string) bool {
 	return err == nil && u.Scheme == "https" && u.Host != ""
 }
 
+// shown is what the system shows of it.
+func (n notice) shown() map[string]string {
+	out := map[string]string{"body": n.text}
+	if n.title != "" {
+		out["title"] = n.title
+	}
+	return out
+}
+
 // inData is the data, with title and text if the app shows them itself.
 func (n notice) inData() map[string]string {
 	out := make(map[string]string, len(n.data)+2)
 	if n.background {
-		out[keyTitle], out[keyText] = n.title, n.text
+		out[keyText] = n.text
+		if n.title != "" {
+			out[keyTitle] = n.title
+		}
 	}
 	for key, value := range n.data {
 		out[key] = value

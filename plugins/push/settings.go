@@ -27,7 +27,7 @@ type Settings struct {
 	Truncate   bool   `json:"truncate,omitempty" jsonschema:"title=Shorten long texts" jsonschema_description:"A notice over 4096 bytes is shortened, and ends in …. Otherwise it is refused."`
 	MaxTokens  int    `json:"max_tokens,omitempty" jsonschema:"title=Apps of one customer,minimum=1,maximum=50,default=10" jsonschema_description:"One more takes the place of the one that was registered first."`
 	Timeout    string `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=10s"`
-	CA         string `json:"ca,omitempty" jsonschema:"title=Certificates of a proxy" jsonschema_description:"File in PEM form; believed in place of the system's."`
+	CA         string `json:"ca,omitempty" jsonschema:"title=Certificates of a proxy" jsonschema_description:"In PEM form, or the name of a file that the plugin can read; believed in place of the system's."`
 }
 
 // FCMSettings are those of fcm.

@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 			sdktest.Run(t, sdktest.Config{Plugin: plugin(), Driver: "push", Settings: good, Customer: sdk.Customer{Address: address},
 				BadSettings: []any{
 					map[string]any{}, with(func(s *Settings) { s.FCMServiceAccount = "{}" }), with(func(s *Settings) { s.APNsKey = "x" }),
-					with(func(s *Settings) { s.APNs.Topic = "a b" }), with(func(s *Settings) { s.CA = "/nonexistent" }),
+					with(func(s *Settings) { s.APNs.Topic = "a b" }), with(func(s *Settings) { s.CA = "/nonexistent" }), with(func(s *Settings) { s.CA = "-----BEGIN nothing" }),
 				}})
 		})
 	}

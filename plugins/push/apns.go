@@ -32,46 +32,6 @@ const (
 	providerYoung = 20 * time.Minute
 )
 
-// apnsConfig is APNsSettings, checked.
-type apnsConfig struct {
-	APNsSettings
-	key  *ecdsa.PrivateKey
-	base string
-	ttl  time.Duration
-}
-
-// checkAPNs reads what belongs to apns.
-func (s Settings) checkAPNs() (*apnsConfig, error) {
-	switch {
-	case s.APNs == nil && s.APNsKey == "":
-		return nil, nil
-	case s.APNs == nil:
-		return nil, errors.New("there is apns_key and no apns; write apns = { … } with key_id, team_id and topic")
-	}
-	c := &apnsConfig{APNsSettings: *s.APNs}
-	c.BadToken, c.Sound = cmp.Or(c.BadToken, "keep"), cmp.Or(c.Sound, "default")
-	var errs [6]error
-	if c.key, errs[0] = jwt.ParseECPrivateKeyFromPEM([]byte(s.APNsKey)); errs[0] != nil || c.key.Curve.Params().BitSize != 256 {
-		errs[0] = errors.New("apns_key is not Apple's .p8 file; copy it whole")
-	}
-	if !applePattern.MatchString(c.KeyID) || !applePattern.MatchString(c.TeamID) {
-		errs[1] = errors.New("apns: key_id and team_id have 10 capital letters and digits each")
-	}
-	if !topicPattern.MatchString(c.Topic) {
-		errs[2] = fmt.Errorf("apns.topic %q is not the bundle id of an app", c.Topic)
-	}
-	if c.BadToken != "keep" && c.BadToken != "retire" {
-		errs[3] = fmt.Errorf("apns.bad_token %q is neither keep nor retire", c.BadToken)
-	}
-	apple := "https://api.push.apple.com"
-	if c.Sandbox {
-		apple = "https://api.sandbox.push.apple.com"
-	}
-	c.base, errs[4] = server("apns.base_url", cmp.Or(c.BaseURL, apple))
-	c.ttl, errs[5] = ccsp.Duration("apns.ttl", cmp.Or(c.TTL, "24h"), 0, maxTTL)
-	return c, errors.Join(errs[:]...)
-}
-
 // apns sends by Apple's push service. It is safe for concurrent use.
 type apns struct {
 	cfg      *apnsConfig

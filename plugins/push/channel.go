@@ -62,7 +62,7 @@ func open(_ context.Context, s Settings, h sdk.Host) (*channel, error) {
 
 var (
 	fcmToken  = regexp.MustCompile(`^[A-Za-z0-9_:%.-]+$`)
-	apnsToken = regexp.MustCompile(`^([0-9a-f]{2}){32,100}$`)
+	apnsToken = regexp.MustCompile(`^[0-9a-f]{64,200}$`)
 )
 
 const maxToken = 4096 // bytes

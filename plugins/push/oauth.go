@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/json"
@@ -15,7 +14,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -128,42 +126,4 @@ func (t *accessTokens) fetch(ctx context.Context) (string, error) {
 	defer t.mu.Unlock()
 	t.value, t.until = got.AccessToken, now.Add(life-min(renewBefore, life/2))
 	return got.AccessToken, nil
-}
-
-// fcmConfig is FCMSettings, checked.
-type fcmConfig struct {
-	FCMSettings
-	account  serviceAccount
-	key      *rsa.PrivateKey
-	base     string
-	tokenURL string // where an access token is asked for
-	audience string // as the assertion names that
-	ttl      time.Duration
-}
-
-// checkFCM reads what belongs to fcm.
-func (s Settings) checkFCM() (*fcmConfig, error) {
-	switch {
-	case s.FCM == nil && s.FCMServiceAccount == "":
-		return nil, nil
-	case s.FCM == nil:
-		return nil, errors.New("there is fcm_service_account and no fcm; write fcm = {}")
-	}
-	c := &fcmConfig{FCMSettings: *s.FCM}
-	var errs [6]error
-	if c.account, c.key, errs[0] = parseAccount(s.FCMServiceAccount); errs[0] != nil {
-		return nil, fmt.Errorf("fcm_service_account: %w", errs[0])
-	}
-	c.ProjectID, c.Target, c.Priority = cmp.Or(c.ProjectID, c.account.ProjectID), cmp.Or(c.Target, "token"), cmp.Or(c.Priority, "high")
-	if !projectPattern.MatchString(c.ProjectID) {
-		errs[1] = fmt.Errorf("fcm.project_id %q is not one", c.ProjectID)
-	}
-	if c.Target != "token" && c.Target != "fid" || c.Priority != "high" && c.Priority != "normal" {
-		errs[2] = errors.New("fcm: target is token or fid, priority high or normal")
-	}
-	c.base, errs[3] = server("fcm.base_url", cmp.Or(c.BaseURL, "https://fcm.googleapis.com"))
-	c.audience = cmp.Or(c.account.TokenURI, "https://oauth2.googleapis.com/token")
-	c.tokenURL, errs[4] = server("fcm.token_url", cmp.Or(c.TokenURL, c.audience))
-	c.ttl, errs[5] = ccsp.Duration("fcm.ttl", cmp.Or(c.TTL, "24h"), 0, maxTTL)
-	return c, errors.Join(errs[:]...)
 }

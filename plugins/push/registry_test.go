@@ -63,7 +63,7 @@ func TestRegisterProblems(t *testing.T) {
 		"fcm:":                             "rejected token",
 		"apns:xyz":                         "rejected token",
 		"apns:0a":                          "rejected token",
-		"apns:" + strings.Repeat("0", 65):  "rejected token",
+		"apns:" + strings.Repeat("0", 63):  "rejected token",
 		"fcm:a b":                          "rejected token",
 		"fcm:../../x":                      "rejected token",
 		"fcm:" + strings.Repeat("a", 4097): "rejected token",

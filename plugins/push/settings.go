@@ -1,16 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"net/url"
-	"regexp"
-	"strings"
 	"time"
 
-	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -53,43 +46,6 @@ type APNsSettings struct {
 	BaseURL  string `json:"base_url,omitempty" jsonschema:"title=Server of APNs" jsonschema_description:"Empty: Apple's, of the environment."`
 }
 
-const (
-	defaultMaxTokens = 10
-	mostTokens       = 50
-	maxTTL           = 28 * 24 * time.Hour
-)
-
-var (
-	projectPattern = regexp.MustCompile(`^[a-z0-9.:-]{1,64}$`)
-	applePattern   = regexp.MustCompile(`^[A-Z0-9]{10}$`)
-	topicPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,155}$`)
-)
-
-// config is Settings, checked, with defaults.
-type config struct {
-	Settings
-	timeout time.Duration
-	fcm     *fcmConfig
-	apns    *apnsConfig
-}
-
-// config checks s and reports all that is wrong at once.
-func (s Settings) config() (config, error) {
-	s.MaxTokens = cmp.Or(s.MaxTokens, defaultMaxTokens)
-	c := config{Settings: s}
-	var errs [5]error
-	c.timeout, errs[0] = ccsp.Duration("timeout", cmp.Or(s.Timeout, "10s"), 100*time.Millisecond, time.Minute)
-	c.fcm, errs[1] = s.checkFCM()
-	c.apns, errs[2] = s.checkAPNs()
-	if s.FCM == nil && s.APNs == nil {
-		errs[3] = errors.New("there is neither fcm nor apns; write one of them, or both")
-	}
-	if s.MaxTokens < 1 || s.MaxTokens > mostTokens {
-		errs[4] = fmt.Errorf("max_tokens %d is not from 1 to %d", s.MaxTokens, mostTokens)
-	}
-	return c, errors.Join(errs[:]...)
-}
-
 // Capabilities implements sdk.Capable: what is shortened may be of any length.
 func (s Settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 	if s.Truncate {
@@ -114,13 +70,4 @@ func (s Settings) Validate(ctx context.Context) error {
 	defer f.close()
 	_, err = f.tokens.get(ctx)
 	return err
-}
-
-// server reads an address of the settings.
-func server(name, text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("%s is not an http or https address", name)
-	}
-	return strings.TrimSuffix(u.String(), "/"), nil
 }

@@ -62,13 +62,13 @@ type accessTokens struct {
 
 // get returns a token that is valid.
 func (t *accessTokens) get(ctx context.Context) (string, error) {
-	t.mu.Lock()
-	value, until := t.value, t.until
-	t.mu.Unlock()
-	if value != "" && t.now().Before(until) {
+	if value, ok := t.kept(); ok {
 		return value, nil
 	}
 	done := t.one.DoChan("", func() (any, error) {
+		if value, ok := t.kept(); ok {
+			return value, nil // another call ended just now
+		}
 		ctx, cancel := context.WithTimeout(t.ended, t.limit)
 		defer cancel()
 		return t.fetch(ctx)
@@ -82,6 +82,13 @@ func (t *accessTokens) get(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", sdk.Retry(ctx.Err(), 0)
 	}
+}
+
+// kept returns the token that there is, and whether it is valid.
+func (t *accessTokens) kept() (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.value, t.value != "" && t.now().Before(t.until)
 }
 
 // drop forgets a token that was refused.

@@ -34,13 +34,17 @@ type tokens struct {
 
 // get returns a token that is valid.
 func (t *tokens) get(ctx context.Context) (string, error) {
-	t.mu.Lock()
-	value, until := t.value, t.until
-	t.mu.Unlock()
-	if value != "" && t.api.now().Before(until) {
+	if value, ok := t.kept(); ok {
 		return value, nil
 	}
 	return t.ask(ctx, false)
+}
+
+// kept returns the token that there is, and whether it is valid.
+func (t *tokens) kept() (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.value, t.value != "" && t.api.now().Before(t.until)
 }
 
 // renew returns another token than the one that WeChat refused. Another process
@@ -76,6 +80,9 @@ func (t *tokens) mayForce() bool {
 // ask gets a token from WeChat. The call goes on if the one who began it gives up.
 func (t *tokens) ask(ctx context.Context, force bool) (string, error) {
 	done := t.one.DoChan(fmt.Sprint(force), func() (any, error) {
+		if value, ok := t.kept(); ok && !force {
+			return value, nil // another call ended just now
+		}
 		ctx, cancel := context.WithTimeout(t.ended, t.api.cfg.timeout)
 		defer cancel()
 		return t.fetch(ctx, force)

@@ -90,17 +90,22 @@ func newSim(t testing.TB, now func() time.Time) *sim.Sim {
 func connect(t *testing.T, change ...func(*Settings)) *rig {
 	t.Helper()
 	r := &rig{}
-	r.sim = newSim(t, func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return time.Now().Add(r.ahead)
-	})
+	r.sim = newSim(t, r.now)
 	r.settings = services(t, r.sim)
 	for _, f := range change {
 		f(&r.settings)
 	}
 	r.Gateway = sdktest.Start(t, plugin(), "app", "push", r.settings)
+	now := time.Now() // Apple's token has just begun, whatever the time is
+	r.advance(now.Truncate(providerSlot).Add(providerSlot + time.Minute).Sub(now))
 	return r
+}
+
+// now is the time of both sides.
+func (r *rig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Add(r.ahead)
 }
 
 // advance moves the clocks of both sides.

@@ -71,7 +71,7 @@ func TestAddressIsToken(t *testing.T) {
 	if n := len(r.sim.Notices()); n != 3 {
 		t.Errorf("%d notices, want 3", n)
 	}
-	r.sim.Forget(android, time.Now())
+	r.sim.Forget(android, r.now())
 	if _, err := r.Send(t.Context(), sdk.Customer{Address: android}, sdk.Message{Text: "Hi"}); !errors.Is(err, sdk.ErrRecipientGone) {
 		t.Errorf("an app that is gone: %v", err)
 	}
@@ -134,11 +134,11 @@ func TestNobody(t *testing.T) {
 		t.Errorf("no app: %v", err)
 	}
 	r.register(t, android, phone)
-	r.sim.Forget(android, time.Now())
+	r.sim.Forget(android, r.now())
 	if err := r.push(t, sdk.Message{ID: "c.1", Text: "Hi"}); err != nil {
 		t.Errorf("one app is there: %v", err)
 	}
-	r.sim.Forget(phone, time.Now().Add(time.Minute))
+	r.sim.Forget(phone, r.now().Add(time.Minute))
 	if err := r.push(t, sdk.Message{ID: "c.2", Text: "Hi"}); !errors.Is(err, sdk.ErrRecipientGone) {
 		t.Errorf("no app any more: %v", err)
 	}
@@ -154,7 +154,7 @@ func TestNobody(t *testing.T) {
 func TestCameBack(t *testing.T) {
 	r := connect(t)
 	r.register(t, phone)
-	r.sim.Forget(phone, time.Now().Add(-time.Hour))
+	r.sim.Forget(phone, r.now().Add(-time.Hour))
 	if err := r.push(t, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "retry" {
 		t.Errorf("%v, want another attempt", err)
 	}

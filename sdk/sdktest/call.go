@@ -134,7 +134,16 @@ func (g *Gateway) Call(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 
 // Register binds a push token to a customer.
 func (g *Gateway) Register(ctx context.Context, to sdk.Customer, token string) error {
-	_, err := g.call(ctx, &pluginv1.Call{Op: pluginv1.Op_REGISTER, Customer: customerProto(to), Target: token})
+	return g.pushToken(ctx, to, token, true)
+}
+
+// Unregister unbinds it.
+func (g *Gateway) Unregister(ctx context.Context, to sdk.Customer, token string) error {
+	return g.pushToken(ctx, to, token, false)
+}
+
+func (g *Gateway) pushToken(ctx context.Context, to sdk.Customer, token string, on bool) error {
+	_, err := g.call(ctx, &pluginv1.Call{Op: pluginv1.Op_REGISTER, Customer: customerProto(to), Target: token, On: on})
 	return err
 }
 

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
+	"github.com/openccsp/gateway/sdk"
+)
+
+const (
+	renewBefore = 5 * time.Minute  // the end: WeChat has a new token by then, and both are valid
+	forceEvery  = 90 * time.Minute // at most: WeChat makes a new token 20 times a day if forced
+)
+
+// tokens keeps the access token. Whoever needs one while it is asked for waits for
+// the same answer. It is safe for concurrent use.
+type tokens struct {
+	api   *api
+	one   singleflight.Group
+	ended context.Context // of the instance
+
+	mu     sync.Mutex
+	value  string
+	until  time.Time
+	forced time.Time // when a new one was forced last
+}
+
+// get returns a token that is valid.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	if value, ok := t.kept(); ok {
+		return value, nil
+	}
+	return t.ask(ctx, false)
+}
+
+// kept returns the token that there is, and whether it is valid.
+func (t *tokens) kept() (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.value, t.value != "" && t.api.now().Before(t.until)
+}
+
+// renew returns another token than the one that WeChat refused. Another process
+// may have it renewed just now, so WeChat is first asked for the one that is
+// valid; only if that is the refused one a new one is forced, and rarely.
+func (t *tokens) renew(ctx context.Context, refused string) (string, error) {
+	t.mu.Lock()
+	if t.value == refused {
+		t.value = ""
+	}
+	t.mu.Unlock()
+	value, err := t.get(ctx)
+	if err != nil || value != refused {
+		return value, err
+	}
+	if !t.mayForce() {
+		return "", fmt.Errorf("%w: WeChat refuses the access token that it gave out", sdk.ErrAuthConfig)
+	}
+	return t.ask(ctx, true)
+}
+
+func (t *tokens) mayForce() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.api.now()
+	if !t.forced.IsZero() && now.Sub(t.forced) < forceEvery {
+		return false
+	}
+	t.forced = now
+	return true
+}
+
+// ask gets a token from WeChat. The call goes on if the one who began it gives up.
+func (t *tokens) ask(ctx context.Context, force bool) (string, error) {
+	done := t.one.DoChan(fmt.Sprint(force), func() (any, error) {
+		if value, ok := t.kept(); ok && !force {
+			return value, nil // another call ended just now
+		}
+		ctx, cancel := context.WithTimeout(t.ended, t.api.cfg.timeout)
+		defer cancel()
+		return t.fetch(ctx, force)
+	})
+	select {
+	case r := <-done:
+		if r.Err != nil {
+			return "", r.Err
+		}
+		return r.Val.(string), nil
+	case <-ctx.Done():
+		return "", sdk.Retry(ctx.Err(), 0)
+	}
+}
+
+// fetch makes the call and keeps the token. The old API, /cgi-bin/token, is not
+// used: each call of it ends the token of everybody else.
+func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
+	body, err := ccsp.JSON(map[string]any{
+		"grant_type": "client_credential", "appid": t.api.cfg.AppID, "secret": t.api.cfg.AppSecret, "force_refresh": force,
+	})
+	if err != nil {
+		return "", err
+	}
+	var got struct {
+		AccessToken string `json:"access_token"`
+		ExpiresIn   int    `json:"expires_in"`
+	}
+	asked := t.api.now()
+	res, err := t.api.do(ctx, http.MethodPost, "/cgi-bin/stable_token", nil, jsonType, body) //nolint:bodyclose // read closes it
+	if err == nil {
+		err = t.api.read(res, &got)
+	}
+	switch {
+	case errors.Is(err, errStale): // 40001: the secret is not the account's
+		return "", fmt.Errorf("%w: %w", sdk.ErrAuthConfig, err)
+	case err != nil:
+		return "", ccsp.AsRetry(err)
+	case got.AccessToken == "" || got.ExpiresIn <= 0:
+		return "", sdk.Retry(errors.New("WeChat gave no access token"), 0)
+	}
+	life := time.Duration(got.ExpiresIn) * time.Second
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.value, t.until = got.AccessToken, asked.Add(life-min(renewBefore, life/2))
+	return got.AccessToken, nil
+}

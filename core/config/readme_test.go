@@ -17,7 +17,7 @@ var (
 // TestReadmeExamples: what the READMEs show can be copied into gateway.hcl.
 func TestReadmeExamples(t *testing.T) {
 	seen := 0
-	for _, pattern := range []string{"../../plugins/*/README.md", "../../plugins/*/twilio.md", "../../examples/*/README.md"} {
+	for _, pattern := range []string{"../../plugins/*/README.md", "../../plugins/*/twilio.md", "../../plugins/*/sip.md", "../../examples/*/README.md"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

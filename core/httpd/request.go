@@ -13,7 +13,10 @@ import (
 	pluginv1 "github.com/openccsp/gateway/sdk/pluginv1"
 )
 
-const hooksPrefix = "/hooks/"
+const (
+	hooksPrefix = "/hooks/"
+	widgetPath  = "/widget.js" // of a page's chat, at the gateway and below a channel's hook
+)
 
 // describe fills in where r came from and went to, and returns the instance.
 // All strings are copies.
@@ -21,7 +24,13 @@ func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) 
 	req.Url = p.calledURL(r)
 	target := req.Url[len(req.Url)-len(r.RequestURI()):]
 	path, query, _ := strings.Cut(target, "?")
-	if instance, req.Path, err = splitHook(path); err != nil {
+	if path == widgetPath {
+		instance, err = p.widgetOf(string(r.QueryArgs().Peek("channel")))
+		req.Path = widgetPath
+	} else {
+		instance, req.Path, err = splitHook(path)
+	}
+	if err != nil {
 		return "", err
 	}
 	req.Method, req.Query = string(r.Method()), query
@@ -29,6 +38,18 @@ func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) 
 		req.RemoteAddr = addr.String()
 	}
 	return instance, nil
+}
+
+// widgetOf returns the channel whose widget is asked for: the one that is named,
+// or the only one.
+func (p *Public) widgetOf(channel string) (instance string, err error) {
+	if channel == "" {
+		return p.hooks.OnlyWidget()
+	}
+	if !isName(channel) {
+		return "", core.Errorf(core.NotFound, "no such channel")
+	}
+	return channel, nil
 }
 
 // splitHook takes /hooks/<instance>/<rest> apart. The rest is unescaped; what

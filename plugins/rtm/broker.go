@@ -21,7 +21,6 @@ import (
 
 const (
 	maxConnections = 10_000   // clients of one instance, connected or connecting
-	maxUserClients = 16       // connected clients of one user; a further one ends the oldest
 	maxMQTTPacket  = 16 << 10 // bytes from a client: CONNECT with its token, SUBSCRIBE
 	maxReplays     = 16       // sessions that read their backlog at the same time
 )
@@ -275,7 +274,7 @@ func (b *broker) join(s *session) (surplus *session) {
 	defer b.mu.Unlock()
 	list := append(b.live[s.user], s)
 	b.live[s.user] = list
-	if len(list) > maxUserClients {
+	if len(list) > b.c.cfg.ConnectionsPerUser {
 		return list[0]
 	}
 	return nil

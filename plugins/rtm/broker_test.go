@@ -306,7 +306,7 @@ func TestManyDevices(t *testing.T) {
 	address := r.listen()
 	alice := r.user("alice")
 	var clients []*client
-	for n := range maxUserClients {
+	for n := range defaultPerUser {
 		c := dial(t, address, 5)
 		l := as(alice)
 		l.id = fmt.Sprint("webshop/alice/d", n)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -18,7 +19,11 @@ type channel struct {
 	signer *signer
 	link   link
 
+	script  *script
+	uploads *uploads
+
 	incoming, typed *limiter // by user
+	fileBytes       *limiter // by user
 	registrations   *limiter // by IP address
 }
 
@@ -57,15 +62,22 @@ func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, e
 	if cfg.Secret, err = k.secret(ctx, s.Secret, h); err != nil {
 		return nil, err
 	}
-	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now)}
+	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now),
+		uploads: newUploads(h.DataDir())}
 	for limit, perMinute := range map[**limiter]int{
 		&c.incoming:      cfg.MessagesPerMinute,
 		&c.typed:         typingPerMinute,
 		&c.registrations: cfg.RegistersPerMinute,
 	} {
-		if *limit, err = newLimiter(perMinute); err != nil {
+		if *limit, err = newLimiter(perMinute, time.Minute, h.Now); err != nil {
 			return nil, err
 		}
+	}
+	if c.fileBytes, err = newLimiter(cfg.FileBytesPerHour, time.Hour, h.Now); err != nil {
+		return nil, err
+	}
+	if c.script, err = newScript(h.Instance()); err != nil {
+		return nil, err
 	}
 	c.link, err = c.newLink()
 	return c, err
@@ -107,7 +119,7 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 	}
 	p, err := c.packet(to.Address, m)
 	if err != nil {
-		return sdk.Receipt{}, sdk.Rejected("message", "cannot be encoded")
+		return sdk.Receipt{}, sdk.Rejected("message", err.Error())
 	}
 	if err := c.link.deliver(ctx, to.Address, p); err != nil {
 		return sdk.Receipt{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -22,6 +23,9 @@ const testSecret = "a secret of the test app"
 type fakeHost struct {
 	sdk.Host // unused methods
 
+	dir     string
+	files   map[string][]byte // that were saved, by media id
+	refuse  error             // of SaveMedia
 	mu      sync.Mutex
 	now     time.Time // zero: the real time
 	secrets map[string]string
@@ -36,7 +40,7 @@ type fakeHost struct {
 func newFakeHost() *fakeHost {
 	return &fakeHost{
 		secrets: map[string]string{}, sent: map[string][]sdk.Message{},
-		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 1000),
+		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 1000), files: map[string][]byte{},
 	}
 }
 
@@ -44,6 +48,21 @@ func (h *fakeHost) Instance() string   { return "webshop" }
 func (h *fakeHost) PublicURL() string  { return "https://gw.example.com/hooks/webshop" }
 func (h *fakeHost) Log() *slog.Logger  { return slog.New(slog.DiscardHandler) }
 func (h *fakeHost) HTTP() *http.Client { return http.DefaultClient }
+
+func (h *fakeHost) DataDir() string    { return h.dir }
+
+// SaveMedia implements sdk.Host.
+func (h *fakeHost) SaveMedia(_ context.Context, name, mime string, r io.Reader) (sdk.Attachment, error) {
+	b, err := io.ReadAll(r)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err = errors.Join(err, h.refuse); err != nil {
+		return sdk.Attachment{}, err
+	}
+	id := fmt.Sprint("media", len(h.files)+1)
+	h.files[id] = b
+	return sdk.Attachment{MediaID: id, Name: name, MIME: mime, Bytes: int64(len(b))}, nil
+}
 
 func (h *fakeHost) Now() time.Time {
 	h.mu.Lock()
@@ -120,6 +139,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 		change(&s)
 	}
 	h := newFakeHost()
+	h.dir = t.TempDir()
 	c, err := new(secrets).open(t.Context(), s, h)
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func newScript(channel string) (*script, error) {
 	if err != nil {
 		return nil, fmt.Errorf("widget: %w", err)
 	}
-	fmt.Fprintf(&b, "/*! With MQTT.js 5.16.0, unchanged:\n%s*/\n(() => {\n", licence)
+	fmt.Fprintf(&b, "/*! With MQTT.js 5.16.0, unchanged:\n%s*/\n(() => {\nlet regeneratorRuntime; // which MQTT.js would make a global else\n", licence)
 	mqtt, err := widgetFiles.ReadFile("widget/mqtt.min.js")
 	if err != nil {
 		return nil, fmt.Errorf("widget: %w", err)

@@ -274,6 +274,7 @@ func (b *broker) join(s *session) (surplus *session) {
 	defer b.mu.Unlock()
 	list := append(b.live[s.user], s)
 	b.live[s.user] = list
+	b.c.isHere(s.user, true)
 	if len(list) > b.c.cfg.ConnectionsPerUser {
 		return list[0]
 	}
@@ -285,6 +286,9 @@ func (b *broker) leave(s *session) {
 	defer b.mu.Unlock()
 	list := slices.DeleteFunc(b.live[s.user], func(o *session) bool { return o == s })
 	if len(list) == 0 {
+		if _, was := b.live[s.user]; was {
+			b.c.isHere(s.user, false)
+		}
 		delete(b.live, s.user)
 		return
 	}

@@ -66,9 +66,11 @@ func (c *channel) downlink(user string, m sdk.Message) downlink {
 	return d
 }
 
-// packet is a downlink ready for MQTT. A packet without id is typing.
+// packet is a downlink ready for MQTT: a message if it has an id. Others come
+// once and are forgotten; those that are sure wait for a client that is slow.
 type packet struct {
 	id   string
+	sure bool
 	body []byte
 }
 
@@ -87,7 +89,7 @@ func (c *channel) packet(user string, m sdk.Message) (packet, error) {
 		}
 	}
 	body, err := json.Marshal(d)
-	return packet{m.ID, body}, err
+	return packet{id: m.ID, body: body}, err
 }
 
 // typingPacket is typing in the vendor's form: its clients know the message.

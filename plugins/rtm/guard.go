@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -78,20 +77,15 @@ func (g *guard) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	return errWill
 }
 
-// OnConnectAuthenticate admits a client whose password is an access token of
-// the user in its user name. The client id must begin with the user name, or
-// one user could take over another's connection.
+// OnConnectAuthenticate admits a client with an access token of its user. One
+// with the client id of another connection of that user takes its place.
 func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c, ok := cl.Net.Conn.(*conn)
 	if !ok {
 		return false
 	}
-	token, err := g.b.c.signer.access(string(pk.Connect.Password))
+	token, err := g.b.c.mayConnect(string(pk.Connect.Username), string(pk.Connect.Password), cl.ID)
 	if err != nil {
-		return false
-	}
-	name := g.b.c.topic(token.Subject)
-	if string(pk.Connect.Username) != name || !strings.HasPrefix(cl.ID, name+"/") || len(cl.ID) > maxClientID {
 		return false
 	}
 	if old, ok := g.b.srv.Clients.Get(cl.ID); ok {

@@ -49,7 +49,7 @@ func (h *fakeHost) PublicURL() string  { return "https://gw.example.com/hooks/we
 func (h *fakeHost) Log() *slog.Logger  { return slog.New(slog.DiscardHandler) }
 func (h *fakeHost) HTTP() *http.Client { return http.DefaultClient }
 
-func (h *fakeHost) DataDir() string    { return h.dir }
+func (h *fakeHost) DataDir() string { return h.dir }
 
 // SaveMedia implements sdk.Host.
 func (h *fakeHost) SaveMedia(_ context.Context, name, mime string, r io.Reader) (sdk.Attachment, error) {

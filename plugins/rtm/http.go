@@ -80,6 +80,8 @@ func routes() []route {
 		{http.MethodDelete, "/media", token, (*channel).abandon},
 		{http.MethodPost, "/push", token | asJSON, (*channel).registerPush},
 		{http.MethodDelete, "/push", token | asJSON, (*channel).unregisterPush},
+		{http.MethodPost, "/broker/auth", asJSON, (*channel).brokerAuth},
+		{http.MethodPost, "/broker/acl", asJSON, (*channel).brokerACL},
 		{http.MethodGet, "/widget.js", widely, (*channel).widget},
 	}
 }

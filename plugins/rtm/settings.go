@@ -28,10 +28,11 @@ type Settings struct {
 
 	Presence bool `json:"presence,omitempty" jsonschema:"title=Presence" jsonschema_description:"Report customers who come and go as custom events named presence."`
 
-	BrokerURL       string `json:"broker_url,omitempty" jsonschema:"title=External broker" jsonschema_description:"Broker to publish to in place of the embedded one, such as mqtts://broker.example.com:8883."`
-	BrokerUser      string `json:"broker_user,omitempty" jsonschema:"title=User at the external broker"`
-	BrokerPassword  string `json:"broker_password,omitempty" jsonschema:"title=Password at the external broker" jsonschema_extras:"x-secret=true"`
-	BrokerClientURL string `json:"broker_client_url,omitempty" jsonschema:"title=External broker for clients" jsonschema_description:"Address of the external broker that customers' clients are told, such as wss://broker.example.com/mqtt."`
+	BrokerURL        string `json:"broker_url,omitempty" jsonschema:"title=External broker" jsonschema_description:"Broker to publish to in place of the embedded one, such as mqtts://broker.example.com:8883."`
+	BrokerUser       string `json:"broker_user,omitempty" jsonschema:"title=User at the external broker"`
+	BrokerPassword   string `json:"broker_password,omitempty" jsonschema:"title=Password at the external broker" jsonschema_extras:"x-secret=true"`
+	BrokerClientURL  string `json:"broker_client_url,omitempty" jsonschema:"title=External broker for clients" jsonschema_description:"Address of the external broker that customers' clients are told, such as wss://broker.example.com/mqtt."`
+	BrokerHookSecret string `json:"broker_hook_secret,omitempty" jsonschema:"title=Secret of the external broker's questions" jsonschema_description:"With it the external broker may ask the channel's hook who may connect, and use which topic." jsonschema_extras:"x-secret=true"`
 }
 
 // config is Settings, checked, with defaults.
@@ -50,7 +51,7 @@ const (
 	defaultMaxFile    = 10 << 20
 	limitMaxFile      = 100 << 20
 	defaultFileBytes  = 100 << 20 // per hour
-	minSecret         = 16 // bytes
+	minSecret         = 16        // bytes
 )
 
 // idPattern is what app, user and device ids look like: they become MQTT topic
@@ -96,6 +97,9 @@ func (s Settings) config() (config, error) {
 		c.Origins = slices.Clone(c.Origins)
 		c.Origins[i] = origin
 	}
+	if s.BrokerHookSecret != "" && len(s.BrokerHookSecret) < minSecret {
+		return c, fmt.Errorf("broker_hook_secret: %d bytes are too few; use at least %d", len(s.BrokerHookSecret), minSecret)
+	}
 	return c, s.checkBroker()
 }
 
@@ -131,7 +135,7 @@ func (s Settings) checkBroker() error {
 		}
 	}
 	if s.BrokerURL == "" {
-		if s.BrokerUser != "" || s.BrokerPassword != "" || s.BrokerClientURL != "" {
+		if s.BrokerUser != "" || s.BrokerPassword != "" || s.BrokerClientURL != "" || s.BrokerHookSecret != "" {
 			return fmt.Errorf("broker_url: missing, while other broker_ settings are given")
 		}
 		return nil

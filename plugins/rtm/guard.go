@@ -52,8 +52,9 @@ func (*guard) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 	case packets.Connect:
 		pk.Connect.Clean = true
 		if pk.Connect.WillFlag && pk.Connect.WillTopic == string(pk.Connect.Username)+"/"+presenceTopic {
-			pk.Connect.WillFlag, pk.Connect.WillRetain = false, false
+			pk.Connect.WillFlag = false
 		}
+		pk.Connect.WillRetain = false // the library would refuse it with a code that 3.1.1 does not have
 	case packets.Puback:
 		if s := sessionOf(cl); s != nil {
 			s.acknowledged(pk.PacketID)

@@ -26,6 +26,8 @@ type fakeHost struct {
 	dir     string
 	files   map[string][]byte // that were saved, by media id
 	refuse  error             // of SaveMedia
+	emitted []sdk.Event
+	later   int // so many emits fail at first
 	mu      sync.Mutex
 	now     time.Time // zero: the real time
 	secrets map[string]string
@@ -108,6 +110,24 @@ func (h *fakeHost) Undelivered(_ context.Context, address, after string, limit i
 	return list, nil
 }
 
+func (h *fakeHost) emit(_ context.Context, events ...sdk.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.later > 0 {
+		h.later--
+		return errors.New("the gateway: not now")
+	}
+	h.emitted = append(h.emitted, events...)
+	return nil
+}
+
+// taken returns what was emitted so far.
+func (h *fakeHost) taken() []sdk.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.emitted)
+}
+
 // keep records that m was sent, as the gateway does after Send.
 func (h *fakeHost) keep(address string, ms ...sdk.Message) {
 	h.mu.Lock()
@@ -156,7 +176,7 @@ func (r *rig) listen() string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.Listen(ctx, nil) }()
+	go func() { done <- r.Listen(ctx, r.host.emit) }()
 	r.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

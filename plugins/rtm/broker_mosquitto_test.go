@@ -16,9 +16,9 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// mosquitto is an external broker: Debian's, with a password for the gateway and for
+// debianBroker is an external broker: Mosquitto of Debian, with a password for the gateway and for
 // each customer, and topics for each.
-type mosquitto struct {
+type debianBroker struct {
 	t         *testing.T
 	dir       string
 	port, web string
@@ -47,14 +47,14 @@ pattern write %u/typing
 pattern write %u/presence
 `
 
-func newMosquitto(t *testing.T, users map[string]string) *mosquitto {
+func newDebianBroker(t *testing.T, users map[string]string) *debianBroker {
 	t.Helper()
 	for _, name := range []string{"mosquitto", "mosquitto_passwd", "mosquitto_sub", "mosquitto_pub"} { //nolint:misspell // the program's name
 		if _, err := exec.LookPath(name); err != nil {
 			t.Skipf("not run: %s is not installed (Debian: mosquitto, mosquitto-clients)", name) //nolint:misspell // the program's name
 		}
 	}
-	m := &mosquitto{t: t, dir: t.TempDir()}
+	m := &debianBroker{t: t, dir: t.TempDir()}
 	for _, port := range []*string{&m.port, &m.web} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -75,14 +75,14 @@ func newMosquitto(t *testing.T, users map[string]string) *mosquitto {
 	return m
 }
 
-func (m *mosquitto) write(name, text string) {
+func (m *debianBroker) write(name, text string) {
 	m.t.Helper()
 	if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
 		m.t.Fatal(err)
 	}
 }
 
-func (m *mosquitto) start() {
+func (m *debianBroker) start() {
 	m.t.Helper()
 	m.cmd = exec.Command("mosquitto", "-c", filepath.Join(m.dir, "m.conf")) //nolint:misspell // the program's name
 	m.cmd.Args = append(m.cmd.Args, "-v")
@@ -101,7 +101,7 @@ func (m *mosquitto) start() {
 	})
 }
 
-func (m *mosquitto) stop() {
+func (m *debianBroker) stop() {
 	if m.cmd == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (m *mosquitto) stop() {
 }
 
 // as is a client of a customer, or nil if only its arguments are wanted.
-func (m *mosquitto) as(program string, u registered, more ...string) *exec.Cmd {
+func (m *debianBroker) as(program string, u registered, more ...string) *exec.Cmd {
 	args := append([]string{"-h", "127.0.0.1", "-p", m.port, "-u", "webshop/" + u.UserID, "-P", u.AccessToken,
 		"-i", "webshop/" + u.UserID + "/" + program, "-q", "1"}, more...)
 	return exec.CommandContext(m.t.Context(), program, args...)
@@ -120,7 +120,7 @@ func (m *mosquitto) as(program string, u registered, more ...string) *exec.Cmd {
 func TestMosquittoBroker(t *testing.T) {
 	tokens := newRig(t, nil)
 	alice, eve := tokens.user("alice"), tokens.user("eve")
-	m := newMosquitto(t, map[string]string{"gateway": "gateway's password", "webshop/alice": alice.AccessToken, "webshop/eve": eve.AccessToken})
+	m := newDebianBroker(t, map[string]string{"gateway": "gateway's password", "webshop/alice": alice.AccessToken, "webshop/eve": eve.AccessToken})
 	r := newRig(t, func(s *Settings) {
 		s.MQTTListen, s.BrokerURL, s.BrokerUser, s.BrokerPassword = "", "mqtt://127.0.0.1:"+m.port, "gateway", "gateway's password"
 		s.Presence = true

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// brokerQuestion is what an external broker asks about a client of it: EMQX and
-// mosquitto-go-auth use these names.
+// brokerQuestion is what an external broker asks about a client of it: EMQX and the
+// go-auth plugin of Mosquitto use these names.
 type brokerQuestion struct {
 	Username string   `json:"username"`
 	Password string   `json:"password"`

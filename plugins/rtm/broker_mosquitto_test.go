@@ -182,7 +182,7 @@ func TestMosquittoBroker(t *testing.T) {
 	publish(alice, "webshop/alice/presence", "online")
 	until(t, "presence", func() bool { return r.host.taken()[len(r.host.taken())-1].EventName == "presence" })
 
-	r.host.later = 2 // the gateway has to be asked again
+	r.host.failNext(2) // the gateway has to be asked again
 	publish(alice, "webshop/alice/mo", `{"tid":"c3","message":"again"}`)
 	if d := next(); d.TID != "c3" {
 		t.Errorf("answer %+v", d)

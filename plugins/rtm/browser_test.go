@@ -194,10 +194,10 @@ func TestWidgetFiles(t *testing.T) {
 	b.js(drop("cat.png", 3*maxPart/2))
 	until(t, "the file's message arrives", func() bool { return len(w.seen(sdk.CustomerMessage)) == 1 })
 	a := w.seen(sdk.CustomerMessage)[0].Attachments
-	if len(a) != 1 || a[0].Name != "cat.png" || a[0].MIME != "image/png" || len(w.host.files[a[0].MediaID]) != 3*maxPart/2 {
+	if len(a) != 1 || a[0].Name != "cat.png" || a[0].MIME != "image/png" || len(w.host.file(a[0].MediaID)) != 3*maxPart/2 {
 		t.Errorf("attachments %+v", a)
 	}
-	w.host.refuse = sdk.Rejected("type", "this is no picture")
+	w.host.refuseFiles(sdk.Rejected("type", "this is no picture"))
 	b.js(drop("dog.png", 100))
 	b.sees("not sent: the file is not taken: this is no picture")
 }

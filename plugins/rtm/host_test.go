@@ -121,6 +121,27 @@ func (h *fakeHost) emit(_ context.Context, events ...sdk.Event) error {
 	return nil
 }
 
+// failNext makes the next n emits fail.
+func (h *fakeHost) failNext(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.later = n
+}
+
+// refuseFiles makes SaveMedia fail with err, or work if it is nil.
+func (h *fakeHost) refuseFiles(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuse = err
+}
+
+// file returns one that was saved.
+func (h *fakeHost) file(id string) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.files[id]
+}
+
 // taken returns what was emitted so far.
 func (h *fakeHost) taken() []sdk.Event {
 	h.mu.Lock()

@@ -87,7 +87,7 @@ func TestPublishNotNow(t *testing.T) {
 			c.publish("webshop/alice/mo", `{"tid":"c1","message":"hello"}`, 7)
 			return c
 		}
-		r.host.later = 1
+		r.host.failNext(1)
 		c := connected()
 		if version == 5 {
 			if pk := c.next(packets.Puback); pk.ReasonCode != packets.ErrImplementationSpecificError.Code {

@@ -81,14 +81,14 @@ func TestUploadInParts(t *testing.T) {
 	if got := into[progressOf](t, r.call("GET", "/media?upload="+url.QueryEscape(up), "", auth)); got.Offset != 7 {
 		t.Errorf("progress %+v", got)
 	}
-	r.host.refuse = fmt.Errorf("the gateway: not now")
+	r.host.refuseFiles(fmt.Errorf("the gateway: not now"))
 	if resp := r.put(up, 7, "789", auth); resp.Status != 503 {
 		t.Errorf("the gateway is busy: %d %s", resp.Status, resp.Body)
 	}
-	r.host.refuse = nil
+	r.host.refuseFiles(nil)
 	done := into[progressOf](t, r.put(up, 10, "", auth)) // all is there already
-	if done.Media == nil || string(r.host.files["media1"]) != "0123456789" {
-		t.Fatalf("%+v, %q", done, r.host.files["media1"])
+	if done.Media == nil || string(r.host.file("media1")) != "0123456789" {
+		t.Fatalf("%+v, %q", done, r.host.file("media1"))
 	}
 	again := into[progressOf](t, r.put(up, 7, "789", auth)) // the answer was lost
 	if again.Media == nil || len(r.host.files) != 1 {
@@ -131,8 +131,8 @@ func TestUploadRefusals(t *testing.T) {
 		{"forged upload", "/media?upload=x&offset=0", "", []string{auth}, nil, 404, "not_found"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r.host.refuse = tt.refuse
-			defer func() { r.host.refuse = nil }()
+			r.host.refuseFiles(tt.refuse)
+			defer func() { r.host.refuseFiles(nil) }()
 			method := "POST"
 			if strings.Contains(tt.path, "upload=") {
 				method = "PUT"

@@ -16,7 +16,7 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// debianBroker is an external broker: Mosquitto of Debian, with a password for the gateway and for
+// debianBroker is an external broker, that of Debian, with a password for the gateway and for
 // each customer, and topics for each.
 type debianBroker struct {
 	t         *testing.T

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// brokerQuestion is what an external broker asks about a client of it: EMQX and the
-// go-auth plugin of Mosquitto use these names.
+// brokerQuestion is what an external broker asks about a client of it. These are
+// the names that EMQX and others use, see the README.
 type brokerQuestion struct {
 	Username string   `json:"username"`
 	Password string   `json:"password"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -105,6 +106,20 @@ func (g *gateway) Socket(ctx context.Context, instance string, r *pluginv1.Webho
 
 // SocketProtocols implements httpd.Hooks.
 func (g *gateway) SocketProtocols(instance string) []string { return g.host.SocketProtocols(instance) }
+
+// OnlyWidget implements httpd.Hooks: it is of the only channel of RTM.
+func (g *gateway) OnlyWidget() (string, error) {
+	var found []string
+	for name, i := range g.engine.Snap().Instances {
+		if i.Caps.GetChannelType() == "rtm" {
+			found = append(found, name)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", core.Errorf(core.NotFound, "there are %d rtm channels; say which, as in /widget.js?channel=NAME", len(found))
+}
 
 // count adds the verdicts of a decided event to the rules' counters.
 func (g *gateway) count(at time.Time, verdicts []*state.RuleVerdict) {

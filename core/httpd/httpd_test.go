@@ -48,6 +48,8 @@ type hooks struct {
 	webhook   func(context.Context, *pluginv1.WebhookRequest) (*pluginv1.WebhookAnswer, error)
 	socket    func(context.Context, *pluginv1.WebhookRequest, string, net.Conn) error
 	protocols []string
+	widget    string
+	noWidget  error
 
 	mu   sync.Mutex
 	seen []*pluginv1.WebhookRequest
@@ -76,6 +78,8 @@ func (h *hooks) SocketProtocols(instance string) []string {
 	}
 	return h.protocols
 }
+
+func (h *hooks) OnlyWidget() (string, error) { return h.widget, h.noWidget }
 
 func (h *hooks) requests() []*pluginv1.WebhookRequest {
 	h.mu.Lock()

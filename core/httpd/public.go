@@ -34,6 +34,9 @@ type Hooks interface {
 	// SocketProtocols returns the subprotocols that the instance speaks, in
 	// order of preference; empty: any or none; nil: it takes no sockets.
 	SocketProtocols(instance string) []string
+	// OnlyWidget returns the channel whose widget a page gets that names none. If
+	// there is not just one, it is core.NotFound.
+	OnlyWidget() (instance string, err error)
 }
 
 // PublicOptions make a Public. Hooks, Log and Metrics are needed.
@@ -48,7 +51,8 @@ type PublicOptions struct {
 }
 
 // Public serves what platforms, customers' browsers and vendors call:
-// /hooks/<instance>/…, /media/<token> and /oauth/<instance>/callback.
+// /hooks/<instance>/…, /media/<token>, /oauth/<instance>/callback, and
+// /widget.js?channel=<instance>, which is that below its hook.
 type Public struct {
 	hooks     Hooks
 	openLink  func(token string) (KeptFile, error)

@@ -57,6 +57,32 @@ func header(r *pluginv1.WebhookRequest, name string) (values []string) {
 	return values
 }
 
+func TestWidgetIsTheChannelsOwn(t *testing.T) {
+	none := core.Errorf(core.NotFound, "there are 2")
+	for _, tt := range []struct {
+		query, only string
+		err         error
+		status      int
+	}{
+		{"", "shop", nil, 200},
+		{"?channel=shop", "", none, 200},
+		{"?channel=shop&v=2", "", none, 200},
+		{"", "", none, 404},
+		{"?channel=club", "shop", nil, 404},
+		{"?channel=..%2Fshop", "shop", nil, 404},
+	} {
+		h := &hooks{widget: tt.only, noWidget: tt.err}
+		p := startPublic(t, httpd.PublicOptions{Hooks: h})
+		got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/widget.js"+tt.query, ""))
+		if got.StatusCode != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.query, got.StatusCode, got.body, tt.status)
+		}
+		if tt.status == 200 && h.requests()[0].Path != "/widget.js" {
+			t.Errorf("%s: the driver got %q", tt.query, h.requests()[0].Path)
+		}
+	}
+}
+
 func TestEveryMethodGoesToTheDriver(t *testing.T) {
 	h := &hooks{}
 	p := startPublic(t, httpd.PublicOptions{Hooks: h})

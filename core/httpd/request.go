@@ -17,6 +17,7 @@ const (
 	hooksPrefix   = "/hooks/"
 	oauthPrefix   = "/oauth/"
 	oauthCallback = "/callback"
+	widgetPath    = "/widget.js" // of a page's chat, at the gateway and below a channel's hook
 )
 
 // describe fills in where r came from and went to, and returns the instance.
@@ -25,11 +26,16 @@ func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) 
 	req.Url = p.calledURL(r)
 	target := req.Url[len(req.Url)-len(r.RequestURI()):]
 	path, query, _ := strings.Cut(target, "?")
-	split := splitHook
-	if strings.HasPrefix(path, oauthPrefix) {
-		split = splitOAuth
+	switch {
+	case path == widgetPath:
+		instance, err = p.widgetOf(string(r.QueryArgs().Peek("channel")))
+		req.Path = widgetPath
+	case strings.HasPrefix(path, oauthPrefix):
+		instance, req.Path, err = splitOAuth(path)
+	default:
+		instance, req.Path, err = splitHook(path)
 	}
-	if instance, req.Path, err = split(path); err != nil {
+	if err != nil {
 		return "", err
 	}
 	if strings.HasPrefix(path, oauthPrefix) && !r.IsGet() {
@@ -40,6 +46,18 @@ func (p *Public) describe(req *pluginv1.WebhookRequest, r *fasthttp.RequestCtx) 
 		req.RemoteAddr = addr.String()
 	}
 	return instance, nil
+}
+
+// widgetOf returns the channel whose widget is asked for: the one that is named,
+// or the only one.
+func (p *Public) widgetOf(channel string) (instance string, err error) {
+	if channel == "" {
+		return p.hooks.OnlyWidget()
+	}
+	if !isName(channel) {
+		return "", core.Errorf(core.NotFound, "no such channel")
+	}
+	return channel, nil
 }
 
 // splitHook takes /hooks/<instance>/<rest> apart. The rest is unescaped; what

@@ -39,6 +39,7 @@ type bench struct {
 	seconds       time.Duration
 	conversations int
 	chats         int
+	clients       int   // of RTM
 	levels        []int // of concurrency
 	cases         []string
 	out           string
@@ -62,11 +63,13 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&b.seconds, "seconds", 2*time.Second, "length of each measurement")
 	flag.IntVar(&b.conversations, "conversations", 1_000_000, "conversations in the large store, 0: not measured")
 	flag.IntVar(&b.chats, "chats", 5000, "open chats that are polled")
-	cases := flag.String("cases", "idle,chats,rounds,parts,large", "what to measure")
+	flag.IntVar(&b.clients, "clients", 10_000, "connected RTM clients")
+	cases := flag.String("cases", "idle,chats,rtm,rounds,parts,large", "what to measure")
 	flag.StringVar(&b.out, "out", "bin/bench.json", "`file` for the results")
 	flag.Parse()
 	if *short {
 		b.rounds, b.seconds, b.conversations, b.chats = 1, time.Second, min(b.conversations, 20_000), min(b.chats, 500)
+		b.clients = min(b.clients, 500)
 	}
 	for s := range strings.SplitSeq(*levels, ",") {
 		n, err := strconv.Atoi(s)
@@ -92,12 +95,12 @@ func run(ctx context.Context) (err error) {
 
 func (b *bench) all(ctx context.Context) error {
 	steps := map[string]func(context.Context) error{
-		"idle": b.idle, "chats": b.openChats, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
+		"idle": b.idle, "chats": b.openChats, "rtm": b.rtm, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
 	}
 	for _, name := range b.cases {
 		step := steps[name]
 		if step == nil {
-			return fmt.Errorf("-cases: %q is none of idle, chats, rounds, parts, large", name)
+			return fmt.Errorf("-cases: %q is none of idle, chats, rtm, rounds, parts, large", name)
 		}
 		if err := step(ctx); err != nil {
 			return err

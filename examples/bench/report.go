@@ -38,6 +38,7 @@ type results struct {
 	order []key
 	rows  map[key][]Row
 	chats []ChatsRow
+	rtm   *RTMRow
 }
 
 func (r *results) add(row Row) {
@@ -102,7 +103,8 @@ func (r *results) write(file string) error {
 	b, err := json.MarshalIndent(struct {
 		Rows  []Row      `json:"rows"`
 		Chats []ChatsRow `json:"chats,omitempty"`
-	}{r.medians(), r.chats}, "", "  ")
+		RTM   *RTMRow    `json:"rtm,omitempty"`
+	}{r.medians(), r.chats, r.rtm}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -66,11 +66,16 @@ func (p *tab) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// find looks into the page and into the shadow trees of its elements.
+const find = `var all = (selector) => [document, ...[...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean)]
+	.flatMap((root) => [...root.querySelectorAll(selector)]);
+`
+
 // shown is the text of the page.
 func (p *tab) shown() string {
 	ctx, stop := context.WithTimeout(p.ctx, 5*time.Second)
 	defer stop()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](find+`all("body, #panel").map((e) => e.innerText).join("\n")`))
 	if err != nil {
 		return "nothing: " + err.Error()
 	}
@@ -82,10 +87,10 @@ func (p *tab) shown() string {
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	p.until("click "+selector, fmt.Sprintf(`(() => {
-		const e = document.querySelector(%s);
+		const e = all(%s)[0];
 		e?.scrollIntoView({ block: "nearest" });
 		const r = e?.getBoundingClientRect();
-		const top = r?.width && document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
+		const top = r?.width && e.getRootNode().elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
 		if (!top || !e.contains(top) || e.disabled) return false;
 		e.click();
 		return true;
@@ -95,16 +100,21 @@ func (p *tab) click(selector string) {
 // write types text as a person does, in place of what is there.
 func (p *tab) write(selector, text string) {
 	p.t.Helper()
-	p.until("have "+selector, fmt.Sprintf(`(document.querySelector(%s)?.select(), true)`, strconv.Quote(selector)))
-	p.do("write into "+selector,
-		chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+	p.until("have "+selector, fmt.Sprintf(`(() => {
+		const e = all(%s)[0];
+		if (!e?.getClientRects().length) return false;
+		e.focus();
+		e.select();
+		return true;
+	})()`, strconv.Quote(selector)))
+	p.do("write into "+selector, chromedp.KeyEvent(text))
 }
 
 // sees waits for a text in what a selector names.
 func (p *tab) sees(selector, text string) {
 	p.t.Helper()
 	p.until(fmt.Sprintf("see %q in %s", text, selector), fmt.Sprintf(
-		`[...document.querySelectorAll(%s)].some((e) => e.offsetParent !== null && e.innerText.includes(%s))`,
+		`all(%s).some((e) => e.getClientRects().length > 0 && e.innerText.includes(%s))`,
 		strconv.Quote(selector), strconv.Quote(text)))
 }
 
@@ -113,7 +123,7 @@ func (p *tab) until(what, expression string) {
 	p.t.Helper()
 	ctx, stop := context.WithTimeout(p.ctx, agent.StepLimit)
 	defer stop()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0))); err != nil {
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("(() => {\n"+find+"return "+expression+";\n})()", chromedp.WithPollingTimeout(0))); err != nil {
 		p.t.Fatalf("%s: %s: %v\nthe page shows:\n%s", p.name, what, err, p.shown())
 	}
 }
@@ -224,7 +234,7 @@ func TestBrowser(t *testing.T) {
 func (p *tab) press(within, name string) {
 	p.t.Helper()
 	p.until("press "+name, fmt.Sprintf(`(() => {
-		const b = [...document.querySelectorAll(%s)].find((b) => b.innerText === %s);
+		const b = all(%s).find((b) => b.innerText === %s);
 		b?.click();
 		return b !== undefined;
 	})()`, strconv.Quote(within+" button"), strconv.Quote(name)))

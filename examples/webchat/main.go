@@ -1,16 +1,14 @@
 // Command webchat serves a page from which a customer writes to the gateway's
-// RTM channel: over REST, with answers over MQTT.
+// RTM channel: one script tag, of the widget that the gateway serves.
 //
 //	webchat -listen 127.0.0.1:8083 -gateway http://127.0.0.1:8080 -channel webshop
 //
-// The page's origin must be allowed by the channel's origins setting. It is a
-// plain page without a build step, to read and to copy; page/app.js is all of it.
+// The page's origin must be allowed by the channel's origins setting.
 package main
 
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -92,8 +90,8 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 
 var channelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
-// newPage serves the page's files, and where the gateway is at /config.json.
-// The page may talk to that gateway and to nobody else.
+// newPage serves the page, which gets its chat from the gateway, and may talk to
+// that gateway and to nobody else.
 func newPage(gateway, channel string) (http.Handler, error) {
 	u, err := url.Parse(strings.TrimSuffix(gateway, "/"))
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path != "" ||
@@ -103,10 +101,11 @@ func newPage(gateway, channel string) (http.Handler, error) {
 	if !channelName.MatchString(channel) {
 		return nil, fmt.Errorf("-channel %q: want the name of a channel", channel)
 	}
-	config, err := json.Marshal(map[string]string{"hook": u.String() + "/hooks/" + channel})
+	text, err := files.ReadFile("page/index.html")
 	if err != nil {
 		return nil, err
 	}
+	index := strings.NewReplacer("GATEWAY", u.String(), "CHANNEL", channel).Replace(string(text))
 	root, err := fs.Sub(files, "page")
 	if err != nil {
 		return nil, err
@@ -114,12 +113,12 @@ func newPage(gateway, channel string) (http.Handler, error) {
 	socket := "ws" + strings.TrimPrefix(u.Scheme, "http") + "://" + u.Host
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(root))
-	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(config) // the client may have gone
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, index) // the client may have gone
 	})
-	policy := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-		"connect-src 'self' " + u.String() + " " + socket + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	policy := "default-src 'none'; script-src " + u.String() + "; style-src 'self'; img-src 'self'; " +
+		"connect-src " + u.String() + " " + socket + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)

@@ -21,7 +21,6 @@ import (
 
 const (
 	maxConnections = 10_000   // clients of one instance, connected or connecting
-	maxUserClients = 16       // connected clients of one user; a further one ends the oldest
 	maxMQTTPacket  = 16 << 10 // bytes from a client: CONNECT with its token, SUBSCRIBE
 	maxReplays     = 16       // sessions that read their backlog at the same time
 )
@@ -275,7 +274,8 @@ func (b *broker) join(s *session) (surplus *session) {
 	defer b.mu.Unlock()
 	list := append(b.live[s.user], s)
 	b.live[s.user] = list
-	if len(list) > maxUserClients {
+	b.c.isHere(s.user, true)
+	if len(list) > b.c.cfg.ConnectionsPerUser {
 		return list[0]
 	}
 	return nil
@@ -286,6 +286,9 @@ func (b *broker) leave(s *session) {
 	defer b.mu.Unlock()
 	list := slices.DeleteFunc(b.live[s.user], func(o *session) bool { return o == s })
 	if len(list) == 0 {
+		if _, was := b.live[s.user]; was {
+			b.c.isHere(s.user, false)
+		}
 		delete(b.live, s.user)
 		return
 	}

@@ -306,7 +306,7 @@ func TestManyDevices(t *testing.T) {
 	address := r.listen()
 	alice := r.user("alice")
 	var clients []*client
-	for n := range maxUserClients {
+	for n := range defaultPerUser {
 		c := dial(t, address, 5)
 		l := as(alice)
 		l.id = fmt.Sprint("webshop/alice/d", n)
@@ -499,7 +499,7 @@ func TestRecentIsBounded(t *testing.T) {
 	r := newRecent(func() time.Time { return now })
 	big := make([]byte, 1<<20)
 	for n := range 20 {
-		r.add("alice", packet{fmt.Sprint(n), big})
+		r.add("alice", packet{id: fmt.Sprint(n), body: big})
 	}
 	if r.size > recentBytes || len(r.of("alice")) != recentBytes>>20 {
 		t.Errorf("%d bytes in %d packets, want at most %d bytes", r.size, len(r.of("alice")), recentBytes)
@@ -519,7 +519,7 @@ func TestRecentIsBounded(t *testing.T) {
 	if got := ids(); len(got) != 0 {
 		t.Errorf("old ones are returned: %v", got)
 	}
-	r.add("alice", packet{"new", []byte("x")})
+	r.add("alice", packet{id: "new", body: []byte("x")})
 	if diff := cmp.Diff([]string{"new"}, ids()); diff != "" || r.size != 1 || len(r.order) != 1 {
 		t.Errorf("old ones are kept: %d bytes in %d packets %s", r.size, len(r.order), diff)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -18,7 +20,14 @@ type channel struct {
 	signer *signer
 	link   link
 
+	script  *script
+	uploads *uploads
+
+	emitter  atomic.Pointer[emitter] // nil while the channel does not listen
+	presence *presence               // nil if it is not reported
+
 	incoming, typed *limiter // by user
+	fileBytes       *limiter // by user
 	registrations   *limiter // by IP address
 }
 
@@ -57,15 +66,25 @@ func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, e
 	if cfg.Secret, err = k.secret(ctx, s.Secret, h); err != nil {
 		return nil, err
 	}
-	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now)}
+	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now),
+		uploads: newUploads(h.DataDir())}
 	for limit, perMinute := range map[**limiter]int{
 		&c.incoming:      cfg.MessagesPerMinute,
 		&c.typed:         typingPerMinute,
 		&c.registrations: cfg.RegistersPerMinute,
 	} {
-		if *limit, err = newLimiter(perMinute); err != nil {
+		if *limit, err = newLimiter(perMinute, time.Minute, h.Now); err != nil {
 			return nil, err
 		}
+	}
+	if c.fileBytes, err = newLimiter(cfg.FileBytesPerHour, time.Hour, h.Now); err != nil {
+		return nil, err
+	}
+	if cfg.Presence {
+		c.presence = newPresence(c.emit, h.Now)
+	}
+	if c.script, err = newScript(h.Instance()); err != nil {
+		return nil, err
 	}
 	c.link, err = c.newLink()
 	return c, err
@@ -73,7 +92,7 @@ func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, e
 
 func (c *channel) newLink() (link, error) {
 	if c.cfg.BrokerURL != "" {
-		return newExternal(c.cfg, c.host), nil
+		return newExternal(c), nil
 	}
 	return newBroker(c)
 }
@@ -107,7 +126,7 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 	}
 	p, err := c.packet(to.Address, m)
 	if err != nil {
-		return sdk.Receipt{}, sdk.Rejected("message", "cannot be encoded")
+		return sdk.Receipt{}, sdk.Rejected("message", err.Error())
 	}
 	if err := c.link.deliver(ctx, to.Address, p); err != nil {
 		return sdk.Receipt{}, err
@@ -130,10 +149,20 @@ func (c *channel) TypingToCustomer(ctx context.Context, to sdk.Customer, on bool
 // Bind implements sdk.Binder: it takes the port for MQTT over TCP.
 func (c *channel) Bind(ctx context.Context) error { return c.link.bind(ctx) }
 
-// Listen implements sdk.Listener: it serves MQTT over TCP. Customers' messages
-// come over REST, so nothing is emitted here.
-func (c *channel) Listen(ctx context.Context, _ func(context.Context, ...sdk.Event) error) error {
+// Listen implements sdk.Listener: it serves MQTT over TCP, or is a client of
+// another broker, and takes what customers publish.
+func (c *channel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	take := emitter(emit)
+	c.emitter.Store(&take)
+	defer c.emitter.Store(nil)
 	return c.link.listen(ctx)
+}
+
+// isHere says whether a user has a client that is connected.
+func (c *channel) isHere(user string, online bool) {
+	if c.presence != nil {
+		c.presence.set(user, online)
+	}
 }
 
 // Subprotocols implements sdk.SocketUpgrader.
@@ -150,6 +179,9 @@ func (c *channel) ServeSocket(ctx context.Context, r *sdk.WebhookRequest, conn n
 
 // CloseInstance implements sdk.Closer.
 func (c *channel) CloseInstance(context.Context) error {
+	if c.presence != nil {
+		c.presence.close()
+	}
 	c.link.close()
 	return nil
 }

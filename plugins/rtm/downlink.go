@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/openccsp/gateway/sdk"
@@ -10,7 +11,7 @@ import (
 // downlink is a message as the customer's client gets it.
 type downlink struct {
 	TID          string            `json:"tid"`
-	PayloadType  string            `json:"payload_type"` // message, typingStart, typingStop
+	PayloadType  string            `json:"payload_type"` // message, form, typingStart, typingStop
 	AppID        string            `json:"appId"`
 	UserID       string            `json:"userId"`
 	Message      string            `json:"message"`
@@ -19,6 +20,9 @@ type downlink struct {
 	AgentName    string            `json:"agentName,omitempty"`
 	Media        []mediaItem       `json:"media,omitempty"`
 	QuickReplies []quickReply      `json:"quickReplies,omitempty"`
+	Form         *form             `json:"form,omitempty"`
+	FormToken    string            `json:"formToken,omitempty"` // goes back with the answer
+	Thread       string            `json:"thread,omitempty"`
 	URLPush      string            `json:"urlPush,omitempty"`
 	ReplyTo      string            `json:"replyTo,omitempty"`
 	Part         int               `json:"part"`
@@ -51,7 +55,7 @@ func (c *channel) downlink(user string, m sdk.Message) downlink {
 		TID: m.ID, PayloadType: "message", AppID: c.cfg.AppID, UserID: user, Message: m.Text,
 		CreatedOn: at.UTC().Format(time.RFC3339Nano), Author: authors[m.Author], AgentName: m.Agent.Name,
 		URLPush: m.URLPush, ReplyTo: m.ReplyTo, Part: max(m.Part, 1), Parts: max(m.Parts, 1),
-		Resent: m.Resent, Late: m.Late, Extras: m.Extras,
+		Resent: m.Resent, Late: m.Late, Extras: m.Extras, Thread: m.Extras["thread"],
 	}
 	for _, a := range m.Attachments {
 		d.Media = append(d.Media, mediaItem{URL: a.URL, MIME: a.MIME, Name: a.Name, Bytes: a.Bytes, Caption: a.Caption})
@@ -62,15 +66,30 @@ func (c *channel) downlink(user string, m sdk.Message) downlink {
 	return d
 }
 
-// packet is a downlink ready for MQTT. A packet without id is typing.
+// packet is a downlink ready for MQTT: a message if it has an id. Others come
+// once and are forgotten; those that are sure wait for a client that is slow.
 type packet struct {
 	id   string
+	sure bool
 	body []byte
 }
 
 func (c *channel) packet(user string, m sdk.Message) (packet, error) {
-	body, err := json.Marshal(c.downlink(user, m))
-	return packet{m.ID, body}, err
+	d := c.downlink(user, m)
+	f, err := formOf(&m)
+	if err != nil {
+		return packet{}, err
+	}
+	if f != nil {
+		d.PayloadType, d.Message, d.Form = "form", f.readable(), f
+		d.Extras = maps.Clone(d.Extras)
+		delete(d.Extras, "form")
+		if d.FormToken, err = c.signer.seal(aboutForm, user, m.ID, f, undeliveredFor+c.cfg.tokenTTL); err != nil {
+			return packet{}, err
+		}
+	}
+	body, err := json.Marshal(d)
+	return packet{id: m.ID, body: body}, err
 }
 
 // typingPacket is typing in the vendor's form: its clients know the message.

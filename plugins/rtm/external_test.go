@@ -30,6 +30,7 @@ func TestExternalBroker(t *testing.T) {
 		s.MQTTListen, s.BrokerURL, s.BrokerClientURL = "", "mqtt://"+l.Addr().String(), "wss://broker.example.com/mqtt"
 		s.BrokerUser, s.BrokerPassword = "gateway", "secret of the broker"
 	})
+	r.listen()
 	alice := sdk.Customer{Address: "alice"}
 	var retry *sdk.RetryError
 	if _, err := r.Send(t.Context(), alice, text(1)); !errors.As(err, &retry) {

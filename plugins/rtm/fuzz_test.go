@@ -20,6 +20,7 @@ func FuzzBody(f *testing.F) {
 		f.Add(uint8(i), []byte(body))
 	}
 	h := newFakeHost()
+	h.dir = f.TempDir()
 	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, RegistersPerMinute: 1 << 30}, h)
 	if err != nil {
 		f.Fatal(err)
@@ -32,7 +33,7 @@ func FuzzBody(f *testing.F) {
 		rt := routes()[int(n)%len(routes())]
 		resp, err := c.Webhook(t.Context(), &sdk.WebhookRequest{
 			Method: rt.method, Path: rt.path, Body: body, RemoteAddr: "192.0.2.1",
-			Header: http.Header{"Content-Type": {"application/json"}, "Accesstoken": {token}},
+			Header: http.Header{"Content-Type": {"application/json"}, "Accesstoken": {token}}, Query: "name=a&bytes=9&upload=x&offset=1",
 		})
 		for len(h.typed) > 0 {
 			<-h.typed

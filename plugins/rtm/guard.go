@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-const maxClientID = 4096 // bytes; some clients put their token into it
+const (
+	maxClientID = 4096             // bytes; some clients put their token into it
+	uplinkLimit = 10 * time.Second // for the gateway to take what a client published
+)
 
 var errWill = errors.New("a will is not allowed")
 
@@ -28,7 +31,7 @@ func (*guard) ID() string { return "rtm" }
 func (*guard) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished,
-		mqtt.OnACLCheck, mqtt.OnPacketProcessed:
+		mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPacketProcessed:
 		return true
 	}
 	return false
@@ -41,11 +44,17 @@ func sessionOf(cl *mqtt.Client) *session {
 	return nil
 }
 
-// OnPacketRead makes every session a clean one, and takes acknowledgements.
+// OnPacketRead makes every session a clean one, and takes acknowledgements. A
+// will on the user's own presence topic is dropped: the broker knows itself who
+// is there.
 func (*guard) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	switch pk.FixedHeader.Type {
 	case packets.Connect:
 		pk.Connect.Clean = true
+		if pk.Connect.WillFlag && pk.Connect.WillTopic == string(pk.Connect.Username)+"/"+presenceTopic {
+			pk.Connect.WillFlag = false
+		}
+		pk.Connect.WillRetain = false // the library would refuse it with a code that 3.1.1 does not have
 	case packets.Puback:
 		if s := sessionOf(cl); s != nil {
 			s.acknowledged(pk.PacketID)
@@ -54,7 +63,7 @@ func (*guard) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 	return pk, nil
 }
 
-// OnConnect refuses wills: the library would publish them to any topic.
+// OnConnect refuses other wills: the library would publish them to any topic.
 func (g *guard) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	if !pk.Connect.WillFlag {
 		return nil
@@ -69,20 +78,15 @@ func (g *guard) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	return errWill
 }
 
-// OnConnectAuthenticate admits a client whose password is an access token of
-// the user in its user name. The client id must begin with the user name, or
-// one user could take over another's connection.
+// OnConnectAuthenticate admits a client with an access token of its user. One
+// with the client id of another connection of that user takes its place.
 func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c, ok := cl.Net.Conn.(*conn)
 	if !ok {
 		return false
 	}
-	token, err := g.b.c.signer.access(string(pk.Connect.Password))
+	token, err := g.b.c.mayConnect(string(pk.Connect.Username), string(pk.Connect.Password), cl.ID)
 	if err != nil {
-		return false
-	}
-	name := g.b.topic(token.Subject)
-	if string(pk.Connect.Username) != name || !strings.HasPrefix(cl.ID, name+"/") || len(cl.ID) > maxClientID {
 		return false
 	}
 	if old, ok := g.b.srv.Clients.Get(cl.ID); ok {
@@ -90,7 +94,7 @@ func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 			s.conn.makeWay()
 		}
 	}
-	c.session.Store(newSession(g.b, cl, c, token.Subject, token.ExpiresAt.Time))
+	c.session.Store(newSession(g.b, cl, c, token))
 	return true
 }
 
@@ -104,11 +108,45 @@ func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	s.setExpiry(time.AfterFunc(left, func() { g.b.end(s.conn, packets.ErrNotAuthorized) }))
 }
 
-// OnACLCheck allows reading one's own topic, and writing nothing: customers'
-// messages come over REST.
+// OnACLCheck allows reading one's own topic, and writing on those below it that
+// are for that.
 func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	s := sessionOf(cl)
-	return s != nil && !write && topic == g.b.topic(s.user)
+	switch {
+	case s == nil:
+		return false
+	case write:
+		return g.b.c.mayPublish(topic, s.user)
+	}
+	return topic == g.b.c.topic(s.user)
+}
+
+// OnPublish takes what a client publishes, and hands it to nobody. The library
+// acknowledges it when it is durable. If it cannot be now, a client of version 5
+// is told so, and one of version 3.1.1 disconnected, to try again.
+func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	s := sessionOf(cl)
+	if s == nil {
+		return pk, packets.ErrRejectPacket
+	}
+	kind, _ := g.b.c.below(pk.TopicName, s.user)
+	if kind == presenceTopic {
+		return pk, packets.CodeSuccessIgnore
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), uplinkLimit)
+	defer cancel()
+	answer, err := g.b.c.uplink(ctx, s.user, s.profile, kind, pk.Payload)
+	switch {
+	case err == nil && answer.body != nil:
+		s.enqueue(answer)
+		return pk, packets.CodeSuccessIgnore
+	case err == nil:
+		return pk, packets.CodeSuccessIgnore
+	case cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos > 0:
+		return pk, packets.ErrImplementationSpecificError
+	}
+	g.b.end(s.conn, packets.ErrServerBusy)
+	return pk, packets.ErrRejectPacket
 }
 
 // OnPacketProcessed starts the messages after the SUBACK.
@@ -117,7 +155,7 @@ func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error)
 	if s == nil || err != nil {
 		return
 	}
-	sub, subscribed := cl.State.Subscriptions.Get(g.b.topic(s.user))
+	sub, subscribed := cl.State.Subscriptions.Get(g.b.c.topic(s.user))
 	switch pk.FixedHeader.Type {
 	case packets.Subscribe:
 		if subscribed {
@@ -129,6 +167,3 @@ func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error)
 		}
 	}
 }
-
-// topic is a user's only topic, and user name.
-func (b *broker) topic(user string) string { return b.c.cfg.AppID + "/" + user }

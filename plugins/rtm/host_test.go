@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -22,6 +23,11 @@ const testSecret = "a secret of the test app"
 type fakeHost struct {
 	sdk.Host // unused methods
 
+	dir     string
+	files   map[string][]byte // that were saved, by media id
+	refuse  error             // of SaveMedia
+	emitted []sdk.Event
+	later   int // so many emits fail at first
 	mu      sync.Mutex
 	now     time.Time // zero: the real time
 	secrets map[string]string
@@ -36,7 +42,7 @@ type fakeHost struct {
 func newFakeHost() *fakeHost {
 	return &fakeHost{
 		secrets: map[string]string{}, sent: map[string][]sdk.Message{},
-		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 1000),
+		got: map[string]bool{}, hidden: map[string]bool{}, typed: make(chan string, 1000), files: map[string][]byte{},
 	}
 }
 
@@ -44,6 +50,21 @@ func (h *fakeHost) Instance() string   { return "webshop" }
 func (h *fakeHost) PublicURL() string  { return "https://gw.example.com/hooks/webshop" }
 func (h *fakeHost) Log() *slog.Logger  { return slog.New(slog.DiscardHandler) }
 func (h *fakeHost) HTTP() *http.Client { return http.DefaultClient }
+
+func (h *fakeHost) DataDir() string { return h.dir }
+
+// SaveMedia implements sdk.Host.
+func (h *fakeHost) SaveMedia(_ context.Context, name, mime string, r io.Reader) (sdk.Attachment, error) {
+	b, err := io.ReadAll(r)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err = errors.Join(err, h.refuse); err != nil {
+		return sdk.Attachment{}, err
+	}
+	id := fmt.Sprint("media", len(h.files)+1)
+	h.files[id] = b
+	return sdk.Attachment{MediaID: id, Name: name, MIME: mime, Bytes: int64(len(b))}, nil
+}
 
 func (h *fakeHost) Now() time.Time {
 	h.mu.Lock()
@@ -89,6 +110,45 @@ func (h *fakeHost) Undelivered(_ context.Context, address, after string, limit i
 	return list, nil
 }
 
+func (h *fakeHost) emit(_ context.Context, events ...sdk.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.later > 0 {
+		h.later--
+		return errors.New("the gateway: not now")
+	}
+	h.emitted = append(h.emitted, events...)
+	return nil
+}
+
+// failNext makes the next n emits fail.
+func (h *fakeHost) failNext(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.later = n
+}
+
+// refuseFiles makes SaveMedia fail with err, or work if it is nil.
+func (h *fakeHost) refuseFiles(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuse = err
+}
+
+// file returns one that was saved.
+func (h *fakeHost) file(id string) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.files[id]
+}
+
+// taken returns what was emitted so far.
+func (h *fakeHost) taken() []sdk.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.emitted)
+}
+
 // keep records that m was sent, as the gateway does after Send.
 func (h *fakeHost) keep(address string, ms ...sdk.Message) {
 	h.mu.Lock()
@@ -120,6 +180,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 		change(&s)
 	}
 	h := newFakeHost()
+	h.dir = t.TempDir()
 	c, err := new(secrets).open(t.Context(), s, h)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +197,7 @@ func (r *rig) listen() string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.Listen(ctx, nil) }()
+	go func() { done <- r.Listen(ctx, r.host.emit) }()
 	r.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -42,26 +42,47 @@ type request struct {
 // reply is the answer to a call, and what it meant.
 type reply struct {
 	body   any
+	raw    *sdk.WebhookResponse // in place of body, if it is no JSON
 	events []sdk.Event
 }
 
 // route is one entry of the API.
 type route struct {
 	method, path string
-	user         bool // needs an access token
+	needs        need
 	handle       func(*channel, context.Context, *request) (reply, error)
 }
+
+// need is what a request to a route must have.
+type need int
+
+const (
+	nothing need = 0
+	token   need = 1 << iota // an access token
+	asJSON                   // a body of JSON
+	widely                   // no allowed origin: scripts are for all pages
+)
 
 // routes is the whole API below /hooks/<instance>. The vendor's form, with the
 // app id as first path element, is the same.
 func routes() []route {
 	return []route{
-		{http.MethodPost, "/register", false, (*channel).register},
-		{http.MethodGet, "/config", false, (*channel).describe},
-		{http.MethodPost, "/mo", true, (*channel).message},
-		{http.MethodPost, "/deliveryupdate", true, (*channel).receipts},
-		{http.MethodPost, "/typing", true, (*channel).typing},
-		{http.MethodGet, "/messages", true, (*channel).messages},
+		{http.MethodPost, "/register", asJSON, (*channel).register},
+		{http.MethodGet, "/config", nothing, (*channel).describe},
+		{http.MethodPost, "/mo", token | asJSON, (*channel).message},
+		{http.MethodPost, "/form", token | asJSON, (*channel).answerForm},
+		{http.MethodPost, "/deliveryupdate", token | asJSON, (*channel).receipts},
+		{http.MethodPost, "/typing", token | asJSON, (*channel).typing},
+		{http.MethodGet, "/messages", token, (*channel).messages},
+		{http.MethodPost, "/media", token, (*channel).upload},
+		{http.MethodPut, "/media", token, (*channel).proceed},
+		{http.MethodGet, "/media", token, (*channel).progress},
+		{http.MethodDelete, "/media", token, (*channel).abandon},
+		{http.MethodPost, "/push", token | asJSON, (*channel).registerPush},
+		{http.MethodDelete, "/push", token | asJSON, (*channel).unregisterPush},
+		{http.MethodPost, "/broker/auth", asJSON, (*channel).brokerAuth},
+		{http.MethodPost, "/broker/acl", asJSON, (*channel).brokerACL},
+		{http.MethodGet, "/widget.js", widely, (*channel).widget},
 	}
 }
 
@@ -74,6 +95,9 @@ func (c *channel) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.Webho
 	rep, err := c.serve(ctx, &request{WebhookRequest: r}, header)
 	if err != nil {
 		return c.fail(err, header)
+	}
+	if rep.raw != nil {
+		return *rep.raw, nil
 	}
 	if rep.body == nil { // a preflight
 		return sdk.WebhookResponse{Status: http.StatusNoContent, Header: header}, nil
@@ -112,18 +136,19 @@ func (c *channel) fail(err error, header http.Header) (sdk.WebhookResponse, erro
 
 // serve finds the route and checks what all routes have in common.
 func (c *channel) serve(ctx context.Context, r *request, header http.Header) (reply, error) {
-	if err := c.crossOrigin(r, header); err != nil {
-		return reply{}, err
-	}
 	path, methods := c.path(r.Path), []string{}
+	foreign := c.crossOrigin(r, header)
 	for _, rt := range routes() {
 		if rt.path != path {
 			continue
 		}
-		if rt.method == r.Method {
+		if rt.method == r.Method && (foreign == nil || rt.needs&widely != 0) {
 			return c.call(ctx, rt, r)
 		}
 		methods = append(methods, rt.method)
+	}
+	if foreign != nil {
+		return reply{}, foreign
 	}
 	if len(methods) == 0 {
 		return reply{}, &apiError{http.StatusNotFound, "not_found", "there is nothing at this address"}
@@ -147,12 +172,15 @@ func (c *channel) call(ctx context.Context, rt route, r *request) (reply, error)
 	if len(r.Body) > maxBody {
 		return reply{}, tooLarge()
 	}
-	if rt.user {
+	if rt.needs&token != 0 {
 		if err := c.identify(r); err != nil {
 			return reply{}, err
 		}
 	}
-	if rt.method == http.MethodPost {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return reply{}, &apiError{http.StatusUnsupportedMediaType, "unsupported_media_type", "send it uncompressed"}
+	}
+	if rt.needs&asJSON != 0 {
 		if err := checkJSONType(r.Header); err != nil {
 			return reply{}, err
 		}
@@ -164,19 +192,16 @@ func tooLarge() error {
 	return &apiError{http.StatusRequestEntityTooLarge, "too_large", "the request is too large"}
 }
 
-// checkJSONType refuses forms and compressed bodies. A cross-site form cannot
+// checkJSONType refuses forms. A cross-site form cannot
 // have this content type, so it also ends forged requests.
 func checkJSONType(h http.Header) error {
 	unsupported := &apiError{http.StatusUnsupportedMediaType, "unsupported_media_type",
-		"send application/json in UTF-8, not compressed"}
+		"send application/json in UTF-8"}
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return unsupported
 	}
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
-		return unsupported
-	}
-	if enc := h.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return unsupported
 	}
 	return nil
@@ -232,7 +257,7 @@ func (c *channel) crossOrigin(r *request, header http.Header) error {
 	}
 	header.Set("Access-Control-Allow-Origin", origin)
 	if r.Method == http.MethodOptions {
-		header.Set("Access-Control-Allow-Methods", "GET, POST")
+		header.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 		header.Set("Access-Control-Allow-Headers", "accesstoken, authorization, content-type, signature, timestamp")
 		header.Set("Access-Control-Max-Age", "600")
 	}

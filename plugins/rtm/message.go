@@ -28,15 +28,18 @@ type mobileOriginated struct {
 	Message     string      `json:"message"`
 	Media       []mediaItem `json:"media"`
 	Attachments []mediaItem `json:"attachments"`
+	Thread      threadID    `json:"thread"`
 	QuickReply  *struct {
 		Title   string `json:"title"`
 		Payload string `json:"payload"`
 	} `json:"quickReply"`
 }
 
-// mediaItem is a file by reference, in both directions.
+// mediaItem is a file by reference, in both directions: under a URL, or, from
+// the customer, one that was uploaded here.
 type mediaItem struct {
-	URL     string `json:"url"`
+	URL     string `json:"url,omitempty"`
+	Ref     string `json:"ref,omitempty"`
 	MIME    string `json:"mime,omitempty"`
 	Name    string `json:"name,omitempty"`
 	Bytes   int64  `json:"bytes,omitempty"`
@@ -84,18 +87,19 @@ func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
 	if len(in.Message) > c.cfg.MaxMessage {
 		return tooLarge()
 	}
+	if len(in.Thread) > maxMessageID {
+		return invalid("thread: want an id of at most %d bytes", maxMessageID)
+	}
 	files := append(in.Media, in.Attachments...)
 	if len(files) > maxAttachments {
 		return invalid("attachments: at most %d", maxAttachments)
 	}
 	for i, f := range files {
-		u, err := url.Parse(f.URL)
-		if err != nil || len(f.URL) > maxURL || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-			return invalid("attachments[%d].url: want an http or https address", i)
+		a, err := c.attachment(e.Customer.Address, f)
+		if err != nil {
+			return invalid("attachments[%d].%s", i, err)
 		}
-		e.Attachments = append(e.Attachments, sdk.Attachment{
-			URL: f.URL, MIME: f.MIME, Name: f.Name, Bytes: f.Bytes, Caption: f.Caption,
-		})
+		e.Attachments = append(e.Attachments, a)
 	}
 	if q := in.QuickReply; q != nil {
 		e.QuickReply = &sdk.QuickReply{Title: q.Title, Payload: q.Payload}
@@ -244,6 +248,26 @@ func (c *channel) unreadable(ctx context.Context, user, after string, cause erro
 	}
 	c.host.Log().Warn("undelivered messages not readable", "err", cause)
 	return &apiError{http.StatusServiceUnavailable, "unavailable", "try again"}
+}
+
+// threadID names a thread of a client that has several, as {"id":"7"} or "7". It is
+// the client's own: rules read it as payload["thread"].
+type threadID string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *threadID) UnmarshalJSON(b []byte) error {
+	var id flexible
+	if err := json.Unmarshal(b, &id); err != nil {
+		var in struct {
+			ID flexible `json:"id"`
+		}
+		if err := json.Unmarshal(b, &in); err != nil {
+			return err
+		}
+		id = in.ID
+	}
+	*t = threadID(id)
+	return nil
 }
 
 // flexible is a value that clients write as a number or as a string.

@@ -145,11 +145,13 @@ func (p profile) check() error {
 // describe answers what a client needs to know before it registers.
 //
 //	GET /config
-//	200 {"appId":"webshop","maxMessage":16384,"receipts":true,"typing":true,"broker":{…}}
+//	200 {"appId":"webshop","maxMessage":16384,"maxFile":10485760,"part":524288,"receipts":true,"typing":true,"broker":{…}}
 func (c *channel) describe(context.Context, *request) (reply, error) {
 	return reply{body: map[string]any{
 		"appId":      c.cfg.AppID,
 		"maxMessage": c.cfg.MaxMessage,
+		"maxFile":    c.cfg.MaxFile,
+		"part":       maxPart,
 		"receipts":   true,
 		"typing":     true,
 		"broker":     c.brokerInfo("", ""),

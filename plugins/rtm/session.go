@@ -27,6 +27,7 @@ type session struct {
 	cl      *mqtt.Client
 	conn    *conn
 	user    string
+	profile profile
 	expires time.Time
 	window  chan struct{}              // one element per unacknowledged message
 	wake    chan struct{}              // the queue has changed
@@ -44,14 +45,14 @@ type session struct {
 	waiting map[uint16]struct{} // packet ids without acknowledgement
 }
 
-func newSession(b *broker, cl *mqtt.Client, c *conn, user string, expires time.Time) *session {
+func newSession(b *broker, cl *mqtt.Client, c *conn, token claims) *session {
 	window := maxWindow
 	if n := int(cl.Properties.Props.ReceiveMaximum); n > 0 && n < window {
 		window = n
 	}
 	done, _ := lru.NewLRU[string, struct{}](maxPublished, nil) // fails for sizes below 1 only
 	return &session{
-		b: b, cl: cl, conn: c, user: user, expires: expires,
+		b: b, cl: cl, conn: c, user: token.Subject, profile: token.Profile, expires: token.ExpiresAt.Time,
 		window: make(chan struct{}, window), wake: make(chan struct{}, 1), done: done,
 		waiting: map[uint16]struct{}{},
 	}
@@ -111,7 +112,7 @@ func (s *session) enqueue(p packet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case p.id == "" && (s.busy || len(s.queue) > 0):
+	case p.id == "" && !p.sure && (s.busy || len(s.queue) > 0):
 		return
 	case len(s.queue) >= maxQueue || s.lagging:
 		s.lagging = true
@@ -241,13 +242,13 @@ func (s *session) publish(ctx context.Context, sub packets.Subscription, p packe
 	}
 	out := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish},
-		TopicName:   s.b.topic(s.user),
+		TopicName:   s.b.c.topic(s.user),
 		Payload:     p.body,
 	}
 	if sub.Identifier > 0 {
 		out.Properties.SubscriptionIdentifier = []int{sub.Identifier}
 	}
-	if p.id != "" && sub.Qos > 0 {
+	if (p.id != "" || p.sure) && sub.Qos > 0 {
 		select {
 		case s.window <- struct{}{}:
 		case <-ctx.Done():

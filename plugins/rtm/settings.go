@@ -22,11 +22,17 @@ type Settings struct {
 	MaxMessage         int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=16384" jsonschema_description:"Bytes of the text of one message from a customer."`
 	MessagesPerMinute  int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages from one customer."`
 	RegistersPerMinute int `json:"registers_per_minute,omitempty" jsonschema:"title=Registrations per minute,minimum=1,default=120" jsonschema_description:"Registrations from one IP address."`
+	ConnectionsPerUser int `json:"connections_per_user,omitempty" jsonschema:"title=Connections per user,minimum=1,maximum=1000,default=16" jsonschema_description:"MQTT clients of one customer at the embedded broker; a further one ends the oldest."`
+	MaxFile            int `json:"max_file,omitempty" jsonschema:"title=Largest file,minimum=1,maximum=104857600,default=10485760" jsonschema_description:"Bytes of one file from a customer."`
+	FileBytesPerHour   int `json:"file_bytes_per_hour,omitempty" jsonschema:"title=Bytes of files per hour,minimum=1,default=104857600" jsonschema_description:"Bytes of files from one customer."`
 
-	BrokerURL       string `json:"broker_url,omitempty" jsonschema:"title=External broker" jsonschema_description:"Broker to publish to in place of the embedded one, such as mqtts://broker.example.com:8883."`
-	BrokerUser      string `json:"broker_user,omitempty" jsonschema:"title=User at the external broker"`
-	BrokerPassword  string `json:"broker_password,omitempty" jsonschema:"title=Password at the external broker" jsonschema_extras:"x-secret=true"`
-	BrokerClientURL string `json:"broker_client_url,omitempty" jsonschema:"title=External broker for clients" jsonschema_description:"Address of the external broker that customers' clients are told, such as wss://broker.example.com/mqtt."`
+	Presence bool `json:"presence,omitempty" jsonschema:"title=Presence" jsonschema_description:"Report customers who come and go as custom events named presence."`
+
+	BrokerURL        string `json:"broker_url,omitempty" jsonschema:"title=External broker" jsonschema_description:"Broker to publish to in place of the embedded one, such as mqtts://broker.example.com:8883."`
+	BrokerUser       string `json:"broker_user,omitempty" jsonschema:"title=User at the external broker"`
+	BrokerPassword   string `json:"broker_password,omitempty" jsonschema:"title=Password at the external broker" jsonschema_extras:"x-secret=true"`
+	BrokerClientURL  string `json:"broker_client_url,omitempty" jsonschema:"title=External broker for clients" jsonschema_description:"Address of the external broker that customers' clients are told, such as wss://broker.example.com/mqtt."`
+	BrokerHookSecret string `json:"broker_hook_secret,omitempty" jsonschema:"title=Secret of the external broker's questions" jsonschema_description:"With it the external broker may ask the channel's hook who may connect, and use which topic." jsonschema_extras:"x-secret=true"`
 }
 
 // config is Settings, checked, with defaults.
@@ -41,7 +47,11 @@ const (
 	defaultMaxMessage = 16 << 10 // bytes: words of it fit into 20 parts of 1024 for an agent's desk
 	limitMaxMessage   = 128 << 10
 	defaultPerMinute  = 120
-	minSecret         = 16 // bytes
+	defaultPerUser    = 16
+	defaultMaxFile    = 10 << 20
+	limitMaxFile      = 100 << 20
+	defaultFileBytes  = 100 << 20 // per hour
+	minSecret         = 16        // bytes
 )
 
 // idPattern is what app, user and device ids look like: they become MQTT topic
@@ -67,14 +77,17 @@ func (s Settings) config() (config, error) {
 	if err := s.checkNumbers(); err != nil {
 		return c, err
 	}
-	if s.MaxMessage == 0 {
-		c.MaxMessage = defaultMaxMessage
-	}
-	if s.MessagesPerMinute == 0 {
-		c.MessagesPerMinute = defaultPerMinute
-	}
-	if s.RegistersPerMinute == 0 {
-		c.RegistersPerMinute = defaultPerMinute
+	for setting, unset := range map[*int]int{
+		&c.MaxMessage:         defaultMaxMessage,
+		&c.MessagesPerMinute:  defaultPerMinute,
+		&c.RegistersPerMinute: defaultPerMinute,
+		&c.ConnectionsPerUser: defaultPerUser,
+		&c.MaxFile:            defaultMaxFile,
+		&c.FileBytesPerHour:   defaultFileBytes,
+	} {
+		if *setting == 0 {
+			*setting = unset
+		}
 	}
 	for i, o := range s.Origins {
 		origin, err := cleanOrigin(o)
@@ -84,6 +97,9 @@ func (s Settings) config() (config, error) {
 		c.Origins = slices.Clone(c.Origins)
 		c.Origins[i] = origin
 	}
+	if s.BrokerHookSecret != "" && len(s.BrokerHookSecret) < minSecret {
+		return c, fmt.Errorf("broker_hook_secret: %d bytes are too few; use at least %d", len(s.BrokerHookSecret), minSecret)
+	}
 	return c, s.checkBroker()
 }
 
@@ -91,11 +107,23 @@ func (s Settings) checkNumbers() error {
 	if s.MaxMessage < 0 || s.MaxMessage > limitMaxMessage {
 		return fmt.Errorf("max_message %d: want 1 to %d bytes", s.MaxMessage, limitMaxMessage)
 	}
-	if s.MessagesPerMinute < 0 {
-		return fmt.Errorf("messages_per_minute %d: want at least 1", s.MessagesPerMinute)
+	if s.MaxFile < 0 || s.MaxFile > limitMaxFile {
+		return fmt.Errorf("max_file %d: want 1 to %d bytes", s.MaxFile, limitMaxFile)
 	}
-	if s.RegistersPerMinute < 0 {
-		return fmt.Errorf("registers_per_minute %d: want at least 1", s.RegistersPerMinute)
+	if s.ConnectionsPerUser < 0 || s.ConnectionsPerUser > 1000 {
+		return fmt.Errorf("connections_per_user %d: want 1 to 1000", s.ConnectionsPerUser)
+	}
+	for _, of := range []struct {
+		name string
+		n    int
+	}{
+		{"messages_per_minute", s.MessagesPerMinute},
+		{"registers_per_minute", s.RegistersPerMinute},
+		{"file_bytes_per_hour", s.FileBytesPerHour},
+	} {
+		if of.n < 0 {
+			return fmt.Errorf("%s %d: want at least 1", of.name, of.n)
+		}
 	}
 	return nil
 }
@@ -107,7 +135,7 @@ func (s Settings) checkBroker() error {
 		}
 	}
 	if s.BrokerURL == "" {
-		if s.BrokerUser != "" || s.BrokerPassword != "" || s.BrokerClientURL != "" {
+		if s.BrokerUser != "" || s.BrokerPassword != "" || s.BrokerClientURL != "" || s.BrokerHookSecret != "" {
 			return fmt.Errorf("broker_url: missing, while other broker_ settings are given")
 		}
 		return nil

@@ -28,7 +28,8 @@ const limit = 10 * time.Minute
 
 // scene is the conversation on one channel.
 type scene struct {
-	name string // of the channel
+	name  string // of the channel
+	apart bool   // its blocks have a service for it; else it is in the common one
 
 	// prepare starts what is outside the gateway, and returns blocks for
 	// gateway.hcl. What it starts ends by s.atEnd. It may write rule files.

@@ -33,32 +33,28 @@ channel "rtm" "push-shop" {
 
 service "app" {
   integration = "desk"
-  channels    = ["push-shop"]
+  channels    = ["push-shop", "push"]
 }
 `
 
-// The customer's apps.
-var (
-	pushAndroid = "fcm:demo-android-app"
-	pushPhone   = "apns:" + strings.Repeat("0a1b", 16)
-)
+// pushApps are the customer's, by platform.
+var pushApps = map[string]string{"fcm": "demo-android-app", "apns": strings.Repeat("0a1b", 16)}
 
 const pushRule = `rules:
   - name: tell the customer's apps of an answer
     on: incoming_message
     service: app
     do:
-      - send: { channel: push, to: %q, text: "An agent has answered: {{ event.text ?? 'a file' }}" }
-      - send: { channel: push, to: %q, text: "An agent has answered: {{ event.text ?? 'a file' }}" }
+      - push: { title: The shop, text: "An agent has answered: {{ event.text ?? 'a file' }}" }
 `
 
 // pushScene plays against the wire of FCM and of APNs over HTTP/2: the customer
-// writes in the shop's app, closes it, and hears of the agent's answer by a notice
-// on each phone.
+// has the shop's app on two phones, which register their tokens, writes in one,
+// and hears of the agent's answer by a notice on each.
 func pushScene() scene {
 	var far *sim.Sim
 	return scene{
-		name: "push",
+		name: "push", apart: true,
 		prepare: func(_ context.Context, s *stage) (string, error) {
 			var err error
 			if far, err = sim.New(sim.Options{Wire: s.out.out}); err != nil {
@@ -84,7 +80,7 @@ func pushBlock(s *stage, far *sim.Sim, srv *httptest.Server) (string, error) {
 	err := errors.Join(
 		os.WriteFile(account, []byte(far.ServiceAccount(srv.URL)), 0o600),
 		os.WriteFile(key, []byte(far.AppleKey()), 0o600),
-		s.rule("push", fmt.Sprintf(pushRule, pushAndroid, pushPhone)),
+		s.rule("push", pushRule),
 	)
 	return fmt.Sprintf(pushHCL, srv.URL, account, key, cert, sim.KeyID, sim.TeamID, sim.Topic), err
 }
@@ -96,9 +92,16 @@ func playPush(ctx context.Context, s *stage, far *sim.Sim) error {
 	if err := agent.Call(ctx, http.MethodPost, hook+"/register", nil, map[string]any{}, &app); err != nil {
 		return err
 	}
+	header := http.Header{"Accesstoken": {app.AccessToken}}
+	for platform, token := range pushApps {
+		s.out.in("POST /hooks/push-shop/push, an app of " + platform)
+		body := map[string]string{"platform": platform, "token": token}
+		if err := agent.Call(ctx, http.MethodPost, hook+"/push", header, body, nil); err != nil {
+			return err
+		}
+	}
 	write := func(ctx context.Context, text string) error {
 		s.out.say("in the shop's app the customer writes: %s", text)
-		header := http.Header{"Accesstoken": {app.AccessToken}}
 		return agent.Call(ctx, http.MethodPost, hook+"/mo", header, map[string]string{"tid": "1", "message": text}, nil)
 	}
 	read := func(ctx context.Context, text string) error {

@@ -72,7 +72,9 @@ func (s *stage) start(ctx context.Context, dir string, chosen []scene) error {
 		if err != nil {
 			return fmt.Errorf("prepare %s: %w", sc.name, err)
 		}
-		names, blocks = append(names, fmt.Sprintf("%q", sc.name)), append(blocks, block)
+		if blocks = append(blocks, block); !sc.apart {
+			names = append(names, fmt.Sprintf("%q", sc.name))
+		}
 	}
 	hcl := fmt.Sprintf(gatewayHCL, s.home.Listen, s.home.Admin, s.desk, strings.Join(names, ", ")) + strings.Join(blocks, "\n")
 	return errors.Join(

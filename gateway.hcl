@@ -96,7 +96,8 @@ integration "enghouse" "ChatEngineEnghouse" {
 #   }
 # }
 
-# Where the customers are.
+# Where the customers are. Further drivers are sms, messenger, twitter, wechat, voice and push; the pages in
+# plugins/<name>/README.md have a block of each.
 channel "rtm" "webshop" {
   settings {
     app_id  = "webshop"

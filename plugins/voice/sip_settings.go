@@ -170,7 +170,7 @@ func (c sipConfig) phone() phone.Config {
 func (s SIPSettings) capabilities(of sdk.Capabilities) sdk.Capabilities {
 	of.Text = sdk.TextLimit{Limit: maxSaid, Unit: sdk.UTF16}
 	of.QuickReplies, of.MaxQuickReplies = true, maxChoices
-	of.MediaTypes = []string{"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
+	of.MediaTypes = []string{"audio/wav", "audio/x-wav"}
 	of.Rate = s.Rate
 	return of
 }

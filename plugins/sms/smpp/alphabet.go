@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -93,6 +94,9 @@ func (a Alphabet) Decode(b []byte, header int) string {
 	case GSM7Packed:
 		return decodeGSM(Unpack(b, fillBits(header)))
 	case Latin1, ASCII:
+		if a == ASCII && bytes.ContainsFunc(b, notASCII) {
+			return decodeGSM(b)
+		}
 		var s strings.Builder
 		for _, c := range b {
 			if a == ASCII && c > 0x7F {
@@ -107,6 +111,10 @@ func (a Alphabet) Decode(b []byte, header int) string {
 	}
 	return ""
 }
+
+// notASCII says that a text is no ASCII: no text has control characters, but many a
+// sender says ASCII and means GSM 03.38, in which they are letters.
+func notASCII(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }
 
 // fillBits is how many bits after a header make its septets whole.
 func fillBits(header int) int { return (7 - 8*header%7) % 7 }

@@ -232,7 +232,10 @@ func TestOtherSideAsks(t *testing.T) {
 func TestBadLengthEndsIt(t *testing.T) {
 	for _, length := range []uint32{0, 15, smpp.MaxPDU + 1, 0xFFFFFFFF} {
 		p := newPair(t, smpp.Options{})
-		go func() { _, _ = p.far.Write(binary.BigEndian.AppendUint32(nil, length)); _, _ = p.far.Write(make([]byte, 12)) }()
+		go func() {
+			_, _ = p.far.Write(binary.BigEndian.AppendUint32(nil, length))
+			_, _ = p.far.Write(make([]byte, 12))
+		}()
 		if got := p.reads(); got.ID != smpp.GenericNack || got.Status != smpp.InvalidCmdLength {
 			t.Errorf("length %d: %+v", length, got)
 		}

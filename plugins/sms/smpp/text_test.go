@@ -132,6 +132,7 @@ func TestDecodeText(t *testing.T) {
 		{0, "41ff", "A�"}, // not seven bits
 		{1, "405b5d7b7d5f24", "@[]{}_$"},
 		{1, "c4", "�"},
+		{1, "1b3c6d791b3e0011", "[my]@_"}, // GSM 03.38 that says it is ASCII
 		{3, "e7", "ç"},
 		{8, "00e7d83d", "ç�"}, // half a pair of surrogates
 		{8, "00e700", "ç�"},   // half a unit

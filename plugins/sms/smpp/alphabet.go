@@ -149,7 +149,7 @@ func (a Alphabet) letters(text string) ([]letter, bool) {
 		}
 		octets := septets
 		switch {
-		case a == ASCII && r > 0x7F, a == Latin1 && r > 0xFF:
+		case a == ASCII && (r > 0x7F || notASCII(r)), a == Latin1 && r > 0xFF:
 			return nil, false
 		case a == ASCII, a == Latin1:
 			octets = []byte{byte(r)}

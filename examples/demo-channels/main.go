@@ -39,7 +39,7 @@ type scene struct {
 
 // scenes are all there are, in the order in which they are played.
 func scenes() []scene {
-	return []scene{}
+	return []scene{smsScene()}
 }
 
 func main() {

@@ -26,9 +26,10 @@ func plugin() sdk.Plugin {
 // capabilities are what all providers have; the settings say the rest.
 func capabilities() sdk.Capabilities {
 	return sdk.Capabilities{
-		ChannelType: "sms",
-		Text:        sdk.TextLimit{Limit: defaultSegments * septetsPerSegment, Unit: sdk.GSM7},
-		Receipts:    true,
+		ChannelType:   "sms",
+		Text:          sdk.TextLimit{Limit: defaultSegments * septetsPerSegment, Unit: sdk.GSM7},
+		Receipts:      true,
+		ReceiptsByRef: true,
 	}
 }
 

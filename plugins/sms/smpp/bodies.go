@@ -20,7 +20,7 @@ const (
 // NPIISDN is the numbering plan of telephones, E.164.
 const NPIISDN = 1
 
-// The version of the protocol, in Bind and TagInterfaceVersion.
+// Version is that of the protocol, in Bind and TagInterfaceVersion.
 const Version = 0x34
 
 // The sizes of strings in octets, with their NUL.

@@ -115,6 +115,10 @@ const (
 	Internal     Code = "internal"     // a bug or a broken disk; details go to the log
 )
 
+// ErrNoMessage is the cause of a NotFound for a receipt whose message was not sent
+// from here: it comes in vain, however often it comes.
+var ErrNoMessage = errors.New("no such message")
+
 // Error is an error that a user of the gateway may read.
 type Error struct {
 	Code    Code

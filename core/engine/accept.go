@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -206,7 +207,8 @@ func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool
 	case conf.Channel && conf.Caps.GetReceiptsByRef() && early:
 		return id, false, core.Errorf(core.Unavailable, "the id of this %s may not be known yet", ev.Type)
 	case conf.Channel:
-		return id, false, core.Errorf(core.NotFound, "no message with the id of this %s", ev.Type)
+		return id, false, &core.Error{Code: core.NotFound, Err: core.ErrNoMessage,
+			Message: fmt.Sprintf("no message with the id of this %s", ev.Type)}
 	}
 	hold = e.opening(name)
 	if conf.Removed && !hold {

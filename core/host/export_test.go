@@ -62,3 +62,6 @@ func RestartWaits(n int) (waits []time.Duration) {
 	}
 	return waits
 }
+
+// Final says that a plugin need not emit refused events again.
+func Final(err error) bool { return final(err) }

@@ -43,13 +43,17 @@ func (g *generation) ack(p *pluginv1.PluginFrame, err error, credit uint32) {
 	a := &pluginv1.Ack{Seq: p.Seq, Ok: err == nil}
 	if err != nil {
 		a.Message = shown(err)
-		if code := core.CodeOf(err); code == core.Invalid || code == core.TooLarge {
-			a.Final = true
-		} else {
+		if a.Final = final(err); !a.Final {
 			a.AfterMs = 1000
 		}
 	}
 	g.link.tell(&pluginv1.HostFrame{Instance: p.Instance, Body: &pluginv1.HostFrame_Ack{Ack: a}}, credit)
+}
+
+// final says that events which the core refused so are refused always.
+func final(err error) bool {
+	code := core.CodeOf(err)
+	return code == core.Invalid || code == core.TooLarge || errors.Is(err, core.ErrNoMessage)
 }
 
 // shown is what a plugin may read of an error.

@@ -40,7 +40,7 @@ type scene struct {
 
 // scenes are all there are, in the order in which they are played.
 func scenes() []scene {
-	return []scene{rtmScene(), smsHTTPScene(), messengerScene(), twitterScene(), wechatScene(), voiceScene(), pushScene()}
+	return []scene{rtmScene(), smsScene(), smsHTTPScene(), messengerScene(), twitterScene(), wechatScene(), voiceScene(), pushScene()}
 }
 
 func main() {

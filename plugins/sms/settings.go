@@ -7,14 +7,31 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
+// settings is the settings block of a channel "sms" in gateway.hcl: which provider,
+// its block, and its secrets.
 type settings struct {
-	Provider  string          `json:"provider" jsonschema:"required,title=Provider,enum=twilio"`
+	Provider string `json:"provider" jsonschema:"required,title=Provider,enum=smpp,enum=twilio"`
+
+	SMPP     *SMPPSettings `json:"smpp,omitempty" jsonschema:"title=SMPP"`
+	Password string        `json:"password,omitempty" jsonschema:"title=Password at the SMSC" jsonschema_extras:"x-secret=true"`
+
 	Twilio    *TwilioSettings `json:"twilio,omitempty" jsonschema:"title=Twilio"`
 	AuthToken string          `json:"auth_token,omitempty" jsonschema:"title=Auth token of Twilio" jsonschema_extras:"x-secret=true"`
 	APISecret string          `json:"api_secret,omitempty" jsonschema:"title=Secret of Twilio's API key" jsonschema_extras:"x-secret=true"`
 }
 
-// twilio returns the settings of the provider, with its secrets.
+// smpp returns the settings of SMPP, checked, or nil if another provider is chosen.
+func (s settings) smpp() (*smppConfig, error) {
+	if s.Provider != "smpp" {
+		return nil, nil
+	}
+	if s.SMPP == nil {
+		return nil, fmt.Errorf(`provider "smpp" has no block; write smpp = { host = "smsc.example.com", … }`)
+	}
+	return s.SMPP.config(s.Password)
+}
+
+// twilio returns the settings of Twilio, with its secrets.
 func (s settings) twilio() (TwilioSettings, error) {
 	if s.Provider != "twilio" || s.Twilio == nil {
 		return TwilioSettings{}, fmt.Errorf(`provider %q has no block; write provider = "twilio" and twilio = { … }`, s.Provider)
@@ -26,6 +43,9 @@ func (s settings) twilio() (TwilioSettings, error) {
 
 // Capabilities implements sdk.Capable.
 func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
+	if c, err := s.smpp(); err == nil && c != nil {
+		return c.capabilities(of)
+	}
 	if t, err := s.twilio(); err == nil {
 		return t.capabilities(of)
 	}
@@ -34,6 +54,13 @@ func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 
 // Validate implements sdk.Validator.
 func (s settings) Validate(ctx context.Context) error {
+	c, err := s.smpp()
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		return c.validate(ctx)
+	}
 	t, err := s.twilio()
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func withMessage(c *pluginv1.Call, m sdk.Message) *pluginv1.Call {
 // Send sends a message to a customer through a channel.
 func (g *Gateway) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
 	r, err := g.call(ctx, withMessage(&pluginv1.Call{Op: pluginv1.Op_SEND, Customer: customerProto(to)}, m))
-	return sdk.Receipt{MessageID: r.MessageId, Delivered: r.Delivered}, err
+	return sdk.Receipt{MessageID: r.MessageId, PartIDs: r.PartIds, Delivered: r.Delivered}, err
 }
 
 // SendToChat sends a message to an agent through a connector.

@@ -57,7 +57,11 @@ func TestExternalBroker(t *testing.T) {
 	if err := r.TypingToCustomer(t.Context(), alice, false); err != nil {
 		t.Fatal(err)
 	}
-	if d := c.message(); d.PayloadType != "typingStop" {
+	d := c.message()
+	for d.TID == "c.1.1" { // an attempt whose answer came too late did arrive
+		d = c.message()
+	}
+	if d.PayloadType != "typingStop" {
 		t.Errorf("got %+v", d)
 	}
 	reg := r.register()

@@ -38,6 +38,7 @@ type results struct {
 	order []key
 	rows  map[key][]Row
 	chats []ChatsRow
+	smpp  []SMPPRow
 }
 
 func (r *results) add(row Row) {
@@ -102,7 +103,8 @@ func (r *results) write(file string) error {
 	b, err := json.MarshalIndent(struct {
 		Rows  []Row      `json:"rows"`
 		Chats []ChatsRow `json:"chats,omitempty"`
-	}{r.medians(), r.chats}, "", "  ")
+		SMPP  []SMPPRow  `json:"smpp,omitempty"`
+	}{r.medians(), r.chats, r.smpp}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type bench struct {
 	levels        []int // of concurrency
 	cases         []string
 	out           string
+	short         bool
 	results       results
 }
 
@@ -64,10 +65,10 @@ func run(ctx context.Context) (err error) {
 	flag.IntVar(&b.conversations, "conversations", 1_000_000, "conversations in the large store, 0: not measured")
 	flag.IntVar(&b.chats, "chats", 5000, "open chats that are polled")
 	flag.IntVar(&b.clients, "clients", 10_000, "connected RTM clients")
-	cases := flag.String("cases", "idle,chats,rtm,rounds,parts,large", "what to measure")
+	cases := flag.String("cases", "idle,chats,rtm,rounds,parts,large,smpp", "what to measure")
 	flag.StringVar(&b.out, "out", "bin/bench.json", "`file` for the results")
 	flag.Parse()
-	if *short {
+	if b.short = *short; b.short {
 		b.rounds, b.seconds, b.conversations, b.chats = 1, time.Second, min(b.conversations, 20_000), min(b.chats, 500)
 		b.clients = min(b.clients, 500)
 	}
@@ -95,12 +96,12 @@ func run(ctx context.Context) (err error) {
 
 func (b *bench) all(ctx context.Context) error {
 	steps := map[string]func(context.Context) error{
-		"idle": b.idle, "chats": b.openChats, "rtm": b.rtm, "rounds": b.allRounds, "parts": b.parts, "large": b.large,
+		"idle": b.idle, "chats": b.openChats, "rtm": b.rtm, "rounds": b.allRounds, "parts": b.parts, "large": b.large, "smpp": b.smpp,
 	}
 	for _, name := range b.cases {
 		step := steps[name]
 		if step == nil {
-			return fmt.Errorf("-cases: %q is none of idle, chats, rtm, rounds, parts, large", name)
+			return fmt.Errorf("-cases: %q is none of idle, chats, rtm, rounds, parts, large, smpp", name)
 		}
 		if err := step(ctx); err != nil {
 			return err

@@ -39,6 +39,7 @@ type results struct {
 	rows  map[key][]Row
 	chats []ChatsRow
 	rtm   *RTMRow
+	smpp  []SMPPRow
 }
 
 func (r *results) add(row Row) {
@@ -104,7 +105,8 @@ func (r *results) write(file string) error {
 		Rows  []Row      `json:"rows"`
 		Chats []ChatsRow `json:"chats,omitempty"`
 		RTM   *RTMRow    `json:"rtm,omitempty"`
-	}{r.medians(), r.chats, r.rtm}, "", "  ")
+		SMPP  []SMPPRow  `json:"smpp,omitempty"`
+	}{r.medians(), r.chats, r.rtm, r.smpp}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,9 @@ func (c *channel) Listen(ctx context.Context, _ func(context.Context, ...sdk.Eve
 			return sdk.Retry(errors.New(why), again)
 		}
 		if !registered {
-			if err := c.register(ctx); err != nil {
+			if err := c.register(ctx); ctx.Err() != nil {
+				return nil
+			} else if err != nil {
 				return sdk.Retry(err, registerAgain)
 			}
 			registered = true

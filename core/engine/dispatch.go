@@ -131,6 +131,9 @@ func (c *cell) wake() {
 		if f := c.advance(name); f != nil {
 			calls = append(calls, f)
 		}
+		if l := c.lanes[name]; l != nil && l.waiter != nil && c.loaded {
+			l.waiter.i.passOn(l.waiter)
+		}
 	}
 	c.mu.Unlock()
 	for _, f := range calls {

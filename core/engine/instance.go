@@ -70,21 +70,42 @@ func (i *instance) tryTake(now time.Time, bulk bool) (rises int, ok bool) {
 // take asks for a place for a call, and for the rate to allow it. If either is
 // missing l waits in line.
 func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
-	bulk := l.isBulk()
+	w, bulk := l.at(i), l.isBulk()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	called := l.called
-	l.called = false
 	if i.up && i.flying < i.e.MaxFlying {
 		wait := i.rate.Take(now)
 		if wait == 0 {
 			i.flying++
+			w.called = false
 			return i.rises, true
 		}
 		i.ringIn(wait)
 	}
-	i.parked.push(l, bulk, called)
+	i.parked.push(w, bulk)
 	return 0, false
+}
+
+// passOn gives the turn of one who was called, and has not gone, to the next.
+func (i *instance) passOn(w *waiter) {
+	i.mu.Lock()
+	var next *waiter
+	if w.called {
+		w.called = false
+		next = i.next()
+	}
+	i.mu.Unlock()
+	if next != nil {
+		i.e.Exec.Go(next.turn)
+	}
+}
+
+// forget takes one out of the line, who has gone elsewhere.
+func (i *instance) forget(w *waiter) {
+	i.mu.Lock()
+	i.parked.remove(w)
+	i.mu.Unlock()
+	i.passOn(w)
 }
 
 func (i *instance) isUp() bool {
@@ -108,7 +129,7 @@ const maxRing = 64
 // ring lets as many lanes go on as the rate allows by now.
 func (i *instance) ring() {
 	now := i.e.Clock.Now()
-	var free []*lane
+	var free []*waiter
 	i.mu.Lock()
 	i.ringing = false
 	for i.parked.len() > 0 {
@@ -121,16 +142,16 @@ func (i *instance) ring() {
 			break
 		}
 		i.flying += len(free) // as if they had their places
-		l := i.next()
+		w := i.next()
 		i.flying -= len(free)
-		if l == nil {
+		if w == nil {
 			break // a call that ends lets the next one go on
 		}
-		free = append(free, l)
+		free = append(free, w)
 	}
 	i.mu.Unlock()
-	for _, l := range free {
-		i.e.Exec.Go(l.resume)
+	for _, w := range free {
+		i.e.Exec.Go(w.turn)
 	}
 }
 
@@ -138,15 +159,15 @@ func (i *instance) ring() {
 func (i *instance) give() {
 	i.mu.Lock()
 	i.flying--
-	l := i.next()
+	w := i.next()
 	i.mu.Unlock()
-	if l != nil {
-		i.e.Exec.Go(l.resume)
+	if w != nil {
+		i.e.Exec.Go(w.turn)
 	}
 }
 
 // next takes the first waiting lane if there is a place. The caller holds i.mu.
-func (i *instance) next() *lane {
+func (i *instance) next() *waiter {
 	if !i.up || i.flying >= i.e.MaxFlying {
 		return nil
 	}
@@ -184,13 +205,13 @@ func (i *instance) rise() {
 	i.mu.Lock()
 	i.up = true
 	i.rises++
-	var free []*lane
+	var free []*waiter
 	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.len() > 0; n-- {
 		free = append(free, i.parked.pop())
 	}
 	i.mu.Unlock()
-	for _, l := range free {
-		i.e.Exec.Go(l.resume)
+	for _, w := range free {
+		i.e.Exec.Go(w.turn)
 	}
 }
 

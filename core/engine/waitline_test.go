@@ -45,14 +45,14 @@ func TestWaitLine(t *testing.T) {
 	var w waitLine
 	add := func(bulk bool, names ...string) {
 		for _, name := range names {
-			w.push(&lane{name: name}, bulk, false)
+			w.push(&waiter{l: &lane{name: name}}, bulk)
 		}
 	}
 	pops := func(n int) string {
 		var got []string
 		for range n {
-			if l := w.pop(); l != nil {
-				got = append(got, l.name)
+			if one := w.pop(); one != nil {
+				got = append(got, one.l.name)
 			}
 		}
 		return strings.Join(got, " ")
@@ -64,12 +64,12 @@ func TestWaitLine(t *testing.T) {
 		t.Errorf("they go\n%s, want\n%s", got, want)
 	}
 
-	again, hurried := &lane{name: "again"}, &lane{name: "hurried"}
-	w.push(hurried, true, false)
+	again, hurried := &waiter{l: &lane{name: "again"}, called: true}, &waiter{l: &lane{name: "hurried"}}
+	w.push(hurried, true)
 	add(true, "b4")
 	add(false, "p16")
-	w.push(hurried, false, false) // an answer has come behind the bulk in it
-	w.push(again, false, true)    // it was its turn before
+	w.push(hurried, false) // an answer has come behind the bulk in it
+	w.push(again, false)   // it was its turn before
 	if got, want := pops(9), "again p16 hurried b4"; got != want {
 		t.Errorf("they go %q, want %q", got, want)
 	}

@@ -3,6 +3,7 @@ package conversation
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -101,12 +102,20 @@ func openOther(all *state.Windows, of *pluginv1.ReplyWindow, at time.Time) {
 // add adds a window, at the cost of the one that closes first.
 func add(all *state.Windows, number uint64, of *pluginv1.ReplyWindow, at time.Time) {
 	if len(all.Open) >= maxWindows {
-		first := slices.MinFunc(all.Open, func(a, b *state.Window) int { return cmp.Compare(a.AgentUntilMs, b.AgentUntilMs) })
+		first := slices.MinFunc(all.Open, func(a, b *state.Window) int { return cmp.Compare(closes(a), closes(b)) })
 		all.Open = slices.DeleteFunc(all.Open, func(o *state.Window) bool { return o == first })
 	}
 	w := &state.Window{Number: number}
 	renew(w, of, at)
 	all.Open = append(all.Open, w)
+}
+
+// closes is when a window is open for nobody any more.
+func closes(w *state.Window) int64 {
+	if w.AgentUntilMs == 0 {
+		return math.MaxInt64
+	}
+	return w.AgentUntilMs
 }
 
 // renew opens a window anew, unless what it was opened by was done later. What

@@ -213,6 +213,19 @@ func TestWindowsOfOtherActs(t *testing.T) {
 	}
 }
 
+// Of more windows than a document remembers, one without end goes last.
+func TestEndlessWindowStays(t *testing.T) {
+	w := windowed(t, &pluginv1.ReplyWindow{Messages: 5})
+	w.chat()
+	for n := range uint32(4) {
+		w.clicks(&pluginv1.ReplyWindow{OpenMs: minute, Messages: n + 1})
+	}
+	w.pass(2 * time.Minute)
+	if !w.rule("later") {
+		t.Error("windows that close took the place of one that does not")
+	}
+}
+
 // The far side counts from when the customer wrote, and what comes late opens
 // nothing again.
 func TestWindowOfALateMessage(t *testing.T) {

@@ -40,13 +40,17 @@ func newInstance(e *Engine, c *conversation.Instance) *instance {
 	return i
 }
 
-// configure takes over new settings. The rate starts anew if it changed.
+// configure takes over new settings. The rate starts anew if it changed, and those
+// in line go by it at once.
 func (i *instance) configure(c *conversation.Instance) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if old := i.conf; old != nil &&
 		(old.Caps.GetRatePerSecond() != c.Caps.GetRatePerSecond() || old.Caps.GetBurst() != c.Caps.GetBurst()) {
 		i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+		if i.parked.len() > 0 {
+			i.e.Exec.Go(i.ring)
+		}
 	}
 	i.conf, i.gone = c, false
 	i.policy = delivery.Policy{

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -121,6 +122,26 @@ func TestAnswersGoBeforeBulk(t *testing.T) {
 		if last > 13 || len(bulk) == 0 {
 			t.Errorf("the last answer is number %d, after %d of the bulk: %q", last+1, len(bulk), got[:last+1])
 		}
+		r.idle()
+	})
+}
+
+// Who waits for a rate goes by the new one as soon as it is in force.
+func TestRateIsRaised(t *testing.T) {
+	slow := func(r *rig) { r.snap.Instances["chan"].Caps.RatePerSecond = 1.0 / 3000 }
+	engine(t, slow, func(r *rig) {
+		r.open()
+		r.agentSays("one", "two", "three")
+		r.after(time.Second)
+		r.want("chan", "one")
+		r.change(func(s *conversation.Snap) {
+			own := *s.Instances["chan"]
+			own.Caps = own.Caps.CloneVT()
+			own.Caps.RatePerSecond = 10
+			s.Instances["chan"] = &own
+		})
+		r.after(time.Second)
+		r.want("chan", "one", "two", "three")
 		r.idle()
 	})
 }

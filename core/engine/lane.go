@@ -135,6 +135,9 @@ func (l *lane) drop(ended map[uint64]bool) {
 	}
 	if len(l.items) == 0 && !l.more {
 		delete(l.c.lanes, l.name)
+		if w := l.waiter; w != nil {
+			w.i.forget(w)
+		}
 	}
 }
 

@@ -20,11 +20,11 @@ type instance struct {
 	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
 	polls      pollLine     // of its open chats
+	rate       *delivery.Rate
 
 	mu      sync.Mutex
 	conf    *conversation.Instance
 	policy  delivery.Policy
-	rate    *delivery.Rate
 	gone    bool // it is no more, unless it comes back
 	up      bool
 	rises   int // how often it came up
@@ -47,7 +47,7 @@ func (i *instance) configure(c *conversation.Instance) {
 	defer i.mu.Unlock()
 	if old := i.conf; old != nil &&
 		(old.Caps.GetRatePerSecond() != c.Caps.GetRatePerSecond() || old.Caps.GetBurst() != c.Caps.GetBurst()) {
-		i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+		i.rate.Set(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
 		if i.parked.len() > 0 {
 			i.e.Exec.Go(i.ring)
 		}
@@ -179,20 +179,10 @@ func (i *instance) next() *waiter {
 }
 
 // pause stops the instance's calls for d, as its far side asked.
-func (i *instance) pause(now time.Time, d time.Duration) {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	rate.Pause(now, d)
-}
+func (i *instance) pause(now time.Time, d time.Duration) { i.rate.Pause(now, d) }
 
 // quietFor is how long the far side still wants no calls.
-func (i *instance) quietFor(now time.Time) time.Duration {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	return rate.Paused(now)
-}
+func (i *instance) quietFor(now time.Time) time.Duration { return i.rate.Paused(now) }
 
 // down says that no live plugin serves the instance. A report that is older
 // than its last rise is of the plugin before.

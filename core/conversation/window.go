@@ -42,6 +42,7 @@ func (t *turn) windows(f *fact) {
 			OpenWindow(doc, caps.ReplyWindow, time.UnixMilli(doc.CustomerMs))
 		}
 	}
+	widen(doc.Windows, caps.GetReplyWindow())
 	if doc.Windows == nil || f.instance != doc.Channel {
 		return
 	}
@@ -83,6 +84,22 @@ func OpenWindow(doc *state.Document, of *pluginv1.ReplyWindow, at time.Time) {
 		}
 	}
 	add(doc.Windows, ownWindow, of, at)
+}
+
+// widen has the window of the customer's messages last as long as the channel's
+// settings say by now: when the customer wrote they may have been others, or the
+// driver had not yet said what they mean. It never shortens one, for the same reason.
+func widen(all *state.Windows, of *pluginv1.ReplyWindow) {
+	for _, w := range all.GetOpen() {
+		if w.Number != ownWindow || w.Of.GetOpenMs() == 0 || of.GetOpenMs() == 0 || w.Of.Messages != of.Messages {
+			continue
+		}
+		opened := w.UntilMs - int64(w.Of.OpenMs)
+		until, agent := opened+int64(of.OpenMs), opened+int64(max(of.OpenMs, of.AgentMs))
+		if until >= w.UntilMs && agent >= w.AgentUntilMs {
+			w.Of, w.UntilMs, w.AgentUntilMs = of, until, agent
+		}
+	}
 }
 
 // openOther notes what another act of the customer allows. The same kind of act

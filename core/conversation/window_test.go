@@ -355,3 +355,24 @@ func TestWindowAtDispatch(t *testing.T) {
 		}
 	}
 }
+
+// A customer's message may be decided before the driver has said what its settings
+// mean, such as after a restart: agents have their longer window all the same.
+func TestWindowIsWidened(t *testing.T) {
+	w := windowed(t, &pluginv1.ReplyWindow{OpenMs: day.OpenMs})
+	w.chat()
+	w.snap.Instances["web"].Caps.ReplyWindow = day
+	w.pass(30 * time.Hour)
+	if w.rule("late") {
+		t.Error("a rule wrote after the window")
+	}
+	w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Ref: "chat-1", Text: "in time"})
+	if !w.written() {
+		t.Error("an agent could not write in the longer window")
+	}
+	w.snap.Instances["web"].Caps.ReplyWindow = &pluginv1.ReplyWindow{OpenMs: day.OpenMs}
+	w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Ref: "chat-1", Text: "still in time"})
+	if !w.written() {
+		t.Error("the window was shortened while the driver was away")
+	}
+}

@@ -199,8 +199,8 @@ func (s *server) openInstance(ctx context.Context, spec *pluginv1.InstanceSpec) 
 	}
 	in := &instance{s: s, driver: d, spec: spec}
 	in.host = newHost(s, spec)
-	in.caps = d.capsWith(settings)
 	err := in.guard("open", func() (err error) {
+		in.caps = d.capsWith(settings)
 		in.value, err = d.open(ctx, settings, in.host)
 		return err
 	})

@@ -284,3 +284,19 @@ func TestLogLines(t *testing.T) {
 		t.Errorf("line %v", lines[2])
 	}
 }
+
+type unsoundSettings struct{}
+
+func (unsoundSettings) Capabilities(Capabilities) Capabilities { panic("no such provider") }
+
+// Settings whose method panics refuse their instance, and leave the process alone.
+func TestCapabilitiesPanic(t *testing.T) {
+	s := newServer(Plugin{ID: "org.example.unsound", Version: "1.0.0", Drivers: []Driver{
+		NewChannel("unsound", Capabilities{}, func(context.Context, unsoundSettings, Host) (*noted, error) { return &noted{}, nil }),
+	}}, env.Env{Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	t.Cleanup(s.closeSoon)
+	st, err := s.OpenInstance(t.Context(), &pluginv1.InstanceSpec{Instance: "a", Driver: "unsound", Revision: 1, Settings: []byte(`{}`)})
+	if err != nil || st.Ok || !strings.Contains(st.Message, "panicked") {
+		t.Errorf("opened: %v, %v", st, err)
+	}
+}

@@ -3,6 +3,7 @@ package conversation
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ func (t *turn) windows(f *fact) {
 			OpenWindow(doc, caps.ReplyWindow, time.UnixMilli(doc.CustomerMs))
 		}
 	}
+	widen(doc.Windows, caps.GetReplyWindow())
 	if doc.Windows == nil || f.instance != doc.Channel {
 		return
 	}
@@ -84,6 +86,22 @@ func OpenWindow(doc *state.Document, of *pluginv1.ReplyWindow, at time.Time) {
 	add(doc.Windows, ownWindow, of, at)
 }
 
+// widen has the window of the customer's messages last as long as the channel's
+// settings say by now: when the customer wrote they may have been others, or the
+// driver had not yet said what they mean. It never shortens one, for the same reason.
+func widen(all *state.Windows, of *pluginv1.ReplyWindow) {
+	for _, w := range all.GetOpen() {
+		if w.Number != ownWindow || w.Of.GetOpenMs() == 0 || of.GetOpenMs() == 0 || w.Of.Messages != of.Messages {
+			continue
+		}
+		opened := w.UntilMs - int64(w.Of.OpenMs)
+		until, agent := opened+int64(of.OpenMs), opened+int64(max(of.OpenMs, of.AgentMs))
+		if until >= w.UntilMs && agent >= w.AgentUntilMs {
+			w.Of, w.UntilMs, w.AgentUntilMs = of, until, agent
+		}
+	}
+}
+
 // openOther notes what another act of the customer allows. The same kind of act
 // opens the same window anew; no other one is changed.
 func openOther(all *state.Windows, of *pluginv1.ReplyWindow, at time.Time) {
@@ -101,12 +119,20 @@ func openOther(all *state.Windows, of *pluginv1.ReplyWindow, at time.Time) {
 // add adds a window, at the cost of the one that closes first.
 func add(all *state.Windows, number uint64, of *pluginv1.ReplyWindow, at time.Time) {
 	if len(all.Open) >= maxWindows {
-		first := slices.MinFunc(all.Open, func(a, b *state.Window) int { return cmp.Compare(a.AgentUntilMs, b.AgentUntilMs) })
+		first := slices.MinFunc(all.Open, func(a, b *state.Window) int { return cmp.Compare(closes(a), closes(b)) })
 		all.Open = slices.DeleteFunc(all.Open, func(o *state.Window) bool { return o == first })
 	}
 	w := &state.Window{Number: number}
 	renew(w, of, at)
 	all.Open = append(all.Open, w)
+}
+
+// closes is when a window is open for nobody any more.
+func closes(w *state.Window) int64 {
+	if w.AgentUntilMs == 0 {
+		return math.MaxInt64
+	}
+	return w.AgentUntilMs
 }
 
 // renew opens a window anew, unless what it was opened by was done later. What

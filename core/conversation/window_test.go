@@ -213,6 +213,19 @@ func TestWindowsOfOtherActs(t *testing.T) {
 	}
 }
 
+// Of more windows than a document remembers, one without end goes last.
+func TestEndlessWindowStays(t *testing.T) {
+	w := windowed(t, &pluginv1.ReplyWindow{Messages: 5})
+	w.chat()
+	for n := range uint32(4) {
+		w.clicks(&pluginv1.ReplyWindow{OpenMs: minute, Messages: n + 1})
+	}
+	w.pass(2 * time.Minute)
+	if !w.rule("later") {
+		t.Error("windows that close took the place of one that does not")
+	}
+}
+
 // The far side counts from when the customer wrote, and what comes late opens
 // nothing again.
 func TestWindowOfALateMessage(t *testing.T) {
@@ -340,5 +353,26 @@ func TestWindowAtDispatch(t *testing.T) {
 		if got := conversation.WindowClosed(tt.doc, tt.c, tt.caps, start.Add(tt.after)); got != tt.want {
 			t.Errorf("%s: closed %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A customer's message may be decided before the driver has said what its settings
+// mean, such as after a restart: agents have their longer window all the same.
+func TestWindowIsWidened(t *testing.T) {
+	w := windowed(t, &pluginv1.ReplyWindow{OpenMs: day.OpenMs})
+	w.chat()
+	w.snap.Instances["web"].Caps.ReplyWindow = day
+	w.pass(30 * time.Hour)
+	if w.rule("late") {
+		t.Error("a rule wrote after the window")
+	}
+	w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Ref: "chat-1", Text: "in time"})
+	if !w.written() {
+		t.Error("an agent could not write in the longer window")
+	}
+	w.snap.Instances["web"].Caps.ReplyWindow = &pluginv1.ReplyWindow{OpenMs: day.OpenMs}
+	w.event("desk", &pluginv1.Event{Type: sdk.IncomingMessage, Ref: "chat-1", Text: "still in time"})
+	if !w.written() {
+		t.Error("the window was shortened while the driver was away")
 	}
 }

@@ -27,10 +27,18 @@ type Rate struct {
 // NewRate returns a Rate of perSecond messages, 0 for no limit.
 func NewRate(perSecond float64, burst int) *Rate {
 	r := &Rate{}
+	r.Set(perSecond, burst)
+	return r
+}
+
+// Set has r keep another pace. The quiet that the far side has asked for stays.
+func (r *Rate) Set(perSecond float64, burst int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.limit = nil
 	if perSecond > 0 {
 		r.limit = rate.NewLimiter(rate.Limit(perSecond), max(burst, 1))
 	}
-	return r
 }
 
 // Take asks for one message at now. It returns 0, and the message counts, or

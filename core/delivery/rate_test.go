@@ -117,3 +117,18 @@ func TestRateOfMany(t *testing.T) {
 		t.Errorf("%d of a burst of 50 went", taken.Load())
 	}
 }
+
+// Another pace does not end the quiet that the far side has asked for.
+func TestPaceChangesInAPause(t *testing.T) {
+	r := delivery.NewRate(1, 1)
+	r.Pause(now, time.Minute)
+	r.Set(100, 10)
+	if wait := r.Take(now); wait != time.Minute {
+		t.Errorf("in a pause of a minute the next one waits %v", wait)
+	}
+	at := now.Add(2 * time.Minute)
+	r.Take(at)
+	if wait := r.Take(at.Add(10 * time.Second)); wait != 0 {
+		t.Errorf("at the new pace the next one waits %v", wait)
+	}
+}

@@ -261,3 +261,40 @@ func TestActionsOfAnUnknownDriver(t *testing.T) {
 		r.idle()
 	})
 }
+
+// A lane whose head waited for one push channel, and died, waits for that of its
+// next command.
+func TestTokenWaitsAtAnotherChannel(t *testing.T) {
+	two := func(r *rig) {
+		able()(r)
+		first := r.snap.Instances["app"]
+		first.Abilities = []string{pluginv1.AbilityRegister}
+		second := *first
+		second.Name = "tablet"
+		r.snap.Instances["tablet"] = &second
+		r.snap.Services["shop"].Channels = append(r.snap.Services["shop"].Channels, "tablet")
+	}
+	engine(t, two, func(r *rig) {
+		r.open()
+		r.down("app")
+		r.down("tablet")
+		token := func(name string) {
+			r.accept("chan", &pluginv1.Event{Type: sdk.PushToken, Customer: &pluginv1.Customer{Address: "ada"},
+				Params: map[string]string{"platform": "fcm", "token": name}})
+		}
+		token("one")
+		r.after(25 * time.Hour)
+		token("two") // now somebody sees how old the first is
+		r.up("tablet")
+		r.after(time.Second)
+		if calls := r.to("tablet", pluginv1.Op_REGISTER); len(calls) != 1 || calls[0].Target != "fcm:one" {
+			t.Errorf("registrations %v", calls)
+		}
+		r.up("app")
+		r.after(time.Second)
+		if calls := r.to("tablet", pluginv1.Op_REGISTER); len(calls) != 2 {
+			t.Errorf("registrations %v", calls)
+		}
+		r.idle()
+	})
+}

@@ -131,6 +131,9 @@ func (c *cell) wake() {
 		if f := c.advance(name); f != nil {
 			calls = append(calls, f)
 		}
+		if l := c.lanes[name]; l != nil && l.waiter != nil && c.loaded {
+			l.waiter.i.passOn(l.waiter)
+		}
 	}
 	c.mu.Unlock()
 	for _, f := range calls {
@@ -179,7 +182,7 @@ func (c *cell) advance(name string) func() {
 	if inst != nil && it.inst == nil {
 		rises, ok := inst.take(l, now)
 		if !ok {
-			c.noteWait(l, it, inst, now)
+			c.noteWait(l, it, inst, policy, now)
 			return nil
 		}
 		it.inst, it.rises = inst, rises
@@ -193,13 +196,18 @@ func (c *cell) advance(name string) func() {
 }
 
 // noteWait notes since when a head waits for a plugin that is not there, so
-// that its age counts also if it was never tried. The caller holds c.mu.
-func (c *cell) noteWait(l *lane, it *item, inst *instance, now time.Time) {
-	if it.att.FirstMs != 0 || inst.isUp() {
-		return
+// that its age counts also if it was never tried, and looks at it again when it is
+// too old. The caller holds c.mu.
+func (c *cell) noteWait(l *lane, it *item, inst *instance, policy delivery.Policy, now time.Time) {
+	switch {
+	case inst.isUp():
+	case it.att.FirstMs == 0:
+		it.startAge(now)
+		c.update(l, it, waiting)
+	default:
+		old := time.UnixMilli(it.att.FirstMs).Add(policy.LaneAge + time.Millisecond)
+		l.wait(old.Sub(now))
 	}
-	it.startAge(now)
-	c.update(l, it, waiting)
 }
 
 // foregone is the end of a head that is not to be attempted, nil if it is.

@@ -20,11 +20,11 @@ type instance struct {
 	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
 	polls      pollLine     // of its open chats
+	rate       *delivery.Rate
 
 	mu      sync.Mutex
 	conf    *conversation.Instance
 	policy  delivery.Policy
-	rate    *delivery.Rate
 	gone    bool // it is no more, unless it comes back
 	up      bool
 	rises   int // how often it came up
@@ -40,13 +40,17 @@ func newInstance(e *Engine, c *conversation.Instance) *instance {
 	return i
 }
 
-// configure takes over new settings. The rate starts anew if it changed.
+// configure takes over new settings. The rate starts anew if it changed, and those
+// in line go by it at once.
 func (i *instance) configure(c *conversation.Instance) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if old := i.conf; old != nil &&
 		(old.Caps.GetRatePerSecond() != c.Caps.GetRatePerSecond() || old.Caps.GetBurst() != c.Caps.GetBurst()) {
-		i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+		i.rate.Set(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
+		if i.parked.len() > 0 {
+			i.e.Exec.Go(i.ring)
+		}
 	}
 	i.conf, i.gone = c, false
 	i.policy = delivery.Policy{
@@ -70,21 +74,42 @@ func (i *instance) tryTake(now time.Time, bulk bool) (rises int, ok bool) {
 // take asks for a place for a call, and for the rate to allow it. If either is
 // missing l waits in line.
 func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
-	bulk := l.isBulk()
+	w, bulk := l.at(i), l.isBulk()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	called := l.called
-	l.called = false
 	if i.up && i.flying < i.e.MaxFlying {
 		wait := i.rate.Take(now)
 		if wait == 0 {
 			i.flying++
+			w.called = false
 			return i.rises, true
 		}
 		i.ringIn(wait)
 	}
-	i.parked.push(l, bulk, called)
+	i.parked.push(w, bulk)
 	return 0, false
+}
+
+// passOn gives the turn of one who was called, and has not gone, to the next.
+func (i *instance) passOn(w *waiter) {
+	i.mu.Lock()
+	var next *waiter
+	if w.called {
+		w.called = false
+		next = i.next()
+	}
+	i.mu.Unlock()
+	if next != nil {
+		i.e.Exec.Go(next.turn)
+	}
+}
+
+// forget takes one out of the line, who has gone elsewhere.
+func (i *instance) forget(w *waiter) {
+	i.mu.Lock()
+	i.parked.remove(w)
+	i.mu.Unlock()
+	i.passOn(w)
 }
 
 func (i *instance) isUp() bool {
@@ -108,7 +133,7 @@ const maxRing = 64
 // ring lets as many lanes go on as the rate allows by now.
 func (i *instance) ring() {
 	now := i.e.Clock.Now()
-	var free []*lane
+	var free []*waiter
 	i.mu.Lock()
 	i.ringing = false
 	for i.parked.len() > 0 {
@@ -121,16 +146,16 @@ func (i *instance) ring() {
 			break
 		}
 		i.flying += len(free) // as if they had their places
-		l := i.next()
+		w := i.next()
 		i.flying -= len(free)
-		if l == nil {
+		if w == nil {
 			break // a call that ends lets the next one go on
 		}
-		free = append(free, l)
+		free = append(free, w)
 	}
 	i.mu.Unlock()
-	for _, l := range free {
-		i.e.Exec.Go(l.resume)
+	for _, w := range free {
+		i.e.Exec.Go(w.turn)
 	}
 }
 
@@ -138,15 +163,15 @@ func (i *instance) ring() {
 func (i *instance) give() {
 	i.mu.Lock()
 	i.flying--
-	l := i.next()
+	w := i.next()
 	i.mu.Unlock()
-	if l != nil {
-		i.e.Exec.Go(l.resume)
+	if w != nil {
+		i.e.Exec.Go(w.turn)
 	}
 }
 
 // next takes the first waiting lane if there is a place. The caller holds i.mu.
-func (i *instance) next() *lane {
+func (i *instance) next() *waiter {
 	if !i.up || i.flying >= i.e.MaxFlying {
 		return nil
 	}
@@ -154,20 +179,10 @@ func (i *instance) next() *lane {
 }
 
 // pause stops the instance's calls for d, as its far side asked.
-func (i *instance) pause(now time.Time, d time.Duration) {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	rate.Pause(now, d)
-}
+func (i *instance) pause(now time.Time, d time.Duration) { i.rate.Pause(now, d) }
 
 // quietFor is how long the far side still wants no calls.
-func (i *instance) quietFor(now time.Time) time.Duration {
-	i.mu.Lock()
-	rate := i.rate
-	i.mu.Unlock()
-	return rate.Paused(now)
-}
+func (i *instance) quietFor(now time.Time) time.Duration { return i.rate.Paused(now) }
 
 // down says that no live plugin serves the instance. A report that is older
 // than its last rise is of the plugin before.
@@ -184,13 +199,13 @@ func (i *instance) rise() {
 	i.mu.Lock()
 	i.up = true
 	i.rises++
-	var free []*lane
+	var free []*waiter
 	for n := i.e.MaxFlying - i.flying; n > 0 && i.parked.len() > 0; n-- {
 		free = append(free, i.parked.pop())
 	}
 	i.mu.Unlock()
-	for _, l := range free {
-		i.e.Exec.Go(l.resume)
+	for _, w := range free {
+		i.e.Exec.Go(w.turn)
 	}
 }
 

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/list"
 	"slices"
 	"time"
 
@@ -26,10 +25,8 @@ type lane struct {
 
 	unread bool // a start found it in the store and has not read its head yet
 
-	waits  *list.Element // its place in a line of its instance; as the next two guarded by instance.mu
-	inBulk bool          // which line that is
-	called bool          // it was its turn, and it has not gone yet
-	stop   func()        // of the timer it waits for, nil: none
+	waiter *waiter // at the instance of its head, or of one before; nil: it has not waited
+	stop   func()  // of the timer it waits for, nil: none
 }
 
 // lane returns the cell's lane of that name, making it if needed.
@@ -138,6 +135,9 @@ func (l *lane) drop(ended map[uint64]bool) {
 	}
 	if len(l.items) == 0 && !l.more {
 		delete(l.c.lanes, l.name)
+		if w := l.waiter; w != nil {
+			w.i.forget(w)
+		}
 	}
 }
 

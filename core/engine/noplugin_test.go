@@ -34,6 +34,20 @@ func TestAPluginThatStaysAwayTooLong(t *testing.T) {
 	}
 }
 
+// A lane does not wait for a plugin's return to see that its head is too old.
+func TestAPluginThatNeverComesBack(t *testing.T) {
+	engine(t, nil, func(r *rig) {
+		r.open()
+		r.down("chan")
+		r.agentSays("a1", "a2")
+		r.after(25 * time.Hour)
+		r.wantDead("a1: expired")
+		r.after(24 * time.Hour)
+		r.wantDead("a1: expired", "a2: expired")
+		r.idle()
+	})
+}
+
 // TestAnAttemptThatNeverLeftIsNotAmbiguous: the plugin was gone before it got
 // the call, then the gateway dies.
 func TestAnAttemptThatNeverLeftIsNotAmbiguous(t *testing.T) {

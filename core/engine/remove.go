@@ -149,13 +149,13 @@ func removing(name string) error {
 func (i *instance) leave() {
 	i.mu.Lock()
 	i.gone = true
-	var free []*lane
+	var free []*waiter
 	for i.parked.len() > 0 {
 		free = append(free, i.parked.pop())
 	}
 	i.mu.Unlock()
-	for _, l := range free {
-		i.e.Exec.Go(l.resume)
+	for _, w := range free {
+		i.e.Exec.Go(w.turn)
 	}
 }
 

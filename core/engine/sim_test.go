@@ -375,7 +375,7 @@ func (s *sim) left() string {
 		for id, c := range s.e.shards[i].Load().cells {
 			fmt.Fprintf(&b, "\ncell %s busy %v queue %d seq %d high %d", id, c.busy, len(c.queue), c.seq, c.high)
 			for name, l := range c.lanes {
-				fmt.Fprintf(&b, " lane %s more %v items %d waits %v", name, l.more, len(l.items), l.waits != nil)
+				fmt.Fprintf(&b, " lane %s more %v items %d waits %v", name, l.more, len(l.items), l.waiter != nil && l.waiter.place != nil)
 				for _, it := range l.items {
 					fmt.Fprintf(&b, " (%d state %d %v)", it.cmd.Number, it.state, it.att)
 				}

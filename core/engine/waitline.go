@@ -32,11 +32,50 @@ func (l *lane) isBulk() bool {
 	return !slices.ContainsFunc(l.items, func(it *item) bool { return !isBulk(it.cmd) })
 }
 
+// waiter is a lane at an instance. What of it changes is guarded by instance.mu.
+type waiter struct {
+	l *lane
+	i *instance
+
+	place  *list.Element // in one of the lines, nil: in none
+	inBulk bool          // which line that is
+	called bool          // it was its turn, and it has not gone yet
+}
+
+// at returns the lane's waiter at i. Where the head before waited, at another
+// instance, it does not wait any more. The caller holds the cell's lock.
+func (l *lane) at(i *instance) *waiter {
+	if w := l.waiter; w != nil && w.i != i {
+		w.i.forget(w)
+		l.waiter = nil
+	}
+	if l.waiter == nil {
+		l.waiter = &waiter{l: l, i: i}
+	}
+	return l.waiter
+}
+
+// turn lets a lane go on whose turn it is. If it does not need its place after
+// all, the next one has it.
+func (w *waiter) turn() {
+	c := w.l.c
+	c.mu.Lock()
+	f := c.advance(w.l.name)
+	loading := !c.loaded && !c.gone // it comes again once it is read, see wake
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	if !loading {
+		w.i.passOn(w)
+	}
+}
+
 // waitLine are the lanes that wait for a place at an instance, or for its rate, in
 // two lines: first come, first served in each, and of the bulk one in fairShare at
 // least. The caller holds instance.mu.
 type waitLine struct {
-	people, bulk list.List // of *lane
+	people, bulk list.List // of *waiter
 	run          int       // of people since the last of the bulk that went, while some waited
 }
 
@@ -49,23 +88,30 @@ func (w *waitLine) line(bulk bool) *list.List {
 
 func (w *waitLine) len() int { return w.people.Len() + w.bulk.Len() }
 
-// push puts l at the end of its line. One that waits keeps its place, unless
+// push puts one at the end of its line. One that waits keeps its place, unless
 // somebody's answer has come behind the bulk in it; one that was called, and found
 // the place gone, is the next one again.
-func (w *waitLine) push(l *lane, bulk, called bool) {
-	if l.waits != nil && l.inBulk && !bulk {
-		w.bulk.Remove(l.waits)
-		l.waits = nil
+func (w *waitLine) push(one *waiter, bulk bool) {
+	if one.place != nil && one.inBulk && !bulk {
+		w.remove(one)
 	}
 	switch {
-	case l.waits != nil:
+	case one.place != nil:
 		return
-	case called:
-		l.waits = w.line(bulk).PushFront(l)
+	case one.called:
+		one.place = w.line(bulk).PushFront(one)
 	default:
-		l.waits = w.line(bulk).PushBack(l)
+		one.place = w.line(bulk).PushBack(one)
 	}
-	l.inBulk = bulk
+	one.inBulk, one.called = bulk, false
+}
+
+// remove takes one out of its line, if it is in one.
+func (w *waitLine) remove(one *waiter) {
+	if one.place != nil {
+		w.line(one.inBulk).Remove(one.place)
+		one.place = nil
+	}
 }
 
 // turn says whose turn it is: the bulk's if nobody else waits, or enough others
@@ -74,17 +120,18 @@ func (w *waitLine) turn() (bulk bool) {
 	return w.bulk.Len() > 0 && (w.people.Len() == 0 || w.run >= fairShare-1)
 }
 
-// pop takes out the lane whose turn it is, nil if none waits.
-func (w *waitLine) pop() *lane {
+// pop takes out the one whose turn it is, nil if none waits.
+func (w *waitLine) pop() *waiter {
 	bulk := w.turn()
 	line := w.line(bulk)
 	if line.Len() == 0 {
 		return nil
 	}
-	l := line.Remove(line.Front()).(*lane)
-	l.waits, l.called = nil, true
+	one := line.Front().Value.(*waiter)
+	w.remove(one)
+	one.called = true
 	w.went(bulk)
-	return l
+	return one
 }
 
 // first says whether one who has just come would be the next to go.

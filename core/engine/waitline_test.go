@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -45,14 +46,14 @@ func TestWaitLine(t *testing.T) {
 	var w waitLine
 	add := func(bulk bool, names ...string) {
 		for _, name := range names {
-			w.push(&lane{name: name}, bulk, false)
+			w.push(&waiter{l: &lane{name: name}}, bulk)
 		}
 	}
 	pops := func(n int) string {
 		var got []string
 		for range n {
-			if l := w.pop(); l != nil {
-				got = append(got, l.name)
+			if one := w.pop(); one != nil {
+				got = append(got, one.l.name)
 			}
 		}
 		return strings.Join(got, " ")
@@ -64,12 +65,12 @@ func TestWaitLine(t *testing.T) {
 		t.Errorf("they go\n%s, want\n%s", got, want)
 	}
 
-	again, hurried := &lane{name: "again"}, &lane{name: "hurried"}
-	w.push(hurried, true, false)
+	again, hurried := &waiter{l: &lane{name: "again"}, called: true}, &waiter{l: &lane{name: "hurried"}}
+	w.push(hurried, true)
 	add(true, "b4")
 	add(false, "p16")
-	w.push(hurried, false, false) // an answer has come behind the bulk in it
-	w.push(again, false, true)    // it was its turn before
+	w.push(hurried, false) // an answer has come behind the bulk in it
+	w.push(again, false)   // it was its turn before
 	if got, want := pops(9), "again p16 hurried b4"; got != want {
 		t.Errorf("they go %q, want %q", got, want)
 	}
@@ -121,6 +122,26 @@ func TestAnswersGoBeforeBulk(t *testing.T) {
 		if last > 13 || len(bulk) == 0 {
 			t.Errorf("the last answer is number %d, after %d of the bulk: %q", last+1, len(bulk), got[:last+1])
 		}
+		r.idle()
+	})
+}
+
+// Who waits for a rate goes by the new one as soon as it is in force.
+func TestRateIsRaised(t *testing.T) {
+	slow := func(r *rig) { r.snap.Instances["chan"].Caps.RatePerSecond = 1.0 / 3000 }
+	engine(t, slow, func(r *rig) {
+		r.open()
+		r.agentSays("one", "two", "three")
+		r.after(time.Second)
+		r.want("chan", "one")
+		r.change(func(s *conversation.Snap) {
+			own := *s.Instances["chan"]
+			own.Caps = own.Caps.CloneVT()
+			own.Caps.RatePerSecond = 10
+			s.Instances["chan"] = &own
+		})
+		r.after(time.Second)
+		r.want("chan", "one", "two", "three")
 		r.idle()
 	})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -94,6 +95,34 @@ func TestWindowIsThatOfTheSnap(t *testing.T) {
 		r.up("chan")
 		r.after(time.Minute)
 		r.want("chan", "late")
+		r.idle()
+	})
+}
+
+// Those who waited too long do not need the places that they are given: those
+// behind them have them.
+func TestPlacesOfThoseWhoWaitedTooLong(t *testing.T) {
+	few := func(r *rig) {
+		windowed(r)
+		r.opt.MaxFlying = 2
+	}
+	engine(t, few, func(r *rig) {
+		r.open()
+		for i := range 10 {
+			r.accept("chan", from(fmt.Sprint("c", i), fmt.Sprint("h", i), "hello"))
+		}
+		r.down("chan")
+		for i := range 10 {
+			ref := fmt.Sprint("chat-", i+2)
+			r.accept("desk", said(ref, ref, "too late"))
+		}
+		r.after(2 * time.Hour)
+		r.accept("chan", from("ada", "again", "hello again"))
+		r.agentSays("in time")
+		r.forget()
+		r.up("chan")
+		r.after(time.Minute)
+		r.want("chan", "in time")
 		r.idle()
 	})
 }

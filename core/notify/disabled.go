@@ -87,7 +87,9 @@ func (n *Notifier) Enable(ctx context.Context, name string) error {
 // disable stops an endpoint, also for the time after a restart.
 func (n *Notifier) disable(ctx context.Context, e *endpoint, reason string) {
 	d := &Disabled{At: n.now(), Reason: reason, URL: hashOf(e.URL)}
-	e.gate.disable(d)
+	if !e.gate.disable(d) {
+		return // by another attempt that was under way
+	}
 	n.disabled.WithLabelValues(e.name).Set(1)
 	err := n.remember(context.WithoutCancel(ctx), e.name, d)
 	n.log.ErrorContext(ctx, "endpoint disabled: it gets nothing until it is enabled, or has another URL",

@@ -52,7 +52,7 @@ type endpoint struct {
 	gate *gate
 }
 
-func newEndpoint(name string, c Endpoint) (*endpoint, error) {
+func newEndpoint(name string, c Endpoint, most int) (*endpoint, error) {
 	if err := outbound.CheckURL(c.URL); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func newEndpoint(name string, c Endpoint) (*endpoint, error) {
 	}
 	c.DisableAfter = cmp.Or(c.DisableAfter, DisableAfter)
 	c.Headers = maps.Clone(c.Headers)
-	e := &endpoint{Endpoint: c, name: name, gate: newGate(c.Rate)}
+	e := &endpoint{Endpoint: c, name: name, gate: newGate(c.Rate, most)}
 	for _, secret := range []string{c.Secret, c.Previous} {
 		key, err := newSigner(secret)
 		if err != nil {

@@ -18,13 +18,20 @@ const (
 	quietFor  = 5 * time.Second // after a 429 that does not say how long
 	maxHold   = 2 * time.Second // how long an attempt waits in its place for the pace; else it comes again
 	probeFor  = time.Second     // when to come again while another attempt sees how things are
+	crowdFor  = time.Second / 4 // when to come again if there is no place
+	spacing   = 250 * time.Microsecond
+	maxLater  = time.Minute // of those who come again one after another
 )
 
-// gate stands before an endpoint: it keeps the pace and lets nothing through while
-// the endpoint does not answer, has asked for quiet, or is disabled. It is safe
-// for concurrent use.
+// gate stands before an endpoint: it keeps the pace, lets no more through at once
+// than there are connections, and nothing while the endpoint does not answer, has
+// asked for quiet, or is disabled. It is safe for concurrent use.
 type gate struct {
+	most int // attempts at once
+
 	mu       sync.Mutex
+	flying   int           // attempts under way
+	last     time.Time     // when the last of those comes who are to come again
 	limit    *rate.Limiter // nil: none
 	failures int           // in a row
 	failing  time.Time     // since when; zero: it answers
@@ -33,8 +40,8 @@ type gate struct {
 	off      *Disabled     // nil: it is enabled
 }
 
-func newGate(perSecond float64) *gate {
-	g := &gate{}
+func newGate(perSecond float64, most int) *gate {
+	g := &gate{most: most}
 	g.pace(perSecond)
 	return g
 }
@@ -61,17 +68,30 @@ func (g *gate) enter(now time.Time) (hold, again time.Duration, off *Disabled) {
 	case now.Before(g.quiet):
 		return 0, g.quiet.Sub(now), nil
 	case g.probing:
-		return 0, probeFor, nil
+		return 0, g.later(now, probeFor), nil
+	case g.flying >= g.most:
+		return 0, g.later(now, crowdFor), nil
 	}
 	if g.limit != nil {
 		r := g.limit.ReserveN(now, 1)
 		if hold = r.DelayFrom(now); hold > maxHold {
 			r.CancelAt(now)
-			return 0, hold, nil
+			return 0, g.later(now, hold), nil
 		}
 	}
 	g.probing = g.failures >= trip
+	g.flying++
 	return hold, 0, nil
+}
+
+// later is in how long one comes again who has no place now: in d or more, since a
+// thousand who are turned away are not to come again all at once. The caller holds
+// g.mu.
+func (g *gate) later(now time.Time, d time.Duration) time.Duration {
+	after := g.last.Add(spacing).Sub(now)
+	after = max(d, min(after, maxLater))
+	g.last = now.Add(after)
+	return after
 }
 
 // leave takes in what became of an attempt. It says that the endpoint is to be
@@ -79,6 +99,7 @@ func (g *gate) enter(now time.Time) (hold, again time.Duration, off *Disabled) {
 func (g *gate) leave(now time.Time, r *pluginv1.Result, limit time.Duration) (tooLong bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.flying--
 	rested := !now.Before(g.quiet) // else the attempt began before the rest
 	g.probing = false
 	after := time.Duration(r.GetAfterMs()) * time.Millisecond
@@ -109,14 +130,19 @@ func (g *gate) leave(now time.Time, r *pluginv1.Result, limit time.Duration) (to
 func (g *gate) gaveUp() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.flying--
 	g.probing = false
 }
 
-// disable lets nothing more through.
-func (g *gate) disable(d *Disabled) {
+// disable lets nothing more through. It says no if that is so already.
+func (g *gate) disable(d *Disabled) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.off != nil {
+		return false
+	}
 	g.off = d
+	return true
 }
 
 // enable lets everything through again, as if nothing had been.

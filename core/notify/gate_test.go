@@ -1,9 +1,12 @@
 package notify_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +130,46 @@ func TestOneProbe(t *testing.T) {
 	<-done
 }
 
+// More than an endpoint has connections do not stand in line for one until their
+// time is up: they come again, and the endpoint has not failed.
+func TestCrowd(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-leave
+	}))
+	defer srv.Close()
+	n := newNotifier(t, notify.Config{PerHost: 2, Endpoints: map[string]notify.Endpoint{"e": {URL: srv.URL, AllowPrivate: true}}})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { post(t, n, "e", "1", body) })
+		<-entered
+	}
+	var first, last uint64
+	for i := range 5000 {
+		r, fate := n.Do(t.Context(), "e", "2", []byte(body))
+		if fate != core.NotSent || r.GetAfterMs() == 0 {
+			t.Fatalf("in a crowd: %v, %v", r, fate)
+		}
+		if i == 0 {
+			first = r.GetAfterMs()
+		}
+		last = r.GetAfterMs()
+	}
+	if last < first+500 {
+		t.Errorf("5000 come again after %d to %d ms: all at once", first, last)
+	}
+	close(leave)
+	wg.Wait()
+	go func() { <-entered }()
+	if r := post(t, n, "e", "2", body); r.GetOutcome() != pluginv1.Outcome_OK {
+		t.Errorf("with a place again: %v", r)
+	}
+	if s := n.Status()[0]; s.State != notify.Answers {
+		t.Errorf("status: %+v", s)
+	}
+}
+
 // What an endpoint says of when to come again counts for all notifications to it.
 func TestQuiet(t *testing.T) {
 	for status, want := range map[int]time.Duration{429: 70 * time.Second, 503: 70 * time.Second} {
@@ -220,5 +263,31 @@ func TestDisabled(t *testing.T) {
 	n := newNotifier(t, notify.Config{})
 	if err := n.Enable(t.Context(), "nobody"); core.CodeOf(err) != core.NotFound {
 		t.Errorf("an endpoint that is not there: %v", err)
+	}
+}
+
+// Two attempts that both learn that an endpoint is gone disable it once.
+func TestDisabledOnce(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		entered <- struct{}{}
+		<-leave
+		w.WriteHeader(http.StatusGone)
+	}))
+	defer srv.Close()
+	var said bytes.Buffer
+	n := newNotifier(t, notify.Config{
+		Log: slog.New(slog.NewTextHandler(&said, nil)), Memory: memstore.New(time.Now),
+		Endpoints: map[string]notify.Endpoint{"e": {URL: srv.URL, AllowPrivate: true}},
+	})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { post(t, n, "e", "1", body) })
+		<-entered
+	}
+	close(leave)
+	wg.Wait()
+	if got := strings.Count(said.String(), "endpoint disabled"); got != 1 {
+		t.Errorf("it is said %d times: %s", got, said.String())
 	}
 }

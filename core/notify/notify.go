@@ -39,6 +39,7 @@ type Config struct {
 // Notifier posts to endpoints. It is safe for concurrent use.
 type Notifier struct {
 	timeout   time.Duration
+	perHost   int
 	source    string
 	now       func() time.Time
 	memory    Memory
@@ -67,7 +68,7 @@ func New(c Config) (*Notifier, error) {
 		c.Now = time.Now
 	}
 	n := &Notifier{
-		timeout: c.Timeout, source: cmp.Or(c.Source, "urn:openccsp:gateway"), now: c.Now, memory: c.Memory, log: c.Log,
+		timeout: c.Timeout, perHost: c.PerHost, source: cmp.Or(c.Source, "urn:openccsp:gateway"), now: c.Now, memory: c.Memory, log: c.Log,
 		guarded: newTransport(c, outbound.Control), open: newTransport(c, nil),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
@@ -101,7 +102,7 @@ func (n *Notifier) SetEndpoints(endpoints map[string]Endpoint) error {
 	}
 	set := make(map[string]*endpoint, len(endpoints))
 	for name, conf := range endpoints {
-		e, err := newEndpoint(name, conf)
+		e, err := newEndpoint(name, conf, n.perHost)
 		if err != nil {
 			return core.Errorf(core.Invalid, "endpoint %q: %s", name, err)
 		}

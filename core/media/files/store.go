@@ -96,14 +96,15 @@ func (s *Store) Delete(id string) error {
 
 // remove removes the record first, durably: what a crash leaves is then no file.
 func (s *Store) remove(f File) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	path := s.recordPath(f.ID)
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(path); err != nil { // of two who remove it one has
 		return noFile(err)
 	}
+	err := durable.SyncDir(filepath.Dir(path))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.drop(f)
-	return durable.SyncDir(filepath.Dir(path))
+	return err
 }
 
 // Run removes what is old until ctx ends.

@@ -37,7 +37,8 @@ type Action struct {
 	Title       string // Push
 
 	Attachments  []*pluginv1.Attachment // Send; Call: what is played
-	QuickReplies []*pluginv1.QuickReply // Send
+	QuickReplies []*pluginv1.QuickReply // Send; Call: a digit for each
+	Digits       string                 // Call: how many digits it waits for; "": as many as its channel is set to
 
 	Endpoint string // Notify
 	Body     []byte // Notify: JSON

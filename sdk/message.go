@@ -68,9 +68,14 @@ type Message struct {
 	URLPush      string            // page that the agent wants the customer to see
 	At           time.Time         // when it was decided
 	ReplyTo      string            // id of the message it answers, "" if it answers none
-	Extras       map[string]string // for the channel's own use; of an app push: its title, see PushTitle, and its data
+	Extras       map[string]string // for the channel's own use; of an app push: its title, see PushTitle, and its data; of a call: see WaitDigits
 	Copy         bool              // for information: somebody else has the conversation and answers
 }
+
+// WaitDigits is the key of Message.Extras that says, in figures, how many digits a
+// call waits for after what it says. Without it that is up to the channel; one with
+// quick replies waits for one.
+const WaitDigits = "digits"
 
 // PushTitle is the key of an app push's title in Message.Extras. The other keys
 // are the data for the app.

@@ -14,11 +14,19 @@ import (
 // call has a phone rung. What becomes of it are later events.
 func (t *turn) call(a *core.Action) {
 	p, why := t.reach(a, "voice")
-	c := &state.Command{
-		Kind: state.CommandKind_CALL, Lane: laneCall, Instance: p.channel, To: p.address, Message: t.messageOf(a), Rule: a.Rule,
+	m := t.messageOf(a)
+	if a.Digits != "" {
+		m.Extras = map[string]string{sdk.WaitDigits: a.Digits}
 	}
-	if why == "" && p.inst.cannot(pluginv1.AbilityCall) {
+	c := &state.Command{
+		Kind: state.CommandKind_CALL, Lane: laneCall, Instance: p.channel, To: p.address, Message: m, Rule: a.Rule,
+	}
+	switch {
+	case why != "":
+	case p.inst.cannot(pluginv1.AbilityCall):
 		why = unsupported
+	default:
+		why = p.inst.unspeakable(m)
 	}
 	shown := c.Message.CloneVT()
 	if !t.whole(c, why) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
@@ -69,6 +70,15 @@ func TestActionsThatCannotBeDone(t *testing.T) {
 		{"call on what cannot call", core.Action{Kind: core.Call, Text: "x", To: "+1", Channel: "sms"}, false, nil, "CALL dropped unsupported"},
 		{"call on an integration", core.Action{Kind: core.Call, Text: "x", To: "+1", Channel: "desk"}, false, nil, "CALL dropped no_channel"},
 		{"call with too much to say", core.Action{Kind: core.Call, Text: long, To: "+1"}, false, nil, "CALL dead too_long"},
+		{"call with choices nobody can hear", core.Action{Kind: core.Call, Text: "x", To: "+1", QuickReplies: []*pluginv1.QuickReply{{Title: "Yes"}}},
+			false, nil, "CALL dropped unsupported: quick replies"},
+		{"call with more choices than digits", core.Action{Kind: core.Call, Text: "x", To: "+1", QuickReplies: []*pluginv1.QuickReply{{Title: "Yes"}, {Title: "No"}}},
+			false, func(s *conversation.Snap) {
+				s.Instances["phone"].Caps.QuickReplies, s.Instances["phone"].Caps.MaxQuickReplies = true, 1
+			}, "CALL dropped unsupported: more than 1 quick replies"},
+		{"call that plays an image", core.Action{Kind: core.Call, To: "+1", Attachments: image}, false, func(s *conversation.Snap) {
+			s.Instances["phone"].Caps.MediaTypes = []string{"audio/*"}
+		}, "CALL dropped unsupported: image/png"},
 		{"template of a call", core.Action{Kind: core.Call, Err: "boom"}, false, nil, "CALL dropped template: boom"},
 		{"push, no app", core.Action{Kind: core.Push, Text: "x"}, false, nil, "PUSH dropped no_address"},
 		{"push, no channel", core.Action{Kind: core.Push, Text: "x"}, false, func(s *conversation.Snap) {
@@ -155,6 +165,37 @@ func TestWhereACallGoes(t *testing.T) {
 	w.event("sms", &pluginv1.Event{Type: sdk.CustomEvent, Customer: &pluginv1.Customer{Address: "+44"}})
 	if c := w.one(state.CommandKind_CALL); c.To != "+44" {
 		t.Errorf("command %v", c)
+	}
+}
+
+// A call carries what it says, plays, offers and waits for.
+func TestWhatACallCarries(t *testing.T) {
+	files := []*pluginv1.Attachment{{Url: "https://x/a.wav", Mime: "audio/wav"}, {Url: "https://x/b.wav", Mime: "audio/wav"}}
+	choices := []*pluginv1.QuickReply{{Title: "Yes"}, {Title: "No", Payload: "n"}}
+	tests := []struct {
+		name   string
+		action core.Action
+		want   *pluginv1.Message
+	}{
+		{"text", core.Action{Text: "Hi"}, &pluginv1.Message{Text: "Hi"}},
+		{"digits", core.Action{Text: "Hi", Digits: "4"}, &pluginv1.Message{Text: "Hi", Extras: map[string]string{sdk.WaitDigits: "4"}}},
+		{"no digits", core.Action{Text: "Hi", Digits: "0"}, &pluginv1.Message{Text: "Hi", Extras: map[string]string{sdk.WaitDigits: "0"}}},
+		{"choices", core.Action{Text: "Hi", QuickReplies: choices}, &pluginv1.Message{Text: "Hi", QuickReplies: choices}},
+		{"text and files", core.Action{Text: "Hi", Attachments: files}, &pluginv1.Message{Text: "Hi", Attachments: files}},
+		{"files", core.Action{Attachments: files}, &pluginv1.Message{Attachments: files}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := able(t)
+			w.snap.Instances["phone"].Caps.QuickReplies = true
+			tt.action.Kind, tt.action.To = core.Call, "+41"
+			w.ask(tt.action)
+			got := w.one(state.CommandKind_CALL).Message
+			tt.want.Id, tt.want.AtMs, tt.want.Author = got.Id, got.AtMs, pluginv1.AuthorKind_AUTHOR_RULE
+			if diff := cmp.Diff(tt.want, got, protocmp.Transform()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }
 

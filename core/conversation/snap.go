@@ -96,6 +96,15 @@ func (i *Instance) unfit(m *pluginv1.Message) string {
 	return ""
 }
 
+// unspeakable says why a call on the channel cannot say or play m, "" if it can. A driver
+// that declares no types of files is asked: it may play what no message can have.
+func (i *Instance) unspeakable(m *pluginv1.Message) string {
+	if len(i.caps().GetMediaTypes()) == 0 {
+		m = &pluginv1.Message{QuickReplies: m.QuickReplies}
+	}
+	return i.unfit(m)
+}
+
 // maxParts is how many parts a text for the instance may be split into.
 func (i *Instance) maxParts() int {
 	if i == nil || i.MaxParts == 0 {

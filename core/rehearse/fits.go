@@ -23,7 +23,7 @@ func fits(want rules.Expect, got rules.Shown) bool {
 	case want.Flow != "" && want.Flow != got.Rule && flowPrefix+want.Flow != got.Rule:
 		return false
 	}
-	return want.With == nil || equal(want.With, got.With, rules.Chief(got.Do))
+	return want.With == nil || equal(want.With, got.InFull(), rules.Chief(got.Do))
 }
 
 // onChannel reports whether a send on a named channel is meant by the name of the

@@ -34,10 +34,11 @@ func able() rules.World {
 		Drivers: map[string]*pluginv1.Driver{
 			"webshop": channel(&pluginv1.Capabilities{MediaTypes: []string{"*/*"}, QuickReplies: true}),
 			"short":   sms, "sms1": sms, "sms2": sms,
-			"phone": channel(&pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 40}}, pluginv1.AbilityCall),
-			"app":   channel(&pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 40}}),
-			"page":  channel(&pluginv1.Capabilities{MediaTypes: []string{"image/*"}, QuickReplies: true}),
-			"dm":    channel(&pluginv1.Capabilities{}), "oa": channel(&pluginv1.Capabilities{}),
+			"phone": channel(&pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 40}, MediaTypes: []string{"audio/*"},
+				QuickReplies: true, MaxQuickReplies: 3}, pluginv1.AbilityCall),
+			"app":  channel(&pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 40}}),
+			"page": channel(&pluginv1.Capabilities{MediaTypes: []string{"image/*"}, QuickReplies: true}),
+			"dm":   channel(&pluginv1.Capabilities{}), "oa": channel(&pluginv1.Capabilities{}),
 			"desk":  channel(&pluginv1.Capabilities{}, pluginv1.AbilityTransfer, pluginv1.AbilitySendEvent),
 			"plain": channel(&pluginv1.Capabilities{}),
 		},
@@ -85,6 +86,21 @@ func TestActionsOutside(t *testing.T) {
 		{`call: { say: "{{ \"\" }}" }`, core.Action{Kind: core.Call, Err: "rules.d/a.yaml:2:5: what a call says is blank"}},
 		{`call: { say: x, to: "{{ \"\" }}" }`, core.Action{Kind: core.Call, Err: "rules.d/a.yaml:2:5: the number to call is blank"}},
 		{`call: { play: "{{ event.text ?? \"\" }}" }`, core.Action{Kind: core.Call, Err: "rules.d/a.yaml:2:5: the url of a file must begin with https:// or http://"}},
+
+		{`call: { text: "Your {{ \"code\" }}?", digits: 4 }`, core.Action{Kind: core.Call, Text: "Your code?", Digits: "4"}},
+		{`call: { say: x, digits: 0 }`, core.Action{Kind: core.Call, Text: "x", Digits: "0"}},
+		{`call: { say: x, digits: 32 }`, core.Action{Kind: core.Call, Text: "x", Digits: "32"}},
+		{`call: { text: Well?, quick_replies: [Yes, { title: "No {{ 1 }}", payload: n }] }`,
+			core.Action{Kind: core.Call, Text: "Well?", QuickReplies: []*pluginv1.QuickReply{{Title: "Yes"}, {Title: "No 1", Payload: "n"}}}},
+		{`call: { text: x, attachments: [{ url: "https://x/{{ event.message_id }}.wav", name: n }, { url: "https://x/y", mime: audio/mpeg }], digits: 1 }`,
+			core.Action{Kind: core.Call, Text: "x", Digits: "1", Attachments: []*pluginv1.Attachment{
+				{Url: "https://x/m1.wav", Mime: "audio/wav", Name: "n"}, {Url: "https://x/y", Mime: "audio/mpeg"}}}},
+		{`call: { say: x, play: "https://x/a.mp3" }`, core.Action{Kind: core.Call, Text: "x",
+			Attachments: []*pluginv1.Attachment{{Url: "https://x/a.mp3", Mime: "audio/mpeg"}}}},
+		{`call: { attachments: [{ url: "https://x/a.mp3" }], quick_replies: [Yes] }`, core.Action{Kind: core.Call,
+			Attachments:  []*pluginv1.Attachment{{Url: "https://x/a.mp3", Mime: "audio/mpeg"}},
+			QuickReplies: []*pluginv1.QuickReply{{Title: "Yes"}}}},
+		{`call: { say: x, quick_replies: ["{{ \"\" }}"] }`, core.Action{Kind: core.Call, Err: "rules.d/a.yaml:2:5: a quick reply is blank"}},
 
 		{`push: { text: x }`, core.Action{Kind: core.Push, Text: "x"}},
 		{`push: { title: "{{ 1 }}", text: x, data: { a: "{{ event.id }}", b: 2 } }`,
@@ -189,12 +205,29 @@ func TestActionProblems(t *testing.T) {
 		{"many sms", oneRule("chat_idle", "service: demo", "do: [{ send_sms: "+strings.Repeat(long, 6)+" }]"),
 			`5:22: the text will be more than 20 messages on the channel "short"; shorten it`},
 
-		{"call", oneRule("chat_idle", "service: demo", "do: [{ call: { too: x } }, { call: { say: x, play: 'https://x' } }, { call: { play: x } }, { call: { say: '' } }]"),
+		{"call", oneRule("chat_idle", "service: demo", "do: [{ call: { too: x } }, { call: { say: x, text: y } }, { call: { play: x } }, { call: { say: '' } }]"),
 			`5:20: unknown key "too" of call; did you mean "to"?
 5:12: a call needs something to say; write say: with a text, or play: with the url of a recording
-5:34: a call says something or plays something, not both
-5:89: the url of a file must begin with https:// or http://
-5:98: a call needs something to say; write say: with a text, or play: with the url of a recording`},
+5:50: say and text are the same; write one of them
+5:79: the url of a file must begin with https:// or http://
+5:88: a call needs something to say; write say: with a text, or play: with the url of a recording`},
+		{"recordings of a call", oneRule("chat_idle", "service: demo", `do: [{ call: { play: "https://x/a.mp3", attachments: [{ url: "https://x/a.mp3" }] } }, { call: { attachments: [] } }]`),
+			`5:45: play is attachments with one file; write one of them
+5:94: a call needs something to say; write say: with a text, or play: with the url of a recording`},
+		{"a call that plays an image", oneRule("chat_idle", "service: demo", `do: [{ call: { say: x, attachments: [{ url: "https://x/a.png" }] } }]`),
+			`5:12: the channel "phone" takes no image/png`},
+		{"digits of a call", oneRule("chat_idle", "service: demo", "do: [{ call: { say: x, digits: 33 } }, { call: { say: x, digits: -1 } }, { call: { say: x, digits: four } }, { call: { say: x, digits: 1.5 } }, { call: { say: x, digits: [4] } }]"),
+			`5:36: digits is a number from 0 to 32
+5:70: digits is a number from 0 to 32
+5:104: digits is a number from 0 to 32
+5:140: digits is a number from 0 to 32
+5:175: digits must be a text, not a list`},
+		{"digits beside quick replies", oneRule("chat_idle", "service: demo", "do: [{ call: { say: x, digits: 1, quick_replies: [Yes] } }]"),
+			`5:28: who chooses one of the quick_replies presses one digit; leave digits out`},
+		{"choices and nothing said", oneRule("chat_idle", "service: demo", "do: [{ call: { quick_replies: [Yes] } }]"),
+			`5:12: a call needs something to say; write say: with a text, or play: with the url of a recording`},
+		{"more choices than a phone has", oneRule("chat_idle", "service: demo", "do: [{ call: { say: x, quick_replies: [a, b, c, d] } }]"),
+			`5:12: the channel "phone" shows at most 3 quick replies`},
 		{"call on what cannot", oneRule("chat_idle", "do: [{ call: { say: x, channel: short } }]"), `4:12: the channel "short" places no calls`},
 		{"call from a service without phones", oneRule("chat_idle", "service: retail", "do: [{ call: { say: x } }]"),
 			`5:12: the service "retail" has no channel of type "voice"; channels are configured in gateway.hcl`},
@@ -257,6 +290,7 @@ func TestPastRulesReachAnything(t *testing.T) {
 		oneRule("chat_idle", "service: gone", "do: [{ send_sms: x }, { transfer: { service: bare } }, { transfer: { service: gone } }]"),
 		oneRule("chat_idle", "service: demo", `do: [{ send_sms: { text: x, attachments: [{ url: "https://x/a.png" }], quick_replies: [Yes] } }, { send_sms: `+long+` }]`),
 		oneRule("chat_idle", "do: [{ call: { say: x, channel: short } }, { call: { say: "+long+" } }, { push: { text: "+long+" } }]"),
+		oneRule("chat_idle", "do: [{ call: { say: x, quick_replies: [a, b, c, d] } }]"),
 		oneRule("chat_idle", "service: retail", "do: [{ transfer: { queue: a } }, { emit: { event: a, to: vendor } }, { notify: { endpoint: gone } }]"),
 		oneRule("chat_idle", "service: retail", "channel: webshop", "channel_type: sms", "integration: gone", "do: [{ tag: x }]"),
 	} {

@@ -2,9 +2,12 @@ package rules
 
 import (
 	"encoding/json"
+	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
@@ -30,13 +33,7 @@ var ways = map[core.ActionKind]way{
 		return map[string]any{"text": a.Text, "channel": a.Channel, "to": a.To,
 			"attachments": filesShown(a.Attachments), "quick_replies": repliesShown(a.QuickReplies)}
 	}},
-	core.Call: {"say", false, func(a *core.Action) map[string]any {
-		play := ""
-		if len(a.Attachments) > 0 {
-			play = addressOf(a.Attachments[0])
-		}
-		return map[string]any{"say": a.Text, "play": play, "channel": a.Channel, "to": a.To}
-	}},
+	core.Call: {"say", false, callShown},
 	core.Push: {"text", false, func(a *core.Action) map[string]any {
 		return map[string]any{"title": a.Title, "text": a.Text, "data": textsShown(a.Params)}
 	}},
@@ -118,6 +115,35 @@ func kindNamed(action string) core.ActionKind {
 		return core.Send
 	}
 	return core.ActionKind(action)
+}
+
+// callShown are the keys of a call: play is a single recording of which only the
+// address was written.
+func callShown(a *core.Action) map[string]any {
+	keys := map[string]any{"say": a.Text, "channel": a.Channel, "to": a.To, "quick_replies": repliesShown(a.QuickReplies)}
+	if n, err := strconv.ParseFloat(a.Digits, 64); err == nil {
+		keys["digits"] = n // as JSON has numbers
+	}
+	if f := a.Attachments; len(f) == 1 && f[0].GetName() == "" && f[0].GetMime() == media.TypeOf(f[0].GetUrl()) {
+		keys["play"] = addressOf(f[0])
+		return keys
+	}
+	keys["attachments"] = filesShown(a.Attachments)
+	return keys
+}
+
+// InFull is an action as tests may also expect it: a call by the keys of a send.
+func (s Shown) InFull() any {
+	call, ok := s.With.(map[string]any)
+	if !ok || s.Do != string(core.Call) {
+		return s.With
+	}
+	full := maps.Clone(call)
+	full["text"] = call["say"]
+	if url, ok := call["play"].(string); ok {
+		full["attachments"] = []any{textsShown(map[string]string{"url": url, "mime": media.TypeOf(url)})}
+	}
+	return full
 }
 
 func filesShown(files []*pluginv1.Attachment) any {

@@ -126,6 +126,7 @@ func TestActionsAreSteps(t *testing.T) {
 		{`send_sms: { text: "Hello {{ params.who }}", channel: short }`, core.Action{Kind: core.Send, Text: "Hello Ada", Channel: "short"}},
 		{`send_facebook: Hello`, core.Action{Kind: core.Send, Text: "Hello", ChannelType: "facebook"}},
 		{`call: { say: "It is {{ params.who }}" }`, core.Action{Kind: core.Call, Text: "It is Ada"}},
+		{`call: { text: "{{ params.who }}, your code?", digits: 4 }`, core.Action{Kind: core.Call, Text: "Ada, your code?", Digits: "4"}},
 		{`push: { title: T, text: "{{ params.who }}" }`, core.Action{Kind: core.Push, Title: "T", Text: "Ada"}},
 		{`emit: { event: told, params: { who: "{{ params.who }}" } }`, core.Action{Kind: core.Emit, Key: "told", Params: map[string]string{"who": "Ada"}}},
 		{`emit: { event: told, to: vendor }`, core.Action{Kind: core.Emit, Key: "told", Vendor: true}},

@@ -48,10 +48,7 @@ func actionsSchema() schema {
 		"send_twitter":  described(ref("message"), "A direct message."),
 		"send_wechat":   described(ref("message"), "A message on WeChat."),
 		"send_facebook": described(ref("message"), "A message on Messenger."),
-		"call": object("A call that says or plays something.", schema{
-			"to": scalarOf("A number; default: the profile's."), "channel": scalarOf("A channel of the type voice."),
-			"say": scalarOf("What is said."), "play": scalarOf("The URL of a recording."),
-		}),
+		"call":          callSchema(),
 		"push": object("A push message to the customer's app.", schema{
 			"title": scalarOf(""), "text": scalarOf(""), "data": tableOf("For the app.", ref("scalar")),
 		}, "text"),
@@ -87,17 +84,35 @@ func actionsSchema() schema {
 
 // messageSchema is a text, or a mapping with these keys and those of a message.
 func messageSchema(description string, more schema) schema {
-	attachment := object("", schema{"url": scalarOf(""), "mime": scalarOf("Such as image/png."), "name": scalarOf("")}, "url")
-	reply := anyOf("", ref("scalar"), object("", schema{
-		"title": scalarOf("What the customer sees."), "payload": scalarOf("What comes back."),
-	}, "title"))
 	keys := schema{
 		"text":          scalarOf("With templates: {{ expression }}."),
-		"attachments":   listOf("Files by their URL.", attachment),
-		"quick_replies": listOf("Answers to choose from.", reply),
+		"attachments":   listOf("Files by their URL.", attachmentSchema()),
+		"quick_replies": listOf("Answers to choose from.", replySchema()),
 	}
 	maps.Copy(keys, more)
 	return anyOf(description, ref("scalar"), object("", keys))
+}
+
+func attachmentSchema() schema {
+	return object("", schema{"url": scalarOf(""), "mime": scalarOf("Such as image/png."), "name": scalarOf("")}, "url")
+}
+
+func replySchema() schema {
+	return anyOf("", ref("scalar"), object("", schema{
+		"title": scalarOf("What the customer sees."), "payload": scalarOf("What comes back."),
+	}, "title"))
+}
+
+func callSchema() schema {
+	return object("A call that says or plays something.", schema{
+		"to": scalarOf("A number; default: the profile's."), "channel": scalarOf("A channel of the type voice."),
+		"say": scalarOf("What is said."), "text": scalarOf("The same as say."), "play": scalarOf("The URL of a recording."),
+		"attachments":   listOf("Recordings by their URL.", attachmentSchema()),
+		"quick_replies": listOf("Answers to choose from, by a digit.", replySchema()),
+		"digits": schema{
+			"type": "integer", "minimum": 0, "maximum": maxDigits, "description": "How many digits to wait for; default: the channel's setting.",
+		},
+	})
 }
 
 // elsewhere has the keys of a message that may go to somebody else.

@@ -47,24 +47,40 @@ func (s *send) run(e *evaluator, r *rule) []core.Action {
 	if a.To, err = s.to.filled(e, r, "the address to send to"); err != nil {
 		return failed(a, err)
 	}
-	for _, at := range s.attachments {
-		file, err := at.file(e, r)
-		if err != nil {
-			return failed(a, err)
-		}
-		a.Attachments = append(a.Attachments, file)
+	if a.Attachments, err = files(e, r, s.attachments); err != nil {
+		return failed(a, err)
 	}
-	for _, q := range s.replies {
-		reply := &pluginv1.QuickReply{}
-		if reply.Title, err = q.title.filled(e, r, "a quick reply"); err != nil {
-			return failed(a, err)
-		}
-		if reply.Payload, err = q.payload.orNone(e); err != nil {
-			return failed(a, err)
-		}
-		a.QuickReplies = append(a.QuickReplies, reply)
+	if a.QuickReplies, err = choices(e, r, s.replies); err != nil {
+		return failed(a, err)
 	}
 	return []core.Action{a}
+}
+
+// files are the attachments with their templates filled in.
+func files(e *evaluator, r *rule, attachments []attachmentOf) (list []*pluginv1.Attachment, err error) {
+	for _, at := range attachments {
+		file, err := at.file(e, r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, file)
+	}
+	return list, nil
+}
+
+// choices are the quick replies with their templates filled in.
+func choices(e *evaluator, r *rule, replies []replyOf) (list []*pluginv1.QuickReply, err error) {
+	for _, q := range replies {
+		reply := &pluginv1.QuickReply{}
+		if reply.Title, err = q.title.filled(e, r, "a quick reply"); err != nil {
+			return nil, err
+		}
+		if reply.Payload, err = q.payload.orNone(e); err != nil {
+			return nil, err
+		}
+		list = append(list, reply)
+	}
+	return list, nil
 }
 
 func (at *attachmentOf) file(e *evaluator, r *rule) (*pluginv1.Attachment, error) {
@@ -258,18 +274,7 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 			continue
 		}
 		n := len(l.src.problems)
-		for _, at := range a.attachments {
-			if mime := at.known(); !media.Takes(caps.GetMediaTypes(), mime) {
-				if mime == "" || len(caps.GetMediaTypes()) == 0 {
-					mime = "attachments"
-				}
-				l.cannot(p.pos, hint, "the channel %q takes no %s", name, mime)
-				break
-			}
-		}
-		if len(a.replies) > 0 && !caps.GetQuickReplies() {
-			l.cannot(p.pos, hint, "the channel %q shows no quick replies", name)
-		}
+		l.fitFiles(a.attachments, name, caps, p.pos, hint)
 		l.fitButtons(a.replies, name, caps, p.pos, hint)
 		parts := l.parts(name, a.text)
 		switch {
@@ -284,8 +289,27 @@ func (l *ruleLoader) fits(a *send, p pair, textAt diag.Pos) {
 	}
 }
 
-// fitButtons reports quick replies that are more, or longer, than a channel shows.
+// fitFiles reports the first file that a channel does not take.
+func (l *ruleLoader) fitFiles(attachments []attachmentOf, name string, caps *pluginv1.Capabilities, pos diag.Pos, hint string) {
+	for _, at := range attachments {
+		mime := at.known()
+		if media.Takes(caps.GetMediaTypes(), mime) {
+			continue
+		}
+		if mime == "" || len(caps.GetMediaTypes()) == 0 {
+			mime = "attachments"
+		}
+		l.cannot(pos, hint, "the channel %q takes no %s", name, mime)
+		return
+	}
+}
+
+// fitButtons reports quick replies where a channel has none, and those that are
+// more, or longer, than it shows.
 func (l *ruleLoader) fitButtons(replies []replyOf, name string, caps *pluginv1.Capabilities, pos diag.Pos, hint string) {
+	if len(replies) > 0 && !caps.GetQuickReplies() {
+		l.cannot(pos, hint, "the channel %q shows no quick replies", name)
+	}
 	if most := int(caps.GetMaxQuickReplies()); most > 0 && len(replies) > most {
 		l.cannot(pos, hint, "the channel %q shows at most %d quick replies", name, most)
 	}

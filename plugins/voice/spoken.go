@@ -9,10 +9,6 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// extraDigits is the key of a message's extras that says how many digits the call
-// waits for.
-const extraDigits = "digits"
-
 // part is one thing that a call says, or plays.
 type part struct {
 	text string
@@ -52,7 +48,7 @@ func digitsOf(m sdk.Message, settings int) (int, error) {
 	if len(m.QuickReplies) > 0 {
 		return 1, nil
 	}
-	text, set := m.Extras[extraDigits]
+	text, set := m.Extras[sdk.WaitDigits]
 	if !set {
 		return settings, nil
 	}

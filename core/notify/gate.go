@@ -15,9 +15,11 @@ const (
 	trip      = 5                // failures in a row after which an endpoint is left alone
 	firstRest = 15 * time.Second // for so long, and twice as long after each attempt that fails
 	maxRest   = 5 * time.Minute
-	quietFor  = 5 * time.Second // after a 429 that does not say how long
-	maxHold   = 2 * time.Second // how long an attempt waits in its place for the pace; else it comes again
-	probeFor  = time.Second     // when to come again while another attempt sees how things are
+	quietFor  = 5 * time.Second      // after a 429 that does not say how long
+	maxHold   = 2 * time.Second      // how long an attempt waits in its place for the pace; else it comes again
+	probeFor  = time.Second          // when to come again while another attempt sees how things are
+	maxFlying = 100                  // attempts at a time; one that hangs holds no more of them
+	spacing   = 5 * time.Millisecond // between two that come again: thousands must not come at once
 )
 
 // gate stands before an endpoint: it keeps the pace and lets nothing through while
@@ -30,6 +32,8 @@ type gate struct {
 	failing  time.Time     // since when; zero: it answers
 	quiet    time.Time     // until when nothing goes
 	probing  bool          // one attempt sees whether it answers again
+	flying   int           // attempts under way
+	turn     time.Time     // when the last of those that were sent away comes again
 	off      *Disabled     // nil: it is enabled
 }
 
@@ -59,19 +63,31 @@ func (g *gate) enter(now time.Time) (hold, again time.Duration, off *Disabled) {
 	case g.off != nil:
 		return 0, 0, g.off
 	case now.Before(g.quiet):
-		return 0, g.quiet.Sub(now), nil
-	case g.probing:
-		return 0, probeFor, nil
+		return 0, g.later(now, g.quiet.Sub(now)), nil
+	case g.probing, g.flying >= maxFlying:
+		return 0, g.later(now, probeFor), nil
 	}
 	if g.limit != nil {
 		r := g.limit.ReserveN(now, 1)
 		if hold = r.DelayFrom(now); hold > maxHold {
 			r.CancelAt(now)
-			return 0, hold, nil
+			return 0, g.later(now, hold), nil
 		}
 	}
 	g.probing = g.failures >= trip
+	g.flying++
 	return hold, 0, nil
+}
+
+// later is when to come again: after so long, and behind those that were sent away
+// before. The caller holds g.mu.
+func (g *gate) later(now time.Time, after time.Duration) time.Duration {
+	at := now.Add(after)
+	if next := g.turn.Add(spacing); next.After(at) {
+		at = next
+	}
+	g.turn = at
+	return at.Sub(now)
 }
 
 // leave takes in what became of an attempt. It says that the endpoint is to be
@@ -81,6 +97,7 @@ func (g *gate) leave(now time.Time, r *pluginv1.Result, limit time.Duration) (to
 	defer g.mu.Unlock()
 	rested := !now.Before(g.quiet) // else the attempt began before the rest
 	g.probing = false
+	g.flying--
 	after := time.Duration(r.GetAfterMs()) * time.Millisecond
 	switch r.GetOutcome() {
 	case pluginv1.Outcome_THROTTLED:
@@ -110,6 +127,7 @@ func (g *gate) gaveUp() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.probing = false
+	g.flying--
 }
 
 // disable lets nothing more through.
@@ -123,5 +141,5 @@ func (g *gate) disable(d *Disabled) {
 func (g *gate) enable() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failures, g.failing, g.quiet, g.probing, g.off = 0, time.Time{}, time.Time{}, false, nil
+	g.failures, g.failing, g.quiet, g.turn, g.probing, g.off = 0, time.Time{}, time.Time{}, time.Time{}, false, nil
 }

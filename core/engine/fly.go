@@ -208,7 +208,9 @@ func (c *cell) judge(l *lane, it *item, r *pluginv1.Result, fate core.Fate) {
 	it.endAwait()
 	if !v.Attempted && !it.att.Marked {
 		it.state = waiting
-		if v.After > 0 {
+		if v.After > 0 { // in memory only; without it the lane would go on at once
+			it.att = it.att.CloneVT()
+			it.att.NotBeforeMs = now.Add(v.After).UnixMilli()
 			l.wait(v.After)
 		}
 		return

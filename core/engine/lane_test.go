@@ -295,3 +295,21 @@ func TestANotificationThatFailsBlocksNoOther(t *testing.T) {
 		r.idle()
 	})
 }
+
+// An endpoint that is left alone says when to come again, and is not asked before.
+func TestANotificationThatNeverLeftComesAgainWhenItMay(t *testing.T) {
+	conf := func(r *rig) { r.rests, r.rules = 3, notifyOps }
+	engine(t, conf, func(r *rig) {
+		r.accept("chan", from("ada", "1", "one"))
+		for _, want := range []int{2, 1, 0} {
+			if r.rests != want {
+				t.Fatalf("it was asked too often or too rarely: %d left, want %d", r.rests, want)
+			}
+			r.after(10 * time.Second)
+		}
+		if got, want := r.posted(), []string{"ops one"}; !slices.Equal(got, want) {
+			t.Errorf("posted %q, want %q", got, want)
+		}
+		r.idle()
+	})
+}

@@ -82,6 +82,10 @@ var good = &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 func (r *rig) Do(_ context.Context, endpoint, _ string, body []byte) (*pluginv1.Result, core.Fate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.rests > 0 {
+		r.rests--
+		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY, AfterMs: 10_000}, core.NotSent
+	}
 	if r.refuse != "" && string(body) == r.refuse {
 		r.refuse = ""
 		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}, core.Answered

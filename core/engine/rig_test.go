@@ -48,6 +48,7 @@ type rig struct {
 	onPoll func(*pluginv1.Poll) (a *pluginv1.PollAnswer, fate core.Fate, after time.Duration)
 	posts  []string      // endpoints and bodies
 	refuse string        // a body that is not taken the first time
+	rests  int           // so many posts are not attempted: come again after 10 s
 	says   string        // what endpoints answer, in JSON
 	slow   time.Duration // how long they take
 }

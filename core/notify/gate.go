@@ -15,12 +15,12 @@ const (
 	trip      = 5                // failures in a row after which an endpoint is left alone
 	firstRest = 15 * time.Second // for so long, and twice as long after each attempt that fails
 	maxRest   = 5 * time.Minute
-	quietFor  = 5 * time.Second // after a 429 that does not say how long
-	maxHold   = 2 * time.Second // how long an attempt waits in its place for the pace; else it comes again
-	probeFor  = time.Second     // when to come again while another attempt sees how things are
-	crowdFor  = time.Second / 4 // when to come again if there is no place
-	spacing   = 250 * time.Microsecond
-	maxLater  = time.Minute // of those who come again one after another
+	quietFor  = 5 * time.Second      // after a 429 that does not say how long
+	maxHold   = 2 * time.Second      // how long an attempt waits in its place for the pace; else it comes again
+	probeFor  = time.Second          // when to come again while another attempt sees how things are
+	crowdFor  = time.Second / 4      // when to come again if there is no place
+	spacing   = 5 * time.Millisecond // between two that come again: thousands must not come at once
+	maxLater  = time.Minute          // of those who come again one after another
 )
 
 // gate stands before an endpoint: it keeps the pace, lets no more through at once
@@ -66,7 +66,7 @@ func (g *gate) enter(now time.Time) (hold, again time.Duration, off *Disabled) {
 	case g.off != nil:
 		return 0, 0, g.off
 	case now.Before(g.quiet):
-		return 0, g.quiet.Sub(now), nil
+		return 0, g.later(now, g.quiet.Sub(now)), nil
 	case g.probing:
 		return 0, g.later(now, probeFor), nil
 	case g.flying >= g.most:
@@ -149,5 +149,5 @@ func (g *gate) disable(d *Disabled) bool {
 func (g *gate) enable() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failures, g.failing, g.quiet, g.probing, g.off = 0, time.Time{}, time.Time{}, false, nil
+	g.failures, g.failing, g.quiet, g.last, g.probing, g.off = 0, time.Time{}, time.Time{}, time.Time{}, false, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"mime"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,17 +48,18 @@ func (p *twilioProvider) addFiles(ctx context.Context, w twilio.Webhook, e *sdk.
 
 // file fetches one, or notes what it was and why it is not there. Its address is
 // of no use to others: it takes the account's credentials.
-func (p *twilioProvider) file(ctx context.Context, address, mime string) (sdk.Attachment, string) {
-	if mime == "" {
-		mime = "unknown type"
+func (p *twilioProvider) file(ctx context.Context, address, declared string) (sdk.Attachment, string) {
+	kind, _, err := mime.ParseMediaType(declared) // it comes into a line of text
+	if err != nil {
+		kind = "unknown type"
 	}
 	a, err := p.host.FetchMedia(ctx, address, p.client.MediaHeader(address))
 	if err == nil {
 		return a, ""
 	}
 	if r, ok := errors.AsType[*sdk.RejectedError](err); ok {
-		return a, "[a file was refused: " + mime + ", " + r.Detail + "]"
+		return a, "[a file was refused: " + kind + ", " + r.Detail + "]"
 	}
 	p.host.Log().Warn("a file could not be fetched", "err", err)
-	return a, "[a file could not be fetched: " + mime + "]"
+	return a, "[a file could not be fetched: " + kind + "]"
 }

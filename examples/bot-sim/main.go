@@ -7,17 +7,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/openccsp/gateway/examples/bot-sim/sim"
 	"github.com/openccsp/gateway/examples/internal/desk"
@@ -63,31 +59,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	return serve(ctx, *listen, s, stdout)
-}
-
-func serve(ctx context.Context, listen string, h http.Handler, stdout io.Writer) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() {
-		<-ctx.Done() // it also ends hangs that were made up
-		grace, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer done()
-		if srv.Shutdown(grace) != nil {
-			_ = srv.Close()
-		}
-	})
-	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return desk.Serve(ctx, l, s, stdout)
 }

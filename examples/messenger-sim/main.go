@@ -9,15 +9,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"sync"
-	"time"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/messenger-sim/sim"
@@ -55,27 +51,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s := sim.New(o)
 	defer s.Close()
 	s.SetBase("http://" + l.Addr().String())
-	return serve(ctx, l, s, stdout)
-}
-
-func serve(ctx context.Context, l net.Listener, h http.Handler, stdout io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
-		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() {
-		<-ctx.Done() // it also ends hangs that were made up
-		grace, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer done()
-		if srv.Shutdown(grace) != nil {
-			_ = srv.Close()
-		}
-	})
-	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return desk.Serve(ctx, l, s, stdout)
 }

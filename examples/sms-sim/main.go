@@ -13,22 +13,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/sms-sim/sim"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "sms-sim:", err)
-		os.Exit(1)
-	}
-}
+func main() { desk.Main("sms-sim", run) }
 
 // run serves until ctx ends. Once it listens it prints the addresses.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -45,9 +36,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.BoolVar(&o.Early, "early", false, "send a receipt before the answer to its message")
 	f.BoolVar(&o.NoReceipts, "no-receipts", false, "send no receipts")
 	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
 		return err
 	}
 	l, err := net.Listen("tcp", *listen)

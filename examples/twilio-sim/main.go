@@ -6,14 +6,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/twilio-sim/sim"
@@ -46,26 +43,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	base := "http://" + l.Addr().String()
 	s.SetHook(*hook, base)
-	return serve(ctx, l, s, func() { _, _ = fmt.Fprintf(stdout, "listening on %s\n", base) })
-}
-
-func serve(ctx context.Context, l net.Listener, h http.Handler, ready func()) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		<-ctx.Done()
-		grace, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer done()
-		if srv.Shutdown(grace) != nil {
-			_ = srv.Close()
-		}
-	}()
-	ready()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	<-ended
-	return nil
+	return desk.Serve(ctx, l, s, stdout)
 }

@@ -8,15 +8,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
-	"time"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/wechat-sim/sim"
@@ -56,7 +53,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	go typed(ctx, s, *user, stdin, stderr)
-	return serve(ctx, *listen, s, stdout)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("-listen: %w", err)
+	}
+	return desk.Serve(ctx, l, s, stdout)
 }
 
 // typed has the customer write each line of r. It ends with r, which nobody can
@@ -68,20 +69,4 @@ func typed(ctx context.Context, s *sim.Sim, user string, r io.Reader, stderr io.
 			_, _ = fmt.Fprintln(stderr, err)
 		}
 	}
-}
-
-func serve(ctx context.Context, listen string, h http.Handler, stdout io.Writer) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return fmt.Errorf("-listen: %w", err)
-	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

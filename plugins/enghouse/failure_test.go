@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/pemfile"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
@@ -219,7 +220,7 @@ func TestClientCertificate(t *testing.T) {
 	if _, err := connect(t, settings{BaseURL: srv.URL}).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "retry" {
 		t.Errorf("without the authority: %v, want a retry, nothing went out", err)
 	}
-	trusting := settings{BaseURL: srv.URL, TLS: tlsSettings{CA: ca}}
+	trusting := settings{BaseURL: srv.URL, TLS: tlsSettings{TLS: pemfile.TLS{CA: ca}}}
 	if _, err := connect(t, trusting).Send(t.Context(), chat, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "credentials refused" {
 		t.Errorf("without a certificate: %v, want credentials refused", err)
 	}

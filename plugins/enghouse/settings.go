@@ -1,5 +1,7 @@
 package main
 
+import "github.com/openccsp/gateway/plugins/internal/pemfile"
+
 // settings are the connection parameters that Enghouse hands to a customer.
 // Durations are written as in "1s".
 type settings struct {
@@ -51,8 +53,4 @@ type uploadSettings struct {
 }
 
 // tlsSettings name PEM files.
-type tlsSettings struct {
-	CA   string `json:"ca,omitempty" jsonschema:"title=File of trusted authorities" jsonschema_description:"Empty: those of the system."`
-	Cert string `json:"cert,omitempty" jsonschema:"title=File of the client certificate"`
-	Key  string `json:"key,omitempty" jsonschema:"title=File of its key"`
-}
+type tlsSettings struct{ pemfile.TLS }

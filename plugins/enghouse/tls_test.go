@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openccsp/gateway/plugins/internal/pemfile"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
@@ -33,7 +34,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	cert, key := keyPair(t)
 	host := new(plugintest.Host)
 	host.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	c, err := open(t.Context(), settings{BaseURL: srv.URL, TLS: tlsSettings{CA: ca, Cert: cert, Key: key}}, host)
+	c, err := open(t.Context(), settings{BaseURL: srv.URL, TLS: tlsSettings{TLS: pemfile.TLS{CA: ca, Cert: cert, Key: key}}}, host)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/examples/sms-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/pemfile"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/plugins/sms/smpp"
 	"github.com/openccsp/gateway/sdk"
@@ -222,7 +223,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("a certificate that nobody vouches for: %v", err)
 	}
 	untrusted.Stop()
-	g := c.start(func(s *SMPPSettings) { s.TLS = &tlsSettings{CA: ca} })
+	g := c.start(func(s *SMPPSettings) { s.TLS = &tlsSettings{TLS: pemfile.TLS{CA: ca}} })
 	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/openccsp/gateway/examples/sms-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/pemfile"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 	"github.com/openccsp/gateway/sdk/sdktest"
@@ -22,7 +23,7 @@ func TestConformance(t *testing.T) {
 			c.settings(func(s *SMPPSettings) { s.Source = "much too long a name" }),
 			c.settings(func(s *SMPPSettings) { s.Bind = "twice" }),
 			c.settings(func(s *SMPPSettings) { s.Validity = "for ever" }),
-			c.settings(func(s *SMPPSettings) { s.TLS = &tlsSettings{CA: "/nonexistent"} }),
+			c.settings(func(s *SMPPSettings) { s.TLS = &tlsSettings{TLS: pemfile.TLS{CA: "/nonexistent"}} }),
 		},
 	})
 }
@@ -48,7 +49,7 @@ func TestSettingErrors(t *testing.T) {
 		{func(s *SMPPSettings) { s.Timezone = "Mars" }, `timezone "Mars" is not known; write one such as "Europe/Zurich"`},
 		{func(s *SMPPSettings) { s.Enquire = "soon" }, `enquire_link "soon" is not a duration from 100ms to 10m0s; write one such as "5s"`},
 		{func(s *SMPPSettings) { s.Window = -1 }, `window 1 to 1000`},
-		{func(s *SMPPSettings) { s.TLS = &tlsSettings{Cert: "x"} }, `tls.cert and tls.key go together; one is missing`},
+		{func(s *SMPPSettings) { s.TLS = &tlsSettings{TLS: pemfile.TLS{Cert: "x"}} }, `tls.cert and tls.key go together; one is missing`},
 	} {
 		s := base
 		test.change(&s)

@@ -4,45 +4,26 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
-	"os"
+
+	"github.com/openccsp/gateway/plugins/internal/pemfile"
 )
 
-// tlsSettings name PEM files. They are read at every connection, so that a renewed
-// certificate counts from the next one.
+// tlsSettings are read at every connection, so that a renewed certificate counts
+// from the next one.
 type tlsSettings struct {
-	CA         string `json:"ca,omitempty" jsonschema:"title=Certificates of authorities" jsonschema_description:"PEM file; empty: those of the system."`
-	Cert       string `json:"cert,omitempty" jsonschema:"title=Our certificate" jsonschema_description:"PEM file, with key."`
-	Key        string `json:"key,omitempty" jsonschema:"title=Its key"`
+	pemfile.TLS
 	ServerName string `json:"server_name,omitempty" jsonschema:"title=Name in the SMSC's certificate" jsonschema_description:"Empty: host."`
 }
 
 // load makes a configuration of the files.
 func (t tlsSettings) load(host string) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(t.ServerName, host)}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca: %s holds no certificate in PEM form", t.CA)
-		}
+	c, err := t.Load()
+	if err != nil {
+		return nil, err
 	}
-	if (t.Cert == "") != (t.Key == "") {
-		return nil, errors.New("tls.cert and tls.key go together; one is missing")
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls.cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
+	c.ServerName = cmp.Or(t.ServerName, host)
 	return c, nil
 }
 

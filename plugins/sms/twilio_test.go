@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/openccsp/gateway/examples/twilio-sim/sim"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/plugins/internal/twilio"
+	"github.com/openccsp/gateway/plugins/internal/twiliotest"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
@@ -45,10 +45,8 @@ func viaTwilio(base string, change ...func(*TwilioSettings)) settings {
 // twilioRig is a gateway with the plugin, a Twilio, and what came in.
 type twilioRig struct {
 	*sdktest.Gateway
-	sim *sim.Sim
-
-	mu     sync.Mutex
-	events []sdk.Event
+	sim  *sim.Sim
+	hook *twiliotest.Hook
 }
 
 // startTwilio connects both. The gateway's public address is one that does not
@@ -59,7 +57,8 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 	r := &twilioRig{sim: sim.New(o)}
 	far := httptest.NewServer(r.sim)
 	r.Gateway = sdktest.Start(t, plugin(), "texts", "sms", viaTwilio(far.URL, change...))
-	r.sim.SetTransport(twilioHookTransport{r})
+	r.hook = &twiliotest.Hook{Gateway: r.Gateway, Publics: twilioPublics}
+	r.sim.SetTransport(r.hook)
 	r.sim.SetHook(twilioPublics, far.URL)
 	t.Cleanup(far.Close)
 	t.Cleanup(r.sim.Close)
@@ -69,48 +68,6 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 		}
 	})
 	return r
-}
-
-// twilioHookTransport carries what goes to the gateway's public address to the plugin,
-// and keeps what becomes durable: each id once, as the gateway does.
-type twilioHookTransport struct{ r *twilioRig }
-
-func (h twilioHookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
-	path, ok := strings.CutPrefix(q.URL.String(), twilioPublics)
-	if !ok {
-		return http.DefaultTransport.RoundTrip(q)
-	}
-	path, _, _ = strings.Cut(path, "?")
-	body, err := io.ReadAll(q.Body)
-	if err != nil {
-		return nil, err
-	}
-	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
-	if err != nil {
-		return nil, err
-	}
-	h.r.mu.Lock()
-	defer h.r.mu.Unlock()
-	for _, e := range res.Events {
-		if e.ID == "" || !slices.ContainsFunc(h.r.events, func(o sdk.Event) bool { return o.ID == e.ID }) {
-			h.r.events = append(h.r.events, e)
-		}
-	}
-	w := httptest.NewRecorder()
-	for name, v := range res.Header {
-		w.Header()[name] = v
-	}
-	w.WriteHeader(res.Status)
-	_, _ = w.Write(res.Body)
-	return w.Result(), nil
-}
-
-// took returns what came in.
-func (r *twilioRig) took() []sdk.Event {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.events)
 }
 
 func (r *twilioRig) send(t *testing.T, id, text string, files ...sdk.Attachment) (sdk.Receipt, error) {
@@ -216,7 +173,7 @@ func TestTwilioReceipts(t *testing.T) {
 					t.Errorf("sent %+v, receipt %+v", m, receipt)
 				}
 				var got []string
-				for _, e := range r.took() {
+				for _, e := range r.hook.Events() {
 					got = append(got, strings.TrimSpace(e.Type+" "+e.Code+" "+e.Reason))
 					if e.MessageID != "c0ffee.1.1" || e.Customer.Address != twilioAda || e.ID == "" {
 						t.Errorf("%+v", e)
@@ -239,8 +196,8 @@ func TestTwilioOverrides(t *testing.T) {
 		if _, err := r.send(t, "c0ffee.1.1", "Hi"); err != nil {
 			t.Fatal(err)
 		}
-		if m := r.told(t, 3)[0]; !strings.HasSuffix(m.Callback, "#rc=3&rp=all") || len(r.took()) != 1 {
-			t.Errorf("%+v, events %+v", m, r.took())
+		if m := r.told(t, 3)[0]; !strings.HasSuffix(m.Callback, "#rc=3&rp=all") || len(r.hook.Events()) != 1 {
+			t.Errorf("%+v, events %+v", m, r.hook.Events())
 		}
 	}
 }
@@ -272,9 +229,7 @@ func (r *twilioRig) post(t *testing.T, path string, form url.Values) sdk.Webhook
 }
 
 func twilioSignedForm(path string, form url.Values) *sdk.WebhookRequest {
-	at, query, _ := strings.Cut(path, "?")
-	return &sdk.WebhookRequest{Method: http.MethodPost, Path: at, Query: query, URL: twilioPublics + path, Body: []byte(form.Encode()),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Twilio-Signature": {twilio.Sign(twilioToken, twilioPublics+path, form)}}}
+	return twiliotest.Form(twilioToken, twilioPublics, path, form)
 }
 
 func twilioIncoming(change func(url.Values)) url.Values {
@@ -355,7 +310,7 @@ func TestTwilioFiles(t *testing.T) {
 	if err := r.sim.Receive(twilioAda, twilioOwn, "Look", sim.Media{MIME: "image/jpeg", Data: []byte("JPEG")}, sim.Media{MIME: "text/vcard", Data: []byte("VCARD")}); err != nil {
 		t.Fatal(err)
 	}
-	es := r.took()
+	es := r.hook.Events()
 	if len(es) != 1 || es[0].Text != "Look" || len(es[0].Attachments) != 2 {
 		t.Fatalf("%+v", es)
 	}
@@ -369,7 +324,7 @@ func TestTwilioFiles(t *testing.T) {
 	if err := r.sim.Receive(twilioAda, twilioOwn, "", sim.Media{MIME: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}
-	if e := r.took()[1]; e.Text != "[a file was refused: image/jpeg, too large]" || len(e.Attachments) > 0 {
+	if e := r.hook.Events()[1]; e.Text != "[a file was refused: image/jpeg, too large]" || len(e.Attachments) > 0 {
 		t.Errorf("%+v", e)
 	}
 	_, err := r.send(t, "c0ffee.1.2", "Here", sdk.Attachment{URL: files.URL + "/a.png", MIME: "image/png", Caption: "a map"})
@@ -441,7 +396,7 @@ func TestTwilioRefusals(t *testing.T) {
 	if _, err := r.send(t, "m2", "Hi"); err == nil || !strings.Contains(err.Error(), "recipient gone") {
 		t.Errorf("after STOP: %v", err)
 	}
-	if e := r.took()[0]; e.EventName != "opt_out" {
+	if e := r.hook.Events()[0]; e.EventName != "opt_out" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -478,27 +433,6 @@ func TestTwilioFaults(t *testing.T) {
 	}
 }
 
-// twilioMangled changes some bytes of b.
-func twilioMangled(rnd *rand.Rand, b []byte) []byte {
-	b = slices.Clone(b)
-	for range 1 + rnd.IntN(8) {
-		at := rnd.IntN(len(b) + 1)
-		switch rnd.IntN(4) {
-		case 0:
-			b = append(b[:at], b[min(len(b), at+rnd.IntN(20)):]...)
-		case 1:
-			b = slices.Insert(b, at, []byte{'%', '&', '=', 0, 0xff, '+', ';'}[rnd.IntN(7)])
-		case 2:
-			b = slices.Insert(b, at, b[at:min(len(b), at+rnd.IntN(200))]...)
-		default:
-			if at < len(b) {
-				b[at] = byte(rnd.IntN(256))
-			}
-		}
-	}
-	return b
-}
-
 // TestTwilioMalformed: 10,000 malformed bodies for each route, half of them
 // signed: no panic, and events of authentic requests alone.
 func TestTwilioMalformed(t *testing.T) {
@@ -509,7 +443,7 @@ func TestTwilioMalformed(t *testing.T) {
 		for i := range 10_000 {
 			q := *good
 			q.Header = good.Header.Clone()
-			q.Body = twilioMangled(rnd, good.Body)
+			q.Body = twiliotest.Mangled(rnd, good.Body)
 			authentic := i%2 == 0
 			if form, _ := url.ParseQuery(string(q.Body)); authentic {
 				q.Header.Set("X-Twilio-Signature", twilio.Sign(twilioToken, q.URL, form))

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +17,7 @@ import (
 	"github.com/openccsp/gateway/examples/twilio-sim/sim"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/plugins/internal/twilio"
+	"github.com/openccsp/gateway/plugins/internal/twiliotest"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
@@ -43,10 +43,8 @@ func viaTwilio(base string, change ...func(*TwilioSettings)) settings {
 // twilioRig is a gateway with the plugin, a Twilio, and what came in.
 type twilioRig struct {
 	*sdktest.Gateway
-	sim *sim.Sim
-
-	mu     sync.Mutex
-	events []sdk.Event
+	sim  *sim.Sim
+	hook *twiliotest.Hook
 }
 
 func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *twilioRig {
@@ -55,7 +53,8 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 	r := &twilioRig{sim: sim.New(o)}
 	far := httptest.NewServer(r.sim)
 	r.Gateway = sdktest.Start(t, plugin(), "phone", "voice", viaTwilio(far.URL, change...))
-	r.sim.SetTransport(hookTransport{r})
+	r.hook = &twiliotest.Hook{Gateway: r.Gateway, Publics: publics}
+	r.sim.SetTransport(r.hook)
 	t.Cleanup(far.Close)
 	t.Cleanup(r.sim.Close)
 	t.Cleanup(func() {
@@ -64,41 +63,6 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 		}
 	})
 	return r
-}
-
-// hookTransport carries what goes to the gateway's public address to the plugin,
-// and keeps what becomes durable: each id once, as the gateway does.
-type hookTransport struct{ r *twilioRig }
-
-func (h hookTransport) RoundTrip(q *http.Request) (*http.Response, error) {
-	path, ok := strings.CutPrefix(q.URL.String(), publics)
-	if !ok {
-		return http.DefaultTransport.RoundTrip(q)
-	}
-	path, _, _ = strings.Cut(path, "?")
-	body, err := io.ReadAll(q.Body)
-	if err != nil {
-		return nil, err
-	}
-	res, err := h.r.Webhook(q.Context(), &sdk.WebhookRequest{Method: q.Method, Path: path, Query: q.URL.RawQuery,
-		Header: q.Header, Body: body, URL: q.URL.Scheme + "://" + q.URL.Host + q.URL.RequestURI()})
-	if err != nil {
-		return nil, err
-	}
-	h.r.mu.Lock()
-	defer h.r.mu.Unlock()
-	for _, e := range res.Events {
-		if !slices.ContainsFunc(h.r.events, func(o sdk.Event) bool { return o.ID == e.ID }) {
-			h.r.events = append(h.r.events, e)
-		}
-	}
-	w := httptest.NewRecorder()
-	for name, v := range res.Header {
-		w.Header()[name] = v
-	}
-	w.WriteHeader(res.Status)
-	_, _ = w.Write(res.Body)
-	return w.Result(), nil
 }
 
 // call places one and waits until all has been told of it.
@@ -117,14 +81,13 @@ func (r *twilioRig) call(t *testing.T, to sdk.Customer, m sdk.Message) (sim.Call
 	if c.SID != receipt.MessageID {
 		t.Errorf("receipt %+v of %+v", receipt, c)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range r.events {
+	events := r.hook.Events()
+	for _, e := range events {
 		if e.CallID != callID || e.Ref != callID || e.ID == "" || len(e.Payload) == 0 {
 			t.Errorf("%+v", e)
 		}
 	}
-	return c, slices.Clone(r.events)
+	return c, events
 }
 
 // named are events in a few words, sorted: their order in disorder is Twilio's.
@@ -362,9 +325,7 @@ func (r *twilioRig) post(t *testing.T, path string, form url.Values) sdk.Webhook
 }
 
 func signedForm(path string, form url.Values) *sdk.WebhookRequest {
-	at, query, _ := strings.Cut(path, "?")
-	return &sdk.WebhookRequest{Method: http.MethodPost, Path: at, Query: query, URL: publics + path, Body: []byte(form.Encode()),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Twilio-Signature": {twilio.Sign(token, publics+path, form)}}}
+	return twiliotest.Form(token, publics, path, form)
 }
 
 func TestTwilioWebhook(t *testing.T) {
@@ -429,8 +390,8 @@ func TestTwilioRings(t *testing.T) {
 		if err != nil || !strings.Contains(twiml, "<Response>"+want+"</Response>") {
 			t.Errorf("%s, %v, want %s", twiml, err, want)
 		}
-		if len(r.events) != 1 || r.events[0].EventName != "incoming_call" || r.events[0].Customer.Address != ada || r.events[0].Params["to"] != own {
-			t.Errorf("%+v", r.events)
+		if len(r.hook.Events()) != 1 || r.hook.Events()[0].EventName != "incoming_call" || r.hook.Events()[0].Customer.Address != ada || r.hook.Events()[0].Params["to"] != own {
+			t.Errorf("%+v", r.hook.Events())
 		}
 	}
 }
@@ -448,27 +409,6 @@ func provided(t testing.TB) *twilioProvider {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// mangled changes some bytes of b.
-func mangled(rnd *rand.Rand, b []byte) []byte {
-	b = slices.Clone(b)
-	for range 1 + rnd.IntN(8) {
-		at := rnd.IntN(len(b) + 1)
-		switch rnd.IntN(4) {
-		case 0:
-			b = append(b[:at], b[min(len(b), at+rnd.IntN(20)):]...)
-		case 1:
-			b = slices.Insert(b, at, []byte{'%', '&', '=', 0, 0xff, '+', ';'}[rnd.IntN(7)])
-		case 2:
-			b = slices.Insert(b, at, b[at:min(len(b), at+rnd.IntN(200))]...)
-		default:
-			if at < len(b) {
-				b[at] = byte(rnd.IntN(256))
-			}
-		}
-	}
-	return b
 }
 
 // sound says what is wrong with an event of a webhook, "" if nothing is.
@@ -496,7 +436,7 @@ func TestTwilioMalformed(t *testing.T) {
 		for i := range 10_000 {
 			q := *good
 			q.Header = good.Header.Clone()
-			q.Body = mangled(rnd, good.Body)
+			q.Body = twiliotest.Mangled(rnd, good.Body)
 			authentic := i%2 == 0
 			q.Header.Set("X-Twilio-Signature", twilio.Sign("another-token-16", q.URL, nil))
 			if form, _ := url.ParseQuery(string(q.Body)); authentic {

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 const (
@@ -67,7 +69,7 @@ type Sim struct {
 	keys   []*standardwebhooks.Webhook
 	http   http.Handler
 	client *http.Client
-	faults faults
+	faults *faults.List
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -98,7 +100,7 @@ func New(o Options) (*Sim, error) {
 	if o.Retry <= 0 {
 		o.Retry = time.Second
 	}
-	s := &Sim{opts: o, hook: o.Hook, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}},
+	s := &Sim{opts: o, faults: misbehaviour(), hook: o.Hook, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}},
 		answered: map[string][]byte{}, last: map[string]chan struct{}{}}
 	for _, secret := range o.Secrets {
 		key, err := key(secret)
@@ -140,9 +142,7 @@ func (s *Sim) routes() http.Handler {
 	mux.HandleFunc("POST /bot", s.call("json", s.serveJSON))
 	mux.HandleFunc("GET /sim/messages", s.listMessages)
 	mux.HandleFunc("POST /sim/say", s.say)
-	mux.HandleFunc("POST /sim/faults", s.setFault)
-	mux.HandleFunc("GET /sim/faults", s.listFaults)
-	mux.HandleFunc("DELETE /sim/faults", s.clearFaults)
+	s.faults.Handle(mux)
 	return mux
 }
 

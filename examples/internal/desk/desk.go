@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 // Limits, so that a mad client cannot fill the memory.
@@ -47,7 +49,7 @@ type Desk[C Record[V], V, A any] struct {
 	Options
 	vendor Vendor[C, V, A]
 	http   http.Handler
-	faults faults
+	faults faults.List
 	outage outage
 	files  shelf
 	todo   chan job
@@ -79,6 +81,7 @@ func New[C Record[V], V, A any](o Options, v Vendor[C, V, A]) *Desk[C, V, A] {
 		changed: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.outage.shut = make(chan time.Duration)
+	d.faults.Half, d.faults.Envelope, d.faults.Refuse = v.Wire.Half, v.Wire.Refuse != nil, d.refuse
 	d.http = guard(d.routes())
 	if o.Auto != nil {
 		d.todo = make(chan job, MaxKept)
@@ -89,9 +92,7 @@ func New[C Record[V], V, A any](o Options, v Vendor[C, V, A]) *Desk[C, V, A] {
 
 func (d *Desk[C, V, A]) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /sim/faults", d.setFault)
-	mux.HandleFunc("GET /sim/faults", d.listFaults)
-	mux.HandleFunc("DELETE /sim/faults", d.clearFaults)
+	d.faults.Handle(mux)
 	mux.HandleFunc("POST /sim/outage", d.setOutage)
 	mux.HandleFunc("GET /sim/outage", d.showOutage)
 	mux.HandleFunc("DELETE /sim/outage", d.endOutage)

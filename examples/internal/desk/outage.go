@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 // Outage is a time in which the vendor's protocol answers nobody.
@@ -115,7 +117,7 @@ func (d *Desk[C, V, A]) serveOutage(w http.ResponseWriter) bool {
 	case "503":
 		d.vendor.Wire.Write(w, http.StatusServiceUnavailable, "out of service", nil)
 	default:
-		reset(w)
+		faults.Reset(w)
 	}
 	return true
 }

@@ -109,8 +109,8 @@ const streamPause = 50 * time.Millisecond
 // something changed, as server-sent events.
 func (d *Desk[C, V, A]) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	untimed(w)
 	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{}) // it would end what is meant to last
 	alive := time.NewTicker(15 * time.Second)
 	defer alive.Stop()
 	for {

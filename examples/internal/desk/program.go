@@ -111,7 +111,7 @@ func (p *Program) Serve(ctx context.Context, s Server, stdout io.Writer) error {
 	at := l.Addr().String()
 	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", at)
 	for {
-		closed, err := serve(ctx, l, s)
+		closed, err := serve(ctx, l, s, s.Outages())
 		if err != nil || ctx.Err() != nil || !Sleep(ctx, closed) {
 			return err
 		}
@@ -121,10 +121,18 @@ func (p *Program) Serve(ctx context.Context, s Server, stdout io.Writer) error {
 	}
 }
 
+// Serve serves a simulator without outages at l until ctx ends. It prints the
+// address.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, stdout io.Writer) error {
+	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
+	_, err := serve(ctx, l, h, nil)
+	return err
+}
+
 // serve serves at l until ctx ends, or until an outage of so long.
-func serve(ctx context.Context, l net.Listener, s Server) (closed time.Duration, err error) {
+func serve(ctx context.Context, l net.Listener, h http.Handler, outages <-chan time.Duration) (closed time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		MaxHeaderBytes: 64 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -132,7 +140,7 @@ func serve(ctx context.Context, l net.Listener, s Server) (closed time.Duration,
 	wg.Go(func() {
 		select {
 		case <-ctx.Done():
-		case closed = <-s.Outages():
+		case closed = <-outages:
 			cancel()
 		}
 		// Streams and made-up hangs end with ctx; what is left is cut.

@@ -32,21 +32,20 @@ func (d *Desk[C, V, A]) CallUpTo(limit int64, w http.ResponseWriter, r *http.Req
 	if d.serveOutage(w) {
 		return
 	}
-	wire := d.vendor.Wire
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		d.reply(w, verb, nil, unread(err))
 		return
 	}
-	f, faulty := d.faults.take(verb)
+	f, faulty := d.faults.Take(verb)
 	if faulty && !f.After {
-		f.serve(w, r, wire)
+		d.faults.Answer(w, r, f)
 		return
 	}
 	answer, err := do(body)
 	if faulty {
 		_ = d.noteRefusal(verb, err) // it happened, even if nobody hears of it
-		f.serve(w, r, wire)
+		d.faults.Answer(w, r, f)
 		return
 	}
 	d.reply(w, verb, answer, err)

@@ -13,7 +13,7 @@ import (
 //	POST /sim/hook {"url":"http://127.0.0.1:8080/hooks/page"}
 //	GET  /sim/messages                              what the page sent
 //	GET  /sim/breaks                                of the contract
-//	POST /sim/faults, DELETE /sim/faults            see Fault
+//	GET, POST, DELETE /sim/faults                   see Fault
 func (s *Sim) control(mux *http.ServeMux) {
 	type order struct{ PSID, Text, Payload string }
 	obey := func(do func(order)) http.HandlerFunc {
@@ -51,22 +51,5 @@ func (s *Sim) control(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sim/breaks", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"breaks": s.Breaks()})
 	})
-	mux.HandleFunc("POST /sim/faults", func(w http.ResponseWriter, r *http.Request) {
-		var f Fault
-		d := json.NewDecoder(r.Body)
-		d.DisallowUnknownFields()
-		err := d.Decode(&f)
-		if err == nil {
-			err = s.SetFault(f)
-		}
-		if err != nil {
-			writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
-	})
-	mux.HandleFunc("DELETE /sim/faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.ClearFaults()
-		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
-	})
+	s.faults.Handle(mux)
 }

@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 // Options are what can be chosen. Page, Token and AppSecret are needed.
@@ -67,7 +69,7 @@ type Sim struct {
 	opts   Options
 	http   http.Handler
 	client *http.Client
-	faults faults
+	faults *faults.List
 	hooks  hooks
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -108,7 +110,7 @@ func New(o Options) *Sim {
 	if o.Wire == nil {
 		o.Wire = func(bool, string) {}
 	}
-	s := &Sim{opts: o, client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}},
+	s := &Sim{opts: o, faults: misbehaviour(), client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}},
 		people: map[string]*person{}, files: map[string]kept{}, changed: make(chan struct{}),
 		fields: []string{"messages", "messaging_postbacks", "message_echoes", "message_deliveries", "message_reads"}}
 	s.hooks.url = o.Hook

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 // What the account and the app are called.
@@ -65,7 +67,7 @@ type Sim struct {
 	google *rsa.PrivateKey
 	apple  *ecdsa.PrivateKey
 	http   http.Handler
-	faults faults
+	faults *faults.List
 
 	mu       sync.Mutex
 	count    int
@@ -86,7 +88,7 @@ func New(o Options) (*Sim, error) {
 	if o.Wire == nil {
 		o.Wire = func(string) {}
 	}
-	s := &Sim{opts: o, provider: map[string]time.Time{}, gone: map[string]time.Time{}}
+	s := &Sim{opts: o, faults: misbehaviour(), provider: map[string]time.Time{}, gone: map[string]time.Time{}}
 	var err error
 	if s.google = o.Google; s.google == nil {
 		if s.google, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
@@ -97,13 +99,13 @@ func New(o Options) (*Sim, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /token", s.call("oauth", s.oauth))
-	mux.HandleFunc("POST /v1/projects/{project}/{send}", s.call("fcm", s.fcm))
-	mux.HandleFunc("POST /3/device/{token}", s.call("apns", s.apns))
+	mux.HandleFunc("POST /token", s.faults.Call("oauth", s.oauth))
+	mux.HandleFunc("POST /v1/projects/{project}/{send}", s.faults.Call("fcm", s.fcm))
+	mux.HandleFunc("POST /3/device/{token}", s.faults.Call("apns", s.apns))
 	mux.HandleFunc("GET /sim/notices", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"notices": s.Notices(), "breaks": s.Breaks()})
 	})
-	mux.HandleFunc("POST /sim/faults", s.setFault)
+	s.faults.Handle(mux)
 	s.http = mux
 	return s, nil
 }

@@ -33,11 +33,7 @@ func (s *Sim) control(mux *http.ServeMux) {
 		s.SetFate(f.To, f.Fate)
 		return nil
 	}))
-	mux.HandleFunc("POST /sim/faults", order(s.SetFault))
-	mux.HandleFunc("DELETE /sim/faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.ClearFaults()
-		answer(w, http.StatusOK, map[string]string{})
-	})
+	s.faults.Handle(mux)
 }
 
 // order reads JSON and does what it says.

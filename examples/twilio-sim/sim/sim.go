@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 // Options are what can be chosen. AccountSID and AuthToken are needed.
@@ -46,7 +48,7 @@ type Sim struct {
 	opts   Options
 	http   http.Handler
 	client *http.Client
-	faults faults
+	faults *faults.List
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -77,7 +79,7 @@ func New(o Options) *Sim {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Sim{opts: o, fate: map[string]Fate{}, files: map[string]file{},
+	s := &Sim{opts: o, faults: misbehaviour(), fate: map[string]Fate{}, files: map[string]file{},
 		stopped: map[string]bool{}, breaches: map[string]int{}, changed: make(chan struct{}),
 		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/openccsp/gateway/examples/internal/faults"
 )
 
 const (
@@ -65,7 +67,7 @@ type Sim struct {
 	key    []byte
 	http   http.Handler
 	client *http.Client
-	faults faults
+	faults *faults.List
 
 	mu     sync.Mutex
 	hook   string
@@ -98,7 +100,7 @@ func New(o Options) (*Sim, error) {
 	if o.Wire == nil {
 		o.Wire = func(bool, string) {}
 	}
-	s := &Sim{opts: o, hook: o.Hook, client: &http.Client{Timeout: o.Limit, Transport: &http.Transport{}},
+	s := &Sim{opts: o, faults: misbehaviour(), hook: o.Hook, client: &http.Client{Timeout: o.Limit, Transport: &http.Transport{}},
 		people: map[string]*customer{}, files: map[string]*stored{}}
 	if o.AESKey != "" {
 		var err error
@@ -122,16 +124,16 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHT
 
 func (s *Sim) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /cgi-bin/stable_token", s.call("token", s.stableToken))
-	mux.HandleFunc("GET /cgi-bin/token", s.call("token", s.oldToken))
-	mux.HandleFunc("POST /cgi-bin/message/custom/send", s.call("send", s.authorized(s.send)))
-	mux.HandleFunc("POST /cgi-bin/message/custom/typing", s.call("typing", s.authorized(s.showTyping)))
-	mux.HandleFunc("POST /cgi-bin/media/upload", s.call("upload", s.authorized(s.upload)))
-	mux.HandleFunc("GET /cgi-bin/media/get", s.call("get", s.authorized(s.get)))
+	mux.HandleFunc("POST /cgi-bin/stable_token", s.faults.Call("token", s.stableToken))
+	mux.HandleFunc("GET /cgi-bin/token", s.faults.Call("token", s.oldToken))
+	mux.HandleFunc("POST /cgi-bin/message/custom/send", s.faults.Call("send", s.authorized(s.send)))
+	mux.HandleFunc("POST /cgi-bin/message/custom/typing", s.faults.Call("typing", s.authorized(s.showTyping)))
+	mux.HandleFunc("POST /cgi-bin/media/upload", s.faults.Call("upload", s.authorized(s.upload)))
+	mux.HandleFunc("GET /cgi-bin/media/get", s.faults.Call("get", s.authorized(s.get)))
 	mux.HandleFunc("GET /public/{id}", s.public)
 	mux.HandleFunc("GET /sim/shown", s.listShown)
 	mux.HandleFunc("POST /sim/say", s.postSay)
-	mux.HandleFunc("POST /sim/faults", s.setFault)
+	s.faults.Handle(mux)
 	return mux
 }
 

@@ -256,7 +256,7 @@ func TestTwilioIncoming(t *testing.T) {
 			with(func(e *sdk.Event) { e.Customer = sdk.Customer{Address: "whatsapp:" + twilioAda, Name: "Ada"} })},
 		{"nothing in it", twilioIncoming(func(f url.Values) { f.Del("Body") }), with(func(e *sdk.Event) { e.Text = twilioEmptyText })},
 		{"a file whose type has a line break", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png\r\nX: y") }),
-			with(func(e *sdk.Event) { e.Text = "Hi\n[a file was refused: unknown type, unsupported protocol scheme]" })},
+			with(func(e *sdk.Event) { e.Text = "Hi\n[a file could not be fetched: unknown type]" })},
 		{"a file that is not there", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png") }),
 			with(func(e *sdk.Event) { e.Text = "Hi\n[a file was refused: image/png, unsupported protocol scheme]" })},
 		{"NumMedia of nonsense", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "many") }), &plain},

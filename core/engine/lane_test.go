@@ -302,8 +302,11 @@ func TestANotificationThatNeverLeftComesAgainWhenItMay(t *testing.T) {
 	engine(t, conf, func(r *rig) {
 		r.accept("chan", from("ada", "1", "one"))
 		for _, want := range []int{2, 1, 0} {
-			if r.rests != want {
-				t.Fatalf("it was asked too often or too rarely: %d left, want %d", r.rests, want)
+			r.mu.Lock()
+			rests := r.rests
+			r.mu.Unlock()
+			if rests != want {
+				t.Fatalf("it was asked too often or too rarely: %d left, want %d", rests, want)
 			}
 			r.after(10 * time.Second)
 		}

@@ -113,6 +113,27 @@ func TestMessageIDs(t *testing.T) {
 	}
 }
 
+// A number that is an id of ours when it is read in another base is so by chance:
+// what was learned counts, until it finds nothing any more.
+func TestLearnedWayStays(t *testing.T) {
+	s, err := newIDs(idsAuto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sent("1001")
+	s.receipt("1001")
+	s.sent("1043") // 413 is it in hex, and was sent by an earlier process
+	if got, certain := s.receipt("413"); got != "413" || certain || s.way() != idsAsIs {
+		t.Errorf("the receipt of 413 is of %s (certain: %t), by %s", got, certain, s.way())
+	}
+	for range relearn {
+		s.receipt("413")
+	}
+	if got, certain := s.receipt("413"); got != "1043" || !certain || s.way() != idsHex2Dec {
+		t.Errorf("when nothing else is found any more 413 is %s (certain: %t), by %s", got, certain, s.way())
+	}
+}
+
 func TestPace(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := newPacer(100, func() time.Time { return now })

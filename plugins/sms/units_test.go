@@ -164,6 +164,10 @@ func TestPace(t *testing.T) {
 	if p.current != 100 {
 		t.Errorf("in the end: %g a second", p.current)
 	}
+	slow := newPacer(0.5, func() time.Time { return now })
+	if slow.throttled(); slow.current > 0.5 {
+		t.Errorf("one in two seconds, and a complaint: %g a second", slow.current)
+	}
 	free := newPacer(0, func() time.Time { return now })
 	for range 40 {
 		free.taken()

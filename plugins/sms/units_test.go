@@ -235,3 +235,27 @@ func TestRepeats(t *testing.T) {
 		t.Error("what was answered a minute before the end is known")
 	}
 }
+
+// What two segments have of one letter is one letter.
+func TestLettersAcrossSegments(t *testing.T) {
+	for name, test := range map[string]struct {
+		standard smpp.Alphabet
+		coding   uint8
+		parts    []string
+		want     string
+	}{
+		"ESC":             {smpp.GSM7, 0, []string{"a\x1b", "eb"}, "a€b"},
+		"ESC, packed":     {smpp.GSM7Packed, 0, []string{string(smpp.Pack([]byte("a\x1b"), 1)), string(smpp.Pack([]byte("eb"), 1))}, "a€b"},
+		"surrogates":      {smpp.GSM7, 8, []string{"\xd8\x3d", "\xdc\xe6"}, "📦"},
+		"half of UCS-2":   {smpp.GSM7, 8, []string{"\x00a\x00", "b"}, "ab"},
+		"nothing follows": {smpp.GSM7, 0, []string{"a\x1b"}, "a[part 2 of 2 is missing]"},
+	} {
+		j := joined{total: 2}
+		for i, octets := range test.parts {
+			j.parts = append(j.parts, part{Index: uint8(i + 1), Coding: test.coding, Header: 6, Octets: []byte(octets)})
+		}
+		if got := j.text(test.standard); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -152,8 +152,9 @@ func (p *smppProvider) idOf(ctx context.Context, id string) string {
 	before := p.ids.way()
 	for {
 		flying, changed := p.inFlight() // before looking
+		known := p.ids.way() != ""
 		same, certain := p.ids.receipt(id)
-		if certain || !flying || before != "" {
+		if certain || !flying || known {
 			p.saveIDs(ctx, before)
 			return same
 		}

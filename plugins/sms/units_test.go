@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
@@ -258,4 +259,25 @@ func TestLettersAcrossSegments(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
+}
+
+// A receipt of no message of ours does not wait once the way of ids is known.
+func TestUnknownReceiptWaitsNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := newIDs(idsAuto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &smppProvider{cfg: &smppConfig{}, host: &stateHost{state: map[string][]byte{}}, ids: s, sending: 1, changed: make(chan struct{})}
+		began, found := time.Now(), make(chan string)
+		go func() { found <- p.idOf(t.Context(), "413") }()
+		synctest.Wait()
+		s.sent("1043")
+		s.sent("1001")
+		s.receipt("1001") // another lane learns
+		p.update(func() { p.sending = 2 })
+		if got, took := <-found, time.Since(began); got != "413" || took != 0 {
+			t.Errorf("it is %s, after %v", got, took)
+		}
+	})
 }

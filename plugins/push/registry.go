@@ -67,22 +67,29 @@ func readApps(raw []byte) (all []app) {
 
 // add registers an app, or notes that it is still there.
 func (r *registry) add(ctx context.Context, address, token string) error {
-	if err := r.own(ctx, address, token); err != nil {
-		return err
-	}
-	err := r.change(ctx, listKey(address), func(raw []byte) []byte {
-		all := without(readApps(raw), token)
-		all = append(all, app{token, r.host.Now().UTC()})
-		return encode(all[max(0, len(all)-r.most):])
-	})
-	if err != nil {
-		return err
-	}
-	// Somebody else may have signed in on the same phone meanwhile.
-	if owner, err := r.host.State(ctx, ownerKey(token)); err != nil || string(owner) != hash(address) {
+	for range maxAttempts {
+		if err := r.own(ctx, address, token); err != nil {
+			return err
+		}
+		err := r.change(ctx, listKey(address), func(raw []byte) []byte {
+			all := without(readApps(raw), token)
+			all = append(all, app{token, r.host.Now().UTC()})
+			return encode(all[max(0, len(all)-r.most):])
+		})
+		if err != nil {
+			return err
+		}
+		owner, err := r.host.State(ctx, ownerKey(token))
+		switch {
+		case err == nil && string(owner) == hash(address):
+			return nil
+		case err == nil && len(owner) == 0: // it was retired or unregistered meanwhile
+			continue
+		}
+		// Somebody else has signed in on the same phone meanwhile.
 		return errors.Join(err, r.leave(ctx, listKey(address), token))
 	}
-	return nil
+	return errBusy
 }
 
 // own makes a customer the owner of an app, and takes it from who was: before, in
@@ -147,13 +154,30 @@ func (r *registry) retire(ctx context.Context, token string, since time.Time) (b
 	return true, r.disown(ctx, string(owner), token)
 }
 
-// disown forgets the owner of an app. It may be somebody else's by now.
+// disown forgets the owner of an app. It may be somebody else's by now, or the owner
+// may have registered it again: an app in a list must have an owner, or who signs in
+// on the phone later would not get it out of there.
 func (r *registry) disown(ctx context.Context, owner, token string) error {
 	err := r.host.SetState(ctx, ownerKey(token), []byte(owner), nil)
 	if errors.Is(err, sdk.ErrConflict) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	list := "apps." + owner
+	raw, err := r.host.State(ctx, list)
+	if err != nil || !slices.ContainsFunc(readApps(raw), func(a app) bool { return a.Token == token }) {
+		return err
+	}
+	if err = r.host.SetState(ctx, ownerKey(token), nil, []byte(owner)); !errors.Is(err, sdk.ErrConflict) {
+		return err
+	}
+	now, err := r.host.State(ctx, ownerKey(token))
+	if err != nil || string(now) == owner {
+		return err
+	}
+	return r.leave(ctx, list, token)
 }
 
 // leave takes an app out of the list that is kept under key.

@@ -25,6 +25,11 @@ func knownIDs(mode string) bool {
 
 const maxKnownIDs = 65536
 
+// relearn is how many receipts in a row another way must find, and the learned one
+// not. One alone is chance: ids are often counted, and read in another base that of a
+// message from before the start is that of a message of now.
+const relearn = 20
+
 // ids makes ids of messages comparable. By mode auto it tries all ways with the ids
 // that it has seen in answers, and keeps to the way that found one. It is safe for
 // concurrent use.
@@ -34,6 +39,7 @@ type ids struct {
 	mu      sync.Mutex
 	sentIDs *lru.Cache[string, struct{}] // by auto
 	learned string                       // "": nothing yet
+	others  int                          // receipts in a row that only another way found
 }
 
 func newIDs(mode string) (*ids, error) {
@@ -93,10 +99,17 @@ func (s *ids) receipt(id string) (same string, certain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, mode := range []string{s.learned, idsAsIs, idsHex2Dec, idsDec2Hex} {
-		if same := by(mode, id); mode != "" && s.sentIDs.Contains(same) {
-			s.learned = mode
-			return same, true
+		same := by(mode, id)
+		if mode == "" || !s.sentIDs.Contains(same) {
+			continue
 		}
+		if mode != s.learned && s.learned != "" {
+			if s.others++; s.others < relearn {
+				break
+			}
+		}
+		s.learned, s.others = mode, 0
+		return same, true
 	}
 	return by(s.learned, id), false
 }
@@ -139,8 +152,9 @@ func (p *smppProvider) idOf(ctx context.Context, id string) string {
 	before := p.ids.way()
 	for {
 		flying, changed := p.inFlight() // before looking
+		known := p.ids.way() != ""
 		same, certain := p.ids.receipt(id)
-		if certain || !flying || before != "" {
+		if certain || !flying || known {
 			p.saveIDs(ctx, before)
 			return same
 		}

@@ -39,6 +39,7 @@ type delivery struct {
 	session *smpp.Session
 	pdu     smpp.PDU
 	message smpp.Message
+	by      time.Time // it must be answered: then the SMSC sends it again
 }
 
 // newInbox serves until ctx ends.
@@ -78,7 +79,7 @@ func (in *inbox) take(s *smpp.Session, pdu smpp.PDU) {
 	if m.IsReceipt() { // it may have to wait for its message, the customer's words need not
 		key += " receipt"
 	}
-	if !in.queue(in.lanes[maphash.String(in.seed, key)%lanes], delivery{s, pdu, m}) {
+	if !in.queue(in.lanes[maphash.String(in.seed, key)%lanes], delivery{s, pdu, m, time.Now().Add(in.p.cfg.deliver)}) {
 		_ = s.Respond(pdu, smpp.TemporaryError, nil) // if it does not go out, it comes again anyway
 	}
 }
@@ -138,7 +139,7 @@ func (in *inbox) forget(lane <-chan delivery) {
 
 // deliver makes one request durable and answers it.
 func (in *inbox) deliver(d delivery) {
-	ctx, cancel := context.WithTimeout(in.ctx, in.p.cfg.deliver)
+	ctx, cancel := context.WithDeadline(in.ctx, d.by)
 	defer cancel()
 	var err error
 	again := in.p.repeats.look(d)

@@ -76,17 +76,19 @@ func (j joined) text(standard smpp.Alphabet) string {
 			s.WriteString(missing(next, int(p.Index), j.total))
 		}
 		alphabet := smpp.AlphabetOf(p.Coding, standard)
-		octets := slices.Clone(p.Octets)
-		for i++; i < len(j.parts) && alphabet != smpp.GSM7Packed &&
-			j.parts[i].Coding == p.Coding && j.parts[i].Index == j.parts[i-1].Index+1; i++ {
-			octets = append(octets, j.parts[i].Octets...)
+		octets := slices.Clone(alphabet.Unpacked(p.Octets, p.Header))
+		for i++; i < len(j.parts) && j.parts[i].Coding == p.Coding && j.parts[i].Index == j.parts[i-1].Index+1; i++ {
+			octets = append(octets, alphabet.Unpacked(j.parts[i].Octets, j.parts[i].Header)...)
 		}
 		next = int(j.parts[i-1].Index) + 1
 		if alphabet == smpp.Unreadable {
 			fmt.Fprintf(&s, "[%d octets that are no text, data_coding %d]", len(octets), p.Coding)
 			continue
 		}
-		s.WriteString(alphabet.Decode(octets, p.Header))
+		if alphabet == smpp.GSM7Packed {
+			alphabet = smpp.GSM7
+		}
+		s.WriteString(alphabet.Decode(octets, 0))
 	}
 	if j.total > 0 {
 		s.WriteString(missing(next, j.total+1, j.total))

@@ -85,7 +85,7 @@ func (j *joiner) add(ctx context.Context, m smpp.Message, tell tell) error {
 	s := &j.shelves[h.Sum32()%joinShelves]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.texts, func(a assembly) bool { return a.Key == key })
+	i := s.find(key)
 	if i >= 0 {
 		if _, repeated, other := s.texts[i].with(m); repeated {
 			return nil
@@ -96,30 +96,42 @@ func (j *joiner) add(ctx context.Context, m smpp.Message, tell tell) error {
 			i = -1
 		}
 	}
-	if i < 0 {
-		if err := s.makeRoom(ctx, j.host, len(m.Octets), tell); err != nil {
-			return err
+	if i >= 0 {
+		if a, _, _ := s.texts[i].with(m); a.complete() {
+			if err := tell(ctx, a.ID, a.joined()); err != nil {
+				return err
+			}
+			s.drop(ctx, j.host, i)
+			return nil
 		}
-		a := assembly{Key: key, ID: "smpp-" + rand.Text(), At: j.host.Now(), Source: m.Source, Dest: m.Dest, Total: m.Segment.Total}
-		a, _, _ = a.with(m)
-		return s.store(ctx, j.host, append(slices.Clone(s.texts), a))
 	}
-	a, _, _ := s.texts[i].with(m)
-	if a.complete() {
-		if err := tell(ctx, a.ID, a.joined()); err != nil {
-			return err
-		}
-		s.drop(ctx, j.host, i)
-		return nil
-	}
-	texts := slices.Clone(s.texts)
-	texts[i] = a
-	return s.store(ctx, j.host, texts)
+	return s.keep(ctx, j.host, key, m, tell)
 }
 
-// makeRoom gives up the oldest texts if there are too many for one more.
-func (s *shelf) makeRoom(ctx context.Context, h sdk.Host, octets int, tell tell) error {
-	for len(s.texts) > 0 && (len(s.texts) >= maxOnShelf || len(s.kept)+2*octets > maxShelfSize) {
+func (s *shelf) find(key string) int {
+	return slices.IndexFunc(s.texts, func(a assembly) bool { return a.Key == key })
+}
+
+// keep stores one more segment. The text that it belongs to may be the one that is
+// given up for it.
+func (s *shelf) keep(ctx context.Context, h sdk.Host, key string, m smpp.Message, tell tell) error {
+	if err := s.makeRoom(ctx, h, key, len(m.Octets), tell); err != nil {
+		return err
+	}
+	texts := slices.Clone(s.texts)
+	i := s.find(key)
+	if i < 0 {
+		i = len(texts)
+		texts = append(texts, assembly{Key: key, ID: "smpp-" + rand.Text(), At: h.Now(), Source: m.Source, Dest: m.Dest, Total: m.Segment.Total})
+	}
+	texts[i], _, _ = texts[i].with(m)
+	return s.store(ctx, h, texts)
+}
+
+// makeRoom gives up the oldest texts if there are too many, or too long ones, for one
+// more segment.
+func (s *shelf) makeRoom(ctx context.Context, h sdk.Host, key string, octets int, tell tell) error {
+	for len(s.texts) > 0 && (s.find(key) < 0 && len(s.texts) >= maxOnShelf || len(s.kept)+2*octets > maxShelfSize) {
 		h.Log().Warn("too many texts wait for their segments, the oldest is told as it is")
 		if err := s.giveUp(ctx, h, 0, tell); err != nil {
 			return err

@@ -126,7 +126,7 @@ func (p *pacer) throttled() time.Duration {
 		p.goal = max(p.before, p.count, 2)
 		p.current = p.goal
 	}
-	p.set(max(p.current/2, 1))
+	p.set(max(p.current/2, min(p.current, 1)))
 	p.pause = min(max(2*p.pause, firstPause), longestPause)
 	p.until, p.grown = now.Add(p.pause), now.Add(p.pause)
 	return p.pause

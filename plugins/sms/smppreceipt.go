@@ -17,6 +17,9 @@ const plausible = 7 * 24 * time.Hour
 func (in *inbox) receipt(ctx context.Context, m smpp.Message) error {
 	alphabet := smpp.AlphabetOf(m.Coding, in.p.cfg.alphabet)
 	r := m.Receipt(alphabet.Decode(m.Octets, m.Header), cmp.Or(in.p.cfg.zone, time.UTC))
+	if r.State == 0 {
+		in.p.host.Log().Warn("a receipt names no state that is known")
+	}
 	if !r.State.Final() {
 		return nil // something else follows
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
@@ -113,6 +114,27 @@ func TestMessageIDs(t *testing.T) {
 	}
 }
 
+// A number that is an id of ours when it is read in another base is so by chance:
+// what was learned counts, until it finds nothing any more.
+func TestLearnedWayStays(t *testing.T) {
+	s, err := newIDs(idsAuto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sent("1001")
+	s.receipt("1001")
+	s.sent("1043") // 413 is it in hex, and was sent by an earlier process
+	if got, certain := s.receipt("413"); got != "413" || certain || s.way() != idsAsIs {
+		t.Errorf("the receipt of 413 is of %s (certain: %t), by %s", got, certain, s.way())
+	}
+	for range relearn {
+		s.receipt("413")
+	}
+	if got, certain := s.receipt("413"); got != "1043" || !certain || s.way() != idsHex2Dec {
+		t.Errorf("when nothing else is found any more 413 is %s (certain: %t), by %s", got, certain, s.way())
+	}
+}
+
 func TestPace(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := newPacer(100, func() time.Time { return now })
@@ -142,6 +164,10 @@ func TestPace(t *testing.T) {
 	}
 	if p.current != 100 {
 		t.Errorf("in the end: %g a second", p.current)
+	}
+	slow := newPacer(0.5, func() time.Time { return now })
+	if slow.throttled(); slow.current > 0.5 {
+		t.Errorf("one in two seconds, and a complaint: %g a second", slow.current)
 	}
 	free := newPacer(0, func() time.Time { return now })
 	for range 40 {
@@ -209,4 +235,49 @@ func TestRepeats(t *testing.T) {
 	if again := r.look(d); again.id == first.id {
 		t.Error("what was answered a minute before the end is known")
 	}
+}
+
+// What two segments have of one letter is one letter.
+func TestLettersAcrossSegments(t *testing.T) {
+	for name, test := range map[string]struct {
+		standard smpp.Alphabet
+		coding   uint8
+		parts    []string
+		want     string
+	}{
+		"ESC":             {smpp.GSM7, 0, []string{"a\x1b", "eb"}, "a€b"},
+		"ESC, packed":     {smpp.GSM7Packed, 0, []string{string(smpp.Pack([]byte("a\x1b"), 1)), string(smpp.Pack([]byte("eb"), 1))}, "a€b"},
+		"surrogates":      {smpp.GSM7, 8, []string{"\xd8\x3d", "\xdc\xe6"}, "📦"},
+		"half of UCS-2":   {smpp.GSM7, 8, []string{"\x00a\x00", "b"}, "ab"},
+		"nothing follows": {smpp.GSM7, 0, []string{"a\x1b"}, "a[part 2 of 2 is missing]"},
+	} {
+		j := joined{total: 2}
+		for i, octets := range test.parts {
+			j.parts = append(j.parts, part{Index: uint8(i + 1), Coding: test.coding, Header: 6, Octets: []byte(octets)})
+		}
+		if got := j.text(test.standard); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// A receipt of no message of ours does not wait once the way of ids is known.
+func TestUnknownReceiptWaitsNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := newIDs(idsAuto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &smppProvider{cfg: &smppConfig{}, host: &stateHost{state: map[string][]byte{}}, ids: s, sending: 1, changed: make(chan struct{})}
+		began, found := time.Now(), make(chan string)
+		go func() { found <- p.idOf(t.Context(), "413") }()
+		synctest.Wait()
+		s.sent("1043")
+		s.sent("1001")
+		s.receipt("1001") // another lane learns
+		p.update(func() { p.sending = 2 })
+		if got, took := <-found, time.Since(began); got != "413" || took != 0 {
+			t.Errorf("it is %s, after %v", got, took)
+		}
+	})
 }

@@ -92,7 +92,7 @@ func (a Alphabet) Decode(b []byte, header int) string {
 	case GSM7:
 		return decodeGSM(b)
 	case GSM7Packed:
-		return decodeGSM(Unpack(b, fillBits(header)))
+		return GSM7.Decode(a.Unpacked(b, header), 0)
 	case Latin1, ASCII:
 		if a == ASCII && bytes.ContainsFunc(b, notASCII) {
 			return decodeGSM(b)
@@ -110,6 +110,15 @@ func (a Alphabet) Decode(b []byte, header int) string {
 		return decodeUCS2(b)
 	}
 	return ""
+}
+
+// Unpacked returns b, which followed a header of so many octets, with one letter an
+// octet where a packs them: [GSM7] reads it.
+func (a Alphabet) Unpacked(b []byte, header int) []byte {
+	if a != GSM7Packed {
+		return b
+	}
+	return Unpack(b, fillBits(header))
 }
 
 // notASCII says that a text is no ASCII: no text has control characters, but many a

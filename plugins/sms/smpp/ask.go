@@ -125,7 +125,7 @@ const misses = 2
 func (s *Session) enquire() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	missed := 0
+	missed, last := 0, int64(0) // and what was heard last before one
 	timer := time.NewTimer(s.o.Enquire)
 	defer timer.Stop()
 	for {
@@ -134,7 +134,11 @@ func (s *Session) enquire() {
 		case <-s.done:
 			return
 		}
-		silent := time.Since(time.Unix(0, s.heard.Load()))
+		heard := s.heard.Load()
+		if heard != last {
+			missed, last = 0, heard
+		}
+		silent := time.Since(time.Unix(0, heard))
 		if silent < s.o.Enquire {
 			timer.Reset(s.o.Enquire - silent)
 			continue

@@ -126,17 +126,19 @@ func (s *Session) Run(ctx context.Context) error {
 
 // end ends the session, once.
 func (s *Session) end(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return
-	}
 	if err == nil {
 		err = ErrEnded
 	}
-	s.err = err
-	close(s.done)
-	_ = s.conn.Close()
+	s.mu.Lock()
+	first := s.err == nil
+	if first {
+		s.err = err
+		close(s.done)
+	}
+	s.mu.Unlock()
+	if first {
+		_ = s.conn.Close() // without the lock: TLS says goodbye, which takes its time
+	}
 }
 
 // Close ends the session as it is.
@@ -202,7 +204,7 @@ func (s *Session) refuse(p PDU, status Status) {
 	if _, known := bodyOf(reply.ID); !known || status == InvalidCommand {
 		reply.ID = GenericNack
 	}
-	if reply.Seq > maxSeq {
+	if reply.Seq == 0 || reply.Seq > maxSeq {
 		reply.ID, reply.Seq = GenericNack, 0
 	}
 	s.send(reply, nil)

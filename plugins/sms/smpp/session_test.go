@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/sms/smpp"
@@ -261,6 +262,39 @@ func TestHalfOpen(t *testing.T) {
 		}
 	}
 	p.ended(smpp.ErrSilent)
+}
+
+// Two in a row: what was heard in between starts the count again.
+func TestMissesInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, smpp.Options{Enquire: 30 * time.Second, Response: 10 * time.Second})
+		p.reads()
+		p.writes(smpp.PDU{ID: smpp.EnquireLink, Seq: 1})
+		for i, want := range []smpp.ID{smpp.EnquireLink.Response(), smpp.EnquireLink, smpp.EnquireLink} {
+			if got := p.reads(); got.ID != want {
+				t.Errorf("PDU %d: %+v, want %#x", i, got, uint32(want))
+			}
+		}
+		p.ended(smpp.ErrSilent)
+	})
+}
+
+// A request whose number cannot be has an answer all the same.
+func TestImpossibleNumber(t *testing.T) {
+	for _, number := range []string{"00000000", "80000000"} {
+		p := newPair(t, smpp.Options{})
+		b, err := hex.DecodeString("000000100000001500000000" + number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.far.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		p.writes(smpp.PDU{ID: smpp.EnquireLink, Seq: 7})
+		if got := p.reads(); got.ID != smpp.GenericNack || got.Status != smpp.SystemError || got.Seq != 0 {
+			t.Errorf("number %s: %+v", number, got)
+		}
+	}
 }
 
 func TestEnquireIsAnswered(t *testing.T) {

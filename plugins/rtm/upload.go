@@ -119,7 +119,7 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 	if a := u.kept(); a != nil { // the answer to the last part was lost
 		return c.fileReply(r.user, *a)
 	}
-	size, err := u.add(offset, r.Body)
+	size, err := u.add(offset, r.Body, c.host.Now())
 	if err != nil {
 		return reply{}, err
 	}

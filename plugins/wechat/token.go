@@ -31,6 +31,7 @@ type tokens struct {
 	value  string
 	until  time.Time
 	forced time.Time // when a new one was forced last
+	made   int       // tokens that were forced
 }
 
 // get returns a token that is valid.
@@ -115,6 +116,12 @@ func (t *tokens) force(ctx context.Context) (string, error) {
 	return value, err
 }
 
+func (t *tokens) forcedSoFar() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.made
+}
+
 // fetch makes the call and keeps the token. The old API, /cgi-bin/token, is not
 // used: each call of it ends the token of everybody else.
 func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
@@ -128,7 +135,7 @@ func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
-	asked := t.api.now()
+	asked, made := t.api.now(), t.forcedSoFar()
 	res, err := t.api.do(ctx, http.MethodPost, "/cgi-bin/stable_token", nil, jsonType, body) //nolint:bodyclose // read closes it
 	if err == nil {
 		err = t.api.read(res, &got)
@@ -144,6 +151,11 @@ func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
 	life := time.Duration(got.ExpiresIn) * time.Second
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if force {
+		t.made++
+	} else if made != t.made && t.value != "" {
+		return t.value, nil // what came is the one before that
+	}
 	t.value, t.until = got.AccessToken, asked.Add(life-min(renewBefore, life/2))
 	return got.AccessToken, nil
 }

@@ -47,6 +47,9 @@ func (c *channel) upload(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if !c.incoming.allow(r.user) {
+		return reply{}, throttled("too many files")
+	}
 	if !c.fileBytes.allowN(r.user, len(r.Body)) {
 		return reply{}, throttled("too many bytes of files")
 	}

@@ -219,3 +219,18 @@ func TestUploadsHaveRoom(t *testing.T) {
 		t.Error("there are more files than may be")
 	}
 }
+
+// TestUploadsAreCounted: small files cost more than their bytes.
+func TestUploadsAreCounted(t *testing.T) {
+	r := newRig(t, func(s *Settings) { s.MessagesPerMinute = 2 })
+	auth, png := "accesstoken: "+r.user("alice").AccessToken, "Content-Type: image/png"
+	for n, path := range []string{"/media", "/media?bytes=10", "/media", "/media?bytes=10"} {
+		want := 200
+		if n >= 2 {
+			want = 429
+		}
+		if resp := r.call("POST", path, "x", auth, png); resp.Status != want {
+			t.Errorf("file %d: %d, want %d", n+1, resp.Status, want)
+		}
+	}
+}

@@ -52,6 +52,9 @@ func object(dec *json.Decoder, depth int) error {
 		if !ok {
 			return fmt.Errorf("body is not JSON")
 		}
+		if strings.ContainsRune(name, 0) {
+			return fmt.Errorf("body contains NUL")
+		}
 		// encoding/json matches names regardless of case, so they clash so.
 		name = strings.ToLower(name)
 		if _, twice := seen[name]; twice {

@@ -97,6 +97,7 @@ func TestRefused(t *testing.T) {
 		{"invalid UTF-8", "POST", "/mo", "{\"message\":\"\xff\"}", []string{auth}, 400, "invalid"},
 		{"raw NUL", "POST", "/mo", "{\"message\":\"\x00\"}", []string{auth}, 400, "invalid"},
 		{"escaped NUL", "POST", "/mo", `{"message":"\u0000"}`, []string{auth}, 400, "invalid"},
+		{"NUL in a key", "POST", "/mo", `{"message":"x","extras":{"\u0000":1}}`, []string{auth}, 400, "invalid"},
 		{"tid with space", "POST", "/mo", `{"message":"x","tid":"a b"}`, []string{auth}, 400, "invalid"},
 		{"long tid", "POST", "/mo", `{"message":"x","tid":"` + strings.Repeat("x", maxMessageID+1) + `"}`, []string{auth}, 400, "invalid"},
 		{"attachment by file", "POST", "/mo", `{"media":[{"url":"file:///etc/passwd"}]}`, []string{auth}, 400, "invalid"},

@@ -42,7 +42,7 @@ func (c *channel) register(_ context.Context, r *request) (reply, error) {
 	}
 	if in.Data != nil {
 		known = *in.Data
-		if err := known.check(); err != nil {
+		if err := known.checkOwnWord(); err != nil {
 			return reply{}, err
 		}
 	}
@@ -140,6 +140,16 @@ func (p profile) check() error {
 		return invalid("data: %d bytes are too many; at most %d", size, maxProfile)
 	}
 	return nil
+}
+
+// checkOwnWord is check for what a client says itself. Its push token is bound at the
+// address for push: a client that could choose it would get what another
+// customer's app is told. The app's backend may name it, in its JWT.
+func (p profile) checkOwnWord() error {
+	if _, ok := p.Addresses["push"]; ok {
+		return invalid("data: addresses may not have push; POST push binds the app's token")
+	}
+	return p.check()
 }
 
 // describe answers what a client needs to know before it registers.

@@ -175,12 +175,6 @@ func (s *session) pump(ctx context.Context, sub packets.Subscription) {
 // replay publishes what the gateway keeps for the user after the message that
 // was published last, and what it may not list yet.
 func (s *session) replay(ctx context.Context, sub packets.Subscription) error {
-	select {
-	case s.b.replays <- struct{}{}:
-		defer func() { <-s.b.replays }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	for after := s.last; ; {
 		page, err := s.undelivered(ctx, after)
 		if err != nil {
@@ -223,7 +217,7 @@ func (s *session) catchUp(ctx context.Context, sub packets.Subscription) error {
 // undelivered asks the gateway until it answers.
 func (s *session) undelivered(ctx context.Context, after string) ([]sdk.Message, error) {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		page, err := s.b.c.host.Undelivered(ctx, s.user, after, maxPage)
+		page, err := s.page(ctx, after)
 		if err == nil || errors.Is(err, sdk.ErrUnsupported) {
 			return page, nil
 		}
@@ -233,6 +227,19 @@ func (s *session) undelivered(ctx context.Context, after string) ([]sdk.Message,
 		s.b.c.host.Log().Warn("undelivered messages not readable, will retry", "wait", wait.String(), "err", err)
 		pause(ctx, wait)
 	}
+}
+
+// page asks the gateway once. Only some sessions ask at the same time, and none of
+// them waits for its client meanwhile: one that acknowledges nothing would keep
+// the others from their messages.
+func (s *session) page(ctx context.Context, after string) ([]sdk.Message, error) {
+	select {
+	case s.b.replays <- struct{}{}:
+		defer func() { <-s.b.replays }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return s.b.c.host.Undelivered(ctx, s.user, after, maxPage)
 }
 
 // publish writes one packet to the client, once per session.

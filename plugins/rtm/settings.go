@@ -20,7 +20,7 @@ type Settings struct {
 	TokenTTL   string   `json:"token_ttl,omitempty" jsonschema:"title=Token lifetime,default=24h" jsonschema_description:"How long an access token is valid."`
 
 	MaxMessage         int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=16384" jsonschema_description:"Bytes of the text of one message from a customer."`
-	MessagesPerMinute  int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages from one customer."`
+	MessagesPerMinute  int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages and files from one customer."`
 	RegistersPerMinute int `json:"registers_per_minute,omitempty" jsonschema:"title=Registrations per minute,minimum=1,default=120" jsonschema_description:"Registrations from one IP address."`
 	ConnectionsPerUser int `json:"connections_per_user,omitempty" jsonschema:"title=Connections per user,minimum=1,maximum=1000,default=16" jsonschema_description:"MQTT clients of one customer at the embedded broker; a further one ends the oldest."`
 	MaxFile            int `json:"max_file,omitempty" jsonschema:"title=Largest file,minimum=1,maximum=104857600,default=10485760" jsonschema_description:"Bytes of one file from a customer."`

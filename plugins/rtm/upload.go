@@ -47,6 +47,9 @@ func (c *channel) upload(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if !c.incoming.allow(r.user) {
+		return reply{}, throttled("too many files")
+	}
 	if !c.fileBytes.allowN(r.user, len(r.Body)) {
 		return reply{}, throttled("too many bytes of files")
 	}
@@ -119,7 +122,7 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 	if a := u.kept(); a != nil { // the answer to the last part was lost
 		return c.fileReply(r.user, *a)
 	}
-	size, err := u.add(offset, r.Body)
+	size, err := u.add(offset, r.Body, c.host.Now())
 	if err != nil {
 		return reply{}, err
 	}

@@ -183,3 +183,54 @@ func TestUploadsAreSwept(t *testing.T) {
 	}
 	held.release()
 }
+
+// TestUploadsHaveRoom: parts count as well as beginnings, and so do files.
+func TestUploadsHaveRoom(t *testing.T) {
+	u := newUploads(t.TempDir())
+	u.most, u.files = 10, 3
+	now := time.Now()
+	for _, name := range []string{"a", "b"} {
+		if err := u.begin(name, []byte("1234"), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, err := u.open("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	if _, err := held.add(4, []byte("567"), now); err == nil {
+		t.Error("a part went beyond what all may have")
+	}
+	if size, err := held.add(4, []byte("56"), now); size != 6 || err != nil {
+		t.Errorf("what there is room for: %d, %v", size, err)
+	}
+	later := now.Add(keepUploads + time.Minute)
+	if size, err := held.add(6, []byte("789"), later); size != 9 || err != nil {
+		t.Errorf("when the other is too old: %d, %v", size, err)
+	}
+	if err := u.begin("c", nil, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.begin("d", nil, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.begin("e", nil, now); err == nil {
+		t.Error("there are more files than may be")
+	}
+}
+
+// TestUploadsAreCounted: small files cost more than their bytes.
+func TestUploadsAreCounted(t *testing.T) {
+	r := newRig(t, func(s *Settings) { s.MessagesPerMinute = 2 })
+	auth, png := "accesstoken: "+r.user("alice").AccessToken, "Content-Type: image/png"
+	for n, path := range []string{"/media", "/media?bytes=10", "/media", "/media?bytes=10"} {
+		want := 200
+		if n >= 2 {
+			want = 429
+		}
+		if resp := r.call("POST", path, "x", auth, png); resp.Status != want {
+			t.Errorf("file %d: %d, want %d", n+1, resp.Status, want)
+		}
+	}
+}

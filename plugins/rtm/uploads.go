@@ -19,20 +19,24 @@ import (
 const (
 	keepUploads    = time.Hour // after it was begun
 	maxUploadBytes = 1 << 30   // of all uploads of an instance that are not whole
+	maxUploads     = 10_000    // files of an instance
 	keptSuffix     = ".kept"
 )
 
 // uploads are the files of which parts are there. They lie in a folder whose
 // content may be lost: then a client begins again. It is safe for concurrent use.
 type uploads struct {
-	dir string
+	dir   string
+	most  int64 // bytes of all
+	files int   // so many at most
 
 	mu   sync.Mutex
 	busy map[string]bool // by file
+	size int64           // bytes of all, or more: what was removed since is still counted
 }
 
 func newUploads(dir string) *uploads {
-	return &uploads{dir: filepath.Join(dir, "uploads"), busy: map[string]bool{}}
+	return &uploads{dir: filepath.Join(dir, "uploads"), most: maxUploadBytes, files: maxUploads, busy: map[string]bool{}}
 }
 
 // begin makes a file with its first part, and forgets those that are too old.
@@ -42,17 +46,38 @@ func (u *uploads) begin(file string, part []byte, now time.Time) error {
 	if err := os.MkdirAll(u.dir, 0o700); err != nil {
 		return fmt.Errorf("folder of uploads: %w", err)
 	}
-	if u.sweep(now) > maxUploadBytes {
-		return &apiError{http.StatusServiceUnavailable, "unavailable", "too many uploads at once; try again later"}
+	if files := u.sweep(now); files >= u.files || u.size+int64(len(part)) > u.most {
+		return noRoom()
 	}
 	if err := os.WriteFile(filepath.Join(u.dir, file), part, 0o600); err != nil {
 		return fmt.Errorf("begin upload: %w", err)
 	}
+	u.size += int64(len(part))
 	return nil
 }
 
-// sweep removes what is old, and returns the bytes of the rest.
-func (u *uploads) sweep(now time.Time) (size int64) {
+func noRoom() error {
+	return &apiError{http.StatusServiceUnavailable, "unavailable", "too many uploads at once; try again later"}
+}
+
+// grow counts a further part, if there is room for it.
+func (u *uploads) grow(part int, now time.Time) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.size+int64(part) > u.most {
+		u.sweep(now)
+	}
+	if u.size+int64(part) > u.most {
+		return noRoom()
+	}
+	u.size += int64(part)
+	return nil
+}
+
+// sweep removes what is old, counts the bytes of the rest, and returns how many
+// files these are. The caller holds u.mu.
+func (u *uploads) sweep(now time.Time) (files int) {
+	u.size = 0
 	entries, err := os.ReadDir(u.dir)
 	if err != nil {
 		return 0
@@ -66,9 +91,10 @@ func (u *uploads) sweep(now time.Time) (size int64) {
 			_ = os.Remove(filepath.Join(u.dir, e.Name())) // the next sweep tries again
 			continue
 		}
-		size += info.Size()
+		u.size += info.Size()
+		files++
 	}
-	return size
+	return files
 }
 
 // partial is one upload, for one request at a time.
@@ -105,7 +131,10 @@ func (p *partial) size() int64 {
 }
 
 // add appends a part and returns the new size.
-func (p *partial) add(offset int64, part []byte) (int64, error) {
+func (p *partial) add(offset int64, part []byte, now time.Time) (int64, error) {
+	if err := p.all.grow(len(part), now); err != nil {
+		return 0, err
+	}
 	if err := os.MkdirAll(p.all.dir, 0o700); err != nil {
 		return 0, fmt.Errorf("folder of uploads: %w", err)
 	}

@@ -97,14 +97,16 @@ func (a *api) read(res *http.Response, into any) error {
 		return sdk.Rejected(fmt.Sprintf("status_%d", got.Status), "WeChat answered with this status")
 	}
 	var said struct {
-		Code    int    `json:"errcode"`
+		Code    *int   `json:"errcode"` // not in an answer that holds something
 		Message string `json:"errmsg"`
 	}
-	if got.Err != nil || json.Unmarshal(got.Body, &said) != nil {
+	if got.Err != nil || json.Unmarshal(got.Body, &said) != nil || said.Code == nil && into == nil {
 		return sdk.Ambiguous(errors.New("WeChat's answer cannot be read"))
 	}
-	if err := refused(said.Code, a.clean(said.Message), a.now()); err != nil {
-		return err
+	if said.Code != nil {
+		if err := refused(*said.Code, a.clean(said.Message), a.now()); err != nil {
+			return err
+		}
 	}
 	if into != nil && json.Unmarshal(got.Body, into) != nil {
 		return sdk.Ambiguous(errors.New("WeChat's answer cannot be read"))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +154,28 @@ func TestFiveSeconds(t *testing.T) {
 	}
 	if err := r.sim.Check(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnswerOfAnother: JSON that is not WeChat's, such as a proxy's, is no success.
+func TestAnswerOfAnother(t *testing.T) {
+	for _, body := range []string{"{}", `{"ok":true}`, "null", `{"errmsg":"ok"}`} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == sendPath {
+				fmt.Fprint(w, body)
+				return
+			}
+			fmt.Fprint(w, `{"access_token":"t","expires_in":7200}`)
+		}))
+		defer srv.Close()
+		cfg, err := settingsAt(srv.URL).config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAPI(cfg, srv.Client(), time.Now)
+		defer a.close()
+		if err := a.post(t.Context(), sendPath, piece{}); plugintest.Verdict(err) != "ambiguous" {
+			t.Errorf("%s: %v, want that nobody knows", body, err)
+		}
 	}
 }

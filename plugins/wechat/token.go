@@ -17,6 +17,7 @@ import (
 const (
 	renewBefore = 5 * time.Minute  // the end: WeChat has a new token by then, and both are valid
 	forceEvery  = 90 * time.Minute // at most: WeChat makes a new token 20 times a day if forced
+	forceAgain  = time.Minute      // after a call that brought nothing; WeChat wants half of it
 )
 
 // tokens keeps the access token. Whoever needs one while it is asked for waits for
@@ -30,6 +31,7 @@ type tokens struct {
 	value  string
 	until  time.Time
 	forced time.Time // when a new one was forced last
+	made   int       // tokens that were forced
 }
 
 // get returns a token that is valid.
@@ -37,7 +39,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	if value, ok := t.kept(); ok {
 		return value, nil
 	}
-	return t.ask(ctx, false)
+	return t.ask(ctx, "")
 }
 
 // kept returns the token that there is, and whether it is valid.
@@ -60,10 +62,7 @@ func (t *tokens) renew(ctx context.Context, refused string) (string, error) {
 	if err != nil || value != refused {
 		return value, err
 	}
-	if !t.mayForce() {
-		return "", fmt.Errorf("%w: WeChat refuses the access token that it gave out", sdk.ErrAuthConfig)
-	}
-	return t.ask(ctx, true)
+	return t.ask(ctx, refused)
 }
 
 func (t *tokens) mayForce() bool {
@@ -77,15 +76,20 @@ func (t *tokens) mayForce() bool {
 	return true
 }
 
-// ask gets a token from WeChat. The call goes on if the one who began it gives up.
-func (t *tokens) ask(ctx context.Context, force bool) (string, error) {
+// ask gets a token from WeChat, a new one if the one that is valid was refused. The
+// call goes on if the one who began it gives up.
+func (t *tokens) ask(ctx context.Context, refused string) (string, error) {
+	force := refused != ""
 	done := t.one.DoChan(fmt.Sprint(force), func() (any, error) {
-		if value, ok := t.kept(); ok && !force {
+		if value, ok := t.kept(); ok && value != refused {
 			return value, nil // another call ended just now
 		}
 		ctx, cancel := context.WithTimeout(t.ended, t.api.cfg.timeout)
 		defer cancel()
-		return t.fetch(ctx, force)
+		if force {
+			return t.force(ctx)
+		}
+		return t.fetch(ctx, false)
 	})
 	select {
 	case r := <-done:
@@ -96,6 +100,26 @@ func (t *tokens) ask(ctx context.Context, force bool) (string, error) {
 	case <-ctx.Done():
 		return "", sdk.Retry(ctx.Err(), 0)
 	}
+}
+
+// force has WeChat make a new token, if it may be asked to.
+func (t *tokens) force(ctx context.Context) (string, error) {
+	if !t.mayForce() {
+		return "", fmt.Errorf("%w: WeChat refuses the access token that it gave out", sdk.ErrAuthConfig)
+	}
+	value, err := t.fetch(ctx, true)
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.forced = t.api.now().Add(forceAgain - forceEvery)
+	}
+	return value, err
+}
+
+func (t *tokens) forcedSoFar() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.made
 }
 
 // fetch makes the call and keeps the token. The old API, /cgi-bin/token, is not
@@ -111,7 +135,7 @@ func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
-	asked := t.api.now()
+	asked, made := t.api.now(), t.forcedSoFar()
 	res, err := t.api.do(ctx, http.MethodPost, "/cgi-bin/stable_token", nil, jsonType, body) //nolint:bodyclose // read closes it
 	if err == nil {
 		err = t.api.read(res, &got)
@@ -127,6 +151,11 @@ func (t *tokens) fetch(ctx context.Context, force bool) (string, error) {
 	life := time.Duration(got.ExpiresIn) * time.Second
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if force {
+		t.made++
+	} else if made != t.made && t.value != "" {
+		return t.value, nil // what came is the one before that
+	}
 	t.value, t.until = got.AccessToken, asked.Add(life-min(renewBefore, life/2))
 	return got.AccessToken, nil
 }

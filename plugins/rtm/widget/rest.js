@@ -14,6 +14,15 @@ class Refused extends Error {
 // final says that trying again would not help.
 const final = (err) => err instanceof Refused && err.status >= 400 && err.status < 500 && ![401, 408, 425, 429].includes(err.status);
 
+// subject is the user id in a JWT, which the gateway checks.
+function subject(jwt) {
+  try {
+    return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub;
+  } catch {
+    return undefined;
+  }
+}
+
 class Rest {
   constructor(hook) {
     this.hook = hook;

@@ -13,8 +13,10 @@ class Talk extends EventTarget {
     this.rest = new Rest(hook);
     this.kept = new Kept("openccsp." + hook + ".");
     this.proof = proof; // { userId, timestamp, signature } or { token } by the page's backend
+    this.proven = Boolean(proof.userId || proof.token);
     this.me = this.kept.read("me"); // what register answered
-    if (this.me && proof.userId && this.me.userId !== proof.userId) this.forget();
+    if (this.me && this.proven && this.me.userId !== proof.userId) this.forget();
+    if (this.me?.proven && !this.proven) this.me = null; // a page must not go on for whom it does not name
     this.log = []; // { tid, mine, text, …, state: waiting | uploading | sent | failed }
     this.config = { maxFile: Infinity, part: 512 << 10 };
     this.status = "offline";
@@ -49,6 +51,7 @@ class Talk extends EventTarget {
   // register gets a token, or a fresh one for the same user. The profile travels
   // in the token, and is told again only if the token has become too old.
   async register(data = this.me?.data) {
+    const mine = this.session;
     const known = this.me?.accessToken;
     const body = { deviceId: device, ...(data && !known ? { data } : {}) };
     let answer;
@@ -58,7 +61,8 @@ class Talk extends EventTarget {
       if (!(known && err instanceof Refused && err.status === 401)) throw err;
       answer = await this.ask({ ...body, data }, null); // to the gateway this is a new customer, unless the page proves who it is
     }
-    this.me = { ...answer, data };
+    if (mine !== this.session) return; // the customer was forgotten meanwhile
+    this.me = { ...answer, data, proven: this.proven };
     this.kept.write("me", this.me);
   }
 
@@ -71,7 +75,7 @@ class Talk extends EventTarget {
 
   async begin(data) {
     await this.register(data);
-    this.resume();
+    if (this.me) this.resume();
   }
 
   // resume goes on with the conversation that this browser knows.

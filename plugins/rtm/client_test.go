@@ -19,6 +19,7 @@ type client struct {
 	conn    net.Conn
 	r       *bufio.Reader
 	version byte
+	passed  []packets.Packet // messages that came before another packet that was awaited, acknowledged
 }
 
 func dial(t *testing.T, address string, version byte) *client {
@@ -32,7 +33,7 @@ func dial(t *testing.T, address string, version byte) *client {
 
 func newClient(t *testing.T, conn net.Conn, version byte) *client {
 	t.Cleanup(func() { conn.Close() })
-	return &client{t, conn, bufio.NewReader(conn), version}
+	return &client{t: t, conn: conn, r: bufio.NewReader(conn), version: version}
 }
 
 type login struct {
@@ -155,7 +156,7 @@ func (c *client) read() (packets.Packet, error) {
 func (c *client) message() downlink {
 	c.t.Helper()
 	for {
-		pk, err := c.read()
+		pk, held, err := c.passing()
 		if err != nil {
 			c.t.Fatalf("next message: %v", err)
 		}
@@ -168,11 +169,21 @@ func (c *client) message() downlink {
 		if err := json.Unmarshal(pk.Payload, &d); err != nil && !errors.As(err, &te) {
 			c.t.Fatalf("payload %q: %v", pk.Payload, err)
 		}
-		if pk.FixedHeader.Qos > 0 {
+		if pk.FixedHeader.Qos > 0 && !held {
 			c.ack(pk.PacketID)
 		}
 		return d
 	}
+}
+
+// passing returns the first message that was passed over, else the next packet.
+func (c *client) passing() (pk packets.Packet, held bool, err error) {
+	if len(c.passed) > 0 {
+		pk, c.passed = c.passed[0], c.passed[1:]
+		return pk, true, nil
+	}
+	pk, err = c.read()
+	return pk, false, err
 }
 
 // texts reads n messages.

@@ -18,7 +18,8 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// next reads packets until one of a type comes.
+// next reads packets until one of a type comes. Messages before it are kept for
+// message.
 func (c *client) next(kind byte) packets.Packet {
 	c.t.Helper()
 	for {
@@ -31,6 +32,9 @@ func (c *client) next(kind byte) packets.Packet {
 		}
 		if pk.FixedHeader.Type == kind {
 			return pk
+		}
+		if pk.FixedHeader.Type == packets.Publish {
+			c.passed = append(c.passed, pk)
 		}
 	}
 }

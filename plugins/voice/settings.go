@@ -62,8 +62,8 @@ func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 	return s.twilio().capabilities(of)
 }
 
-// Validate implements sdk.Validator. A SIP server is not asked: a registration
-// shows in the instance's state.
+// Validate implements sdk.Validator. A SIP server is not asked: the
+// instance shows whether it is registered.
 func (s settings) Validate(ctx context.Context) error {
 	if err := s.check(); err != nil {
 		return err

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	maxTold  = 1024            // events that wait to become durable
-	farewell = 4 * time.Second // for the events of calls that are hung up because the instance ends
-	between  = phone.Rate / 2  // samples of silence between two things that are said
+	maxTold   = 1024            // events that wait to become durable
+	farewell  = 4 * time.Second // for the events of calls that are hung up because the instance ends
+	lookAgain = time.Second     // whether the telephone is registered
+	between   = phone.Rate / 2  // samples of silence between two things that are said
 )
 
 // sipProvider places calls over SIP.
@@ -23,6 +24,7 @@ type sipProvider struct {
 	host  sdk.Host
 	phone *phone.Phone
 	told  chan phone.Event // has what happens to calls; Listen makes it durable
+	news  chan struct{}    // of the registration, for Listen
 }
 
 // openSIP makes the provider. It registers, if that is wanted, and calls nobody.
@@ -31,9 +33,15 @@ func openSIP(s SIPSettings, h sdk.Host) (*sipProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &sipProvider{sipConfig: c, host: h, told: make(chan phone.Event, maxTold)}
+	p := &sipProvider{sipConfig: c, host: h, told: make(chan phone.Event, maxTold), news: make(chan struct{}, 1)}
 	conf := c.phone()
 	conf.Tell, conf.Log = func(e phone.Event) { p.told <- e }, h.Log()
+	conf.Changed = func() {
+		select {
+		case p.news <- struct{}{}:
+		default:
+		}
+	}
 	if p.phone, err = phone.New(conf); err != nil {
 		return nil, sdk.Retry(err, 0)
 	}
@@ -136,10 +144,15 @@ func (p *sipProvider) recording(ctx context.Context, a sdk.Attachment) ([]int16,
 }
 
 // Listen implements sdk.Listener: it makes what happens to calls durable. At its
-// end the calls are hung up, and their ends are still told.
+// end the calls are hung up, and their ends are still told. While the telephone is
+// not registered it ends with why, again and again: the instance shows that.
 func (p *sipProvider) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
 	for {
+		if why := p.phone.Trouble(); why != "" && len(p.told) == 0 {
+			return sdk.Retry(fmt.Errorf("not registered: %s", why), lookAgain)
+		}
 		select {
+		case <-p.news:
 		case e := <-p.told:
 			if p.report(ctx, emit, e) != nil && ctx.Err() != nil {
 				p.goodbye(ctx, emit, e)

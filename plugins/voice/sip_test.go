@@ -127,6 +127,53 @@ func TestSIPDrain(t *testing.T) {
 	line.Content()
 }
 
+// An instance that the registrar refuses says so, and places no call.
+func TestSIPNotRegistered(t *testing.T) {
+	registrar, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { _ = registrar.Close(); <-done })
+	go func() {
+		defer close(done)
+		refuse(registrar)
+	}()
+	s := viaSIP(registrar.LocalAddr().String())
+	s.Password, s.SIP.Register = "wrong", true
+	g := sdktest.Start(t, plugin(), "phone", "voice", s)
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(g.Trouble(t.Context()), "403"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the instance says %q", g.Trouble(t.Context()))
+		}
+	}
+	m := sdk.Message{ID: "m", Attachments: []sdk.Attachment{g.AddMedia("b.wav", "audio/wav", beep())}}
+	if _, err := g.Call(t.Context(), sdk.Customer{Address: "100"}, m); !errors.Is(err, sdk.ErrAuthConfig) {
+		t.Errorf("a call: %v", err)
+	}
+}
+
+// refuse answers each request 403 until conn is closed.
+func refuse(conn net.PacketConn) {
+	for buf := make([]byte, 4096); ; {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		answer := "SIP/2.0 403 Forbidden\r\n"
+		for line := range strings.Lines(string(buf[:n])) {
+			name, _, _ := strings.Cut(line, ":")
+			switch name {
+			case "Via", "From", "Call-ID", "CSeq":
+				answer += line
+			case "To":
+				answer += strings.TrimSpace(line) + ";tag=1\r\n"
+			}
+		}
+		_, _ = conn.WriteTo([]byte(answer+"Content-Length: 0\r\n\r\n"), from)
+	}
+}
+
 // What is wrong with a call is said before anything rings.
 func TestSIPRefusesCalls(t *testing.T) {
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -44,8 +44,9 @@ type Config struct {
 	Patience  time.Duration // how long a call may stay without any answer; 0: 15 s
 	Most      time.Duration // how long a call may take
 
-	Tell func(Event) // of what happens to calls; it may block
-	Log  *slog.Logger
+	Tell    func(Event) // of what happens to calls; it may block
+	Changed func()      // Trouble says something else; nil: nobody asks. It must not block
+	Log     *slog.Logger
 }
 
 // Phone places calls. It is safe for concurrent use.
@@ -64,6 +65,8 @@ type Phone struct {
 	end   context.CancelFunc
 	tasks sync.WaitGroup
 
+	registering sync.WaitGroup // it needs the sockets to the end
+
 	mu    sync.Mutex
 	calls map[string]*call // by Call-ID
 	state reachability
@@ -79,7 +82,7 @@ func New(c Config) (*Phone, error) {
 		return nil, err
 	}
 	if c.Register {
-		p.tasks.Go(p.keepRegistered)
+		p.registering.Go(p.keepRegistered)
 	}
 	return p, nil
 }
@@ -210,6 +213,7 @@ func (p *Phone) HangUp() {
 func (p *Phone) Close() error {
 	p.end()
 	p.HangUp()
+	p.registering.Wait()
 	err := errors.Join(p.client.Close(), p.server.Close(), p.ua.Close())
 	_ = p.socket.Close() // some of these have done so already
 	p.tasks.Wait()

@@ -38,6 +38,8 @@ func (p *Phone) reachable(ctx context.Context) error {
 		return nil
 	case p.Register && errors.Is(s.err, sdk.ErrAuthConfig):
 		return s.err
+	case p.Register && s.err == nil:
+		return sdk.Retry(errors.New("not registered yet"), askTimeout)
 	case p.Register:
 		return sdk.Retry(fmt.Errorf("not registered: %w", s.err), askTimeout)
 	}
@@ -75,9 +77,12 @@ func (p *Phone) keepRegistered() {
 	for p.ctx.Err() == nil {
 		lasts, err := p.register(p.ctx, req, expires)
 		p.mu.Lock()
-		changed := p.state.registered != (err == nil)
+		changed := p.state.registered != (err == nil) || p.state.err == nil && err != nil
 		p.state.registered, p.state.err = err == nil, err
 		p.mu.Unlock()
+		if changed && p.Changed != nil {
+			p.Changed()
+		}
 		next := lasts * 4 / 5
 		if err == nil {
 			wait.Reset()

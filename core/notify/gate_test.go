@@ -192,13 +192,8 @@ func TestQuiet(t *testing.T) {
 func TestPace(t *testing.T) {
 	f := newFar(t)
 	n := newNotifier(t, notify.Config{Now: f.clock, Endpoints: map[string]notify.Endpoint{"e": {URL: f.URL, AllowPrivate: true, Rate: 2}}})
-	made := 0
-	for range 200 {
-		if made == 2 { // the burst: what follows waits in its place, or comes again
-			break
-		}
+	for range 2 { // may go at once
 		post(t, n, "e", "1", body)
-		made++
 	}
 	began := time.Now()
 	post(t, n, "e", "1", body)

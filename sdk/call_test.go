@@ -234,7 +234,9 @@ func TestLateCallIsNotMade(t *testing.T) {
 	}
 }
 
-// TestDrainWaits: drain ends when what is in hand has been answered.
+// TestDrainWaits: drain ends when what is in hand has been answered. What comes
+// meanwhile is refused: at once, or in its turn if its conversation awaits an
+// answer.
 func TestDrainWaits(t *testing.T) {
 	began, leave := make(chan struct{}), make(chan struct{})
 	f := &fake{send: func(_ context.Context, _ sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
@@ -253,12 +255,26 @@ func TestDrainWaits(t *testing.T) {
 	if n := g.Drain(t.Context(), 20*time.Millisecond); n != 1 {
 		t.Errorf("drain left %d, want 1", n)
 	}
-	if _, err := g.Send(t.Context(), ada, sdk.Message{}); kind(err) != "retry 0s" {
+	if _, err := g.Send(t.Context(), sdk.Customer{Address: "bob"}, sdk.Message{}); kind(err) != "retry 0s" {
 		t.Errorf("a call to a drained plugin: %v", err)
+	}
+	same := make(chan error, 1)
+	wg.Go(func() {
+		_, err := g.Send(t.Context(), ada, sdk.Message{ID: "same"})
+		same <- err
+	})
+	for n := 0; n != 2 && len(same) == 0; {
+		n = g.Drain(t.Context(), 20*time.Millisecond)
+	}
+	if len(same) > 0 {
+		t.Error("a call overtook an open one of its conversation")
 	}
 	close(leave)
 	if n := g.Drain(t.Context(), time.Minute); n != 0 {
 		t.Errorf("drain left %d, want 0", n)
+	}
+	if err := <-same; kind(err) != "retry 0s" {
+		t.Errorf("a call to a drained plugin: %v", err)
 	}
 	wg.Wait()
 }

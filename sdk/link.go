@@ -154,7 +154,8 @@ func (l *link) accept(f *pluginv1.HostFrame) {
 	case full:
 		t.refuse("busy")
 	case l.s.draining.Load():
-		t.refuse("draining")
+		t.refusal = "draining" // not before the answers that its conversation awaits
+		fallthrough
 	default:
 		l.s.work.submit(t)
 	}

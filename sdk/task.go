@@ -23,6 +23,7 @@ type task struct {
 	cancel  context.CancelFunc
 	key     conversation
 	ordered bool
+	refusal string // why the driver is not to be called, "" if it is
 	next    *task // of the same conversation; guarded by work.mu
 }
 
@@ -49,6 +50,10 @@ func newTask(l *link, f *pluginv1.HostFrame) *task {
 
 // run calls the driver and queues the answer, whatever the driver does.
 func (t *task) run() {
+	if t.refusal != "" {
+		t.refuse(t.refusal)
+		return
+	}
 	defer t.l.closed(t)
 	switch b := t.f.Body.(type) {
 	case *pluginv1.HostFrame_Call:

@@ -112,6 +112,20 @@ type CustomerTyper interface {
 	TypingToCustomer(ctx context.Context, to Customer, on bool) error
 }
 
+// CustomerReceipter tells the customer what became of a message of hers:
+// messageID is the one that her event had, status is delivered (an agent has
+// it) or read. It may come more than once. Channels.
+type CustomerReceipter interface {
+	ReceiptToCustomer(ctx context.Context, to Customer, messageID, status string) error
+}
+
+// CustomerEventSender tells the customer's app what happens to the
+// conversation: agent_joined and agent_left with the param name. It may come more
+// than once. Channels.
+type CustomerEventSender interface {
+	EventToCustomer(ctx context.Context, to Customer, name string, params map[string]string) error
+}
+
 // ChatTyper shows the agent that the customer is typing. Connectors.
 type ChatTyper interface {
 	TypingToChat(ctx context.Context, c Chat, on bool) error

@@ -85,6 +85,8 @@ var abilityTypes = []struct {
 	{pluginv1.AbilityListen, reflect.TypeFor[Listener](), true, true},
 	{pluginv1.AbilitySocket, reflect.TypeFor[SocketUpgrader](), true, true},
 	{pluginv1.AbilityTypingToCustomer, reflect.TypeFor[CustomerTyper](), true, false},
+	{pluginv1.AbilityReceipt, reflect.TypeFor[CustomerReceipter](), true, false},
+	{pluginv1.AbilitySendEvent, reflect.TypeFor[CustomerEventSender](), true, false},
 	{pluginv1.AbilityCall, reflect.TypeFor[Caller](), true, false},
 	{pluginv1.AbilityRegister, reflect.TypeFor[TokenRegistrar](), true, false},
 	{pluginv1.AbilityTypingToChat, reflect.TypeFor[ChatTyper](), false, true},

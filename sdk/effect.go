@@ -30,6 +30,14 @@ func (in *instance) toCustomer(ctx context.Context, ch Channel, c *pluginv1.Call
 		if d, ok := in.value.(CustomerTyper); ok {
 			return d.TypingToCustomer(ctx, to, c.On)
 		}
+	case pluginv1.Op_RECEIPT:
+		if d, ok := in.value.(CustomerReceipter); ok {
+			return d.ReceiptToCustomer(ctx, to, c.MessageId, c.Status)
+		}
+	case pluginv1.Op_EVENT:
+		if d, ok := in.value.(CustomerEventSender); ok {
+			return d.EventToCustomer(ctx, to, c.EventName, c.Params)
+		}
 	case pluginv1.Op_REGISTER:
 		if d, ok := in.value.(TokenRegistrar); ok {
 			if c.On {

@@ -115,12 +115,12 @@ var opAbilities = []struct {
 	channel, connector string
 }{
 	{pluginv1.Op_TYPING, pluginv1.AbilityTypingToCustomer, pluginv1.AbilityTypingToChat},
-	{pluginv1.Op_RECEIPT, "", pluginv1.AbilityReceipt},
+	{pluginv1.Op_RECEIPT, pluginv1.AbilityReceipt, pluginv1.AbilityReceipt},
 	{pluginv1.Op_TRANSFER, "", pluginv1.AbilityTransfer},
 	{pluginv1.Op_HOLD, "", pluginv1.AbilityHold},
 	{pluginv1.Op_REOPEN, "", pluginv1.AbilityReopen},
 	{pluginv1.Op_UPDATE, "", pluginv1.AbilityUpdate},
-	{pluginv1.Op_EVENT, "", pluginv1.AbilitySendEvent},
+	{pluginv1.Op_EVENT, pluginv1.AbilitySendEvent, pluginv1.AbilitySendEvent},
 	{pluginv1.Op_CALL_OUT, pluginv1.AbilityCall, ""},
 	{pluginv1.Op_REGISTER, pluginv1.AbilityRegister, ""},
 }

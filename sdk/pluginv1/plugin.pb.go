@@ -234,12 +234,12 @@ const (
 	Op_OPEN           Op = 2  // connector: chat with its first message
 	Op_CLOSE          Op = 3  // connector: chat, reason
 	Op_TYPING         Op = 4  // customer or chat, on
-	Op_RECEIPT        Op = 5  // connector: what became of the agent's message
+	Op_RECEIPT        Op = 5  // what became of a message: connector: of the agent's; channel: of the customer's
 	Op_TRANSFER       Op = 6  // connector: chat, target
 	Op_HOLD           Op = 7  // connector: chat, on
 	Op_REOPEN         Op = 8  // connector: chat
 	Op_UPDATE         Op = 9  // connector: chat with changed customer or attributes
-	Op_EVENT          Op = 10 // connector: custom event to the vendor
+	Op_EVENT          Op = 10 // connector: custom event to the vendor; channel: what happens, to the customer's app
 	Op_CALL_OUT       Op = 11 // channel: voice call to customer
 	Op_REGISTER       Op = 12 // channel: target, a push token of customer, on or off
 )
@@ -2326,7 +2326,7 @@ type Call struct {
 	Target        string                 `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // TRANSFER: a queue or team, or agent:<name>; REGISTER: <platform>:<token>
 	EventName     string                 `protobuf:"bytes,11,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,12,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	MessageId     string                 `protobuf:"bytes,13,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // RECEIPT: the agent's message
+	MessageId     string                 `protobuf:"bytes,13,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // RECEIPT: the message
 	Status        string                 `protobuf:"bytes,14,opt,name=status,proto3" json:"status,omitempty"`                        // RECEIPT: delivered, read, failed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -95,6 +95,19 @@ func (g *Gateway) TypingToChat(ctx context.Context, c sdk.Chat, on bool) error {
 	return err
 }
 
+// ReceiptToCustomer tells a channel's customer what became of her message.
+func (g *Gateway) ReceiptToCustomer(ctx context.Context, to sdk.Customer, messageID, status string) error {
+	_, err := g.call(ctx, &pluginv1.Call{Op: pluginv1.Op_RECEIPT, Customer: customerProto(to),
+		MessageId: messageID, Status: status})
+	return err
+}
+
+// EventToCustomer tells a channel's customer what happens.
+func (g *Gateway) EventToCustomer(ctx context.Context, to sdk.Customer, name string, params map[string]string) error {
+	_, err := g.call(ctx, &pluginv1.Call{Op: pluginv1.Op_EVENT, Customer: customerProto(to), EventName: name, Params: params})
+	return err
+}
+
 // Receipt tells an agent what became of a message.
 func (g *Gateway) Receipt(ctx context.Context, c sdk.Chat, messageID, status, reason string) error {
 	_, err := g.call(ctx, &pluginv1.Call{Op: pluginv1.Op_RECEIPT, Chat: chatProto(c),

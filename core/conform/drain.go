@@ -50,6 +50,8 @@ func (t *trial) drainOpen() error {
 			return errors.Join(errors.New("the drain returned while calls were open"), err)
 		case <-timer.C:
 		}
+		seq, answer := s.link.post(t.message(0, "late", "while it drains")) // not to be refused before its turn
+		all = append(all, pending{0, seq, answer})
 		t.vendor.release()
 	}
 	if err := <-drained; err != nil {

@@ -392,10 +392,10 @@ func (p *plugin) frame(ctx context.Context, f *pluginv1.HostFrame) {
 	case *pluginv1.HostFrame_Call:
 		switch {
 		case !known && p.is("unknown/instance"):
-		case !known || draining:
+		case !known:
 			p.answer(f, result(pluginv1.Outcome_RETRY))
 		default:
-			p.call(ctx, f, b.Call)
+			p.call(ctx, f, b.Call, draining)
 		}
 	case *pluginv1.HostFrame_Webhook:
 		w := &pluginv1.WebhookAnswer{Status: 400}
@@ -434,7 +434,7 @@ func (p *plugin) frame(ctx context.Context, f *pluginv1.HostFrame) {
 }
 
 // call handles a call after those of its conversation that came before.
-func (p *plugin) call(ctx context.Context, f *pluginv1.HostFrame, c *pluginv1.Call) {
+func (p *plugin) call(ctx context.Context, f *pluginv1.HostFrame, c *pluginv1.Call, draining bool) {
 	deadline := time.Duration(f.DeadlineMs) * time.Millisecond
 	if p.is("flow/deadline") {
 		deadline = time.Hour
@@ -454,6 +454,10 @@ func (p *plugin) call(ctx context.Context, f *pluginv1.HostFrame, c *pluginv1.Ca
 		defer cancel()
 		if before != nil && !p.is("order/conversation") && !p.is("order/one-at-a-time") {
 			<-before
+		}
+		if draining {
+			p.answer(f, result(pluginv1.Outcome_RETRY))
+			return
 		}
 		if p.is("redelivery") { // what has been here before is dropped
 			if _, err := os.Stat(key); err == nil {

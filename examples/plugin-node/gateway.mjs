@@ -408,13 +408,13 @@ class Link {
   // accept runs a frame; those of one conversation one after the other.
   accept (f) {
     this.inHand++
-    if (this.control.draining) return this.answer(f, refusal(f, 'draining'))
     if (this.open.size >= maxInFlight) return this.answer(f, refusal(f, 'busy'))
     const abort = new AbortController()
     const timer = setTimeout(() => abort.abort(), f.deadline_ms || 30_000)
     this.open.set(f.seq, abort)
+    const { draining } = this.control // a refusal, too, waits for its turn
     const run = async () => {
-      const body = await this.run(f, abort.signal)
+      const body = draining ? refusal(f, 'draining') : await this.run(f, abort.signal)
       clearTimeout(timer)
       this.open.delete(f.seq)
       this.answer(f, body)

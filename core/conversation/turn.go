@@ -196,6 +196,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	case p.routed && handled:
 		t.record.Route = FlowRoute
 		t.heard(f)
+		t.receiptTo(t.told(f))
 	case p.routed:
 		t.route(f, p.route, p.ruled)
 	case p.deliver:

@@ -20,6 +20,7 @@ type instance struct {
 	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
 	polls      pollLine     // of its open chats
+	notices    notices      // for its customers' apps
 	rate       *delivery.Rate
 
 	mu      sync.Mutex
@@ -35,6 +36,7 @@ type instance struct {
 
 func newInstance(e *Engine, c *conversation.Instance) *instance {
 	i := &instance{e: e, name: c.Name, up: true, polls: pollLine{places: e.MaxPolls}}
+	i.notices.e, i.notices.channel = e, c.Name
 	i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
 	i.configure(c)
 	return i

@@ -921,6 +921,7 @@ type Chat struct {
 	Transcript       []*Said                `protobuf:"bytes,25,rep,name=transcript,proto3" json:"transcript,omitempty"` // what its open shows, until the vendor has taken it
 	Reopening        bool                   `protobuf:"varint,26,opt,name=reopening,proto3" json:"reopening,omitempty"`  // OPENING: it was closed, and is to be opened again
 	Shut             bool                   `protobuf:"varint,27,opt,name=shut,proto3" json:"shut,omitempty"`            // it cannot be opened again: the vendor has refused
+	Present          []string               `protobuf:"bytes,28,rep,name=present,proto3" json:"present,omitempty"`       // names of the agents that the customer's app has been told of, "": one without
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1093,6 +1094,13 @@ func (x *Chat) GetShut() bool {
 		return x.Shut
 	}
 	return false
+}
+
+func (x *Chat) GetPresent() []string {
+	if x != nil {
+		return x.Present
+	}
+	return nil
 }
 
 type OpenRecord struct {
@@ -2516,14 +2524,15 @@ type Command struct {
 	Body         []byte                 `protobuf:"bytes,15,opt,name=body,proto3" json:"body,omitempty"`                            // NOTIFY: the request's body; APPEND: a Mail
 	Target       []byte                 `protobuf:"bytes,16,opt,name=target,proto3" json:"target,omitempty"`                        // APPEND: the conversation
 	Reason       string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
-	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
-	Status       string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
-	EventName    string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT, BOT_EVENT; of an event that was not made: its name
-	Params       map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Agent        bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
-	Moves        uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
-	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
-	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH, REGISTER: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
+	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message; CHAT_SEND,
+	// CHAT_OPEN_CMD, BOT_SEND: the channel's of the customer's, who is told once it is taken
+	Status    string            `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
+	EventName string            `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT, BOT_EVENT; of an event that was not made: its name
+	Params    map[string]string `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Agent     bool              `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
+	Moves     uint32            `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
+	Hops      uint32            `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	To        string            `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH, REGISTER: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
 	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`                  // asked when it is dispatched; nil: none
 	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`               // NOTIFY: a flow waits for what the endpoint says
@@ -4046,7 +4055,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\tRuleCount\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
-	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\xf6\x04\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\x90\x05\n" +
 	"\x04Chat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12 \n" +
 	"\vintegration\x18\x02 \x01(\tR\vintegration\x12\x10\n" +
@@ -4071,7 +4080,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"transcript\x18\x19 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
 	"transcript\x12\x1c\n" +
 	"\treopening\x18\x1a \x01(\bR\treopening\x12\x12\n" +
-	"\x04shut\x18\x1b \x01(\bR\x04shut\"@\n" +
+	"\x04shut\x18\x1b \x01(\bR\x04shut\x12\x18\n" +
+	"\apresent\x18\x1c \x03(\tR\apresent\"@\n" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +

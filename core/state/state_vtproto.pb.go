@@ -285,6 +285,11 @@ func (m *Chat) CloneVT() *Chat {
 		}
 		r.Transcript = tmpContainer
 	}
+	if rhs := m.Present; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Present = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -1962,6 +1967,17 @@ func (m *Chat) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Present) > 0 {
+		for iNdEx := len(m.Present) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Present[iNdEx])
+			copy(dAtA[i:], m.Present[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Present[iNdEx])))
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0xe2
+		}
 	}
 	if m.Shut {
 		i--
@@ -5413,6 +5429,12 @@ func (m *Chat) SizeVT() (n int) {
 	}
 	if m.Shut {
 		n += 3
+	}
+	if len(m.Present) > 0 {
+		for _, s := range m.Present {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n
@@ -8988,6 +9010,38 @@ func (m *Chat) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Shut = bool(v != 0)
+		case 28:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Present", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Present = append(m.Present, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

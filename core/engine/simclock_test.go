@@ -72,6 +72,9 @@ func (s *sim) snap() *conversation.Snap {
 		},
 	}
 	s.addBot(snap)
+	if s.seed%5 < 3 {
+		snap.Instances["chan"].Abilities = []string{pluginv1.AbilityReceipt}
+	}
 	return snap
 }
 

@@ -13,12 +13,12 @@ import (
 const fairShare = 8
 
 // isBulk says whether nobody sits and waits for a command: what rules, flows and
-// requests from outside write. What an agent or a bot has answered, and what goes
-// to the contact center, goes before that.
+// requests from outside write. What an agent or a bot has answered, or a flow to what
+// the customer has just written, and what goes to the contact center, goes before that.
 func isBulk(c *state.Command) bool {
 	switch c.Kind {
 	case state.CommandKind_DELIVER:
-		return c.Rule != "" || c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_RULE
+		return !c.Reply && (c.Rule != "" || c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_RULE)
 	case state.CommandKind_CALL, state.CommandKind_PUSH:
 		return true
 	}

@@ -30,6 +30,7 @@ func TestWhatIsBulk(t *testing.T) {
 		{"a bot's answer", of(state.CommandKind_DELIVER, bot, ""), false},
 		{"a rule's message", of(state.CommandKind_DELIVER, rule, "r"), true},
 		{"one that was asked for from outside", of(state.CommandKind_DELIVER, rule, ""), true},
+		{"a flow's answer", &state.Command{Kind: state.CommandKind_DELIVER, Rule: "flow f", Reply: true, Message: &pluginv1.Message{Author: rule}}, false},
 		{"a call", of(state.CommandKind_CALL, rule, "r"), true},
 		{"a rule's word to the agent", of(state.CommandKind_CHAT_SEND, rule, "r"), false},
 		{"a chat", of(state.CommandKind_CHAT_OPEN_CMD, pluginv1.AuthorKind_AUTHOR_CUSTOMER, ""), false},

@@ -2549,6 +2549,7 @@ type Command struct {
 	Window        uint64        `protobuf:"varint,54,opt,name=window,proto3" json:"window,omitempty"`               // DELIVER: the number of the window in which it counts; 0: none
 	Token         string        `protobuf:"bytes,55,opt,name=token,proto3" json:"token,omitempty"`                  // REGISTER: <platform>:<token>, a secret
 	On            bool          `protobuf:"varint,56,opt,name=on,proto3" json:"on,omitempty"`                       // REGISTER: the app can be reached
+	Reply         bool          `protobuf:"varint,57,opt,name=reply,proto3" json:"reply,omitempty"`                 // DELIVER: a flow's, to what the customer has just written: she waits for it
 	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"`       // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2804,6 +2805,13 @@ func (x *Command) GetToken() string {
 func (x *Command) GetOn() bool {
 	if x != nil {
 		return x.On
+	}
+	return false
+}
+
+func (x *Command) GetReply() bool {
+	if x != nil {
+		return x.Reply
 	}
 	return false
 }
@@ -4209,7 +4217,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xda\a\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xf0\a\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -4246,7 +4254,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06shared\x18. \x01(\bR\x06shared\x12\x16\n" +
 	"\x06window\x186 \x01(\x04R\x06window\x12\x14\n" +
 	"\x05token\x187 \x01(\tR\x05token\x12\x0e\n" +
-	"\x02on\x188 \x01(\bR\x02on\x12\x1e\n" +
+	"\x02on\x188 \x01(\bR\x02on\x12\x14\n" +
+	"\x05reply\x189 \x01(\bR\x05reply\x12\x1e\n" +
 	"\n" +
 	"transcript\x185 \x01(\bR\n" +
 	"transcript\x1a9\n" +

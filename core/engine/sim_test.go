@@ -220,6 +220,11 @@ func (s *sim) check() {
 		s.t.Errorf("seed %d: work is left: %d tasks, %s", s.seed, len(s.tasks), s.left())
 		return
 	}
+	for name, i := range *s.e.instances.Load() {
+		if i.flying != 0 || i.parked.len() != 0 || i.parked.called != 0 {
+			s.t.Errorf("seed %d: %s has %d calls, %d wait, %d are called, when all is done", s.seed, name, i.flying, i.parked.len(), i.parked.called)
+		}
+	}
 	dead := s.deadTexts()
 	s.count.Dead = len(dead)
 	for _, c := range s.customers {

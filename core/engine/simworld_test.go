@@ -276,13 +276,16 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 func (s *sim) tick(customer, text string) {
 	s.count.Ticks++
 	conv := core.NewConversationID("chan", customer).String()
-	rest := text
-	for _, a := range s.arrived {
-		if a.conv == conv && (a.where == "vendor" || a.where == "bot") && !a.copy && strings.HasPrefix(rest, a.text) {
-			rest = strings.TrimSpace(strings.TrimPrefix(rest, a.text))
+	has := func(where string) bool {
+		rest := text
+		for _, a := range s.arrived {
+			if a.conv == conv && a.where == where && !a.copy {
+				rest = strings.TrimSpace(strings.TrimPrefix(rest, a.text))
+			}
 		}
+		return rest == ""
 	}
-	if rest != "" { // then a flow has it
+	if !has("vendor") && !has("bot") { // then a flow has it
 		s.ticked = append(s.ticked, text)
 	}
 }

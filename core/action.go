@@ -38,6 +38,7 @@ type Action struct {
 
 	Attachments  []*pluginv1.Attachment // Send; Call: what is played
 	QuickReplies []*pluginv1.QuickReply // Send; Call: a digit for each
+	Reply        bool                   // Send: a flow's, to what the customer has just written
 	Digits       string                 // Call: how many digits it waits for; "": as many as its channel is set to
 
 	Endpoint string // Notify

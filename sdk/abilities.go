@@ -113,15 +113,16 @@ type CustomerTyper interface {
 }
 
 // CustomerReceipter tells the customer what became of a message of hers:
-// messageID is the one that her event had, status is delivered (an agent has
-// it) or read. It may come more than once. Channels.
+// messageID is the one that her event had, status is delivered (an agent or a bot
+// has it) or read. It is called beside Send to the same customer and not in order with
+// it, may come more than once, and is not made up for if it fails. Channels.
 type CustomerReceipter interface {
 	ReceiptToCustomer(ctx context.Context, to Customer, messageID, status string) error
 }
 
 // CustomerEventSender tells the customer's app what happens to the
-// conversation: agent_joined and agent_left with the param name. It may come more
-// than once. Channels.
+// conversation: agent_joined and agent_left with the param name, which is absent if the
+// contact center gives none. It is called as [CustomerReceipter] is. Channels.
 type CustomerEventSender interface {
 	EventToCustomer(ctx context.Context, to Customer, name string, params map[string]string) error
 }

@@ -20,9 +20,9 @@ func ableDrivers(name string) []sdk.Driver {
 		return sdk.Capabilities{ChannelType: typ, QuickReplies: true, MediaTypes: []string{"image/*"}}
 	}
 	return []sdk.Driver{
-		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ ableSettings, h sdk.Host) (*ableChannel, error) {
+		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ ableSettings, h sdk.Host) (*ableChat, error) {
 			h.Log().Info("opened", "limit", h.TextLimit().Limit, "unit", h.TextLimit().Unit)
-			return &ableChannel{able{h, "chat"}}, nil
+			return &ableChat{ableChannel{able{h, "chat"}}}, nil
 		}),
 		sdk.NewChannel(name+"_push", caps("push"), func(_ context.Context, _ struct{}, h sdk.Host) (*ablePush, error) {
 			return &ablePush{ableChannel{able{h, "push"}}}, nil
@@ -100,6 +100,20 @@ func (a *able) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.WebhookR
 	}
 	a.bring(ctx, &ev)
 	return sdk.WebhookResponse{Events: []sdk.Event{ev}}, nil
+}
+
+type ableChat struct{ ableChannel }
+
+// ReceiptToCustomer implements sdk.CustomerReceipter.
+func (c *ableChat) ReceiptToCustomer(_ context.Context, to sdk.Customer, id, status string) error {
+	c.did("receipt to %s: %s %s", to.Address, id, status)
+	return nil
+}
+
+// EventToCustomer implements sdk.CustomerEventSender.
+func (c *ableChat) EventToCustomer(_ context.Context, to sdk.Customer, name string, params map[string]string) error {
+	c.did("event to %s: %s%s", to.Address, name, showMap(params))
+	return nil
 }
 
 type ablePush struct{ ableChannel }

@@ -16,7 +16,7 @@ const maxTags = 50
 // do carries out one action of a rule or flow. Actions are independent: one
 // that cannot be done is recorded and the next one goes on.
 func (t *turn) do(f *fact, a *core.Action) {
-	t.limit = t.bound(a)
+	t.limit, t.reply = t.bound(a), a.Reply
 	t.acted(a)
 	if a.Err != "" && a.Kind != core.Control {
 		t.drop(&state.Command{Kind: kindOf(a), Rule: a.Rule}, "template: "+a.Err)

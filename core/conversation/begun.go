@@ -49,6 +49,9 @@ func (t *turn) begunChat(c *state.Chat) {
 	t.doc.Next = nil
 	c.Number, c.State, c.OpenedMs = t.doc.Chat.GetNumber()+1, state.ChatState_CHAT_OPEN, t.ms
 	t.doc.Chat = c
+	if c.Assigned {
+		t.joins(&pluginv1.Event{Agent: c.Agent})
+	}
 }
 
 // takeNext begins the chat that has waited for the end of the last one, and

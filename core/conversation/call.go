@@ -3,6 +3,7 @@ package conversation
 import (
 	"cmp"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/openccsp/gateway/core"
@@ -85,7 +86,7 @@ func (t *turn) whole(c *state.Command, why string) bool {
 func (t *turn) place(c *state.Command) {
 	t.command(c)
 	m := t.remember(c.Number, "")
-	m.Call, m.Hops = true, c.Hops+1
+	m.Call, m.Hops, m.Choices = true, c.Hops+1, c.Message.GetQuickReplies()
 }
 
 // placed: the call has an id of the provider's by now, which its events name.
@@ -104,12 +105,26 @@ func (t *turn) callNews(f *fact) proposal {
 	if cmd, err := core.ParseCommandID(callID(f.ev)); err == nil && !t.ours(cmd) {
 		return t.only("unknown call")
 	}
+	t.choose(f)
 	return proposal{rules: true}
+}
+
+// choose puts into an event what the customer has chosen by a digit.
+func (t *turn) choose(f *fact) {
+	if f.ev.Type != sdk.CallDigits || f.ev.QuickReply != nil {
+		return
+	}
+	for i, q := range t.about(f).GetChoices() {
+		if f.ev.Digits == strconv.Itoa(i+1) {
+			f.ev = f.ev.CloneVT()
+			f.ev.QuickReply = q
+		}
+	}
 }
 
 func callID(ev *pluginv1.Event) string { return cmp.Or(ev.CallId, ev.Ref) }
 
-// isCall says whether events of a type are about a voice call.
-func isCall(typ string) bool {
+// IsCall says whether events of a type are about a voice call.
+func IsCall(typ string) bool {
 	return typ == sdk.CallAnswered || typ == sdk.CallDigits || typ == sdk.CallEnded
 }

@@ -290,6 +290,41 @@ func TestWhatBecomesOfACall(t *testing.T) {
 	}
 }
 
+// A digit that stands for a quick reply of its call is one, as the press of a button is.
+func TestWhatACustomerHasChosen(t *testing.T) {
+	yes, no := &pluginv1.QuickReply{Title: "Yes", Payload: "y"}, &pluginv1.QuickReply{Title: "No"}
+	tests := []struct {
+		name   string
+		event  *pluginv1.Event
+		choice *pluginv1.QuickReply
+	}{
+		{"the first", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1", Digits: "1"}, yes},
+		{"by the ref", &pluginv1.Event{Type: sdk.CallDigits, Ref: "CA1", Digits: "2"}, no},
+		{"none", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1", Digits: "3"}, nil},
+		{"zero", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1", Digits: "0"}, nil},
+		{"a number", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1", Digits: "01"}, nil},
+		{"no digits", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1"}, nil},
+		{"of another call", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA2", Digits: "1"}, nil},
+		{"the driver says so itself", &pluginv1.Event{Type: sdk.CallDigits, CallId: "CA1", Digits: "1", QuickReply: no}, no},
+		{"the end of the call", &pluginv1.Event{Type: sdk.CallEnded, CallId: "CA1", Digits: "1"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := able(t)
+			w.snap.Instances["phone"].Caps.QuickReplies = true
+			w.ask(core.Action{Kind: core.Call, Text: "May we?", To: "+41", QuickReplies: []*pluginv1.QuickReply{yes, no}},
+				core.Action{Kind: core.Call, Text: "Which one?", To: "+41", Digits: "1"})
+			for i, c := range w.all(state.CommandKind_CALL) {
+				w.end(c, conversation.Result{End: conversation.Sent, MessageID: fmt.Sprint("CA", i+1)})
+			}
+			w.event("phone", tt.event)
+			if diff := cmp.Diff(tt.choice, w.records()[0].View.Event.QuickReply, protocmp.Transform()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 // A message's receipt that is faster than its answer is still taken for one when
 // a call was placed meanwhile.
 func TestACallIsNoMessage(t *testing.T) {

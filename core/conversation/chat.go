@@ -111,6 +111,7 @@ func (t *turn) endChat() {
 	doc := t.doc
 	doc.Chat.State, doc.Chat.ClosedMs, doc.Chat.Reopening = state.ChatState_CHAT_CLOSED, t.ms, false
 	t.unsaid(doc.Chat)
+	t.allLeave()
 	doc.UnansweredMs, doc.UnattendedDone, doc.IdleDone = 0, 0, false
 }
 
@@ -132,11 +133,20 @@ func (t *turn) chatNews(f *fact) proposal {
 		t.agent(f.ev.Agent)
 		if t.chatOpen() {
 			t.attended(f, had)
+			t.joins(f.ev)
 		}
+	case sdk.AgentLeft:
+		t.leaves(f.ev)
 	case sdk.ChatHeld:
 		c.Held = true
-	case sdk.ChatResumed, sdk.ChatTransferred: // whoever held it has let go of it
+	case sdk.ChatResumed:
 		c.Held = false
+	case sdk.ChatTransferred:
+		c.Held = false // whoever held it has let go of it
+		t.allLeave()
+		if t.chatOpen() && f.ev.Agent.GetName() != "" {
+			t.joins(f.ev)
+		}
 	case sdk.ChatReopened:
 		if f.instance == "" && f.source == "integration" {
 			break // the answer to our call said so

@@ -86,6 +86,7 @@ type Decision struct {
 	Unkeep   []uint64            // command numbers whose receipt came
 	Retire   []uint64            // records whose last command ended
 	Binds    []Bind              // to be durable before the commit
+	Notices  []Notice            // for the customer's app, once all of this is durable
 	Timer    Timer
 	Indexed  bool // what the conversation is listed by has changed
 	Poison   []Poison

@@ -41,6 +41,7 @@ func (t *turn) beginFlows(asked []core.Action) []core.Action {
 			continue
 		}
 		t.begun(a.Key, step)
+		t.replies(step)
 		a.Begun = true
 		all = append(all, a)
 		for _, next := range step.Actions {
@@ -91,6 +92,13 @@ func (t *turn) offer(fact *fact, v *state.View) *FlowStep {
 	}
 	t.doc.Flow = step.Next
 	return step
+}
+
+// replies notes that the customer waits for what a flow says: she has just written.
+func (t *turn) replies(step *FlowStep) {
+	for i := range step.Actions {
+		step.Actions[i].Reply = t.record.View.Type == sdk.CustomerMessage
+	}
 }
 
 // awaited says whether an event of a flow's own is what f waits for: another

@@ -1,12 +1,15 @@
 package conversation_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/conversation"
+	"github.com/openccsp/gateway/core/flow"
+	ruleset "github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -44,6 +47,58 @@ func TestFlowsAndRulesDoNotLoop(t *testing.T) {
 	}
 	if rounds != 8 || !slices.Contains(w.ended(), "COMMAND_UNSPECIFIED dropped loop_guard") {
 		t.Errorf("%d rounds, then %q", rounds, w.ended())
+	}
+}
+
+// A customer waits for what a flow says to her message; for its first question, which
+// nobody asked for, and for what rules say she does not.
+func TestWhatACustomerWaitsFor(t *testing.T) {
+	w := newWorld(t)
+	w.snap.Services["retail"].Forward = none
+	w.loadRules(`
+rules:
+  - { name: ask, on: chat_closed, do: [{ flow: survey }] }
+  - name: menu
+    on: customer_message
+    when: (event.text ?? "") == "menu"
+    do: [{ flow: menu }, { send: Note our hours. }]
+flows:
+  - name: survey
+    steps:
+      - ask: { text: How was it? }
+        within: 1h
+      - send: Thanks.
+      - ask: { text: What was good? }
+        within: 1h
+        else: [send: Bye.]
+  - name: menu
+    steps:
+      - send: We sell three things.
+`)
+	w.snap.Flows = flow.New(w.snap.Rules.(*ruleset.Set).Flows(), nil)
+	replies := func() (all []string) {
+		for _, c := range slices.Clone(w.pending) {
+			if c.Kind == state.CommandKind_DELIVER {
+				all = append(all, fmt.Sprintf("%v %s", c.Reply, c.Message.Text))
+			}
+			w.sent(c)
+		}
+		return all
+	}
+	steps := []struct {
+		do   func()
+		want []string
+	}{
+		{func() { w.begins("own-1"); w.desk(sdk.ChatClosed) }, []string{"false How was it?"}},
+		{func() { w.customer("good") }, []string{"true Thanks.", "true What was good?"}},
+		{func() { w.now = w.now.Add(time.Hour); w.fire() }, []string{"false Bye."}},
+		{func() { w.customer("menu") }, []string{"true We sell three things.", "false Note our hours."}},
+	}
+	for _, s := range steps {
+		s.do()
+		if got := replies(); !slices.Equal(got, s.want) {
+			t.Errorf("got %q, want %q", got, s.want)
+		}
 	}
 }
 

@@ -173,20 +173,26 @@ func (t *turn) lastSent() (last uint64) {
 // follow carries the hops of a rule's message or call on to what its far side
 // tells of it: what rules set off must not look like news from outside.
 func (t *turn) follow(f *fact) {
-	call, id := isCall(f.ev.Type), cmp.Or(f.ev.MessageId, f.ev.Ref)
+	if m := t.about(f); m != nil {
+		f.hops = max(f.hops, m.Hops)
+		t.hops = f.hops
+	}
+}
+
+// about is the message or call that its far side tells of, nil if it is none of the
+// last ones.
+func (t *turn) about(f *fact) *state.SentMessage {
+	call, id := IsCall(f.ev.Type), cmp.Or(f.ev.MessageId, f.ev.Ref)
 	if call {
 		id = callID(f.ev)
 	} else if receiptStatus[f.ev.Type] == "" {
-		return
+		return nil
 	}
 	var number uint64
 	if cmd, err := core.ParseCommandID(id); err == nil && t.ours(cmd) {
 		number = cmd.N
 	}
-	if m := t.sentOne(call, number, id); m != nil {
-		f.hops = max(f.hops, m.Hops)
-		t.hops = f.hops
-	}
+	return t.sentOne(call, number, id)
 }
 
 // tellReceipt passes a receipt on to the agent who wrote m, where the desk has

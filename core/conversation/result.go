@@ -65,6 +65,7 @@ func (t *turn) end(c *state.Command, a *state.Attempts, r *Result, end End, reas
 func (t *turn) sent(r *Result) {
 	c := r.Command
 	t.shown(c)
+	t.taken(c)
 	switch c.Kind {
 	case state.CommandKind_CHAT_OPEN_CMD:
 		t.opened(r)
@@ -221,7 +222,7 @@ func (t *turn) again(r *Result, all []*state.Command, move uint32) {
 	}
 	for _, c := range all {
 		next := &state.Command{
-			Message: c.Message.CloneVT(), Rule: c.Rule, Record: c.Record, Late: c.Late, To: c.To,
+			Message: c.Message.CloneVT(), MessageId: c.MessageId, Rule: c.Rule, Record: c.Record, Late: c.Late, To: c.To,
 			Group: groups(c.Group), Moves: c.Moves + move,
 		}
 		if c == r.Command && r.Attempts.GetResent() {

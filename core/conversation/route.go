@@ -24,12 +24,18 @@ func (t *turn) route(f *fact, to state.Owner, ruled bool) {
 	silent := t.agentHas() && t.doc.Offered != bot
 	asked := false
 	if hasBot(all) {
-		m := forBot(m, f)
-		m.Copy = silent
-		asked = t.toBot(&state.Command{Message: m})
+		c := &state.Command{Message: forBot(m, f)}
+		if c.Message.Copy = silent; hasBot(to) && !silent {
+			c.MessageId = t.told(f)
+		}
+		asked = t.toBot(c)
 	}
 	if hasCCSP(all) {
-		t.toChat(&state.Command{Message: m, Shared: !hasCCSP(to)})
+		c := &state.Command{Message: m, Shared: !hasCCSP(to)}
+		if !c.Shared {
+			c.MessageId = t.told(f)
+		}
+		t.toChat(c)
 	}
 	t.copies(f, m, to, all, ruled)
 	if !asked && !t.chatOpen() || all == nobody {

@@ -56,7 +56,7 @@ func (t *turn) writeHere(m *pluginv1.Message, rule string) {
 // write brings what a rule sends to the customer, and shows it to the agent of
 // an open chat.
 func (t *turn) write(m *pluginv1.Message, rule string) {
-	c := &state.Command{Message: m, Rule: rule}
+	c := &state.Command{Message: m, Rule: rule, Reply: t.reply}
 	if why := t.snap.Instances[t.doc.Channel].unfit(m); why != "" {
 		c.Kind = state.CommandKind_DELIVER
 		t.drop(c, why)

@@ -27,6 +27,7 @@ type turn struct {
 	indexed index
 	hops    uint32
 	limit   *state.CommandLimit // of the action in hand
+	reply   bool                // the action in hand is a flow's, to what the customer has just written
 	rang    bool                // the conversation's timer has fired
 	sayings []string            // for the agent, see say
 	late    bool                // an action has come after the customer could be written to
@@ -166,6 +167,7 @@ func (t *turn) consult(f *fact, broken *fault) (asked []core.Action, handled boo
 		return nil, false
 	}
 	if step := t.offer(f, t.record.View); step != nil {
+		t.replies(step)
 		asked, handled = append(asked, step.Actions...), step.Handled
 	}
 	if t.snap.Rules != nil && !handled && !OfFlow(f.ev.Type) {
@@ -196,6 +198,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	case p.routed && handled:
 		t.record.Route = FlowRoute
 		t.heard(f)
+		t.receiptTo(t.told(f))
 	case p.routed:
 		t.route(f, p.route, p.ruled)
 	case p.deliver:
@@ -210,7 +213,7 @@ func (t *turn) act(f *fact, p proposal, asked []core.Action, handled bool) {
 	for i := range asked {
 		t.do(f, &asked[i])
 	}
-	t.limit = nil
+	t.limit, t.reply = nil, false
 	t.speak()
 	t.update()
 	if f.then != nil {

@@ -76,7 +76,8 @@ type world struct {
 	pending []*state.Command
 	ends    map[uint64]int
 	last    *conversation.Decision
-	some    int // of so many decisions one is checked for purity; 0: all
+	noticed []string // what the customer's app was told
+	some    int      // of so many decisions one is checked for purity; 0: all
 	decided int
 }
 
@@ -103,6 +104,9 @@ func (w *world) decide(in conversation.Input) *conversation.Decision {
 	}
 	w.check(d)
 	w.doc, w.last = d.Doc, d
+	for _, n := range d.Notices {
+		w.noticed = append(w.noticed, strings.TrimSpace(n.Status+n.Event+" "+n.MessageID+n.Params["name"]))
+	}
 	return d
 }
 

@@ -172,7 +172,7 @@ func dedupOf(conf *conversation.Instance) time.Duration {
 // but may soon.
 func (a *accepting) route(ev *pluginv1.Event) (id core.ConversationID, hold bool, err error) {
 	e, name, conf := a.e, a.i.name, a.conf
-	if isCall(ev.Type) && conf.Channel {
+	if conversation.IsCall(ev.Type) && conf.Channel {
 		if id, ok, err := a.routeCall(ev); ok || err != nil {
 			return id, false, err
 		}
@@ -239,11 +239,6 @@ func (a *accepting) routeCall(ev *pluginv1.Event) (id core.ConversationID, ok bo
 		return id, false, core.Errorf(core.Unavailable, "the id of this call may not be known yet")
 	}
 	return id, false, nil
-}
-
-// isCall says whether an event is about a voice call.
-func isCall(typ string) bool {
-	return typ == sdk.CallAnswered || typ == sdk.CallDigits || typ == sdk.CallEnded
 }
 
 // isReceipt says whether an event tells what became of a message of ours.

@@ -271,7 +271,8 @@ func (c *cell) abort(batch []*input, err error) {
 		}
 	}
 	c.queue = keep
-	retry = retry && (len(keep) > 0 || len(c.early) > 0 || c.high > c.seq)
+	unread := !c.loaded && len(c.lanes) > 0 // nobody else wakes the lanes
+	retry = retry && (len(keep) > 0 || len(c.early) > 0 || c.high > c.seq || unread)
 	c.busy = retry
 	c.mu.Unlock()
 	for _, in := range refused {

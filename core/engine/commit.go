@@ -77,6 +77,7 @@ func (c *cell) committed(p *plan, rev store.Rev) {
 	if e.Verdicts != nil && len(p.verdicts) > 0 {
 		e.Verdicts(p.now, p.verdicts)
 	}
+	c.notice(p)
 	c.actOn(p)
 	c.syncPoll()
 	c.rest()

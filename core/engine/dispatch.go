@@ -82,7 +82,7 @@ func (c *cell) actOn(p *plan) {
 	names := p.lanes()
 	c.s.e.countRefs(p)
 	for _, it := range p.added {
-		if l := c.lane(it.cmd.Lane); l.more || len(l.items) >= maxHeads {
+		if l := c.lane(it.cmd.Lane); l.more || l.left(p) >= maxHeads {
 			l.more = true
 		} else {
 			l.items = append(l.items, it)

@@ -20,6 +20,7 @@ type instance struct {
 	awaited    atomic.Int64 // messages to customers being sent: the provider may name them before we know their ids
 	accounting atomic.Bool  // its account is polled
 	polls      pollLine     // of its open chats
+	notices    notices      // for its customers' apps
 	rate       *delivery.Rate
 
 	mu      sync.Mutex
@@ -35,6 +36,7 @@ type instance struct {
 
 func newInstance(e *Engine, c *conversation.Instance) *instance {
 	i := &instance{e: e, name: c.Name, up: true, polls: pollLine{places: e.MaxPolls}}
+	i.notices.e, i.notices.channel = e, c.Name
 	i.rate = delivery.NewRate(c.Caps.GetRatePerSecond(), int(c.Caps.GetBurst()))
 	i.configure(c)
 	return i
@@ -72,16 +74,15 @@ func (i *instance) tryTake(now time.Time, bulk bool) (rises int, ok bool) {
 }
 
 // take asks for a place for a call, and for the rate to allow it. If either is
-// missing l waits in line.
+// missing, or others are before it, l waits in line.
 func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
 	w, bulk := l.at(i), l.isBulk()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.up && i.flying < i.e.MaxFlying {
+	if i.up && i.flying < i.e.MaxFlying && (w.called || w.place == nil && i.parked.first(bulk)) {
 		wait := i.rate.Take(now)
 		if wait == 0 {
-			i.flying++
-			w.called = false
+			i.goes(w, bulk, now)
 			return i.rises, true
 		}
 		i.ringIn(wait)
@@ -90,12 +91,23 @@ func (i *instance) take(l *lane, now time.Time) (rises int, ok bool) {
 	return 0, false
 }
 
+// goes gives a place to w. Those who came while it was w's turn have waited for that.
+// The caller holds i.mu.
+func (i *instance) goes(w *waiter, bulk bool, now time.Time) {
+	i.flying++
+	if !i.parked.settle(w) {
+		i.parked.went(bulk)
+	}
+	if i.parked.len() > 0 && i.flying < i.e.MaxFlying {
+		i.ringIn(i.rate.Wait(now, 1))
+	}
+}
+
 // passOn gives the turn of one who was called, and has not gone, to the next.
 func (i *instance) passOn(w *waiter) {
 	i.mu.Lock()
 	var next *waiter
-	if w.called {
-		w.called = false
+	if i.parked.settle(w) {
 		next = i.next()
 	}
 	i.mu.Unlock()

@@ -109,6 +109,16 @@ func (l *lane) fill(last *item) {
 	}
 }
 
+// left is how many commands of the lane in memory a plan does not end.
+func (l *lane) left(p *plan) (n int) {
+	for _, it := range l.items {
+		if !p.ended[it.cmd.Number] {
+			n++
+		}
+	}
+	return n
+}
+
 // drop removes ended commands. The caller holds the cell's lock.
 func (l *lane) drop(ended map[uint64]bool) {
 	if len(ended) == 0 || len(l.items) == 0 && l.more {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/core/store"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -313,6 +314,22 @@ func TestANotificationThatNeverLeftComesAgainWhenItMay(t *testing.T) {
 		if got, want := r.posted(), []string{"ops one"}; !slices.Equal(got, want) {
 			t.Errorf("posted %q, want %q", got, want)
 		}
+		r.idle()
+	})
+}
+
+// A lane whose turn comes while the store cannot be read goes on once it can.
+func TestALaneOutlivesAStoreThatCannotBeRead(t *testing.T) {
+	engine(t, func(r *rig) { r.opt.CacheBytes = 1 }, func(r *rig) {
+		r.open()
+		r.down("chan")
+		r.agentSays("one")
+		r.after(0)
+		r.forget()
+		r.disk.refuse("load", 2, store.ErrUnavailable)
+		r.up("chan")
+		r.after(10 * time.Second)
+		r.want("chan", "one")
 		r.idle()
 	})
 }

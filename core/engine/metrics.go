@@ -6,8 +6,8 @@ import (
 )
 
 type metrics struct {
-	events, attempts, ambiguous, dead, ends, pollErrors *prometheus.CounterVec
-	duplicates, refused, poison, polls, typingDropped   prometheus.Counter
+	events, attempts, ambiguous, dead, ends, pollErrors               *prometheus.CounterVec
+	duplicates, refused, poison, polls, typingDropped, noticesDropped prometheus.Counter
 }
 
 // kinds are the values of the label kind.
@@ -45,6 +45,8 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 		poison:        one("gateway_events_poison_total", "Events that could not be decided and are in quarantine."),
 		polls:         one("gateway_polls_total", "Polls of chats."),
 		typingDropped: one("gateway_typing_dropped_total", "Typing notices that were not passed on."),
+		noticesDropped: one("gateway_notices_dropped_total",
+			"Receipts of customers' messages, and agents who join or leave, that customers' apps were not told of."),
 	}
 }
 

@@ -19,10 +19,11 @@ type plan struct {
 	c        *store.Commit
 	binds    []conversation.Bind
 	now      time.Time
-	added    []*item         // new commands
-	ended    map[uint64]bool // commands that end
-	ready    []*item         // heads that are cleared to go once the commit is durable
-	marked   []*item         // heads that were there before and whose marker rides in it
+	added    []*item               // new commands
+	ended    map[uint64]bool       // commands that end
+	ready    []*item               // heads that are cleared to go once the commit is durable
+	marked   []*item               // heads that were there before and whose marker rides in it
+	notices  []conversation.Notice // for the customer's app
 	verdicts []*state.RuleVerdict
 }
 
@@ -112,6 +113,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 	}
 	p.verdicts = append(p.verdicts, d.Verdicts...)
 	p.binds = append(p.binds, d.Binds...)
+	p.notices = append(p.notices, d.Notices...)
 	if d.Timer.Set {
 		p.c.Timer = store.TimerOp(d.Timer)
 	}

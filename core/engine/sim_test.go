@@ -46,7 +46,7 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%d seeds: %+v", *simSeeds, total)
 	if total.Crashes == 0 || total.Resent == 0 || total.Moved == 0 || total.Poison == 0 || total.Duplicates == 0 || total.Waited == 0 || total.Taken == 0 ||
 		total.Told == 0 || total.Reopened == 0 || total.Forgot == 0 ||
-		total.Silenced == 0 || total.Changes == 0 || total.Begun == 0 {
+		total.Silenced == 0 || total.Changes == 0 || total.Begun == 0 || total.Ticks == 0 {
 		t.Errorf("the simulation does not reach what it is for: %+v", total)
 	}
 }
@@ -65,7 +65,7 @@ func TestSimulationRepeats(t *testing.T) {
 // tally counts what a run went through.
 type tally struct {
 	Steps, Crashes, Sent, Resent, Moved, Dead, Poison, Duplicates, Timers, Waited, Flows, Taken int
-	Silenced, Changes, Begun, Told, Reopened, Forgot                                            int
+	Silenced, Changes, Begun, Told, Reopened, Forgot, Ticks                                     int
 
 	Hash uint64
 }
@@ -89,6 +89,7 @@ func (t *tally) add(o tally) {
 	t.Silenced += o.Silenced
 	t.Changes += o.Changes
 	t.Begun += o.Begun
+	t.Ticks += o.Ticks
 }
 
 // sim is the world around one engine after the other.
@@ -114,6 +115,7 @@ type sim struct {
 	bot       bool                // there is a bot
 	chats     map[string]*simChat // at the vendor, by ref
 	opens     map[string]string   // refs of chats by the key that opened them
+	ticked    []string            // what customers saw delivered, and neither vendor nor bot had
 	arrived   []arrival           // at the vendor and at customers, in order
 	posted    map[simPost]bool    // at endpoints
 }
@@ -218,11 +220,17 @@ func (s *sim) check() {
 		s.t.Errorf("seed %d: work is left: %d tasks, %s", s.seed, len(s.tasks), s.left())
 		return
 	}
+	for name, i := range *s.e.instances.Load() {
+		if i.flying != 0 || i.parked.len() != 0 || i.parked.called != 0 {
+			s.t.Errorf("seed %d: %s has %d calls, %d wait, %d are called, when all is done", s.seed, name, i.flying, i.parked.len(), i.parked.called)
+		}
+	}
 	dead := s.deadTexts()
 	s.count.Dead = len(dead)
 	for _, c := range s.customers {
 		conv := core.NewConversationID("chan", c.name)
 		taken := s.checkFlows(conv, dead)
+		s.ticked = slices.DeleteFunc(s.ticked, func(text string) bool { return slices.Contains(taken, text) })
 		theirs := slices.DeleteFunc(slices.Clone(c.acked), func(text string) bool { return slices.Contains(taken, text) })
 		if s.bot {
 			s.checkSides(conv.String(), theirs, dead)
@@ -231,6 +239,9 @@ func (s *sim) check() {
 			s.checkStream("vendor", conv.String(), theirs, dead)
 		}
 		s.countMoved(conv)
+	}
+	if len(s.ticked) > 0 {
+		s.t.Errorf("seed %d: %q are delivered, and nobody has them", s.seed, s.ticked)
 	}
 	s.checkRepeats()
 	s.checkReplies(dead)

@@ -117,7 +117,8 @@ func (s *sim) checkSides(conv string, want []string, dead map[string]bool) {
 }
 
 // checkControl says whether the bot was silent while an agent had the chat, and
-// only then, and whether each chat ended at most once.
+// only then, and whether each chat ended at most once, and once more each time that it
+// was opened again.
 func (s *sim) checkControl(conv core.ConversationID) {
 	s.t.Helper()
 	ended := map[uint32]int{}
@@ -139,9 +140,14 @@ func (s *sim) checkControl(conv core.ConversationID) {
 		case conversation.IsControl(v.Type) && why == "":
 			s.count.Changes++
 		case (v.Type == sdk.ChatClosed || v.Type == sdk.ChatRejected) && why == "":
-			if ended[v.Chat.GetNumber()]++; ended[v.Chat.GetNumber()] > 1 {
-				s.t.Errorf("seed %d: chat %d of %s ended twice", s.seed, v.Chat.GetNumber(), conv)
-			}
+			ended[v.Chat.GetNumber()]++
+		case v.Type == sdk.ChatReopened && why == "":
+			ended[v.Chat.GetNumber()]--
+		}
+	}
+	for n, times := range ended {
+		if times > 1 {
+			s.t.Errorf("seed %d: chat %d of %s ended twice", s.seed, n, conv)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (s *sim) boot() {
 	s.life++
 	s.e = New(Options{
 		Store: simStore{s.disk, s}, Drivers: s, Notifier: s, Exec: simExec{s, s.life}, Clock: simClock{s, s.life},
-		Rand: s.r.Uint64, CallTimeout: 30 * time.Second,
+		Rand: s.r.Uint64, CallTimeout: 30 * time.Second, MaxFlying: []int{0, 1, 2}[s.seed/3%3],
 	})
 	s.e.SetSnap(s.snap())
 	life := s.life
@@ -72,6 +72,12 @@ func (s *sim) snap() *conversation.Snap {
 		},
 	}
 	s.addBot(snap)
+	if s.seed%4 < 2 {
+		snap.Instances["chan"].Caps.RatePerSecond = 0.5
+	}
+	if s.seed%5 < 3 {
+		snap.Instances["chan"].Abilities = []string{pluginv1.AbilityReceipt}
+	}
 	return snap
 }
 

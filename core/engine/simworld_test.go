@@ -79,7 +79,7 @@ func (s *sim) write(c *simCustomer) {
 	}
 	c.busy = true
 	id := fmt.Sprintf("%s-%d", c.name, c.next)
-	ev := &pluginv1.Event{Type: sdk.CustomerMessage, Id: id, Customer: &pluginv1.Customer{Address: c.name}, Text: text}
+	ev := &pluginv1.Event{Type: sdk.CustomerMessage, Id: id, MessageId: text, Customer: &pluginv1.Customer{Address: c.name}, Text: text}
 	life := s.life
 	s.event(ev, func(err error) {
 		if life != s.life {
@@ -240,6 +240,9 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	}
 	ok := &pluginv1.Result{Outcome: pluginv1.Outcome_OK}
 	switch call.Op {
+	case pluginv1.Op_RECEIPT:
+		s.tick(call.Customer.Address, call.MessageId)
+		return ok
 	case pluginv1.Op_REOPEN:
 		return s.reopen(call.Chat.Ref)
 	case pluginv1.Op_OPEN:
@@ -267,6 +270,24 @@ func (s *sim) effect(instance string, conv core.ConversationID, call *pluginv1.C
 	s.logf("arrived %+v", a)
 	s.arrived = append(s.arrived, a)
 	return ok
+}
+
+// tick is a customer who sees that a message of hers is delivered: all of it is.
+func (s *sim) tick(customer, text string) {
+	s.count.Ticks++
+	conv := core.NewConversationID("chan", customer).String()
+	has := func(where string) bool {
+		rest := text
+		for _, a := range s.arrived {
+			if a.conv == conv && a.where == where && !a.copy {
+				rest = strings.TrimSpace(strings.TrimPrefix(rest, a.text))
+			}
+		}
+		return rest == ""
+	}
+	if !has("vendor") && !has("bot") { // then a flow has it
+		s.ticked = append(s.ticked, text)
+	}
 }
 
 // reopen opens a chat again. Some cannot be, and some are not known any more.

@@ -13,12 +13,12 @@ import (
 const fairShare = 8
 
 // isBulk says whether nobody sits and waits for a command: what rules, flows and
-// requests from outside write. What an agent or a bot has answered, and what goes
-// to the contact center, goes before that.
+// requests from outside write. What an agent or a bot has answered, or a flow to what
+// the customer has just written, and what goes to the contact center, goes before that.
 func isBulk(c *state.Command) bool {
 	switch c.Kind {
 	case state.CommandKind_DELIVER:
-		return c.Rule != "" || c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_RULE
+		return !c.Reply && (c.Rule != "" || c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_RULE)
 	case state.CommandKind_CALL, state.CommandKind_PUSH:
 		return true
 	}
@@ -77,6 +77,7 @@ func (w *waiter) turn() {
 type waitLine struct {
 	people, bulk list.List // of *waiter
 	run          int       // of people since the last of the bulk that went, while some waited
+	called       int       // who have not gone yet: what is free is theirs
 }
 
 func (w *waitLine) line(bulk bool) *list.List {
@@ -103,7 +104,18 @@ func (w *waitLine) push(one *waiter, bulk bool) {
 	default:
 		one.place = w.line(bulk).PushBack(one)
 	}
-	one.inBulk, one.called = bulk, false
+	one.inBulk = bulk
+	w.settle(one)
+}
+
+// settle notes that it is no longer one's turn, and says whether it was.
+func (w *waitLine) settle(one *waiter) bool {
+	if !one.called {
+		return false
+	}
+	one.called = false
+	w.called--
+	return true
 }
 
 // remove takes one out of its line, if it is in one.
@@ -130,14 +142,15 @@ func (w *waitLine) pop() *waiter {
 	one := line.Front().Value.(*waiter)
 	w.remove(one)
 	one.called = true
+	w.called++
 	w.went(bulk)
 	return one
 }
 
 // first says whether one who has just come would be the next to go.
 func (w *waitLine) first(bulk bool) bool {
-	if bulk {
-		return w.len() == 0
+	if bulk || w.called > 0 {
+		return w.len()+w.called == 0
 	}
 	return w.people.Len() == 0 && (w.bulk.Len() == 0 || w.run < fairShare-1)
 }

@@ -30,6 +30,7 @@ func TestWhatIsBulk(t *testing.T) {
 		{"a bot's answer", of(state.CommandKind_DELIVER, bot, ""), false},
 		{"a rule's message", of(state.CommandKind_DELIVER, rule, "r"), true},
 		{"one that was asked for from outside", of(state.CommandKind_DELIVER, rule, ""), true},
+		{"a flow's answer", &state.Command{Kind: state.CommandKind_DELIVER, Rule: "flow f", Reply: true, Message: &pluginv1.Message{Author: rule}}, false},
 		{"a call", of(state.CommandKind_CALL, rule, "r"), true},
 		{"a rule's word to the agent", of(state.CommandKind_CHAT_SEND, rule, "r"), false},
 		{"a chat", of(state.CommandKind_CHAT_OPEN_CMD, pluginv1.AuthorKind_AUTHOR_CUSTOMER, ""), false},
@@ -54,6 +55,7 @@ func TestWaitLine(t *testing.T) {
 		for range n {
 			if one := w.pop(); one != nil {
 				got = append(got, one.l.name)
+				w.settle(one)
 			}
 		}
 		return strings.Join(got, " ")
@@ -65,7 +67,9 @@ func TestWaitLine(t *testing.T) {
 		t.Errorf("they go\n%s, want\n%s", got, want)
 	}
 
-	again, hurried := &waiter{l: &lane{name: "again"}, called: true}, &waiter{l: &lane{name: "hurried"}}
+	again, hurried := &waiter{l: &lane{name: "again"}}, &waiter{l: &lane{name: "hurried"}}
+	w.push(again, false)
+	w.pop() // it is called, and finds its place gone
 	w.push(hurried, true)
 	add(true, "b4")
 	add(false, "p16")
@@ -86,6 +90,81 @@ func TestWaitLine(t *testing.T) {
 		t.Error("the bulk starves")
 	}
 }
+
+// Who is called has the place that is free, though others may be faster.
+func TestACalledLaneIsNotOvertaken(t *testing.T) {
+	clock := &stillClock{now: time.Unix(1_800_000_000, 0)}
+	e := New(Options{Exec: &listExec{}, Clock: clock})
+	i := newInstance(e, &conversation.Instance{Name: "chan", Caps: &pluginv1.Capabilities{RatePerSecond: 1}})
+	with := func(rule string) *lane {
+		l := &lane{c: &cell{gone: true}, name: "customer"}
+		l.items = []*item{{cmd: &state.Command{Kind: state.CommandKind_DELIVER, Rule: rule}}}
+		return l
+	}
+	take := func(l *lane, want bool) {
+		t.Helper()
+		if _, got := i.take(l, clock.now); got != want {
+			t.Fatalf("it has a place: %v, want %v", got, want)
+		}
+	}
+	person, early, late := with(""), with("r"), with("r")
+	take(early, true)
+	take(person, false)
+	clock.now = clock.now.Add(time.Second)
+	i.ring() // the person is called, and has yet to be read from the store
+	take(late, false)
+	if _, ok := i.tryTake(clock.now, true); ok {
+		t.Fatal("one that was decided meanwhile has the place")
+	}
+	take(person, true)
+	clock.now = clock.now.Add(time.Second)
+	i.ring()
+	take(late, true)
+	if i.parked.len() != 0 {
+		t.Errorf("%d wait", i.parked.len())
+	}
+}
+
+// Those behind one who was called are not forgotten once it has gone.
+func TestThoseBehindACalledLaneAreCalled(t *testing.T) {
+	clock := &stillClock{now: time.Unix(1_800_000_000, 0)}
+	e := New(Options{Exec: &listExec{}, Clock: clock})
+	i := newInstance(e, &conversation.Instance{Name: "chan", Caps: &pluginv1.Capabilities{RatePerSecond: 1}})
+	lanes := make([]*lane, 3)
+	for k := range lanes {
+		lanes[k] = &lane{c: &cell{}, name: "customer"}
+	}
+	i.take(lanes[0], clock.now)
+	i.take(lanes[1], clock.now)
+	clock.now = clock.now.Add(time.Second)
+	i.ring()
+	i.take(lanes[2], clock.now)
+	alarms := clock.alarms
+	if _, ok := i.take(lanes[1], clock.now); !ok || clock.alarms == alarms {
+		t.Errorf("it has its place: %v; %d alarms, then %d", ok, alarms, clock.alarms)
+	}
+}
+
+// stillClock is a clock that a test sets. What waits for it waits for ever.
+type stillClock struct {
+	now    time.Time
+	alarms int
+}
+
+func (c *stillClock) Now() time.Time { return c.now }
+
+func (c *stillClock) AfterFunc(time.Duration, func()) (stop func()) {
+	c.alarms++
+	return func() {}
+}
+
+// listExec runs nothing.
+type listExec struct{}
+
+func (*listExec) Go(func())   {}
+func (*listExec) Then(func()) {}
+func (*listExec) Do(func())   {}
+func (*listExec) Close()      {}
 
 // What agents write at an instance with a rate overtakes what rules wrote to
 // others before, and does not starve it.

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openccsp/gateway/core/conversation"
 	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
 	"github.com/openccsp/gateway/core/state"
+	"github.com/openccsp/gateway/sdk/pluginv1"
 )
 
 // wide is a world with a channel of each type.
@@ -30,6 +32,10 @@ func TestDescribedTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := snap()
+	s.Services["demo"].Channels = append(s.Services["demo"].Channels, "phone")
+	s.Instances["phone"] = &conversation.Instance{Name: "phone", Channel: true, Service: "demo", Abilities: []string{pluginv1.AbilityCall},
+		Caps: &pluginv1.Capabilities{ChannelType: "voice", QuickReplies: true}}
 	ran := 0
 	for _, example := range strings.Split(string(text), "```yaml\n")[1:] {
 		example, _, _ = strings.Cut(example, "```")
@@ -37,7 +43,7 @@ func TestDescribedTests(t *testing.T) {
 		if len(ps) > 0 {
 			continue // the test of the description itself tells what may not load
 		}
-		results := rehearse.Tests(snap(), set)
+		results := rehearse.Tests(s, set)
 		ran += len(results)
 		if ps := rehearse.Problems(results); len(ps) > 0 {
 			t.Errorf("%s\n%s", ps, example)

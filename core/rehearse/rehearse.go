@@ -6,6 +6,7 @@ package rehearse
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/openccsp/gateway/core"
@@ -136,9 +137,12 @@ func (s *stage) take(d *conversation.Decision) error {
 
 // mail brings an event from where such events come from.
 func (s *stage) mail(ev *pluginv1.Event) *state.Mail {
-	if ev.Type == sdk.ChatClosed && ev.Status == "" {
-		ev = ev.CloneVT()
+	ev = ev.CloneVT()
+	switch {
+	case ev.Type == sdk.ChatClosed && ev.Status == "":
 		ev.Status = "closed"
+	case conversation.IsCall(ev.Type) && ev.CallId == "":
+		ev.CallId = s.lastCall()
 	}
 	m := &state.Mail{AcceptedMs: s.now.UnixMilli(), Source: "integration", Body: &state.Mail_Event{Event: ev}}
 	switch svc := s.snap.Services[s.doc.Service]; from(ev.Type) {
@@ -152,6 +156,16 @@ func (s *stage) mail(ev *pluginv1.Event) *state.Mail {
 		m.Source = "timer"
 	}
 	return m
+}
+
+// lastCall is the id of the last call that was placed, "" if none was.
+func (s *stage) lastCall() string {
+	for _, c := range slices.Backward(s.play.Commands) {
+		if c.Kind == state.CommandKind_CALL {
+			return c.Message.GetId()
+		}
+	}
+	return ""
 }
 
 // fromSide brings a change of who has the conversation from who makes it.

@@ -183,7 +183,7 @@ var events = map[string][]string{
 	sdk.MessageRead:        words("message_id code? reason?"),
 	sdk.MessageFailed:      words("message_id code? reason?"),
 	sdk.CallAnswered:       words("call_id digits? duration? reason?"),
-	sdk.CallDigits:         words("call_id digits? duration? reason?"),
+	sdk.CallDigits:         words("call_id digits? quick_reply.title? quick_reply.payload? duration? reason?"),
 	sdk.CallEnded:          words("call_id digits? duration? reason?"),
 	sdk.SurveyRated:        words("score comment?"),
 	sdk.ControlOffered:     words("to? by reason? params"),

@@ -921,6 +921,7 @@ type Chat struct {
 	Transcript       []*Said                `protobuf:"bytes,25,rep,name=transcript,proto3" json:"transcript,omitempty"` // what its open shows, until the vendor has taken it
 	Reopening        bool                   `protobuf:"varint,26,opt,name=reopening,proto3" json:"reopening,omitempty"`  // OPENING: it was closed, and is to be opened again
 	Shut             bool                   `protobuf:"varint,27,opt,name=shut,proto3" json:"shut,omitempty"`            // it cannot be opened again: the vendor has refused
+	Present          []string               `protobuf:"bytes,28,rep,name=present,proto3" json:"present,omitempty"`       // names of the agents that the customer's app has been told of, "": one without
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1095,6 +1096,13 @@ func (x *Chat) GetShut() bool {
 	return false
 }
 
+func (x *Chat) GetPresent() []string {
+	if x != nil {
+		return x.Present
+	}
+	return nil
+}
+
 type OpenRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        uint64                 `protobuf:"varint,1,opt,name=record,proto3" json:"record,omitempty"`
@@ -1160,6 +1168,7 @@ type SentMessage struct {
 	Chat          uint32                 `protobuf:"varint,9,opt,name=chat,proto3" json:"chat,omitempty"`                           // of an agent's: the chat in which it was written
 	SentMs        int64                  `protobuf:"varint,10,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`        // it was not sent before; 0: it is still to be sent
 	Parts         []*SentPart            `protobuf:"bytes,11,rep,name=parts,proto3" json:"parts,omitempty"`                         // if the far side took it in several
+	Choices       []*pluginv1.QuickReply `protobuf:"bytes,12,rep,name=choices,proto3" json:"choices,omitempty"`                     // of a call: what its digits stand for, the first for 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1267,6 +1276,13 @@ func (x *SentMessage) GetSentMs() int64 {
 func (x *SentMessage) GetParts() []*SentPart {
 	if x != nil {
 		return x.Parts
+	}
+	return nil
+}
+
+func (x *SentMessage) GetChoices() []*pluginv1.QuickReply {
+	if x != nil {
+		return x.Choices
 	}
 	return nil
 }
@@ -2516,14 +2532,15 @@ type Command struct {
 	Body         []byte                 `protobuf:"bytes,15,opt,name=body,proto3" json:"body,omitempty"`                            // NOTIFY: the request's body; APPEND: a Mail
 	Target       []byte                 `protobuf:"bytes,16,opt,name=target,proto3" json:"target,omitempty"`                        // APPEND: the conversation
 	Reason       string                 `protobuf:"bytes,17,opt,name=reason,proto3" json:"reason,omitempty"`                        // CHAT_CLOSE
-	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message
-	Status       string                 `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
-	EventName    string                 `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT, BOT_EVENT; of an event that was not made: its name
-	Params       map[string]string      `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Agent        bool                   `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
-	Moves        uint32                 `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
-	Hops         uint32                 `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
-	To           string                 `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH, REGISTER: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
+	MessageId    string                 `protobuf:"bytes,18,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // CHAT_RECEIPT, DELIVER of an agent: the desk's id of the agent's message; CHAT_SEND,
+	// CHAT_OPEN_CMD, BOT_SEND: the channel's of the customer's, who is told once it is taken
+	Status    string            `protobuf:"bytes,19,opt,name=status,proto3" json:"status,omitempty"`
+	EventName string            `protobuf:"bytes,20,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"` // CHAT_EVENT, BOT_EVENT; of an event that was not made: its name
+	Params    map[string]string `protobuf:"bytes,21,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Agent     bool              `protobuf:"varint,22,opt,name=agent,proto3" json:"agent,omitempty"` // an agent's message: its failure is told in the desk
+	Moves     uint32            `protobuf:"varint,23,opt,name=moves,proto3" json:"moves,omitempty"` // times it went from a closed chat to a new one
+	Hops      uint32            `protobuf:"varint,24,opt,name=hops,proto3" json:"hops,omitempty"`
+	To        string            `protobuf:"bytes,25,opt,name=to,proto3" json:"to,omitempty"` // CALL, PUSH, REGISTER: the address; CHAT_TRANSFER: where to, as sdk.Transferrer
 	// says; CHAT_SEND, CHAT_OPEN_CMD: the service in which the next chat is to open
 	Limit         *CommandLimit `protobuf:"bytes,35,opt,name=limit,proto3" json:"limit,omitempty"`                  // asked when it is dispatched; nil: none
 	Answer        bool          `protobuf:"varint,40,opt,name=answer,proto3" json:"answer,omitempty"`               // NOTIFY: a flow waits for what the endpoint says
@@ -2532,6 +2549,7 @@ type Command struct {
 	Window        uint64        `protobuf:"varint,54,opt,name=window,proto3" json:"window,omitempty"`               // DELIVER: the number of the window in which it counts; 0: none
 	Token         string        `protobuf:"bytes,55,opt,name=token,proto3" json:"token,omitempty"`                  // REGISTER: <platform>:<token>, a secret
 	On            bool          `protobuf:"varint,56,opt,name=on,proto3" json:"on,omitempty"`                       // REGISTER: the app can be reached
+	Reply         bool          `protobuf:"varint,57,opt,name=reply,proto3" json:"reply,omitempty"`                 // DELIVER: a flow's, to what the customer has just written: she waits for it
 	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"`       // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2787,6 +2805,13 @@ func (x *Command) GetToken() string {
 func (x *Command) GetOn() bool {
 	if x != nil {
 		return x.On
+	}
+	return false
+}
+
+func (x *Command) GetReply() bool {
+	if x != nil {
+		return x.Reply
 	}
 	return false
 }
@@ -4046,7 +4071,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\tRuleCount\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x03(\x03R\x04atMs\x12\x19\n" +
-	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\xf6\x04\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"\x90\x05\n" +
 	"\x04Chat\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12 \n" +
 	"\vintegration\x18\x02 \x01(\tR\vintegration\x12\x10\n" +
@@ -4071,11 +4096,12 @@ const file_core_state_state_proto_rawDesc = "" +
 	"transcript\x18\x19 \x03(\v2\x16.gateway.state.v1.SaidR\n" +
 	"transcript\x12\x1c\n" +
 	"\treopening\x18\x1a \x01(\bR\treopening\x12\x12\n" +
-	"\x04shut\x18\x1b \x01(\bR\x04shut\"@\n" +
+	"\x04shut\x18\x1b \x01(\bR\x04shut\x12\x18\n" +
+	"\apresent\x18\x1c \x03(\tR\apresent\"@\n" +
 	"\n" +
 	"OpenRecord\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1a\n" +
-	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xa8\x02\n" +
+	"\bcommands\x18\x02 \x01(\rR\bcommands\"\xe1\x02\n" +
 	"\vSentMessage\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\x04R\acommand\x12\x1d\n" +
 	"\n" +
@@ -4089,7 +4115,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x04chat\x18\t \x01(\rR\x04chat\x12\x17\n" +
 	"\asent_ms\x18\n" +
 	" \x01(\x03R\x06sentMs\x120\n" +
-	"\x05parts\x18\v \x03(\v2\x1a.gateway.state.v1.SentPartR\x05parts\"A\n" +
+	"\x05parts\x18\v \x03(\v2\x1a.gateway.state.v1.SentPartR\x05parts\x127\n" +
+	"\achoices\x18\f \x03(\v2\x1d.gateway.plugin.v1.QuickReplyR\achoices\"A\n" +
 	"\bSentPart\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x16\n" +
@@ -4190,7 +4217,7 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\vintegration\x18\x03 \x01(\tR\vintegration\x12\x10\n" +
 	"\x03ref\x18\x04 \x01(\tR\x03ref\",\n" +
 	"\x06Linked\x12\"\n" +
-	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xda\a\n" +
+	"\fconversation\x18\x01 \x01(\fR\fconversation\"\xf0\a\n" +
 	"\aCommand\x12\"\n" +
 	"\fconversation\x18\x01 \x01(\fR\fconversation\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -4227,7 +4254,8 @@ const file_core_state_state_proto_rawDesc = "" +
 	"\x06shared\x18. \x01(\bR\x06shared\x12\x16\n" +
 	"\x06window\x186 \x01(\x04R\x06window\x12\x14\n" +
 	"\x05token\x187 \x01(\tR\x05token\x12\x0e\n" +
-	"\x02on\x188 \x01(\bR\x02on\x12\x1e\n" +
+	"\x02on\x188 \x01(\bR\x02on\x12\x14\n" +
+	"\x05reply\x189 \x01(\bR\x05reply\x12\x1e\n" +
 	"\n" +
 	"transcript\x185 \x01(\bR\n" +
 	"transcript\x1a9\n" +
@@ -4453,9 +4481,10 @@ var file_core_state_state_proto_goTypes = []any{
 	(*pluginv1.ReplyWindow)(nil),    // 49: gateway.plugin.v1.ReplyWindow
 	(*pluginv1.Line)(nil),           // 50: gateway.plugin.v1.Line
 	(*pluginv1.Agent)(nil),          // 51: gateway.plugin.v1.Agent
-	(*pluginv1.Event)(nil),          // 52: gateway.plugin.v1.Event
-	(*pluginv1.Message)(nil),        // 53: gateway.plugin.v1.Message
-	(*pluginv1.WebhookRequest)(nil), // 54: gateway.plugin.v1.WebhookRequest
+	(*pluginv1.QuickReply)(nil),     // 52: gateway.plugin.v1.QuickReply
+	(*pluginv1.Event)(nil),          // 53: gateway.plugin.v1.Event
+	(*pluginv1.Message)(nil),        // 54: gateway.plugin.v1.Message
+	(*pluginv1.WebhookRequest)(nil), // 55: gateway.plugin.v1.WebhookRequest
 }
 var file_core_state_state_proto_depIdxs = []int32{
 	48, // 0: gateway.state.v1.Document.customer:type_name -> gateway.plugin.v1.Customer
@@ -4479,57 +4508,58 @@ var file_core_state_state_proto_depIdxs = []int32{
 	51, // 18: gateway.state.v1.Chat.agent:type_name -> gateway.plugin.v1.Agent
 	8,  // 19: gateway.state.v1.Chat.transcript:type_name -> gateway.state.v1.Said
 	13, // 20: gateway.state.v1.SentMessage.parts:type_name -> gateway.state.v1.SentPart
-	43, // 21: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
-	44, // 22: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
-	52, // 23: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
-	52, // 24: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
-	20, // 25: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
-	21, // 26: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
-	22, // 27: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
-	23, // 28: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
-	24, // 29: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
-	27, // 30: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
-	26, // 31: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
-	25, // 32: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
-	18, // 33: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
-	19, // 34: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
-	52, // 35: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
-	53, // 36: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
-	28, // 37: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
-	45, // 38: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
-	2,  // 39: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
-	53, // 40: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
-	46, // 41: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
-	29, // 42: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
-	30, // 43: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
-	32, // 44: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
-	28, // 45: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
-	33, // 46: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
-	3,  // 47: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
-	52, // 48: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
-	0,  // 49: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
-	48, // 50: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
-	10, // 51: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
-	47, // 52: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
-	9,  // 53: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
-	14, // 54: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
-	0,  // 55: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
-	36, // 56: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
-	35, // 57: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
-	15, // 58: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
-	28, // 59: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
-	33, // 60: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
-	37, // 61: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
-	38, // 62: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
-	28, // 63: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
-	33, // 64: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
-	54, // 65: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
-	17, // 66: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
-	67, // [67:67] is the sub-list for method output_type
-	67, // [67:67] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	52, // 21: gateway.state.v1.SentMessage.choices:type_name -> gateway.plugin.v1.QuickReply
+	43, // 22: gateway.state.v1.Flow.vars:type_name -> gateway.state.v1.Flow.VarsEntry
+	44, // 23: gateway.state.v1.Flow.params:type_name -> gateway.state.v1.Flow.ParamsEntry
+	53, // 24: gateway.state.v1.ScheduledTimer.event:type_name -> gateway.plugin.v1.Event
+	53, // 25: gateway.state.v1.Mail.event:type_name -> gateway.plugin.v1.Event
+	20, // 26: gateway.state.v1.Mail.polled:type_name -> gateway.state.v1.Polled
+	21, // 27: gateway.state.v1.Mail.fired:type_name -> gateway.state.v1.Fired
+	22, // 28: gateway.state.v1.Mail.outbound:type_name -> gateway.state.v1.OutboundRequested
+	23, // 29: gateway.state.v1.Mail.replay:type_name -> gateway.state.v1.Replay
+	24, // 30: gateway.state.v1.Mail.close:type_name -> gateway.state.v1.CloseRequested
+	27, // 31: gateway.state.v1.Mail.linked:type_name -> gateway.state.v1.Linked
+	26, // 32: gateway.state.v1.Mail.joined:type_name -> gateway.state.v1.Joined
+	25, // 33: gateway.state.v1.Mail.control:type_name -> gateway.state.v1.ControlRequested
+	18, // 34: gateway.state.v1.Mail.customer:type_name -> gateway.state.v1.CustomerChanged
+	19, // 35: gateway.state.v1.CustomerChanged.changes:type_name -> gateway.state.v1.ProfileChange
+	53, // 36: gateway.state.v1.Polled.events:type_name -> gateway.plugin.v1.Event
+	54, // 37: gateway.state.v1.OutboundRequested.message:type_name -> gateway.plugin.v1.Message
+	28, // 38: gateway.state.v1.Replay.commands:type_name -> gateway.state.v1.Command
+	45, // 39: gateway.state.v1.ControlRequested.params:type_name -> gateway.state.v1.ControlRequested.ParamsEntry
+	2,  // 40: gateway.state.v1.Command.kind:type_name -> gateway.state.v1.CommandKind
+	54, // 41: gateway.state.v1.Command.message:type_name -> gateway.plugin.v1.Message
+	46, // 42: gateway.state.v1.Command.params:type_name -> gateway.state.v1.Command.ParamsEntry
+	29, // 43: gateway.state.v1.Command.limit:type_name -> gateway.state.v1.CommandLimit
+	30, // 44: gateway.state.v1.CommandLimit.limits:type_name -> gateway.state.v1.Limit
+	32, // 45: gateway.state.v1.Counter.counted:type_name -> gateway.state.v1.Counted
+	28, // 46: gateway.state.v1.Pending.command:type_name -> gateway.state.v1.Command
+	33, // 47: gateway.state.v1.Pending.attempts:type_name -> gateway.state.v1.Attempts
+	3,  // 48: gateway.state.v1.RuleVerdict.verdict:type_name -> gateway.state.v1.Verdict
+	53, // 49: gateway.state.v1.View.event:type_name -> gateway.plugin.v1.Event
+	0,  // 50: gateway.state.v1.View.owner:type_name -> gateway.state.v1.Owner
+	48, // 51: gateway.state.v1.View.customer:type_name -> gateway.plugin.v1.Customer
+	10, // 52: gateway.state.v1.View.chat:type_name -> gateway.state.v1.Chat
+	47, // 53: gateway.state.v1.View.attributes:type_name -> gateway.state.v1.View.AttributesEntry
+	9,  // 54: gateway.state.v1.View.counts:type_name -> gateway.state.v1.RuleCount
+	14, // 55: gateway.state.v1.View.flow:type_name -> gateway.state.v1.Flow
+	0,  // 56: gateway.state.v1.View.offered:type_name -> gateway.state.v1.Owner
+	36, // 57: gateway.state.v1.Record.view:type_name -> gateway.state.v1.View
+	35, // 58: gateway.state.v1.Record.verdicts:type_name -> gateway.state.v1.RuleVerdict
+	15, // 59: gateway.state.v1.Record.flows:type_name -> gateway.state.v1.FlowDone
+	28, // 60: gateway.state.v1.Ended.command:type_name -> gateway.state.v1.Command
+	33, // 61: gateway.state.v1.Ended.attempts:type_name -> gateway.state.v1.Attempts
+	37, // 62: gateway.state.v1.Entry.record:type_name -> gateway.state.v1.Record
+	38, // 63: gateway.state.v1.Entry.ended:type_name -> gateway.state.v1.Ended
+	28, // 64: gateway.state.v1.DeadLetter.command:type_name -> gateway.state.v1.Command
+	33, // 65: gateway.state.v1.DeadLetter.attempts:type_name -> gateway.state.v1.Attempts
+	55, // 66: gateway.state.v1.Quarantined.webhook:type_name -> gateway.plugin.v1.WebhookRequest
+	17, // 67: gateway.state.v1.Quarantined.mail:type_name -> gateway.state.v1.Mail
+	68, // [68:68] is the sub-list for method output_type
+	68, // [68:68] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_core_state_state_proto_init() }

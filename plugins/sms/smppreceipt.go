@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/sms/smpp"
@@ -11,6 +12,8 @@ import (
 
 // plausible is how far the time in a receipt may be from now.
 const plausible = 7 * 24 * time.Hour
+
+var errUnderway = errors.New("it is of a text that is not all sent yet")
 
 // receipt tells the gateway what became of a message of ours. A receipt of which nobody
 // knows the message has been dealt with: it would not become known by coming again.
@@ -36,7 +39,11 @@ func (in *inbox) receipt(ctx context.Context, m smpp.Message) error {
 		e.At = r.Done
 	}
 	err := in.emit(ctx, e)
-	if rejected, ok := asRejected(err); ok {
+	rejected, unknown := asRejected(err)
+	switch {
+	case unknown && in.p.underway.hopes(id):
+		return errUnderway
+	case unknown:
 		in.p.host.Log().Info("a receipt of a message that is not known here", "detail", rejected.Detail)
 		return nil
 	}

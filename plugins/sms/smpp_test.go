@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -76,8 +77,9 @@ func (c *center) restart(first *sdktest.Gateway) *sdktest.Gateway {
 	second := sdktest.Start(c.t, plugin(), "mobile", "sms", c.settings(func(s *SMPPSettings) { s.Timezone = "Europe/Zurich" }))
 	c.until("it is bound", func() bool { return c.Bound() > 0 })
 	for _, name := range []string{"segments", "underway"} {
-		for _, shelf := range newShelves[int](nil, name) {
-			second.SetState(shelf.key, first.State(shelf.key))
+		for i := range shelfCount {
+			key := fmt.Sprintf("%s/%d", name, i)
+			second.SetState(key, first.State(key))
 		}
 	}
 	binds := c.Counts().Binds

@@ -71,7 +71,10 @@ type Session struct {
 	out    chan frame    // to the writer; not buffered: what it has taken may be on its way
 	window chan struct{} // has a token for every request that waits
 	heard  atomic.Int64  // when the last PDU came, in ns
+	wake   chan struct{} // has a token when enquire is to ask now
 	done   chan struct{}
+
+	doubted atomic.Pointer[doubt] // nil: not
 
 	mu      sync.Mutex
 	err     error // why it ended, once done is closed
@@ -101,7 +104,7 @@ type answer struct {
 func New(conn net.Conn, o Options) *Session {
 	o = o.complete()
 	s := &Session{o: o, conn: conn, out: make(chan frame), window: make(chan struct{}, o.Window),
-		done: make(chan struct{}), pending: map[uint32]waiting{}}
+		wake: make(chan struct{}, 1), done: make(chan struct{}), pending: map[uint32]waiting{}}
 	s.heard.Store(time.Now().UnixNano())
 	return s
 }
@@ -167,7 +170,7 @@ func (s *Session) read() error {
 			return err
 		}
 		buf = b
-		s.heard.Store(time.Now().UnixNano())
+		s.hear()
 		p, err := Decode(b)
 		s.dispatch(p, err)
 	}

@@ -264,6 +264,42 @@ func TestHalfOpen(t *testing.T) {
 	p.ended(smpp.ErrSilent)
 }
 
+// What goes out on a connection that may be dead has no answer either: after one such
+// request the others wait until the other side is heard.
+func TestDoubt(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, smpp.Options{Response: 10 * time.Second, Enquire: 30 * time.Second})
+			first := p.asking(t.Context())
+			p.reads()
+			if got := verdict(<-first); got != "unanswered" {
+				t.Fatalf("the first: %s", got)
+			}
+			second := p.asking(t.Context())
+			probe := p.reads()
+			if probe.ID != smpp.EnquireLink {
+				t.Fatalf("%#x went out", uint32(probe.ID))
+			}
+			if !alive {
+				if again := p.reads(); again.ID != smpp.EnquireLink {
+					t.Errorf("%#x went out", uint32(again.ID))
+				}
+				if got := verdict(<-second); got != "not sent" {
+					t.Errorf("the second: %s", got)
+				}
+				p.ended(smpp.ErrSilent)
+				return
+			}
+			p.writes(smpp.PDU{ID: smpp.EnquireLink.Response(), Seq: probe.Seq})
+			q := p.reads()
+			p.writes(smpp.PDU{ID: smpp.SubmitSM.Response(), Seq: q.Seq, Body: &smpp.Taken{MessageID: "1"}})
+			if got := verdict(<-second); got != "ok" {
+				t.Errorf("the second: %s", got)
+			}
+		})
+	}
+}
+
 // Two in a row: what was heard in between starts the count again.
 func TestMissesInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

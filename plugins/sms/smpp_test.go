@@ -234,6 +234,16 @@ func TestNotAcknowledgedBeforeDurable(t *testing.T) {
 	}
 }
 
+// A message without letters is one nevertheless.
+func TestEmptyMessage(t *testing.T) {
+	c := newCenter(t, sim.Options{})
+	g := c.start(nil)
+	c.write(sim.Post{})
+	if e := g.NextEvent(); e.Text != emptyText || e.Customer.Address != ada.Address {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // Ids of receipts in another base find their messages, also before the answer.
 func TestReceiptIDs(t *testing.T) {
 	for name, o := range map[string]sim.Options{

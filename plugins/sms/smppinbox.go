@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -182,7 +183,7 @@ func (in *inbox) words(ctx context.Context, id string, j joined) error {
 	return in.emit(ctx, sdk.Event{
 		Type: sdk.CustomerMessage, ID: id, MessageID: id,
 		Customer: sdk.Customer{Address: customer(j.source)},
-		Text:     j.text(in.p.cfg.alphabet),
+		Text:     cmp.Or(j.text(in.p.cfg.alphabet), emptyText),
 		Payload:  j.payload(),
 	})
 }

@@ -18,8 +18,7 @@ var errUnderway = errors.New("it is of a text that is not all sent yet")
 // receipt tells the gateway what became of a message of ours. A receipt of which nobody
 // knows the message has been dealt with: it would not become known by coming again.
 func (in *inbox) receipt(ctx context.Context, m smpp.Message) error {
-	alphabet := smpp.AlphabetOf(m.Coding, in.p.cfg.alphabet)
-	r := m.Receipt(alphabet.Decode(m.Octets, m.Header), cmp.Or(in.p.cfg.zone, time.UTC))
+	r := m.Receipt(in.p.cfg.alphabet, cmp.Or(in.p.cfg.zone, time.UTC))
 	if r.State == 0 {
 		in.p.host.Log().Warn("a receipt names no state that is known")
 	}

@@ -52,6 +52,37 @@ func TestShelfIsBounded(t *testing.T) {
 	}
 }
 
+// Two texts of as many segments as there can be, of one customer, one in between the
+// other and from its end.
+func TestInterleavedTexts(t *testing.T) {
+	j := newJoiner(&stateHost{state: map[string][]byte{}}, 0)
+	var told []string
+	tell := func(_ context.Context, _ string, j joined) error {
+		told = append(told, j.text(smpp.GSM7))
+		return nil
+	}
+	const most = 255
+	letter := func(n int) string { return strings.Repeat(string('a'+rune(n%26)), 153) }
+	var forward strings.Builder
+	for n := 1; n <= most; n++ {
+		forward.WriteString(letter(n))
+		for _, m := range []smpp.Message{
+			{Segment: smpp.Segment{Ref: 7, Total: most, Index: uint8(n)}, Octets: []byte(letter(n))},
+			{Segment: smpp.Segment{Ref: 7, Wide: true, Total: most, Index: uint8(most + 1 - n)}, Octets: []byte(strings.ToUpper(letter(most + 1 - n)))},
+		} {
+			m.Source.Addr = "41791234567"
+			settled, err := j.add(t.Context(), m, tell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settled(t.Context())
+		}
+	}
+	if len(told) != 2 || told[0] != forward.String() || told[1] != strings.ToUpper(forward.String()) {
+		t.Errorf("told %d texts of %d letters", len(told), len(strings.Join(told, "")))
+	}
+}
+
 // A text is forgotten after the answer to its last segment. If a process ends between,
 // the next one tells it with the same id.
 func TestTextIsKeptUntilItIsAnswered(t *testing.T) {

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,6 +334,28 @@ func TestImpossibleNumber(t *testing.T) {
 		}
 	}
 }
+
+// Who floods us with what we did not ask for fills no log, and is served nevertheless.
+func TestFlood(t *testing.T) {
+	var lines atomic.Int64
+	log := slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) { lines.Add(1); return len(b), nil }), nil))
+	p := newPair(t, smpp.Options{Log: log})
+	const many = 10_000
+	for n := range uint32(many) {
+		p.writes(smpp.PDU{ID: smpp.SubmitSM.Response(), Seq: n + 1, Status: smpp.SystemError})
+	}
+	p.writes(smpp.PDU{ID: smpp.EnquireLink, Seq: 7})
+	if got := p.reads(); got.ID != smpp.EnquireLink.Response() {
+		t.Errorf("answer %+v", got)
+	}
+	if n := lines.Load(); n == 0 || n > 20 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 func TestEnquireIsAnswered(t *testing.T) {
 	p := newPair(t, smpp.Options{Enquire: 5 * time.Millisecond, Response: time.Minute})

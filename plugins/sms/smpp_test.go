@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -378,6 +379,37 @@ func TestRebind(t *testing.T) {
 	c.until("it has bound again", func() bool { return c.Counts().Binds == 2 && c.Bound() == 1 })
 	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A center that has forgotten that we are bound is told so again.
+func TestForgottenBind(t *testing.T) {
+	c := newCenter(t, sim.Options{})
+	g := c.start(nil)
+	c.Inject(sim.Fault{Status: smpp.InvalidBindState})
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); plugintest.Verdict(err) != "retry" {
+		t.Errorf("not bound: %v", err)
+	}
+	c.until("it has bound again", func() bool { return c.Counts().Binds == 2 && c.Bound() == 1 })
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who does not receive asks for no receipts.
+func TestTransmitter(t *testing.T) {
+	var registered atomic.Int64
+	c := newCenter(t, sim.Options{NoReceipts: true, Wire: func(in bool, p smpp.PDU) {
+		if m, ok := p.Body.(*smpp.Short); ok && !in {
+			registered.Add(1 + int64(m.RegisteredDelivery))
+		}
+	}})
+	g := c.start(func(s *SMPPSettings) { s.Bind = "transmitter" })
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
+		t.Error(err)
+	}
+	if caps := g.Capabilities(); registered.Load() != 1 || caps.Receipts || caps.ReceiptsByRef {
+		t.Errorf("registered %d, capabilities %+v", registered.Load()-1, caps)
 	}
 }
 

@@ -101,8 +101,12 @@ func (p *smppProvider) submit(ctx context.Context, s *smpp.Session, m *smpp.Shor
 		return "", err
 	}
 	answer, err := s.Ask(ctx, smpp.SubmitSM, m)
-	if isThrottle(err) {
+	switch {
+	case isThrottle(err):
 		return "", sendError(err, attempt, p.pace.throttled())
+	case isUnbound(err):
+		p.host.Log().Warn("the SMSC says that we are not bound; the connection is made anew")
+		s.Close()
 	}
 	if err != nil {
 		return "", sendError(err, attempt, 0)

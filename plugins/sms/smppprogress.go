@@ -25,11 +25,11 @@ type progress struct {
 	At      time.Time `json:"at"`            // of the last change
 }
 
-// sum is the same for what is cut into the same segments. A link in a text may be
-// another one at the next attempt.
+// sum is the same for what a handset joins: the same segments from the same number. A
+// link in a text may be another one at the next attempt.
 func (c *smppConfig) sum(text string) uint64 {
 	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, c.alphabet, " ", c.concat, " ", text)
+	_, _ = fmt.Fprint(h, c.source, c.alphabet, c.concat, text)
 	return h.Sum64()
 }
 

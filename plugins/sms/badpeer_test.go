@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +164,19 @@ func TestBadCenters(t *testing.T) {
 			_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 			_, _ = io.Copy(io.Discard, c)
 		}},
+		{"answers with another number", "ambiguous", func(c net.Conn) {
+			for buf := []byte(nil); ; {
+				b, err := smpp.Read(c, buf, smpp.MaxPDU)
+				if err != nil {
+					return
+				}
+				binary.BigEndian.PutUint32(b[4:], binary.BigEndian.Uint32(b[4:])|1<<31)
+				binary.BigEndian.PutUint32(b[12:], binary.BigEndian.Uint32(b[12:])+1000)
+				b = append(b[:16:16], '1', 0)
+				binary.BigEndian.PutUint32(b, uint32(len(b)))
+				_, _ = c.Write(b)
+			}
+		}},
 		{"announces 4 GiB", "ambiguous", func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 1))
 			_, _ = c.Write([]byte{255, 255, 255, 255, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1})
@@ -182,6 +200,116 @@ func TestBadCenters(t *testing.T) {
 				t.Errorf("%s (%v), want %s", got, err, test.want)
 			}
 		})
+	}
+}
+
+// A center that says goodbye in the middle of a text: it goes on with the segment that has
+// no answer, under the same reference.
+func TestUnbindInTheMiddle(t *testing.T) {
+	var mu sync.Mutex
+	var came []smpp.Segment
+	port := rawSMSC(t, func(c net.Conn) {
+		for buf := []byte(nil); ; {
+			b, err := smpp.Read(c, buf, smpp.MaxPDU)
+			if err != nil {
+				return
+			}
+			p, err := smpp.Decode(b)
+			if err != nil {
+				t.Errorf("%x: %v", b, err)
+				return
+			}
+			answer := smpp.PDU{ID: p.ID.Response(), Seq: p.Seq}
+			if p.ID == smpp.SubmitSM {
+				m, _ := p.Incoming()
+				mu.Lock()
+				came = append(came, m.Segment)
+				n := len(came)
+				mu.Unlock()
+				answer.Body = &smpp.Taken{MessageID: fmt.Sprint(n)}
+				if n == 3 {
+					answer = smpp.PDU{ID: smpp.Unbind, Seq: 1}
+				}
+			}
+			if b, err = answer.Append(nil); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	s := atPort(port)
+	s.SMPP.Response, s.SMPP.Enquire = "10s", "30s"
+	g := sdktest.Start(t, plugin(), "mobile", "sms", s)
+	text := strings.Repeat("a", 600)
+	if _, err := g.Send(t.Context(), ada, message("m", text)); plugintest.Verdict(err) != "ambiguous" {
+		t.Fatalf("the third segment: %v", err)
+	}
+	r, err := g.Send(t.Context(), ada, message("m", text))
+	if err != nil || !slices.Equal(r.PartIDs, []string{"1", "2", "4", "5"}) {
+		t.Fatalf("receipt %+v %v", r, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	var order []uint8
+	for _, seg := range came {
+		order = append(order, seg.Index)
+		if seg.Ref != came[0].Ref {
+			t.Errorf("reference %d, then %d", came[0].Ref, seg.Ref)
+		}
+	}
+	if !slices.Equal(order, []uint8{1, 2, 3, 3, 4}) {
+		t.Errorf("segments %d", order)
+	}
+}
+
+// On a half-open connection a message is not sent a second time into the void.
+func TestHalfOpenConnection(t *testing.T) {
+	var conns, submits atomic.Int64
+	port := rawSMSC(t, func(c net.Conn) {
+		dead := conns.Add(1) == 1
+		for buf := []byte(nil); ; {
+			b, err := smpp.Read(c, buf, smpp.MaxPDU)
+			if err != nil {
+				return
+			}
+			p, err := smpp.Decode(b)
+			if err != nil {
+				t.Errorf("%x: %v", b, err)
+				return
+			}
+			answer := smpp.PDU{ID: p.ID.Response(), Seq: p.Seq}
+			if p.ID == smpp.SubmitSM {
+				submits.Add(1)
+				answer.Body = &smpp.Taken{MessageID: "1"}
+			}
+			if b, err = answer.Append(nil); err != nil {
+				t.Error(err)
+			}
+			if dead {
+				continue
+			}
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	s := atPort(port)
+	s.SMPP.Enquire = "30s"
+	g := sdktest.Start(t, plugin(), "mobile", "sms", s)
+	var got []string
+	for n := 0; n < 50 && !slices.Contains(got, "ok"); n++ {
+		_, err := g.Send(t.Context(), ada, message("m", "hello"))
+		if v := plugintest.Verdict(err); len(got) == 0 || v != got[len(got)-1] {
+			got = append(got, v)
+		}
+	}
+	if !slices.Equal(got, []string{"ambiguous", "retry", "ok"}) {
+		t.Errorf("it ends %q", got)
+	}
+	if n := submits.Load(); n != 2 {
+		t.Errorf("it was sent %d times", n)
 	}
 }
 

@@ -33,6 +33,9 @@ func capabilities() sdk.Capabilities {
 	}
 }
 
+// emptyText stands where a customer sent a message with nothing in it.
+const emptyText = "[empty message]"
+
 // provider is the way on which messages go and come.
 type provider interface {
 	sdk.Channel

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"github.com/openccsp/gateway/plugins/sms/smpp"
 	"github.com/openccsp/gateway/sdk"
 )
@@ -21,7 +19,7 @@ type smppProvider struct {
 	pace     *pacer
 	ids      *ids
 	rebind   rebind
-	progress *lru.Cache[string, *progress] // by message id: of messages of which a part has gone
+	underway *underway
 	repeats  *repeats
 	joiner   *joiner
 
@@ -33,17 +31,11 @@ type smppProvider struct {
 	refs    uint16        // of texts in segments
 }
 
-const maxProgress = 4096 // messages
-
-func openSMPP(_ context.Context, cfg *smppConfig, h sdk.Host) (*smppProvider, error) {
-	known, err := lru.New[string, *progress](maxProgress)
-	if err != nil {
-		return nil, err
-	}
+func openSMPP(_ context.Context, cfg *smppConfig, h sdk.Host) (_ *smppProvider, err error) {
 	if len(cfg.password) > smpp.StandardPassword {
 		h.Log().Warn("the password is longer than the 8 letters of the standard; not every SMSC takes it")
 	}
-	p := &smppProvider{cfg: cfg, host: h, pace: newPacer(cfg.TPS, time.Now), progress: known,
+	p := &smppProvider{cfg: cfg, host: h, pace: newPacer(cfg.TPS, time.Now), underway: newUnderway(h),
 		changed: make(chan struct{}), refs: randomRef()}
 	p.joiner = newJoiner(h, cfg.assemble)
 	if p.repeats, err = newRepeats(time.Now); err != nil {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +68,27 @@ func (c *center) start(change func(*SMPPSettings)) *sdktest.Gateway {
 	g := sdktest.Start(c.t, plugin(), "mobile", "sms", c.settings(change))
 	c.until("it is bound", func() bool { return c.Bound() > 0 })
 	return g
+}
+
+// restart starts another process with what the first one left in the gateway.
+func (c *center) restart(first *sdktest.Gateway) *sdktest.Gateway {
+	c.t.Helper()
+	first.Stop()
+	c.until("it is gone", func() bool { return c.Bound() == 0 })
+	second := sdktest.Start(c.t, plugin(), "mobile", "sms", c.settings(func(s *SMPPSettings) { s.Timezone = "Europe/Zurich" }))
+	c.until("it is bound", func() bool { return c.Bound() > 0 })
+	for _, name := range []string{"segments", "underway"} {
+		for i := range shelfCount {
+			key := fmt.Sprintf("%s/%d", name, i)
+			second.SetState(key, first.State(key))
+		}
+	}
+	binds := c.Counts().Binds
+	if err := second.Reconfigure(c.t.Context(), c.settings(nil)); err != nil { // it reads that
+		c.t.Fatal(err)
+	}
+	c.until("it is bound again", func() bool { return c.Bound() > 0 && c.Counts().Binds > binds })
+	return second
 }
 
 func (c *center) until(what string, ok func() bool) {
@@ -182,28 +205,12 @@ func TestSegmentsOutliveTheProcess(t *testing.T) {
 	first := c.start(nil)
 	text := strings.Repeat("x", 400)
 	c.write(sim.Post{Text: text, Lose: 3})
-	states := map[string][]byte{}
-	for i := range joinShelves {
-		key := newJoiner(nil, 0).shelves[i].key
-		states[key] = first.State(key)
-	}
-	first.Stop()
-	c.until("it is gone", func() bool { return c.Bound() == 0 })
+	second := c.restart(first)
 	select {
 	case e := <-first.Events():
 		t.Errorf("told before it was whole: %+v", e)
 	default:
 	}
-
-	second := sdktest.Start(t, plugin(), "mobile", "sms", c.settings(func(s *SMPPSettings) { s.Timezone = "Europe/Zurich" }))
-	c.until("it is bound", func() bool { return c.Bound() > 0 })
-	for key, value := range states {
-		second.SetState(key, value)
-	}
-	if err := second.Reconfigure(t.Context(), c.settings(nil)); err != nil { // it reads them
-		t.Fatal(err)
-	}
-	c.until("it is bound again", func() bool { return c.Bound() > 0 && c.Counts().Binds == 3 })
 	second.Advance(6 * time.Minute)
 	if e := second.NextEvent(); e.Text != strings.Repeat("x", 306)+"[part 3 of 3 is missing]" {
 		t.Errorf("told %q", e.Text)
@@ -224,6 +231,16 @@ func TestNotAcknowledgedBeforeDurable(t *testing.T) {
 	g.RefuseEvents(0)
 	<-done
 	if e := g.NextEvent(); e.Text != "hello" {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// A message without letters is one nevertheless.
+func TestEmptyMessage(t *testing.T) {
+	c := newCenter(t, sim.Options{})
+	g := c.start(nil)
+	c.write(sim.Post{})
+	if e := g.NextEvent(); e.Text != emptyText || e.Customer.Address != ada.Address {
 		t.Errorf("event %+v", e)
 	}
 }
@@ -298,6 +315,45 @@ func TestMissingSegmentsOnly(t *testing.T) {
 	}
 }
 
+// Another process goes on with the segment that was not taken, under the same reference.
+func TestMissingSegmentsOnlyAfterARestart(t *testing.T) {
+	c := newCenter(t, sim.Options{NoReceipts: true})
+	first := c.start(nil)
+	c.Inject(sim.Fault{Status: smpp.SystemError, Skip: 2})
+	text := strings.Repeat("a", 600)
+	if _, err := first.Send(t.Context(), ada, message("m", text)); plugintest.Verdict(err) != "retry" {
+		t.Fatalf("the third segment: %v", err)
+	}
+	r, err := c.restart(first).Send(t.Context(), ada, message("m", text))
+	if err != nil || len(r.PartIDs) != 4 {
+		t.Fatalf("receipt %+v %v", r, err)
+	}
+	if n, got := c.Counts().Submitted, c.Messages(); n != 4 || len(got) != 1 || got[0].Text != text {
+		t.Errorf("%d segments were taken, messages %+v", n, got)
+	}
+}
+
+// A link in a text is another one at the next attempt: it goes whole, and its segments
+// do not meet those that went before.
+func TestOtherTextOfTheSameMessage(t *testing.T) {
+	c := newCenter(t, sim.Options{NoReceipts: true})
+	g := c.start(nil)
+	m := message("m", strings.Repeat("a", 300))
+	m.Attachments = []sdk.Attachment{{URL: "https://gw.example.com/media/first"}}
+	c.Inject(sim.Fault{Status: smpp.SystemError, Skip: 1})
+	if _, err := g.Send(t.Context(), ada, m); plugintest.Verdict(err) != "retry" {
+		t.Fatalf("the second segment: %v", err)
+	}
+	m.Attachments[0].URL = "https://gw.example.com/media/other"
+	r, err := g.Send(t.Context(), ada, m)
+	if err != nil || len(r.PartIDs) != 3 {
+		t.Fatalf("receipt %+v %v", r, err)
+	}
+	if got := c.Messages(); len(got) != 1 || got[0].Text != textOf(m) {
+		t.Errorf("messages %+v", got)
+	}
+}
+
 func TestThrottling(t *testing.T) {
 	c := newCenter(t, sim.Options{NoReceipts: true})
 	g := c.start(func(s *SMPPSettings) { s.TPS = 1000 })
@@ -323,6 +379,37 @@ func TestRebind(t *testing.T) {
 	c.until("it has bound again", func() bool { return c.Counts().Binds == 2 && c.Bound() == 1 })
 	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A center that has forgotten that we are bound is told so again.
+func TestForgottenBind(t *testing.T) {
+	c := newCenter(t, sim.Options{})
+	g := c.start(nil)
+	c.Inject(sim.Fault{Status: smpp.InvalidBindState})
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); plugintest.Verdict(err) != "retry" {
+		t.Errorf("not bound: %v", err)
+	}
+	c.until("it has bound again", func() bool { return c.Counts().Binds == 2 && c.Bound() == 1 })
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who does not receive asks for no receipts.
+func TestTransmitter(t *testing.T) {
+	var registered atomic.Int64
+	c := newCenter(t, sim.Options{NoReceipts: true, Wire: func(in bool, p smpp.PDU) {
+		if m, ok := p.Body.(*smpp.Short); ok && !in {
+			registered.Add(1 + int64(m.RegisteredDelivery))
+		}
+	}})
+	g := c.start(func(s *SMPPSettings) { s.Bind = "transmitter" })
+	if _, err := g.Send(t.Context(), ada, message("m", "hello")); err != nil {
+		t.Error(err)
+	}
+	if caps := g.Capabilities(); registered.Load() != 1 || caps.Receipts || caps.ReceiptsByRef {
+		t.Errorf("registered %d, capabilities %+v", registered.Load()-1, caps)
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *rebind) wait(err error, bound time.Duration) time.Duration {
 // error as the instance's trouble meanwhile.
 func (p *smppProvider) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
 	p.update(func() { p.stopped = false })
-	if err := errors.Join(p.joiner.load(ctx), p.loadIDs(ctx)); err != nil {
+	if err := errors.Join(p.joiner.shelves.load(ctx), p.underway.shelves.load(ctx), p.loadIDs(ctx)); err != nil {
 		return err
 	}
 	bound, err := p.live(ctx, emit)

@@ -37,7 +37,12 @@ func sendError(err error, attempt int, pause time.Duration) error {
 		}
 	case smpp.InvalidDest:
 		return fmt.Errorf("%w: %w", sdk.ErrRecipientGone, err)
-	case smpp.BindFailed, smpp.InvalidPassword, smpp.InvalidSystemID, smpp.InvalidBindState, smpp.AlreadyBound:
+	case smpp.InvalidBindState:
+		if attempt == 1 {
+			return sdk.Retry(err, time.Second) // it binds again
+		}
+		return fmt.Errorf("%w: %w", sdk.ErrAuthConfig, err)
+	case smpp.BindFailed, smpp.InvalidPassword, smpp.InvalidSystemID, smpp.AlreadyBound:
 		return fmt.Errorf("%w: %w", sdk.ErrAuthConfig, err)
 	}
 	return sdk.Rejected(fmt.Sprintf("0x%02X", uint32(refused.Status)), refused.Status.String()+" "+refused.Text)
@@ -47,6 +52,12 @@ func sendError(err error, attempt int, pause time.Duration) error {
 func isThrottle(err error) bool {
 	refused, ok := errors.AsType[*smpp.StatusError](err)
 	return ok && (refused.Status == smpp.Throttled || refused.Status == smpp.QueueFull)
+}
+
+// isUnbound says whether the SMSC takes us for not bound.
+func isUnbound(err error) bool {
+	refused, ok := errors.AsType[*smpp.StatusError](err)
+	return ok && refused.Status == smpp.InvalidBindState
 }
 
 // isAuth says whether a bind was refused for what only an operator can change.

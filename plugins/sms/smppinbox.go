@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -142,13 +143,14 @@ func (in *inbox) deliver(d delivery) {
 	ctx, cancel := context.WithDeadline(in.ctx, d.by)
 	defer cancel()
 	var err error
+	settled := unsettled
 	again := in.p.repeats.look(d)
 	switch {
 	case again.durable: // only our answer was lost
 	case d.message.IsReceipt():
 		err = in.receipt(ctx, d.message)
 	case d.message.Segment.Total > 1:
-		err = in.p.joiner.add(ctx, d.message, in.words)
+		settled, err = in.p.joiner.add(ctx, d.message, in.words)
 	default:
 		err = in.words(ctx, again.id, whole(d.message))
 	}
@@ -166,6 +168,9 @@ func (in *inbox) deliver(d delivery) {
 	}
 	err2 := d.session.Respond(d.pdu, status, body)
 	in.p.repeats.note(again, err == nil, err2 == nil)
+	if err == nil {
+		settled(ctx)
+	}
 }
 
 // whole is a message of one part.
@@ -178,7 +183,7 @@ func (in *inbox) words(ctx context.Context, id string, j joined) error {
 	return in.emit(ctx, sdk.Event{
 		Type: sdk.CustomerMessage, ID: id, MessageID: id,
 		Customer: sdk.Customer{Address: customer(j.source)},
-		Text:     j.text(in.p.cfg.alphabet),
+		Text:     cmp.Or(j.text(in.p.cfg.alphabet), emptyText),
 		Payload:  j.payload(),
 	})
 }

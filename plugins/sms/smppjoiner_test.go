@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/plugins/sms/smpp"
@@ -34,7 +38,7 @@ func TestShelfIsBounded(t *testing.T) {
 	m := smpp.Message{Source: smpp.Address{Addr: "41791234567"}, Octets: make([]byte, 8<<10)}
 	for i := range 200 {
 		m.Segment = smpp.Segment{Ref: 7, Total: 255, Index: uint8(i + 1)}
-		if err := j.add(t.Context(), m, tell); err != nil {
+		if _, err := j.add(t.Context(), m, tell); err != nil {
 			t.Fatal(err)
 		}
 		for key, value := range h.state {
@@ -45,5 +49,132 @@ func TestShelfIsBounded(t *testing.T) {
 	}
 	if told == 0 {
 		t.Error("nothing was told")
+	}
+}
+
+// Two texts of as many segments as there can be, of one customer, one in between the
+// other and from its end.
+func TestInterleavedTexts(t *testing.T) {
+	j := newJoiner(&stateHost{state: map[string][]byte{}}, 0)
+	var told []string
+	tell := func(_ context.Context, _ string, j joined) error {
+		told = append(told, j.text(smpp.GSM7))
+		return nil
+	}
+	const most = 255
+	letter := func(n int) string { return strings.Repeat(string('a'+rune(n%26)), 153) }
+	var forward strings.Builder
+	for n := 1; n <= most; n++ {
+		forward.WriteString(letter(n))
+		for _, m := range []smpp.Message{
+			{Segment: smpp.Segment{Ref: 7, Total: most, Index: uint8(n)}, Octets: []byte(letter(n))},
+			{Segment: smpp.Segment{Ref: 7, Wide: true, Total: most, Index: uint8(most + 1 - n)}, Octets: []byte(strings.ToUpper(letter(most + 1 - n)))},
+		} {
+			m.Source.Addr = "41791234567"
+			settled, err := j.add(t.Context(), m, tell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settled(t.Context())
+		}
+	}
+	if len(told) != 2 || told[0] != forward.String() || told[1] != strings.ToUpper(forward.String()) {
+		t.Errorf("told %d texts of %d letters", len(told), len(strings.Join(told, "")))
+	}
+}
+
+// A text is forgotten after the answer to its last segment. If a process ends between,
+// the next one tells it with the same id.
+func TestTextIsKeptUntilItIsAnswered(t *testing.T) {
+	h := &stateHost{state: map[string][]byte{}}
+	var told []string
+	tell := func(_ context.Context, id string, j joined) error {
+		told = append(told, id+" "+j.text(smpp.GSM7))
+		return nil
+	}
+	m := smpp.Message{Source: smpp.Address{Addr: "41791234567"}}
+	add := func(j *joiner, index uint8) (settled func(context.Context)) {
+		m.Segment, m.Octets = smpp.Segment{Ref: 7, Total: 2, Index: index}, []byte{'a' + index}
+		settled, err := j.add(t.Context(), m, tell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return settled
+	}
+	first := newJoiner(h, 0)
+	add(first, 1)
+	add(first, 2) // and it is killed
+	second := newJoiner(h, 0)
+	if err := second.shelves.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	add(second, 2)(t.Context())
+	if len(told) != 2 || told[0] != told[1] || !strings.HasSuffix(told[0], " bc") {
+		t.Errorf("told %q", told)
+	}
+	for key, value := range h.state {
+		if value != nil {
+			t.Errorf("%s is still %s", key, value)
+		}
+	}
+}
+
+// A receipt of a segment comes again until its text is all sent: before, the gateway
+// does not know the id.
+func TestReceiptOfATextUnderway(t *testing.T) {
+	h := &stateHost{state: map[string][]byte{}}
+	known, err := newIDs(idsAsIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &smppProvider{cfg: &smppConfig{}, host: h, ids: known, underway: newUnderway(h)}
+	in := &inbox{p: p, emit: func(context.Context, ...sdk.Event) error {
+		return sdk.Rejected("not_found", "no message with the id of this")
+	}}
+	receipt := func(id string) error {
+		return in.receipt(t.Context(), smpp.Message{ESMClass: smpp.ESMReceipt, Octets: []byte("id:" + id + " stat:DELIVRD")})
+	}
+	got := p.underway.begin(t.Context(), "m", 1, p.ref)
+	p.underway.taken(t.Context(), got, "1001")
+	if err := receipt("1001"); !errors.Is(err, errUnderway) {
+		t.Errorf("of the first segment: %v", err)
+	}
+	if err := receipt("1002"); err != nil {
+		t.Errorf("of another message: %v", err)
+	}
+	h.Set(time.Now().Add(hopeFor + time.Second))
+	if err := receipt("1001"); err != nil {
+		t.Errorf("when there is little hope: %v", err)
+	}
+}
+
+// What is on its way is bounded, and what nobody tries any more is forgotten.
+func TestUnderwayIsBounded(t *testing.T) {
+	h := &stateHost{state: map[string][]byte{}}
+	u := newUnderway(h)
+	kept := func() (n int) {
+		again := newUnderway(h)
+		if err := again.shelves.load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range again.shelves {
+			n += len(again.shelves[i].list)
+		}
+		return n
+	}
+	for n := range 2 * shelfCount * maxOnShelf {
+		got := u.begin(t.Context(), fmt.Sprint(n), 1, func() uint16 { return 1 })
+		u.taken(t.Context(), got, "1001")
+	}
+	if n := kept(); n > shelfCount*maxOnShelf || n < shelfCount*maxOnShelf/2 {
+		t.Errorf("%d are kept", n)
+	}
+	h.Set(time.Now().Add(underwayFor + time.Hour))
+	for n := range 1000 {
+		u.begin(t.Context(), fmt.Sprint(n), 1, func() uint16 { return 1 })
+		u.done(fmt.Sprint(n))
+	}
+	if n := kept(); n > shelfCount {
+		t.Errorf("%d are kept two days later", n)
 	}
 }

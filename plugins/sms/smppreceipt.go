@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/sms/smpp"
@@ -12,11 +13,12 @@ import (
 // plausible is how far the time in a receipt may be from now.
 const plausible = 7 * 24 * time.Hour
 
+var errUnderway = errors.New("it is of a text that is not all sent yet")
+
 // receipt tells the gateway what became of a message of ours. A receipt of which nobody
 // knows the message has been dealt with: it would not become known by coming again.
 func (in *inbox) receipt(ctx context.Context, m smpp.Message) error {
-	alphabet := smpp.AlphabetOf(m.Coding, in.p.cfg.alphabet)
-	r := m.Receipt(alphabet.Decode(m.Octets, m.Header), cmp.Or(in.p.cfg.zone, time.UTC))
+	r := m.Receipt(in.p.cfg.alphabet, cmp.Or(in.p.cfg.zone, time.UTC))
 	if r.State == 0 {
 		in.p.host.Log().Warn("a receipt names no state that is known")
 	}
@@ -36,7 +38,11 @@ func (in *inbox) receipt(ctx context.Context, m smpp.Message) error {
 		e.At = r.Done
 	}
 	err := in.emit(ctx, e)
-	if rejected, ok := asRejected(err); ok {
+	rejected, unknown := asRejected(err)
+	switch {
+	case unknown && in.p.underway.hopes(id):
+		return errUnderway
+	case unknown:
 		in.p.host.Log().Info("a receipt of a message that is not known here", "detail", rejected.Detail)
 		return nil
 	}

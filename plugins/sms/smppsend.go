@@ -10,24 +10,17 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// progress is what the SMSC has taken of a text in segments. A message is never in
-// two calls at a time, so it needs no lock.
-type progress struct {
-	ref uint16
-	ids []string // of the segments that it took, in their order
-}
-
 // randomRef is where references begin, so that those of two processes differ.
 func randomRef() uint16 { return uint16(rand.Uint32()) }
 
-// Send implements sdk.Channel. A text in segments goes one after the other; if one is
-// not taken, the next attempt begins with it, as long as this process lives.
+// Send implements sdk.Channel.
 func (p *smppProvider) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
 	dest, err := p.cfg.kinds.address(to.Address)
 	if err != nil {
 		return sdk.Receipt{}, sdk.Rejected("address", err.Error())
 	}
-	text, err := smpp.NewText(textOf(m), p.cfg.alphabet, p.cfg.concat)
+	words := textOf(m)
+	text, err := smpp.NewText(words, p.cfg.alphabet, p.cfg.concat)
 	if err != nil {
 		return sdk.Receipt{}, sdk.Rejected("too_long", err.Error())
 	}
@@ -36,22 +29,32 @@ func (p *smppProvider) Send(ctx context.Context, to sdk.Customer, m sdk.Message)
 		return sdk.Receipt{}, err
 	}
 	defer release()
-	done, known := p.progress.Get(m.ID)
-	if !known {
-		done = &progress{ref: p.ref()}
+	if text.Segments() > 1 {
+		return p.segments(ctx, s, dest, text, m, p.cfg.sum(words))
 	}
-	for n := len(done.ids); n < text.Segments(); n++ {
-		id, err := p.submit(ctx, s, p.short(dest, text, n, done.ref), m.Attempt)
+	id, err := p.submit(ctx, s, p.short(dest, text, 0, 0), m.Attempt)
+	if err != nil {
+		return sdk.Receipt{}, err
+	}
+	return receiptOf([]string{id}), nil
+}
+
+// segments sends a text in segments, one after the other. If one is not taken, the next
+// attempt begins with it.
+func (p *smppProvider) segments(ctx context.Context, s *smpp.Session, dest smpp.Address, text smpp.Text, m sdk.Message, sum uint64) (sdk.Receipt, error) {
+	got := p.underway.begin(ctx, m.ID, sum, p.ref)
+	for n := len(got.IDs); n < text.Segments(); n++ {
+		id, err := p.submit(ctx, s, p.short(dest, text, n, got.Ref), m.Attempt)
 		if err != nil {
 			return sdk.Receipt{}, err
 		}
-		done.ids = append(done.ids, id)
-		if m.ID != "" && text.Segments() > 1 {
-			p.progress.Add(m.ID, done)
+		if n+1 == text.Segments() {
+			p.underway.done(m.ID)
+			return receiptOf(append(got.IDs, id)), nil
 		}
+		got = p.underway.taken(ctx, got, id)
 	}
-	p.progress.Remove(m.ID)
-	return receiptOf(done.ids), nil
+	return receiptOf(got.IDs), nil
 }
 
 // textOf is the text of m with the addresses of what else it has.
@@ -98,8 +101,12 @@ func (p *smppProvider) submit(ctx context.Context, s *smpp.Session, m *smpp.Shor
 		return "", err
 	}
 	answer, err := s.Ask(ctx, smpp.SubmitSM, m)
-	if isThrottle(err) {
+	switch {
+	case isThrottle(err):
 		return "", sendError(err, attempt, p.pace.throttled())
+	case isUnbound(err):
+		p.host.Log().Warn("the SMSC says that we are not bound; the connection is made anew")
+		s.Close()
 	}
 	if err != nil {
 		return "", sendError(err, attempt, 0)

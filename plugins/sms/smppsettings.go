@@ -20,7 +20,7 @@ type SMPPSettings struct {
 	TLS        *tlsSettings `json:"tls,omitempty" jsonschema:"title=TLS" jsonschema_description:"Present, even if empty: the connection is encrypted."`
 	SystemID   string       `json:"system_id" jsonschema:"required,title=System id,minLength=1,maxLength=15"`
 	SystemType string       `json:"system_type,omitempty" jsonschema:"title=System type,maxLength=12"`
-	Bind       string       `json:"bind,omitempty" jsonschema:"title=How it binds,enum=transceiver,enum=separate,enum=transmitter,default=transceiver" jsonschema_description:"separate: a transmitter and a receiver. transmitter: it only sends."`
+	Bind       string       `json:"bind,omitempty" jsonschema:"title=How it binds,enum=transceiver,enum=separate,enum=transmitter,default=transceiver" jsonschema_description:"separate: a transmitter and a receiver. transmitter: it only sends, and asks for no receipts."`
 
 	Source      string `json:"source" jsonschema:"required,title=Number or name that writes,minLength=1"`
 	SourceKind  string `json:"source_ton_npi,omitempty" jsonschema:"title=Kind of the source" jsonschema_description:"Type of number and numbering plan, such as 3/0. Without it: by what source looks like."`
@@ -110,6 +110,9 @@ func (c *smppConfig) names() (err error) {
 	}
 	if c.receipts, ok = map[string]uint8{"": 1, "all": 1, "failure": 2, "none": 0}[c.Receipts]; !ok {
 		errs = append(errs, fmt.Errorf("registered_delivery %q is none of all, failure, none", c.Receipts))
+	}
+	if c.Bind == "transmitter" { // nobody would take them
+		c.receipts = 0
 	}
 	c.MessageIDs = cmp.Or(c.MessageIDs, idsAuto)
 	if !knownIDs(c.MessageIDs) {

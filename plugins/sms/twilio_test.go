@@ -254,7 +254,7 @@ func TestTwilioIncoming(t *testing.T) {
 		{"by its older name", twilioIncoming(func(f url.Values) { f.Set("SmsSid", f.Get("MessageSid")); f.Del("MessageSid") }), &plain},
 		{"WhatsApp", twilioIncoming(func(f url.Values) { f.Set("From", "whatsapp:"+twilioAda); f.Set("ProfileName", "Ada") }),
 			with(func(e *sdk.Event) { e.Customer = sdk.Customer{Address: "whatsapp:" + twilioAda, Name: "Ada"} })},
-		{"nothing in it", twilioIncoming(func(f url.Values) { f.Del("Body") }), with(func(e *sdk.Event) { e.Text = twilioEmptyText })},
+		{"nothing in it", twilioIncoming(func(f url.Values) { f.Del("Body") }), with(func(e *sdk.Event) { e.Text = emptyText })},
 		{"a file whose type has a line break", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png\r\nX: y") }),
 			with(func(e *sdk.Event) { e.Text = "Hi\n[a file could not be fetched: unknown type]" })},
 		{"a file that is not there", twilioIncoming(func(f url.Values) { f.Set("NumMedia", "1"); f.Set("MediaContentType0", "image/png") }),

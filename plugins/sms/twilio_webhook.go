@@ -78,13 +78,10 @@ func (p *twilioProvider) incoming(ctx context.Context, w twilio.Webhook) sdk.Web
 	}
 	p.addFiles(ctx, w, &e)
 	if e.Text == "" && len(e.Attachments) == 0 {
-		e.Text = twilioEmptyText
+		e.Text = emptyText
 	}
 	return twilio.Answer(twilio.Silence, e)
 }
-
-// twilioEmptyText stands where a customer sent a message with nothing in it.
-const twilioEmptyText = "[empty message]"
 
 // twilioOptOuts are the events that customers cause by the keywords that Twilio, or the
 // law, gives a meaning. Twilio has answered them.

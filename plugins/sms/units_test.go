@@ -58,7 +58,7 @@ func TestErrorPerStatus(t *testing.T) {
 		smpp.SystemError: "retry", smpp.TemporaryError: "retry", smpp.DeliveryFailure: "retry",
 		smpp.SubmitFailed: "retry", smpp.UnknownError: "retry",
 		smpp.InvalidDest: gone,
-		smpp.BindFailed:  auth, smpp.InvalidPassword: auth, smpp.InvalidSystemID: auth, smpp.InvalidBindState: auth, smpp.AlreadyBound: auth,
+		smpp.BindFailed:  auth, smpp.InvalidPassword: auth, smpp.InvalidSystemID: auth, smpp.InvalidBindState: "retry", smpp.AlreadyBound: auth,
 		0x01: "rejected 0x01", 0x0A: "rejected 0x0A", 0x15: "rejected 0x15", 0x43: "rejected 0x43", 0x48: "rejected 0x48",
 		0x49: "rejected 0x49", 0x50: "rejected 0x50", 0x51: "rejected 0x51", 0x53: "rejected 0x53", 0x61: "rejected 0x61",
 		0x62: "rejected 0x62", 0x65: "rejected 0x65", 0x66: "rejected 0x66", 0xC0: "rejected 0xC0", 0xC4: "rejected 0xC4",
@@ -75,6 +75,9 @@ func TestErrorPerStatus(t *testing.T) {
 	}
 	if got := plugintest.Verdict(sendError(&smpp.StatusError{Status: smpp.SubmitFailed}, patience, 0)); got != "rejected 0x45" {
 		t.Errorf("the last attempt: %s", got)
+	}
+	if got := plugintest.Verdict(sendError(&smpp.StatusError{Status: smpp.InvalidBindState}, 2, 0)); got != auth {
+		t.Errorf("still not bound: %s", got)
 	}
 	if got := plugintest.Verdict(sendError(&smpp.UnansweredError{Err: errors.New("x")}, 1, 0)); got != "ambiguous" {
 		t.Errorf("unanswered: %s", got)

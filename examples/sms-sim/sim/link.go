@@ -175,13 +175,15 @@ func (s *SMSC) take(in smpp.Message) (id string) {
 	return id
 }
 
-// join returns the message if it is whole. The caller holds mu.
+// join returns the message if it is whole. A segment that came again counts once, as on
+// a handset. The caller holds mu.
 func (s *SMSC) join(id string, in smpp.Message) *Message {
 	all := []*smpp.Message{&in}
 	if in.Segment.Total > 1 {
 		key := fmt.Sprintf("%s>%s %d %d", in.Source.Addr, in.Dest.Addr, in.Segment.Ref, in.Segment.Total)
-		s.parts[key] = append(s.parts[key], &in)
-		all = s.parts[key]
+		before := slices.DeleteFunc(s.parts[key], func(p *smpp.Message) bool { return p.Segment.Index == in.Segment.Index })
+		all = append(before, &in)
+		s.parts[key] = all
 		if len(all) < int(in.Segment.Total) {
 			return nil
 		}
@@ -189,15 +191,8 @@ func (s *SMSC) join(id string, in smpp.Message) *Message {
 		slices.SortFunc(all, func(a, b *smpp.Message) int { return int(a.Segment.Index) - int(b.Segment.Index) })
 	}
 	m := &Message{ID: id, From: in.Source.Addr, To: in.Dest.Addr, Segments: len(all)}
-	for i, part := range all {
-		if len(all) > 1 && int(part.Segment.Index) != i+1 {
-			s.breaches = append(s.breaches, "a segment came twice: "+key(part.Segment))
-		}
+	for _, part := range all {
 		m.Text += smpp.AlphabetOf(part.Coding, s.o.Alphabet).Decode(part.Octets, part.Header)
 	}
 	return m
-}
-
-func key(s smpp.Segment) string {
-	return fmt.Sprintf("%d of %d, reference %d", s.Index, s.Total, s.Ref)
 }

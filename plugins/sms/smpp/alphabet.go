@@ -59,7 +59,7 @@ func AlphabetOf(coding uint8, standard Alphabet) Alphabet {
 		return UCS2
 	case coding < 0x10:
 		return Unreadable
-	case coding < 0x40, coding >= 0xF0: // message classes, as GSM 03.38 has them
+	case coding < 0x80, coding >= 0xF0: // message classes and automatic deletion, as GSM 03.38 has them
 		return classAlphabet(coding, standard)
 	case coding >= 0xC0 && coding < 0xE0: // message waiting
 		return standard

@@ -8,7 +8,8 @@ import (
 )
 
 // Ask sends a request and waits for its answer: until ctx ends, the response timer,
-// or the session. It waits for a place in the window first.
+// or the session. It waits for a place in the window first, and while the connection is
+// in doubt.
 //
 // An error is a [StatusError] if the other side refused, an [UnansweredError] if
 // nobody knows, and any other if nothing went out. A response that is malformed but
@@ -22,7 +23,15 @@ func (s *Session) Ask(ctx context.Context, id ID, body Body) (PDU, error) {
 	case <-s.done:
 		return PDU{}, s.cause()
 	}
-	return s.ask(ctx, id, body)
+	if err := s.trust(ctx); err != nil {
+		return PDU{}, err
+	}
+	began := time.Now()
+	p, err := s.ask(ctx, id, body)
+	if _, ok := errors.AsType[*UnansweredError](err); ok {
+		s.doubt(began)
+	}
+	return p, err
 }
 
 // ask is Ask without the window.
@@ -131,6 +140,7 @@ func (s *Session) enquire() {
 	for {
 		select {
 		case <-timer.C:
+		case <-s.wake:
 		case <-s.done:
 			return
 		}
@@ -139,7 +149,7 @@ func (s *Session) enquire() {
 			missed, last = 0, heard
 		}
 		silent := time.Since(time.Unix(0, heard))
-		if silent < s.o.Enquire {
+		if silent < s.o.Enquire && s.doubted.Load() == nil {
 			timer.Reset(s.o.Enquire - silent)
 			continue
 		}
@@ -149,7 +159,11 @@ func (s *Session) enquire() {
 			s.end(ErrSilent)
 			return
 		}
-		timer.Reset(max(s.o.Enquire-time.Since(time.Unix(0, s.heard.Load())), time.Millisecond))
+		wait := s.o.Enquire - time.Since(time.Unix(0, s.heard.Load()))
+		if s.doubted.Load() != nil {
+			wait = 0
+		}
+		timer.Reset(max(wait, time.Millisecond))
 	}
 }
 

@@ -116,7 +116,8 @@ func (f *fields) address(v *Address, size int, what string) {
 	f.text(&v.Addr, size, what)
 }
 
-// tlvs are all optional parameters, to the end.
+// tlvs are all optional parameters, to the end. Some centers write a NUL too many, or
+// fill up with them.
 func (f *fields) tlvs(v *TLVs) {
 	if !f.reading {
 		for _, t := range *v {
@@ -131,6 +132,10 @@ func (f *fields) tlvs(v *TLVs) {
 		return
 	}
 	for f.err == nil && len(f.buf) > 0 {
+		if len(f.buf) < 4 && len(bytes.Trim(f.buf, "\x00")) == 0 {
+			f.buf = nil
+			return
+		}
 		head := f.take(4, "the head of an optional parameter")
 		if head == nil {
 			return

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -43,6 +45,9 @@ func checkPDU(t *testing.T, b []byte) {
 		return
 	}
 	again, err := p.Append(nil)
+	if filled := len(b) - len(again); err == nil && filled > 0 && filled < 4 && len(bytes.Trim(b[len(again):], "\x00")) == 0 {
+		b = slices.Concat(again[:4], b[4:len(again)])
+	}
 	if err != nil || !bytes.Equal(b, again) {
 		t.Errorf("%x came back as %x, %v", b, again, err)
 	}
@@ -55,7 +60,7 @@ func checkPDU(t *testing.T, b []byte) {
 		if !utf8.ValidString(text) {
 			t.Errorf("%x: %q", b, text)
 		}
-		m.Receipt(text, time.UTC)
+		m.Receipt(a, time.UTC)
 	}
 }
 
@@ -70,13 +75,18 @@ func FuzzText(f *testing.F) {
 	for _, s := range []string{"", "hello", gsmAlphabet, "👋 客户", "[a]{b}€"} {
 		f.Add(s, uint8(0), uint8(0))
 	}
+	f.Add("\r\r\r\r\r\r\r\r", uint8(smpp.GSM7Packed), uint8(smpp.UDH8))
 	f.Fuzz(func(t *testing.T, text string, alphabet, how uint8) {
 		a, way := smpp.Alphabet(alphabet%4), smpp.Concat(how%4)
 		if _, err := smpp.NewText(text, a, way); err != nil {
 			return // too long
 		}
 		want := string([]rune(text)) // what is no UTF-8 is U+FFFD
-		if got := read(t, send(t, text, a, way), a); got != want {
+		got := read(t, send(t, text, a, way), a)
+		if a == smpp.GSM7Packed { // a CR at the end may fill an octet
+			want, got = strings.TrimRight(want, "\r"), strings.TrimRight(got, "\r")
+		}
+		if got != want {
 			t.Errorf("%q came back as %q", want, got)
 		}
 	})

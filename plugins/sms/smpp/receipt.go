@@ -45,10 +45,10 @@ type Receipt struct {
 	Done  time.Time
 }
 
-// Receipt reads the receipt in m: its parameters where it has them, else its text.
-// Times in texts are the SMSC's local ones, in zone.
-func (m Message) Receipt(text string, zone *time.Location) Receipt {
-	r := parseReceipt(text, zone)
+// Receipt reads the receipt in m: its parameters where it has them, else its text;
+// standard is the SMSC's own alphabet. Times in texts are the SMSC's local ones, in zone.
+func (m Message) Receipt(standard Alphabet, zone *time.Location) Receipt {
+	r := parseReceipt(m.receiptText(standard), zone)
 	if id := m.TLVs.Text(TagReceiptedMessageID); id != "" {
 		r.ID = id
 	}
@@ -64,16 +64,33 @@ func (m Message) Receipt(text string, zone *time.Location) Receipt {
 	return r
 }
 
+// receiptText is what comes before the customer's words. A center writes it in ASCII,
+// whatever it says of the alphabet: an id may have a letter that is another one there.
+func (m Message) receiptText(standard Alphabet) string {
+	text := string(beforeWords(m.Octets))
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		text = string(beforeWords([]byte(AlphabetOf(m.Coding, standard).Decode(m.Octets, m.Header))))
+	}
+	return text
+}
+
+// beforeWords cuts what is after "text:".
+func beforeWords(b []byte) []byte {
+	if i := receiptWords.FindIndex(b); i != nil {
+		return b[:i[0]]
+	}
+	return b
+}
+
+var receiptWords = regexp.MustCompile(`(?i)text:`)
+
 // receiptField finds "word:value" in a receipt; "submit date" and "done date" have
 // a space.
 var receiptField = regexp.MustCompile(`(?i)\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err):[ ]?([^\s]*)`)
 
 // parseReceipt reads the text of appendix B, whatever the order of its words and
-// however much of it there is. What follows text: is the customer's.
+// however much of it there is.
 func parseReceipt(text string, zone *time.Location) (r Receipt) {
-	if i := strings.Index(strings.ToLower(text), "text:"); i >= 0 && i <= len(text) {
-		text = text[:i]
-	}
 	for _, m := range receiptField.FindAllStringSubmatch(text, -1) {
 		switch word, value := strings.ToLower(m[1]), m[2]; {
 		case word == "id" && r.ID == "":

@@ -71,7 +71,11 @@ type Session struct {
 	out    chan frame    // to the writer; not buffered: what it has taken may be on its way
 	window chan struct{} // has a token for every request that waits
 	heard  atomic.Int64  // when the last PDU came, in ns
+	wake   chan struct{} // has a token when enquire is to ask now
 	done   chan struct{}
+
+	doubted atomic.Pointer[doubt] // nil: not
+	strange uint64                // PDUs that should not have come
 
 	mu      sync.Mutex
 	err     error // why it ended, once done is closed
@@ -101,7 +105,7 @@ type answer struct {
 func New(conn net.Conn, o Options) *Session {
 	o = o.complete()
 	s := &Session{o: o, conn: conn, out: make(chan frame), window: make(chan struct{}, o.Window),
-		done: make(chan struct{}), pending: map[uint32]waiting{}}
+		wake: make(chan struct{}, 1), done: make(chan struct{}), pending: map[uint32]waiting{}}
 	s.heard.Store(time.Now().UnixNano())
 	return s
 }
@@ -167,7 +171,7 @@ func (s *Session) read() error {
 			return err
 		}
 		buf = b
-		s.heard.Store(time.Now().UnixNano())
+		s.hear()
 		p, err := Decode(b)
 		s.dispatch(p, err)
 	}
@@ -180,7 +184,9 @@ func (s *Session) dispatch(p PDU, err error) {
 		return
 	}
 	if e, ok := errors.AsType[*MalformedError](err); ok {
-		s.o.Log.Warn("a request cannot be read", "command", fmt.Sprintf("%#x", uint32(p.ID)), "err", err)
+		if s.worthALine() {
+			s.o.Log.Warn("a request cannot be read", "command", fmt.Sprintf("%#x", uint32(p.ID)), "err", err, "count", s.strange)
+		}
 		s.refuse(p, e.Status)
 		return
 	}
@@ -196,6 +202,13 @@ func (s *Session) dispatch(p PDU, err error) {
 		}
 		s.o.Handle(p)
 	}
+}
+
+// worthALine counts what should not come; the first, the second, the fourth and so on
+// are logged: it may be a flood. Only the reader uses it.
+func (s *Session) worthALine() bool {
+	s.strange++
+	return s.strange&(s.strange-1) == 0
 }
 
 // refuse answers what is no good request: with its own response if it has one.
@@ -221,11 +234,12 @@ func (s *Session) answered(p PDU, err error) {
 		delete(s.pending, p.Seq)
 	}
 	s.mu.Unlock()
-	if !ok {
-		s.o.Log.Warn("a response to nothing that waits", "command", fmt.Sprintf("%#x", uint32(p.ID)), "status", p.Status.String())
-		return
+	switch {
+	case ok:
+		w.answer <- answer{p, err}
+	case s.worthALine():
+		s.o.Log.Warn("a response to nothing that waits", "command", fmt.Sprintf("%#x", uint32(p.ID)), "status", p.Status.String(), "count", s.strange)
 	}
-	w.answer <- answer{p, err}
 }
 
 // write writes what the others want written, many PDUs at once when there are many.

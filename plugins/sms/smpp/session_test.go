@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,6 +266,42 @@ func TestHalfOpen(t *testing.T) {
 	p.ended(smpp.ErrSilent)
 }
 
+// What goes out on a connection that may be dead has no answer either: after one such
+// request the others wait until the other side is heard.
+func TestDoubt(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, smpp.Options{Response: 10 * time.Second, Enquire: 30 * time.Second})
+			first := p.asking(t.Context())
+			p.reads()
+			if got := verdict(<-first); got != "unanswered" {
+				t.Fatalf("the first: %s", got)
+			}
+			second := p.asking(t.Context())
+			probe := p.reads()
+			if probe.ID != smpp.EnquireLink {
+				t.Fatalf("%#x went out", uint32(probe.ID))
+			}
+			if !alive {
+				if again := p.reads(); again.ID != smpp.EnquireLink {
+					t.Errorf("%#x went out", uint32(again.ID))
+				}
+				if got := verdict(<-second); got != "not sent" {
+					t.Errorf("the second: %s", got)
+				}
+				p.ended(smpp.ErrSilent)
+				return
+			}
+			p.writes(smpp.PDU{ID: smpp.EnquireLink.Response(), Seq: probe.Seq})
+			q := p.reads()
+			p.writes(smpp.PDU{ID: smpp.SubmitSM.Response(), Seq: q.Seq, Body: &smpp.Taken{MessageID: "1"}})
+			if got := verdict(<-second); got != "ok" {
+				t.Errorf("the second: %s", got)
+			}
+		})
+	}
+}
+
 // Two in a row: what was heard in between starts the count again.
 func TestMissesInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -296,6 +334,28 @@ func TestImpossibleNumber(t *testing.T) {
 		}
 	}
 }
+
+// Who floods us with what we did not ask for fills no log, and is served nevertheless.
+func TestFlood(t *testing.T) {
+	var lines atomic.Int64
+	log := slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) { lines.Add(1); return len(b), nil }), nil))
+	p := newPair(t, smpp.Options{Log: log})
+	const many = 10_000
+	for n := range uint32(many) {
+		p.writes(smpp.PDU{ID: smpp.SubmitSM.Response(), Seq: n + 1, Status: smpp.SystemError})
+	}
+	p.writes(smpp.PDU{ID: smpp.EnquireLink, Seq: 7})
+	if got := p.reads(); got.ID != smpp.EnquireLink.Response() {
+		t.Errorf("answer %+v", got)
+	}
+	if n := lines.Load(); n == 0 || n > 20 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 func TestEnquireIsAnswered(t *testing.T) {
 	p := newPair(t, smpp.Options{Enquire: 5 * time.Millisecond, Response: time.Minute})

@@ -141,7 +141,9 @@ func TestDecodeText(t *testing.T) {
 		{0xF0, "41", "A"},
 		{0xC8, "41", "A"},
 		{0xE0, "0041", "A"},
-		{4, "41", ""}, {0xF4, "41", ""}, {0x20, "41", ""}, {0x50, "41", ""},
+		{0x48, "0041", "A"}, // to be deleted when it was read
+		{0x51, "41", "A"},
+		{4, "41", ""}, {0xF4, "41", ""}, {0x20, "41", ""}, {0x60, "41", ""}, {0x54, "41", ""}, {0x80, "41", ""},
 	} {
 		b, err := hex.DecodeString(test.hex)
 		if err != nil {
@@ -210,11 +212,11 @@ func TestReceipts(t *testing.T) {
 		{"Hello", 0, smpp.TLVs{id, state}, smpp.Receipt{ID: "77", State: smpp.Undeliverable}},
 		{"", 0x20, nil, smpp.Receipt{State: smpp.Enroute}},
 	} {
-		m := smpp.Message{ESMClass: test.class, TLVs: test.tlvs}
+		m := smpp.Message{ESMClass: test.class, TLVs: test.tlvs, Octets: []byte(test.text)}
 		if !m.IsReceipt() {
 			t.Errorf("%q is taken for a customer's words", test.text)
 		}
-		got := m.Receipt(test.text, time.UTC)
+		got := m.Receipt(smpp.GSM7, time.UTC)
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%q: %s", test.text, diff)
 		}
@@ -224,6 +226,27 @@ func TestReceipts(t *testing.T) {
 	}
 	if (smpp.Message{TLVs: smpp.TLVs{id}}).IsReceipt() {
 		t.Error("a customer's words with an id are taken for a receipt")
+	}
+}
+
+// The words of a receipt are ASCII, whatever its alphabet is said to be, but for centers
+// that write them as they say.
+func TestReceiptAlphabets(t *testing.T) {
+	const text = "id:a_1@[b] stat:DELIVRD err:000 text:"
+	for _, test := range []struct {
+		standard smpp.Alphabet
+		coding   uint8
+		octets   string
+	}{
+		{smpp.GSM7, 0, text + "\x04\x05"}, {smpp.GSM7Packed, 0, text}, {smpp.GSM7, 4, text}, {smpp.GSM7, 1, text}, {smpp.GSM7, 0xF5, text},
+		{smpp.GSM7, 0, "id:a\x111\x00\x1b<b\x1b> stat:DELIVRD"},
+		{smpp.GSM7Packed, 0, string(smpp.Pack([]byte("id:a\x111\x00\x1b<b\x1b> stat:DELIVRD"), 0))},
+		{smpp.GSM7, 8, "\x00" + strings.Join(strings.Split(text, ""), "\x00")},
+	} {
+		m := smpp.Message{ESMClass: smpp.ESMReceipt, Coding: test.coding, Octets: []byte(test.octets)}
+		if got := m.Receipt(test.standard, time.UTC); got.ID != "a_1@[b]" || got.State != smpp.Delivered {
+			t.Errorf("%q in %d of %d: %+v", test.octets, test.coding, test.standard, got)
+		}
 	}
 }
 

@@ -137,6 +137,18 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// A NUL too many loses no id.
+func TestFilledUp(t *testing.T) {
+	b, err := hex.DecodeString("00000017800000040000000000000002" + "3130303100" + "0000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := smpp.Decode(b)
+	if taken, ok := p.Body.(*smpp.Taken); err != nil || !ok || taken.MessageID != "1001" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // What cannot be said is not written.
 func TestUnwritable(t *testing.T) {
 	for _, p := range []smpp.PDU{

@@ -197,7 +197,7 @@ func TestWindows(t *testing.T) {
 	r.says(t, "Hello?")
 	r.advance(48*time.Hour + time.Second)
 	send("reply window closed: reply window closed: WeChat: 45015", 1)
-	for _, act := range []string{"CLICK", "SCAN", "subscribe"} {
+	for _, act := range []string{"CLICK", "SCAN", "subscribe", "scancode_push", "scancode_waitmsg"} {
 		if err := r.sim.Act(t.Context(), user, act, sim.Field{K: "EventKey", V: "K"}); err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,8 @@ type api struct {
 }
 
 // newAPI takes over h's transport. Redirects are not followed: addresses hold the
-// access token.
-func newAPI(cfg config, h *http.Client, now func() time.Time) *api {
+// access token. Without state, no token is forced.
+func newAPI(cfg config, h *http.Client, now func() time.Time, state shared) *api {
 	own := *h
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ended, end := context.WithCancel(context.Background())
@@ -42,7 +42,7 @@ func newAPI(cfg config, h *http.Client, now func() time.Time) *api {
 		end()
 		own.CloseIdleConnections()
 	}
-	a.tokens = &tokens{api: a, ended: ended}
+	a.tokens = &tokens{api: a, shared: state, ended: ended}
 	return a
 }
 

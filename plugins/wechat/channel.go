@@ -26,7 +26,7 @@ func open(_ context.Context, s Settings, h sdk.Host) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &channel{cfg: cfg, host: h, api: newAPI(cfg, h.HTTP(), h.Now)}
+	c := &channel{cfg: cfg, host: h, api: newAPI(cfg, h.HTTP(), h.Now, h)}
 	if c.seen, err = newSeen(maxSeen); err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func (s Settings) Validate(ctx context.Context) error {
 	}
 	client := plainHTTP()
 	defer client.CloseIdleConnections()
-	a := newAPI(cfg, client, time.Now)
+	a := newAPI(cfg, client, time.Now, nil)
 	defer a.close()
 	_, err = a.tokens.get(ctx)
 	return err

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -112,19 +111,11 @@ type page struct {
 
 func startPage(t *testing.T) *page {
 	t.Helper()
-	p := &page{Home: &rig.Home{Dir: t.TempDir()}}
-	for _, address := range []*string{&p.Listen, &p.Admin} {
-		var err error
-		if *address, err = rig.FreeAddress(); err != nil {
-			t.Fatal(err)
-		}
+	home, err := rig.Build(t.Context(), t.TempDir(), "../..", "plugins/wechat")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for out, of := range map[string]string{"gateway": "../..", "plugins/wechat": "../../plugins/wechat"} {
-		if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.Path(out), of).CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, text)
-		}
-	}
-	var err error
+	p := &page{Home: home}
 	if p.sim, err = sim.New(sim.Options{AppID: "wx5823bf96d3bd56c7", Secret: "demo-app-secret", Token: "wxtoken", AESKey: wechatKey,
 		Compatible: true, Limit: time.Second}); err != nil {
 		t.Fatal(err)
@@ -134,7 +125,7 @@ func startPage(t *testing.T) *page {
 	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(picture) }))
 	t.Cleanup(files.Close)
 	p.sim.SetHook(p.Hook("page"))
-	err = errors.Join(os.Mkdir(p.Path("rules.d"), 0o700),
+	err = errors.Join(
 		os.WriteFile(p.Path("gateway.hcl"), fmt.Appendf(nil, pageHCL, p.Listen, p.Admin, wechatKey, api.URL), 0o600),
 		os.WriteFile(p.Path("rules.d", "a.yaml"), fmt.Appendf(nil, pageRules, files.URL+"/a.jpg", longText), 0o600))
 	if err != nil {

@@ -303,15 +303,20 @@ func playLong(t *testing.T, p *page) {
 	if all := p.sim.Shown(); !slices.ContainsFunc(all, func(sh sim.Shown) bool { return sh.To == "oEve" && bytes.Equal(sh.File, picture) }) {
 		t.Errorf("the picture did not come: %q", p.shown("oEve"))
 	}
-	id := p.sim.AddMedia("image", "image/jpeg", picture)
-	if err := p.sim.Message(t.Context(), "oFay", "image", sim.Field{K: "MediaId", V: id}); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.sees(t, "oFay", 1); got[0] != "got image/jpeg" {
-		t.Errorf("%q", got)
-	}
-	if h := p.history(t, "oFay", `"media_id"`); strings.Contains(h, p.sim.Token()) {
-		t.Errorf("the history has the access token: %s", h)
+	for kind, data := range map[string][]byte{
+		"image/jpeg": picture, "audio/amr": []byte("#!AMR\nvoice"), "video/mp4": []byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"),
+	} {
+		typ := map[string]string{"image/jpeg": "image", "audio/amr": "voice", "video/mp4": "video"}[kind]
+		who := "oFay-" + typ
+		if err := p.sim.Message(t.Context(), who, typ, sim.Field{K: "MediaId", V: p.sim.AddMedia(typ, kind, data)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.sees(t, who, 1); got[0] != "got "+kind {
+			t.Errorf("%s: %q", kind, got)
+		}
+		if h := p.history(t, who, `"media_id"`); strings.Contains(h, p.sim.Token()) {
+			t.Errorf("the history has the access token: %s", h)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	replyMessages  = 5
 	actionWindow   = time.Minute // after a click in a menu, a scan, a subscription
 	actionMessages = 3
+	mostMessages   = 100  // that the settings can say
 	maxText        = 2047 // bytes of UTF-8; 2048 are too many in practice
 	maxFile        = 10 << 20
 )

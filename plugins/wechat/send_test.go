@@ -58,6 +58,14 @@ func TestSend(t *testing.T) {
 			return sdk.Message{Text: "Right?", Attachments: []sdk.Attachment{r.AddMedia("a.png", "image/png", jpg)},
 				QuickReplies: []sdk.QuickReply{{Title: "Yes", Payload: "order.yes"}, {Title: "No"}}}
 		}, []sim.Shown{{Kind: "image", File: jpg}, {Kind: "msgmenu", Text: "Right?", Choices: []sim.Choice{{ID: "order.yes", Content: "Yes"}, {ID: "No", Content: "No"}}}}},
+		{"a page and a long text with buttons", func(*rig) sdk.Message {
+			return sdk.Message{Text: strings.Repeat("a", 2047), URLPush: "https://e.com", QuickReplies: []sdk.QuickReply{{Title: "Yes"}}}
+		}, []sim.Shown{{Kind: "text", Text: strings.Repeat("a", 2047)}, {Kind: "msgmenu", Text: "https://e.com", Choices: []sim.Choice{{ID: "Yes", Content: "Yes"}}}}},
+		{"a long caption", func(r *rig) sdk.Message {
+			a := r.AddMedia("a.jpg", "image/jpeg", jpg)
+			a.Caption = strings.Repeat("你", 700)
+			return sdk.Message{Attachments: []sdk.Attachment{a}}
+		}, []sim.Shown{{Kind: "image", File: jpg}, {Kind: "text", Text: strings.Repeat("你", 682)}, {Kind: "text", Text: strings.Repeat("你", 18)}}},
 		{"of an agent with an account", func(*rig) sdk.Message { return sdk.Message{Text: "Hi", Agent: sdk.Agent{Name: "Zoe"}} },
 			[]sim.Shown{{Kind: "text", Text: "Hi", Account: "zoe@shop"}}},
 		{"of another agent", func(*rig) sdk.Message { return sdk.Message{Text: "Hi", Agent: sdk.Agent{ID: "7", Name: "Bea"}} },

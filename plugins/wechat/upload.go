@@ -76,10 +76,7 @@ func (u *uploads) all(ctx context.Context, files []sdk.Attachment) (pieces []pie
 		if err != nil {
 			return nil, ccsp.AsRetry(err)
 		}
-		pieces = append(pieces, p)
-		if a.Caption != "" {
-			pieces = append(pieces, textPiece(plain(a.Caption)))
-		}
+		pieces = append(append(pieces, p), textPieces(chop(plain(a.Caption)))...)
 	}
 	return pieces, nil
 }

@@ -133,9 +133,9 @@ func (a *api) clean(message string) string {
 }
 
 // withToken makes a call with the access token, once more if WeChat does not take
-// that one: then nothing was done.
-func (a *api) withToken(ctx context.Context, call func(ctx context.Context, q url.Values) error) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.timeout)
+// that one: then nothing was done. All of it takes limit at most.
+func (a *api) withToken(ctx context.Context, limit time.Duration, call func(ctx context.Context, q url.Values) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	token, err := a.tokens.get(ctx)
 	if err != nil {
@@ -160,7 +160,7 @@ func (a *api) post(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return sdk.Rejected("message", "it cannot be encoded")
 	}
-	return a.withToken(ctx, func(ctx context.Context, q url.Values) error {
+	return a.withToken(ctx, a.cfg.timeout, func(ctx context.Context, q url.Values) error {
 		res, err := a.do(ctx, http.MethodPost, path, q, jsonType, body) //nolint:bodyclose // read closes it
 		if err != nil {
 			return err

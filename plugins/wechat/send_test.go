@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +161,21 @@ func TestGoesOn(t *testing.T) {
 	}
 	wantShown(t, r, sim.Shown{To: user, Kind: "text", Text: "See"}, sim.Shown{To: user, Kind: "image", File: []byte("a")},
 		sim.Shown{To: user, Kind: "image", File: []byte("b")})
+}
+
+// TestSlowUpload: a file takes longer than other calls may.
+func TestSlowUpload(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cgi-bin/media/upload" {
+			time.Sleep(300 * time.Millisecond) // WeChat takes its time
+			_, _ = w.Write([]byte(`{"media_id":"m"}`))
+		}
+	}))
+	defer srv.Close()
+	c := withAPI(t, srv.URL, 100*time.Millisecond)
+	if id, err := c.api.upload(t.Context(), "image", "a.jpg", "image/jpeg", []byte("a")); id != "m" || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
 }
 
 // TestGoesOnHalfWay: where the second of two pieces failed, only that one follows.

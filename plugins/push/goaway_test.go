@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -186,4 +187,48 @@ func TestGoAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHalfOpen: a connection that somebody in between has forgotten is noticed, though
+// nobody ends it, and the next notice goes over another one.
+func TestHalfOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as HTTP/2 waits for a sign of life")
+	}
+	t.Parallel()
+	ended := make(chan struct{})
+	set := serveFrames(t, func(n int, f *frames) error {
+		if n > 1 {
+			return f.all()
+		}
+		err := f.taken(f.request())
+		_, _ = io.Copy(io.Discard, f.conn) // without an answer to anything, pings included
+		close(ended)
+		return err
+	})
+	set.Timeout = "500ms"
+	cfg, err := set.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHTTP(cfg.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.CloseIdleConnections)
+	a := newAPNs(cfg, h, at)
+	send := func(want string) {
+		t.Helper()
+		if _, err := a.send(t.Context(), phone[5:], notice{id: "c.1", text: "Hi"}); plugintest.Verdict(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	send("ok")
+	send("retry")
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody notices that the connection is dead")
+	}
+	send("ok")
 }

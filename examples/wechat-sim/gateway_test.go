@@ -117,7 +117,7 @@ func startPage(t *testing.T) *page {
 	}
 	p := &page{Home: home}
 	if p.sim, err = sim.New(sim.Options{AppID: "wx5823bf96d3bd56c7", Secret: "demo-app-secret", Token: "wxtoken", AESKey: wechatKey,
-		Compatible: true, Limit: time.Second}); err != nil {
+		Compatible: true, Limit: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(p.sim)
@@ -327,7 +327,7 @@ func playSlow(t *testing.T, p *page) {
 	told := make(chan error, 2)
 	go func() { told <- p.sim.Say(t.Context(), "oGus", "say it once") }()
 	go func() { told <- p.sim.Act(t.Context(), "oHal", "CLICK", sim.Field{K: "EventKey", V: "K"}) }()
-	time.Sleep(2500 * time.Millisecond) // of the four seconds in which WeChat tries four times
+	time.Sleep(3 * time.Second) // of the eight in which this WeChat tries four times
 	p.process.Signal(syscall.SIGCONT)
 	for range 2 {
 		if err := <-told; err != nil {

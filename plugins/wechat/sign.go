@@ -103,7 +103,7 @@ func newSeen(most int) (*seen, error) {
 func (s *seen) allow(p proof, body []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := p.timestamp + " " + p.nonce
+	key := p.query.Get("signature") // of time and nonce, however the two were cut
 	r, known := s.requests.Get(key)
 	sum := sha256.Sum256(body)
 	if known && (r.body != sum || r.times >= deliveries) || !known && p.at <= s.forgotten {

@@ -190,3 +190,17 @@ func TestForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestReplayedOtherwiseCut: WeChat signs the parts in a row, so the end of a nonce can
+// be made the beginning of the time without a change of the signature.
+func TestReplayedOtherwiseCut(t *testing.T) {
+	c := receiver(t)
+	first, again := "timestamp=1700000000&nonce=0120", "timestamp=01700000000&nonce=012"
+	proven := "&signature=" + sign(token, "1700000000", "0120")
+	if res := post(c, t, first+proven, hello); res.Status != 200 {
+		t.Fatalf("%+v", res)
+	}
+	if res := post(c, t, again+proven, strings.Replace(hello, "你好", "send money", 1)); res.Status != 401 || len(res.Events) > 0 {
+		t.Errorf("%+v, want 401", res)
+	}
+}

@@ -24,13 +24,15 @@ import (
 )
 
 // Apple wants a provider token to be used for 20 minutes at least, and for an hour
-// at most. Ours begin on the half hour, so that a process that starts makes the one
-// that its predecessor has.
+// at most. Ours change at fixed times, so that all processes have the same one. It is
+// a few minutes old when it is first used, in case Apple's clock is behind.
 const (
-	providerLife  = 50 * time.Minute
-	providerSlot  = 30 * time.Minute
-	providerYoung = 20 * time.Minute
+	providerSlot = 30 * time.Minute
+	providerAge  = 5 * time.Minute
 )
+
+// tooManyTokens is how long Apple takes no other provider token.
+const tooManyTokens = 20 * time.Minute
 
 // apns sends by Apple's push service. It is safe for concurrent use.
 type apns struct {
@@ -53,11 +55,10 @@ func newAPNs(cfg config, h *http.Client, now func() time.Time) *apns {
 func (a *apns) provider() (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	if a.jwt != "" && now.Sub(a.issued) < providerLife {
+	issued := a.now().Add(-providerAge).Truncate(providerSlot)
+	if a.jwt != "" && a.issued.Equal(issued) {
 		return a.jwt, nil
 	}
-	issued := now.Truncate(providerSlot)
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iss": a.cfg.TeamID, "iat": issued.Unix()})
 	t.Header["kid"] = a.cfg.KeyID
 	text, err := t.SigningString()
@@ -70,15 +71,6 @@ func (a *apns) provider() (string, error) {
 	}
 	a.jwt, a.issued = text+"."+t.EncodeSegment(signature), issued
 	return a.jwt, nil
-}
-
-// drop forgets a provider token that Apple says has ended, if there is a later one.
-func (a *apns) drop(refused string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.jwt == refused && a.now().Truncate(providerSlot).After(a.issued) {
-		a.jwt = ""
-	}
 }
 
 // signES256 signs the same text always the same (RFC 6979).
@@ -117,32 +109,18 @@ func (a *apns) payload(n notice) any {
 	return out
 }
 
-// send sends a notice to one app, once more if the provider token ended just then.
+// send sends a notice to one app.
 func (a *apns) send(ctx context.Context, token string, n notice) (string, error) {
 	body, err := fit(n, a.truncate, a.payload)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.limit)
-	defer cancel()
 	provider, err := a.provider()
 	if err != nil {
 		return "", err
 	}
-	id, err := a.call(ctx, provider, token, n, body)
-	if errors.Is(err, errStale) {
-		a.drop(provider)
-		if next, e := a.provider(); e == nil && next != provider {
-			id, err = a.call(ctx, next, token, n, body)
-		}
-	}
-	if errors.Is(err, errStale) {
-		err = authConfig(fmt.Errorf("%w; is the clock right?", err))
-	}
-	return id, err
-}
-
-func (a *apns) call(ctx context.Context, provider, token string, n notice, body []byte) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.limit)
+	defer cancel()
 	answer, err := post(ctx, a.http, a.cfg.base+"/3/device/"+token, a.header(provider, token, n), body)
 	if err != nil {
 		return "", err
@@ -164,7 +142,7 @@ func (a *apns) header(provider, token string, n notice) http.Header {
 	}
 	if n.id != "" {
 		h.Set("Apns-Id", n.uuid(token))
-		h.Set("Apns-Collapse-Id", n.id[:min(len(n.id), 64)])
+		h.Set("Apns-Collapse-Id", n.collapse())
 	}
 	return h
 }
@@ -197,9 +175,9 @@ func (a *apns) refused(answer ccsp.Answer) error {
 		}
 		return sdk.Rejected(reason, "the app is of the other environment, or of another bundle id; see sandbox, topic and bad_token")
 	case "ExpiredProviderToken":
-		return fmt.Errorf("%w: %w", errStale, err)
+		return authConfig(fmt.Errorf("%w; is the clock right?", err))
 	case "TooManyProviderTokenUpdates":
-		return sdk.Throttled(err, providerYoung)
+		return sdk.Throttled(err, tooManyTokens)
 	case "TooManyRequests": // to this one app
 		return sdk.Retry(err, max(wait, oneMinute))
 	case "PayloadTooLarge":

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,8 @@ import (
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
 
-// TestProviderToken: it is used for 20 minutes at least and an hour at most, and a
-// process that starts anew makes the same.
+// TestProviderToken: it is used for 20 minutes at least and an hour at most, from
+// before its time begins at Apple, and all processes make the same at the same time.
 func TestProviderToken(t *testing.T) {
 	s := newSim(t, nil)
 	set := services(t, s)
@@ -28,51 +29,47 @@ func TestProviderToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := noon
-	a := newAPNs(cfg, nil, func() time.Time { return now })
+	now := noon.Add(providerAge) // when a new one begins
+	clock := func() time.Time { return now }
+	a := newAPNs(cfg, nil, clock)
 	last, since := "", now
 	for ; now.Before(noon.Add(24 * time.Hour)); now = now.Add(time.Minute) {
 		token, err := a.provider()
 		if err != nil {
 			t.Fatal(err)
 		}
+		if other, err := newAPNs(cfg, nil, clock).provider(); other != token || err != nil {
+			t.Fatalf("at %v another process makes another one, %v", now, err)
+		}
+		if age := now.Sub(a.issued); age < providerAge || age >= time.Hour {
+			t.Fatalf("at %v it is %v old", now, age)
+		}
 		if token == last {
-			if now.Sub(a.issued) >= time.Hour {
-				t.Fatalf("at %v it is %v old", now, now.Sub(a.issued))
-			}
 			continue
 		}
-		if last != "" && now.Sub(since) < providerYoung {
+		if last != "" && now.Sub(since) < tooManyTokens {
 			t.Fatalf("at %v there is a new one after %v", now, now.Sub(since))
 		}
 		last, since = token, now
 	}
-	now = noon.Add(7 * time.Minute)
-	x, _ := newAPNs(cfg, nil, func() time.Time { return now }).provider()
-	now = now.Add(20 * time.Minute)
-	y, _ := newAPNs(cfg, nil, func() time.Time { return now }).provider()
-	if x != y || x == "" {
-		t.Errorf("two processes make %q and %q", x, y)
-	}
 }
 
-// TestProviderTokenEnds: Apple says that it has ended; there is another one, or the
-// clock is wrong.
+// TestProviderTokenEnds: Apple says that it has ended, so one of the clocks is wrong.
 func TestProviderTokenEnds(t *testing.T) {
-	r := connect(t)
+	r := connect(t, only(onAPNs))
 	r.register(t, phone)
-	r.fails(t, sim.Fault{Verb: "apns", Kind: "403 ExpiredProviderToken"})
+	r.fails(t, sim.Fault{Verb: "apns", Kind: "403 ExpiredProviderToken", Count: 1})
 	if err := r.push(t, sdk.Message{Text: "Hi"}); !errors.Is(err, sdk.ErrAuthConfig) || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("%v, want that somebody looks at the clock", err)
 	}
-	r.sim.ClearFaults()
-	r.advance(31 * time.Minute) // less than the 50 that it is used, and there is a later one
-	r.fails(t, sim.Fault{Verb: "apns", Kind: "403 ExpiredProviderToken", Count: 1})
-	if err := r.push(t, sdk.Message{Text: "Hi"}); err != nil {
-		t.Errorf("with a later one: %v", err)
+	for i := range 3 {
+		if err := r.push(t, sdk.Message{ID: fmt.Sprint("c.", i), Text: "Hi"}); err != nil {
+			t.Error(err)
+		}
+		r.advance(31 * time.Minute)
 	}
-	if n := r.sim.Providers(); n != 1 {
-		t.Errorf("%d provider tokens came through, want 1", n)
+	if n := r.sim.Providers(); n != 3 {
+		t.Errorf("%d provider tokens came through, want 3", n)
 	}
 	r.unbroken(t)
 }

@@ -56,6 +56,11 @@ func open(_ context.Context, s Settings, h sdk.Host) (*channel, error) {
 	if cfg.apns != nil {
 		c.platforms[onAPNs] = newAPNs(cfg, c.http, h.Now)
 	}
+	if len(c.platforms) > 1 {
+		for name, p := range c.platforms {
+			c.platforms[name] = &gate{platform: p, name: name, host: h}
+		}
+	}
 	c.done, err = lru.New[string, map[string]bool](maxSending)
 	return c, err
 }
@@ -121,7 +126,7 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 	}
 	if name, rest, err := parseToken(to.Address); err == nil {
 		id, err := c.toApp(ctx, name, rest, n)
-		return sdk.Receipt{MessageID: id}, c.retire(ctx, name+":"+rest, err)
+		return sdk.Receipt{MessageID: id}, c.retire(ctx, name+":"+rest, m.Attempt, err)
 	}
 	all, err := c.apps.apps(ctx, to.Address)
 	if err != nil {
@@ -147,7 +152,7 @@ func (c *channel) toAll(ctx context.Context, m sdk.Message, n notice, all []app)
 			if err == nil {
 				got[i].id, err = c.toApp(ctx, name, token, n)
 			}
-			got[i].err = c.retire(ctx, a.Token, err)
+			got[i].err = c.retire(ctx, a.Token, m.Attempt, err)
 		})
 	}
 	sending.Wait()
@@ -164,8 +169,8 @@ func (c *channel) toAll(ctx context.Context, m sdk.Message, n notice, all []app)
 }
 
 // retire unregisters an app if err says that it is gone, and returns err. An app
-// that came back since its platform saw it go is tried again.
-func (c *channel) retire(ctx context.Context, token string, err error) error {
+// that came back since its platform saw it go is tried again, a few times.
+func (c *channel) retire(ctx context.Context, token string, attempt int, err error) error {
 	gone, ok := errors.AsType[*goneError](err)
 	if !ok {
 		return err
@@ -174,10 +179,12 @@ func (c *channel) retire(ctx context.Context, token string, err error) error {
 	switch {
 	case failed != nil: // the next notice finds the same
 		c.host.Log().Warn("app is gone and was not unregistered", "err", failed)
-	case !retired:
-		return sdk.Retry(errors.New("the app was registered again after its platform saw it go"), oneMinute)
-	default:
+	case retired:
 		c.host.Log().Info("app is gone", "reason", gone.reason)
+	case attempt >= patience:
+		return sdk.Rejected("came_back", "the app was registered again after its platform saw it go, and the platform still does not know it")
+	default:
+		return sdk.Retry(errors.New("the app was registered again after its platform saw it go"), oneMinute)
 	}
 	return err
 }
@@ -188,7 +195,12 @@ func (c *channel) toApp(ctx context.Context, name, token string, n notice) (stri
 	if p == nil {
 		return "", sdk.Rejected("platform", fmt.Sprintf("there is no %s in the settings of this channel", name))
 	}
-	return p.send(ctx, token, n)
+	began := c.host.Now()
+	id, err := p.send(ctx, token, n)
+	if gone, ok := errors.AsType[*goneError](err); ok && gone.since.IsZero() {
+		gone.since = began // what is registered from now on is another matter
+	}
+	return id, err
 }
 
 // CloseInstance implements sdk.Closer.

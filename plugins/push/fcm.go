@@ -52,7 +52,7 @@ func (f *fcm) message(n notice) any {
 	own := object{}
 	if n.id != "" {
 		own["tag"] = n.id
-		m["apns"] = object{"headers": map[string]string{"apns-collapse-id": n.id}}
+		m["apns"] = object{"headers": map[string]string{"apns-collapse-id": n.collapse()}}
 		m["webpush"] = object{"notification": map[string]string{"tag": n.id}}
 	}
 	if f.cfg.ChannelID != "" {
@@ -120,6 +120,10 @@ type fcmError struct {
 			Violations []struct {
 				Field string `json:"field"`
 			} `json:"fieldViolations"`
+			Quotas []struct {
+				Subject     string `json:"subject"`
+				Description string `json:"description"`
+			} `json:"violations"` // of google.rpc.QuotaFailure
 		} `json:"details"`
 	} `json:"error"`
 }
@@ -146,6 +150,19 @@ func (e *fcmError) ofTarget() bool {
 	return false
 }
 
+// ofDevice reports whether it is the quota of one device that is used up, and not
+// the project's. Google documents no code for that, only words.
+func (e *fcmError) ofDevice() bool {
+	for _, d := range e.Error.Details {
+		for _, q := range d.Quotas {
+			if strings.Contains(strings.ToLower(q.Subject+" "+q.Description), "device") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // refused says what an answer means, nil if the notice was taken. See
 // firebase.google.com/docs/cloud-messaging/error-codes.
 func (f *fcm) refused(a ccsp.Answer) error {
@@ -164,6 +181,8 @@ func (f *fcm) refused(a ccsp.Answer) error {
 		return &goneError{reason: strings.TrimPrefix(err.Error(), "FCM: ")}
 	case code == "THIRD_PARTY_AUTH_ERROR": // Google has no good key for APNs or the web
 		return authConfig(err)
+	case a.Status == http.StatusTooManyRequests && e.ofDevice():
+		return sdk.Retry(err, max(wait, oneMinute))
 	case code == "QUOTA_EXCEEDED", a.Status == http.StatusTooManyRequests:
 		return sdk.Throttled(err, max(wait, oneMinute))
 	case a.Status == http.StatusUnauthorized:

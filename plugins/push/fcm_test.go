@@ -56,7 +56,7 @@ func TestAccessTokenOnce(t *testing.T) {
 // TestAccessTokenEnds: it is renewed five minutes before its end, and once when
 // Google does not take it.
 func TestAccessTokenEnds(t *testing.T) {
-	r := connect(t)
+	r := connect(t, only(onFCM))
 	r.register(t, android)
 	for _, tt := range []struct {
 		later time.Duration
@@ -86,7 +86,7 @@ func TestOAuthProblems(t *testing.T) {
 		"400": "credentials refused", "401": "credentials refused", "403": "credentials refused", "429": "retry", "500": "retry", "503": "retry",
 		"html": "retry", "half": "retry", "empty": "retry", "rst": "retry",
 	} {
-		r := connect(t)
+		r := connect(t, only(onFCM))
 		r.register(t, android)
 		r.fails(t, sim.Fault{Verb: "oauth", Kind: kind, Count: 1})
 		err := r.push(t, sdk.Message{Text: "Hi"})

@@ -97,8 +97,19 @@ func connect(t *testing.T, change ...func(*Settings)) *rig {
 	}
 	r.Gateway = sdktest.Start(t, plugin(), "app", "push", r.settings)
 	now := time.Now() // Apple's token has just begun, whatever the time is
-	r.advance(now.Truncate(providerSlot).Add(providerSlot + time.Minute).Sub(now))
+	r.advance(now.Truncate(providerSlot).Add(providerSlot + providerAge).Sub(now))
 	return r
+}
+
+// only leaves one platform in the settings.
+func only(name string) func(*Settings) {
+	return func(s *Settings) {
+		if name == onFCM {
+			s.APNs, s.APNsKey = nil, ""
+		} else {
+			s.FCM, s.FCMServiceAccount = nil, ""
+		}
+	}
 }
 
 // now is the time of both sides.

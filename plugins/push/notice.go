@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"slices"
@@ -102,6 +103,17 @@ func (n notice) uuid(token string) string {
 	b := sha256.Sum256([]byte(n.id + "\n" + token))
 	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80 // version 8: of our own making
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+const maxCollapse = 64 // bytes of APNs' collapse id
+
+// collapse is what a copy takes the place of the first one by.
+func (n notice) collapse() string {
+	if len(n.id) <= maxCollapse {
+		return n.id
+	}
+	sum := sha256.Sum256([]byte(n.id))
+	return hex.EncodeToString(sum[:])
 }
 
 // fit makes the payload of a notice, at most maxPayload bytes of it. size measures

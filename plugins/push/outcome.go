@@ -17,7 +17,7 @@ const (
 var errStale = errors.New("the access token is not valid")
 
 // goneError says that an app cannot be reached any more. Since is when the platform
-// saw that, zero if it does not say.
+// saw that, or when it was asked if it does not say.
 type goneError struct {
 	reason string
 	since  time.Time

@@ -40,6 +40,10 @@ func fcmDetail(code string) string {
 	return fmt.Sprintf(`{"@type":"type.googleapis.com/google.firebase.fcm.v1.FcmError","errorCode":%q}`, code)
 }
 
+func quota(subject, description string) string {
+	return fmt.Sprintf(`{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"subject":%q,"description":%q}]}`, subject, description)
+}
+
 func violation(field string) string {
 	return fmt.Sprintf(`{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":%q,"description":"canary"}]}`, field)
 }
@@ -61,6 +65,9 @@ var fcmCases = []struct {
 	{"quota", 429, fcmBody("RESOURCE_EXHAUSTED", fcmDetail("QUOTA_EXCEEDED")), "", "throttled 1m0s"},
 	{"quota and when", 429, fcmBody("RESOURCE_EXHAUSTED", fcmDetail("QUOTA_EXCEEDED")), "90", "throttled 1m30s"},
 	{"429", 429, "", "7", "throttled 1m0s"},
+	{"quota of the project", 429, fcmBody("RESOURCE_EXHAUSTED", quota("project:demo-shop", "Message rate exceeded.")), "", "throttled 1m0s"},
+	{"quota of a device", 429, fcmBody("RESOURCE_EXHAUSTED", fcmDetail("QUOTA_EXCEEDED")+","+quota("dQw4", "Device message rate exceeded.")), "", "retry 1m0s"},
+	{"quota of a device and when", 429, fcmBody("RESOURCE_EXHAUSTED", quota("device:dQw4", "")), "90", "retry 1m30s"},
 	{"unavailable", 503, fcmBody("UNAVAILABLE", fcmDetail("UNAVAILABLE")), "", "retry 10s"},
 	{"unavailable and when", 503, fcmBody("UNAVAILABLE", fcmDetail("UNAVAILABLE")), "30", "retry 30s"},
 	{"internal", 500, fcmBody("INTERNAL", fcmDetail("INTERNAL")), "", "retry 10s"},
@@ -112,7 +119,7 @@ var apnsCases = []struct {
 	{400, reason("BadCollapseId"), "rejected BadCollapseId", ""},
 	{400, reason("BadMessageId"), "rejected BadMessageId", ""},
 	{400, reason("IdleTimeout"), "retry 0s", ""},
-	{403, reason("ExpiredProviderToken"), "the access token is not valid", ""},
+	{403, reason("ExpiredProviderToken"), "credentials refused", ""},
 	{403, reason("InvalidProviderToken"), "credentials refused", ""},
 	{403, reason("MissingProviderToken"), "credentials refused", ""},
 	{403, reason("BadCertificate"), "credentials refused", ""},

@@ -71,11 +71,16 @@ func (r *registry) add(ctx context.Context, address, token string) error {
 		if err := r.own(ctx, address, token); err != nil {
 			return err
 		}
+		var over []app
 		err := r.change(ctx, listKey(address), func(raw []byte) []byte {
-			all := without(readApps(raw), token)
-			all = append(all, app{token, r.host.Now().UTC()})
-			return encode(all[max(0, len(all)-r.most):])
+			all := append(without(readApps(raw), token), app{token, r.host.Now().UTC()})
+			n := max(0, len(all)-r.most)
+			over = all[:n]
+			return encode(all[n:])
 		})
+		if err == nil {
+			err = r.disownAll(ctx, hash(address), over)
+		}
 		if err != nil {
 			return err
 		}
@@ -143,7 +148,7 @@ func (r *registry) retire(ctx context.Context, token string, since time.Time) (b
 	err = r.change(ctx, "apps."+string(owner), func(raw []byte) []byte {
 		all := readApps(raw)
 		i := slices.IndexFunc(all, func(a app) bool { return a.Token == token })
-		if stays = i >= 0 && !since.IsZero() && all[i].At.After(since); stays || i < 0 {
+		if stays = i >= 0 && all[i].At.After(since); stays || i < 0 {
 			return raw
 		}
 		return encode(without(all, token))
@@ -152,6 +157,17 @@ func (r *registry) retire(ctx context.Context, token string, since time.Time) (b
 		return false, err
 	}
 	return true, r.disown(ctx, string(owner), token)
+}
+
+// disownAll forgets the owner of apps that had to go: who registers one after the
+// other must not fill the state.
+func (r *registry) disownAll(ctx context.Context, owner string, apps []app) error {
+	for _, a := range apps {
+		if err := r.disown(ctx, owner, a.Token); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // disown forgets the owner of an app. It may be somebody else's by now, or the owner

@@ -56,6 +56,38 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// TestRegisterForEver: who registers one app after the other does not fill the state.
+func TestRegisterForEver(t *testing.T) {
+	h := &stateHost{state: map[string][]byte{}}
+	r := &registry{h, 3}
+	for i := range 100 {
+		if err := r.add(t.Context(), "ada", fmt.Sprint("fcm:app", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := 0
+	for _, value := range h.state {
+		if len(value) > 0 {
+			kept++
+		}
+	}
+	if kept != 1+3 {
+		t.Errorf("%d values are kept, want the list and three owners", kept)
+	}
+	// An app that had to go belongs to who registers it next, and comes back to ada.
+	for _, who := range []string{"bob", "ada"} {
+		if err := r.add(t.Context(), who, "fcm:app7"); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := r.apps(t.Context(), who); err != nil || all[len(all)-1].Token != "fcm:app7" {
+			t.Errorf("%s has %v, %v", who, all, err)
+		}
+	}
+	if all, err := r.apps(t.Context(), "bob"); err != nil || len(all) > 0 {
+		t.Errorf("bob still has %v, %v", all, err)
+	}
+}
+
 func TestRegisterProblems(t *testing.T) {
 	r := connect(t, func(s *Settings) { s.FCM, s.FCMServiceAccount = nil, "" })
 	for token, want := range map[string]string{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -158,9 +159,107 @@ func TestCameBack(t *testing.T) {
 	if err := r.push(t, sdk.Message{Text: "Hi"}); plugintest.Verdict(err) != "retry" {
 		t.Errorf("%v, want another attempt", err)
 	}
+	if err := r.push(t, sdk.Message{Text: "Hi", Attempt: patience}); plugintest.Verdict(err) != "rejected came_back" {
+		t.Errorf("%v, want that it is not tried for ever", err)
+	}
 	if got := r.State(listKey(ada.Address)); len(got) == 0 {
 		t.Error("it was unregistered")
 	}
+}
+
+// TestRegisteredMeanwhile: FCM does not say since when an app is gone. One that is
+// registered while FCM is asked stays.
+func TestRegisteredMeanwhile(t *testing.T) {
+	r := connect(t)
+	h := &stateHost{state: map[string][]byte{}}
+	c, err := open(t.Context(), r.settings, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.CloseInstance(t.Context()) })
+	h.Set(noon)
+	if err := c.Register(t.Context(), ada, android); err != nil {
+		t.Fatal(err)
+	}
+	c.platforms[onFCM] = asked(func() error {
+		h.Set(noon.Add(time.Second))
+		if err := c.Register(t.Context(), ada, android); err != nil {
+			t.Error(err)
+		}
+		return &goneError{reason: "UNREGISTERED"}
+	})
+	if _, err := c.Send(t.Context(), ada, sdk.Message{ID: "c.1", Text: "Hi"}); plugintest.Verdict(err) != "retry" {
+		t.Errorf("%v, want another attempt", err)
+	}
+	h.Set(noon.Add(time.Minute))
+	c.platforms[onFCM] = asked(func() error { return &goneError{reason: "UNREGISTERED"} })
+	if _, err := c.Send(t.Context(), ada, sdk.Message{ID: "c.1", Text: "Hi"}); !errors.Is(err, sdk.ErrRecipientGone) {
+		t.Errorf("%v, want that it is gone", err)
+	}
+}
+
+// asked is a platform that answers so.
+type asked func() error
+
+func (a asked) send(context.Context, string, notice) (string, error) { return "", a() }
+
+// TestPlatformsApart: a quota or refused credentials of one platform stop that one
+// alone, and nobody asks it meanwhile.
+func TestPlatformsApart(t *testing.T) {
+	for _, tt := range []struct {
+		verb, kind, mine, other string
+		wait                    time.Duration
+	}{
+		{"apns", "429 TooManyProviderTokenUpdates", phone, android, tooManyTokens},
+		{"apns", "403 InvalidProviderToken", phone, android, authPause},
+		{"fcm", "429", android, phone, oneMinute},
+		{"oauth", "400", android, phone, authPause},
+	} {
+		t.Run(tt.verb+" "+tt.kind, func(t *testing.T) {
+			r := connect(t)
+			r.register(t, tt.mine)
+			if err := r.Register(t.Context(), bob, tt.other); err != nil {
+				t.Fatal(err)
+			}
+			r.fails(t, sim.Fault{Verb: tt.verb, Kind: tt.kind, Count: 1})
+			for i := range 3 {
+				err := r.push(t, sdk.Message{ID: "c.1", Text: "Hi"})
+				if e, ok := errors.AsType[*sdk.RetryError](err); !ok || e.Throttled || e.After <= tt.wait-time.Minute || e.After > tt.wait {
+					t.Errorf("%d: %v, want another attempt in %v, of this app alone", i, err, tt.wait)
+				}
+				if _, err := r.Send(t.Context(), bob, sdk.Message{ID: fmt.Sprint("d.", i), Text: "Hi"}); err != nil {
+					t.Errorf("the other platform: %v", err)
+				}
+			}
+			if n := len(r.sim.Notices()); n != 3 {
+				t.Errorf("%d notices, want those of the other platform", n)
+			}
+			r.advance(tt.wait)
+			if err := r.push(t, sdk.Message{ID: "c.1", Text: "Hi"}); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+			r.unbroken(t)
+		})
+	}
+}
+
+// TestLongID: APNs takes 64 bytes of what a copy takes the first one's place by.
+func TestLongID(t *testing.T) {
+	r := connect(t)
+	r.register(t, android, phone)
+	long := strings.Repeat("c", 65)
+	for _, id := range []string{long + "1", long + "2", long + "2"} {
+		if err := r.push(t, sdk.Message{ID: id, Text: "Hi"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Reconfigure(t.Context(), r.settings); err != nil { // it forgets what it sent
+			t.Fatal(err)
+		}
+	}
+	if n := len(r.sim.Notices()); n != 4 {
+		t.Errorf("%d notices, want two in each app", n)
+	}
+	r.unbroken(t)
 }
 
 // TestTooLarge: a notice of more than 4096 bytes is refused, or shortened at the end

@@ -32,8 +32,8 @@ type api struct {
 }
 
 // newAPI takes over h's transport. Redirects are not followed: addresses hold the
-// access token.
-func newAPI(cfg config, h *http.Client, now func() time.Time) *api {
+// access token. Without state, no token is forced.
+func newAPI(cfg config, h *http.Client, now func() time.Time, state shared) *api {
 	own := *h
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ended, end := context.WithCancel(context.Background())
@@ -42,7 +42,7 @@ func newAPI(cfg config, h *http.Client, now func() time.Time) *api {
 		end()
 		own.CloseIdleConnections()
 	}
-	a.tokens = &tokens{api: a, ended: ended}
+	a.tokens = &tokens{api: a, shared: state, ended: ended}
 	return a
 }
 
@@ -133,9 +133,9 @@ func (a *api) clean(message string) string {
 }
 
 // withToken makes a call with the access token, once more if WeChat does not take
-// that one: then nothing was done.
-func (a *api) withToken(ctx context.Context, call func(ctx context.Context, q url.Values) error) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.timeout)
+// that one: then nothing was done. All of it takes limit at most.
+func (a *api) withToken(ctx context.Context, limit time.Duration, call func(ctx context.Context, q url.Values) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	token, err := a.tokens.get(ctx)
 	if err != nil {
@@ -160,7 +160,7 @@ func (a *api) post(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return sdk.Rejected("message", "it cannot be encoded")
 	}
-	return a.withToken(ctx, func(ctx context.Context, q url.Values) error {
+	return a.withToken(ctx, a.cfg.timeout, func(ctx context.Context, q url.Values) error {
 		res, err := a.do(ctx, http.MethodPost, path, q, jsonType, body) //nolint:bodyclose // read closes it
 		if err != nil {
 			return err

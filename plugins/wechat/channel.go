@@ -26,8 +26,8 @@ func open(_ context.Context, s Settings, h sdk.Host) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &channel{cfg: cfg, host: h, api: newAPI(cfg, h.HTTP(), h.Now)}
-	if c.seen, err = newSeen(); err != nil {
+	c := &channel{cfg: cfg, host: h, api: newAPI(cfg, h.HTTP(), h.Now, h)}
+	if c.seen, err = newSeen(maxSeen); err != nil {
 		return nil, err
 	}
 	if c.uploads, err = newUploads(c); err != nil {

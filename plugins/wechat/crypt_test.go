@@ -128,7 +128,10 @@ func TestModes(t *testing.T) {
 		{"encrypted, with the current key", in("", nextKey, key), oldQuery, old, 200, "你好"},
 		{"encrypted, no XML", in("", key, ""), q, "x", 401, ""},
 		{"compatible, encrypted", in(modeCompatible, key, ""), q, both, 200, "你好"},
-		{"compatible, plain", in(modeCompatible, key, ""), query, hello, 200, "你好"},
+		{"compatible, plain", in(modeCompatible, key, ""), query, hello, 401, ""},
+		{"compatible, without the type", in(modeCompatible, key, ""), strings.Replace(q, "&encrypt_type=aes", "", 1), both, 401, ""},
+		{"compatible, without the encrypted one", in(modeCompatible, key, ""), q, hello, 401, ""},
+		{"compatible, not signed", in(modeCompatible, key, ""), query + "&encrypt_type=aes", both, 401, ""},
 		{"compatible, and the plain one lies", in(modeCompatible, key, ""), q, lie, 200, "你好"},
 	} {
 		res := post(receiver(t, tt.with), t, tt.query, tt.body)

@@ -23,6 +23,8 @@ const (
 func (c *channel) event(ctx context.Context, x *element) (sdk.Event, error) {
 	from, typ := x.get("FromUserName"), x.get("MsgType")
 	switch {
+	case from == "" && x.get("Encrypt") != "":
+		return sdk.Event{}, errors.New("it is encrypted, and there is no encoding_aes_key in the settings")
 	case !openIDPattern.MatchString(from):
 		return sdk.Event{}, errors.New("FromUserName is not the id of a customer")
 	case c.cfg.OriginalID != "" && x.get("ToUserName") != c.cfg.OriginalID:
@@ -48,8 +50,14 @@ func (c *channel) event(ctx context.Context, x *element) (sdk.Event, error) {
 	return e, nil
 }
 
-// opening are the acts of a customer that allow a few messages for a minute.
-var opening = map[string]bool{"CLICK": true, "subscribe": true, "SCAN": true}
+// opening are the acts of a customer that allow a few messages for a minute; of the
+// menu's buttons only these do.
+var opening = map[string]bool{"CLICK": true, "scancode_push": true, "scancode_waitmsg": true, "subscribe": true, "SCAN": true}
+
+// minute is what such an act allows.
+func (c *channel) minute() *sdk.ReplyWindow {
+	return &sdk.ReplyWindow{Open: actionWindow, Messages: c.cfg.ActionMessages}
+}
 
 // act fills in what a customer did that is no message. It keeps the name that
 // WeChat has for it.
@@ -70,7 +78,7 @@ func (c *channel) act(e *sdk.Event, x *element) error {
 		e.Params["scene"] = x.get("EventKey")
 	}
 	if opening[e.EventName] {
-		e.Window = &sdk.ReplyWindow{Open: actionWindow, Messages: c.cfg.ActionMessages}
+		e.Window = c.minute()
 	}
 	return nil
 }
@@ -87,8 +95,9 @@ func (c *channel) say(ctx context.Context, e *sdk.Event, typ string, x *element)
 	switch typ {
 	case "text":
 		e.Text = x.get("Content")
-		if id := x.get("bizmsgmenuid"); id != "" {
+		if id := x.get("bizmsgmenuid"); id != "" { // to WeChat it is a click, and no message
 			e.QuickReply = &sdk.QuickReply{Title: e.Text, Payload: id}
+			e.Window = c.minute()
 		}
 	case "image", "voice", "video", "shortvideo":
 		e.Text = x.get("Recognition") // what WeChat heard in a voice message

@@ -32,7 +32,7 @@ var eventCases = []struct {
 	{"text", message("text", `<Content><![CDATA[a < b & 你好]]></Content>`), sdk.Event{Text: "a < b & 你好"}},
 	{"escaped text", message("text", `<Content>a &lt; b &#x4f60;</Content>`), sdk.Event{Text: "a < b 你"}},
 	{"quick reply", message("text", `<Content>Yes</Content><bizmsgmenuid>order.yes</bizmsgmenuid>`),
-		sdk.Event{Text: "Yes", QuickReply: &sdk.QuickReply{Title: "Yes", Payload: "order.yes"}}},
+		sdk.Event{Text: "Yes", QuickReply: &sdk.QuickReply{Title: "Yes", Payload: "order.yes"}, Window: forMinute}},
 	{"from an article", message("text", `<Content>Hi</Content><MsgDataId>9</MsgDataId><Idx>1</Idx>`), sdk.Event{Text: "Hi"}},
 	{"empty text", message("text", `<Content></Content>`), sdk.Event{Text: "[an empty message]"}},
 	{"location", message("location", `<Location_X>23.134521</Location_X><Location_Y>113.358803</Location_Y><Scale>20</Scale><Label><![CDATA[Tianhe Lu 1]]></Label>`),
@@ -52,8 +52,8 @@ var eventCases = []struct {
 	{"view", happening("VIEW", `<EventKey>https://e.com</EventKey><MenuId>1</MenuId>`),
 		act("VIEW", map[string]string{"EventKey": "https://e.com", "MenuId": "1"}, false)},
 	{"scancode", happening("scancode_waitmsg", `<EventKey>6</EventKey><ScanCodeInfo><ScanType>qrcode</ScanType><ScanResult>2</ScanResult></ScanCodeInfo>`),
-		act("scancode_waitmsg", map[string]string{"EventKey": "6", "ScanCodeInfo.ScanType": "qrcode", "ScanCodeInfo.ScanResult": "2"}, false)},
-	{"scancode_push", happening("scancode_push", `<EventKey>6</EventKey>`), act("scancode_push", map[string]string{"EventKey": "6"}, false)},
+		act("scancode_waitmsg", map[string]string{"EventKey": "6", "ScanCodeInfo.ScanType": "qrcode", "ScanCodeInfo.ScanResult": "2"}, true)},
+	{"scancode_push", happening("scancode_push", `<EventKey>6</EventKey>`), act("scancode_push", map[string]string{"EventKey": "6"}, true)},
 	{"pictures", happening("pic_sysphoto", `<SendPicsInfo><Count>2</Count><PicList><item><PicMd5Sum>a</PicMd5Sum></item><item><PicMd5Sum>b</PicMd5Sum></item></PicList></SendPicsInfo>`),
 		act("pic_sysphoto", map[string]string{"SendPicsInfo.Count": "2", "SendPicsInfo.PicList.item.PicMd5Sum": "a"}, false)},
 	{"location_select", happening("location_select", `<SendLocationInfo><Label>Here</Label></SendLocationInfo>`),
@@ -66,10 +66,13 @@ var eventCases = []struct {
 	{"an event to come", happening("dance", `<Step>1</Step>`), act("dance", map[string]string{"Step": "1"}, false)},
 }
 
+// forMinute is what a click allows.
+var forMinute = &sdk.ReplyWindow{Open: time.Minute, Messages: 3}
+
 func act(name string, params map[string]string, opens bool) sdk.Event {
 	e := sdk.Event{Type: sdk.CustomEvent, EventName: name, Params: params}
 	if opens {
-		e.Window = &sdk.ReplyWindow{Open: time.Minute, Messages: 3}
+		e.Window = forMinute
 	}
 	return e
 }

@@ -172,7 +172,7 @@ func TestAnswerOfAnother(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := newAPI(cfg, srv.Client(), time.Now)
+		a := newAPI(cfg, srv.Client(), time.Now, nil)
 		defer a.close()
 		if err := a.post(t.Context(), sendPath, piece{}); plugintest.Verdict(err) != "ambiguous" {
 			t.Errorf("%s: %v, want that nobody knows", body, err)

@@ -37,7 +37,8 @@ func settingsAt(url string) Settings {
 // rig is a gateway with the driver, an account at WeChat, and both ways between.
 type rig struct {
 	*sdktest.Gateway
-	sim *sim.Sim
+	sim      *sim.Sim
+	settings Settings
 
 	mu     sync.Mutex
 	ahead  time.Duration
@@ -65,6 +66,7 @@ func connect(t *testing.T, o sim.Options, change ...func(*Settings)) *rig {
 	for _, f := range change {
 		f(&s)
 	}
+	r.settings = s
 	r.Gateway = sdktest.Start(t, plugin(), "shop", "wechat", s)
 	hook := httptest.NewServer(http.HandlerFunc(r.serveHook))
 	t.Cleanup(hook.Close)

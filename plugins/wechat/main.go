@@ -19,12 +19,14 @@ func plugin() sdk.Plugin {
 }
 
 // What WeChat allows since June 2023, see
-// developers.weixin.qq.com/doc/service/en/api/customer/message/api_sendcustommessage.html.
+// developers.weixin.qq.com/doc/service/en/api/customer/message/api_sendcustommessage.html
+// and developers.weixin.qq.com/doc/service/en/guide/product/kf/intro.html.
 const (
 	replyWindow    = 48 * time.Hour // after a message
 	replyMessages  = 5
-	actionWindow   = time.Minute // after a click in the menu, a scan, a subscription
+	actionWindow   = time.Minute // after a click in a menu, a scan, a subscription
 	actionMessages = 3
+	mostMessages   = 100  // that the settings can say
 	maxText        = 2047 // bytes of UTF-8; 2048 are too many in practice
 	maxFile        = 10 << 20
 )

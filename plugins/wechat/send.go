@@ -47,14 +47,12 @@ type piece map[string]any
 // pieces are the calls that m takes. The text stands before the files, or with the
 // buttons at the end.
 func (c *channel) pieces(m sdk.Message, files []piece) (all []piece) {
-	said := plain(m.Text)
-	if m.URLPush != "" {
-		said = lines(said, plain(m.URLPush))
-	}
-	if len(m.QuickReplies) > 0 {
-		all = append(files, menu(said, m.QuickReplies))
-	} else if all = files; strings.TrimSpace(said) != "" {
-		all = append(textPieces(said, plain(m.URLPush)), files...)
+	said := texts(plain(m.Text), plain(m.URLPush))
+	if last := len(said) - 1; len(m.QuickReplies) > 0 {
+		all = append(textPieces(said[:last]), files...)
+		all = append(all, menu(said[last], m.QuickReplies))
+	} else {
+		all = append(textPieces(said), files...)
 	}
 	if account := c.account(m.Agent); account != "" {
 		for _, p := range all {
@@ -64,13 +62,26 @@ func (c *channel) pieces(m sdk.Message, files []piece) (all []piece) {
 	return all
 }
 
-// textPieces sends the page's address on its own if it does not fit.
-func textPieces(said, page string) []piece {
-	before := strings.TrimSuffix(strings.TrimSuffix(said, page), "\n")
-	if len(said) > maxText && page != "" && before != "" {
-		return []piece{textPiece(before), textPiece(page)}
+// texts are what is said, one at least: the page's address is one of its own if it
+// does not fit.
+func texts(said, page string) []string {
+	if both := lines(said, page); len(both) <= maxText || page == "" || said == "" {
+		return chop(both)
 	}
-	return []piece{textPiece(said)}
+	return append(chop(said), chop(page)...)
+}
+
+// chop cuts what the gateway has not cut, such as what is said of a file.
+func chop(s string) []string { return ccsp.Chop(s, sdk.TextLimit{Limit: maxText, Unit: sdk.Byte}) }
+
+// textPieces are the texts that are not empty.
+func textPieces(texts []string) (all []piece) {
+	for _, s := range texts {
+		if strings.TrimSpace(s) != "" {
+			all = append(all, textPiece(s))
+		}
+	}
+	return all
 }
 
 func textPiece(s string) piece {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,14 @@ func TestSend(t *testing.T) {
 			return sdk.Message{Text: "Right?", Attachments: []sdk.Attachment{r.AddMedia("a.png", "image/png", jpg)},
 				QuickReplies: []sdk.QuickReply{{Title: "Yes", Payload: "order.yes"}, {Title: "No"}}}
 		}, []sim.Shown{{Kind: "image", File: jpg}, {Kind: "msgmenu", Text: "Right?", Choices: []sim.Choice{{ID: "order.yes", Content: "Yes"}, {ID: "No", Content: "No"}}}}},
+		{"a page and a long text with buttons", func(*rig) sdk.Message {
+			return sdk.Message{Text: strings.Repeat("a", 2047), URLPush: "https://e.com", QuickReplies: []sdk.QuickReply{{Title: "Yes"}}}
+		}, []sim.Shown{{Kind: "text", Text: strings.Repeat("a", 2047)}, {Kind: "msgmenu", Text: "https://e.com", Choices: []sim.Choice{{ID: "Yes", Content: "Yes"}}}}},
+		{"a long caption", func(r *rig) sdk.Message {
+			a := r.AddMedia("a.jpg", "image/jpeg", jpg)
+			a.Caption = strings.Repeat("你", 700)
+			return sdk.Message{Attachments: []sdk.Attachment{a}}
+		}, []sim.Shown{{Kind: "image", File: jpg}, {Kind: "text", Text: strings.Repeat("你", 682)}, {Kind: "text", Text: strings.Repeat("你", 18)}}},
 		{"of an agent with an account", func(*rig) sdk.Message { return sdk.Message{Text: "Hi", Agent: sdk.Agent{Name: "Zoe"}} },
 			[]sim.Shown{{Kind: "text", Text: "Hi", Account: "zoe@shop"}}},
 		{"of another agent", func(*rig) sdk.Message { return sdk.Message{Text: "Hi", Agent: sdk.Agent{ID: "7", Name: "Bea"}} },
@@ -153,6 +163,21 @@ func TestGoesOn(t *testing.T) {
 		sim.Shown{To: user, Kind: "image", File: []byte("b")})
 }
 
+// TestSlowUpload: a file takes longer than other calls may.
+func TestSlowUpload(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cgi-bin/media/upload" {
+			time.Sleep(300 * time.Millisecond) // WeChat takes its time
+			_, _ = w.Write([]byte(`{"media_id":"m"}`))
+		}
+	}))
+	defer srv.Close()
+	c := withAPI(t, srv.URL, 100*time.Millisecond)
+	if id, err := c.api.upload(t.Context(), "image", "a.jpg", "image/jpeg", []byte("a")); id != "m" || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+}
+
 // TestGoesOnHalfWay: where the second of two pieces failed, only that one follows.
 func TestGoesOnHalfWay(t *testing.T) {
 	r := connect(t, sim.Options{})
@@ -197,7 +222,7 @@ func TestWindows(t *testing.T) {
 	r.says(t, "Hello?")
 	r.advance(48*time.Hour + time.Second)
 	send("reply window closed: reply window closed: WeChat: 45015", 1)
-	for _, act := range []string{"CLICK", "SCAN", "subscribe"} {
+	for _, act := range []string{"CLICK", "SCAN", "subscribe", "scancode_push", "scancode_waitmsg"} {
 		if err := r.sim.Act(t.Context(), user, act, sim.Field{K: "EventKey", V: "K"}); err != nil {
 			t.Fatal(err)
 		}

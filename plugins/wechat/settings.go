@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,8 +54,9 @@ type config struct {
 }
 
 var (
-	appIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	tokenPattern = regexp.MustCompile(`^[A-Za-z0-9]{3,32}$`)
+	appIDPattern   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	tokenPattern   = regexp.MustCompile(`^[A-Za-z0-9]{3,32}$`)
+	accountPattern = regexp.MustCompile(`^[^@\s]{1,64}@[^@\s]{1,64}$`)
 )
 
 // config checks s and reports all that is wrong at once.
@@ -62,7 +65,7 @@ func (s Settings) config() (config, error) {
 	s.ReplyMessages = cmp.Or(s.ReplyMessages, replyMessages)
 	s.ActionMessages = cmp.Or(s.ActionMessages, actionMessages)
 	c := config{Settings: s}
-	var errs [7]error
+	var errs [9]error
 	if !appIDPattern.MatchString(s.AppID) {
 		errs[0] = fmt.Errorf("app_id %q is not one; it is such as wx5823bf96d3bd56c7", s.AppID)
 	}
@@ -76,14 +79,32 @@ func (s Settings) config() (config, error) {
 	c.tolerance, errs[4] = ccsp.Duration("tolerance", cmp.Or(s.Tolerance, "5m"), 30*time.Second, time.Hour)
 	c.timeout, errs[5] = ccsp.Duration("timeout", cmp.Or(s.Timeout, "10s"), 100*time.Millisecond, time.Minute)
 	c.keys, errs[6] = s.aesKeys()
+	if s.ReplyMessages < 1 || s.ReplyMessages > mostMessages || s.ActionMessages < 1 || s.ActionMessages > mostMessages {
+		errs[7] = fmt.Errorf("reply_messages and action_messages are from 1 to %d, as WeChat's quota is", mostMessages)
+	}
+	errs[8] = s.checkAccounts()
 	return c, errors.Join(errs[:]...)
 }
 
 func (s Settings) defaultMode() string {
-	if s.AESKey == "" {
+	if s.AESKey == "" && s.PreviousAESKey == "" {
 		return modePlain
 	}
 	return modeEncrypted
+}
+
+// checkAccounts looks at the customer service accounts: WeChat takes no message of
+// one that it does not know.
+func (s Settings) checkAccounts() error {
+	if s.KFAccount != "" && !accountPattern.MatchString(s.KFAccount) {
+		return fmt.Errorf("kf_account %q is not one; it is such as service@shop", s.KFAccount)
+	}
+	for _, agent := range slices.Sorted(maps.Keys(s.KFAccounts)) {
+		if account := s.KFAccounts[agent]; !accountPattern.MatchString(account) {
+			return fmt.Errorf("kf_accounts: that of %.40q, %q, is not one; it is such as service@shop", agent, account)
+		}
+	}
+	return nil
 }
 
 // aesKeys are the keys that messages may be encrypted with.
@@ -132,7 +153,7 @@ func (s Settings) Validate(ctx context.Context) error {
 	}
 	client := plainHTTP()
 	defer client.CloseIdleConnections()
-	a := newAPI(cfg, client, time.Now)
+	a := newAPI(cfg, client, time.Now, nil)
 	defer a.close()
 	_, err = a.tokens.get(ctx)
 	return err

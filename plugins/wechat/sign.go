@@ -38,6 +38,7 @@ func same(given, want string) bool {
 // proof is what the query of a request proves itself with.
 type proof struct {
 	timestamp, nonce string
+	at               int64 // timestamp, in seconds
 	query            url.Values
 }
 
@@ -63,7 +64,8 @@ func prove(rawQuery, token string, now time.Time, tolerance time.Duration) (proo
 	if err != nil {
 		return proof{}, errors.New("timestamp is not in seconds")
 	}
-	if off := now.Sub(time.Unix(int64(seconds), 0)); off > tolerance || off < -tolerance {
+	p.at = int64(seconds)
+	if off := now.Sub(time.Unix(p.at, 0)); off > tolerance || off < -tolerance {
 		return proof{}, fmt.Errorf("timestamp is more than %v from the time here", tolerance)
 	}
 	return p, nil
@@ -77,31 +79,36 @@ func (p proof) covers(token, encrypted string) bool {
 // seen remembers requests, so that nobody can send another body with the
 // signature of one: it does not cover the body. It is safe for concurrent use.
 type seen struct {
-	mu       sync.Mutex
-	requests *lru.Cache[string, request]
+	mu        sync.Mutex
+	requests  *lru.Cache[string, request]
+	forgotten int64 // the time of the latest request that is not remembered any more
 }
 
 type request struct {
+	at    int64
 	body  [sha256.Size]byte
 	times int
 }
 
-func newSeen() (*seen, error) {
-	requests, err := lru.New[string, request](maxSeen)
-	return &seen{requests: requests}, err
+func newSeen(most int) (*seen, error) {
+	s := &seen{}
+	requests, err := lru.NewWithEvict(most, func(_ string, r request) { s.forgotten = max(s.forgotten, r.at) })
+	s.requests = requests
+	return s, err
 }
 
 // allow takes a request. The same one may come again as often as WeChat repeats
-// it, and no other one with its nonce.
+// it, and no other one with its nonce; nor one that may have been here and is
+// forgotten.
 func (s *seen) allow(p proof, body []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := p.timestamp + " " + p.nonce
+	key := p.query.Get("signature") // of time and nonce, however the two were cut
 	r, known := s.requests.Get(key)
 	sum := sha256.Sum256(body)
-	if known && (r.body != sum || r.times >= deliveries) {
+	if known && (r.body != sum || r.times >= deliveries) || !known && p.at <= s.forgotten {
 		return false
 	}
-	s.requests.Add(key, request{sum, r.times + 1})
+	s.requests.Add(key, request{p.at, sum, r.times + 1})
 	return true
 }

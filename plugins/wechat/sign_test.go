@@ -27,7 +27,6 @@ func TestSignatureVector(t *testing.T) {
 }
 
 func TestEcho(t *testing.T) {
-	c := receiver(t)
 	for _, tt := range []struct {
 		name, query string
 		status      int
@@ -39,7 +38,7 @@ func TestEcho(t *testing.T) {
 		{"forged", strings.Replace(query, "c1", "c2", 1) + "&echostr=1", 401, "the signature is not right"},
 		{"long", query + "&echostr=" + strings.Repeat("a", maxEcho+1), 400, "there is no echostr"},
 	} {
-		res, err := c.Webhook(t.Context(), &sdk.WebhookRequest{Method: http.MethodGet, Query: tt.query})
+		res, err := receiver(t).Webhook(t.Context(), &sdk.WebhookRequest{Method: http.MethodGet, Query: tt.query})
 		if err != nil || res.Status != tt.status || string(res.Body) != tt.body || len(res.Events) > 0 {
 			t.Errorf("%s: %d %q %v, want %d %q", tt.name, res.Status, res.Body, err, tt.status, tt.body)
 		}
@@ -145,5 +144,63 @@ func TestReplayed(t *testing.T) {
 	}
 	if res := post(c, t, signedAt(noon, "7"), hello); res.Status != 200 || res.Events[0].ID != ids[0] {
 		t.Errorf("a repetition with a signature of its own: %+v", res)
+	}
+}
+
+// TestReplayedCheck: the signature of a check of the address would do for a message.
+func TestReplayedCheck(t *testing.T) {
+	c := receiver(t)
+	check := func(echoed string) int {
+		res, err := c.Webhook(t.Context(), &sdk.WebhookRequest{Method: http.MethodGet, Query: query + "&echostr=" + echoed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Status
+	}
+	if first, again, other := check("5983432"), check("5983432"), check("6"); first != 200 || again != 200 || other != 401 {
+		t.Errorf("%d, once more %d, another text %d", first, again, other)
+	}
+	if res := post(c, t, query, hello); res.Status != 401 || len(res.Events) > 0 {
+		t.Errorf("a message with the signature of a check: %+v, want 401", res)
+	}
+}
+
+// TestForgotten: of requests that are too many to remember none that came before
+// can be replayed with another body.
+func TestForgotten(t *testing.T) {
+	c := receiver(t)
+	var err error
+	if c.seen, err = newSeen(10); err != nil {
+		t.Fatal(err)
+	}
+	at := func(i int) string { return signedAt(noon.Add(time.Duration(i-100)*time.Second), fmt.Sprint("n", i)) }
+	for i := range 20 {
+		if res := post(c, t, at(i), hello); res.Status != 200 {
+			t.Fatalf("%d: %+v", i, res)
+		}
+	}
+	for i := range 20 {
+		if res := post(c, t, at(i), strings.Replace(hello, "你好", "send money", 1)); res.Status != 401 || len(res.Events) > 0 {
+			t.Errorf("another body for request %d: %+v, want 401", i, res)
+		}
+	}
+	for _, i := range []int{10, 19, 20} { // what WeChat repeats, and what it sends next
+		if res := post(c, t, at(i), hello); res.Status != 200 {
+			t.Errorf("request %d: %+v, want 200", i, res)
+		}
+	}
+}
+
+// TestReplayedOtherwiseCut: WeChat signs the parts in a row, so the end of a nonce can
+// be made the beginning of the time without a change of the signature.
+func TestReplayedOtherwiseCut(t *testing.T) {
+	c := receiver(t)
+	first, again := "timestamp=1700000000&nonce=0120", "timestamp=01700000000&nonce=012"
+	proven := "&signature=" + sign(token, "1700000000", "0120")
+	if res := post(c, t, first+proven, hello); res.Status != 200 {
+		t.Fatalf("%+v", res)
+	}
+	if res := post(c, t, again+proven, strings.Replace(hello, "你好", "send money", 1)); res.Status != 401 || len(res.Events) > 0 {
+		t.Errorf("%+v, want 401", res)
 	}
 }

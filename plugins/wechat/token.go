@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,20 +19,28 @@ const (
 	renewBefore = 5 * time.Minute  // the end: WeChat has a new token by then, and both are valid
 	forceEvery  = 90 * time.Minute // at most: WeChat makes a new token 20 times a day if forced
 	forceAgain  = time.Minute      // after a call that brought nothing; WeChat wants half of it
+	forceKey    = "token.force"    // of the instance's state: when a new one may be forced, in Unix seconds
 )
+
+// shared is the instance's state, which all its processes have: one that was
+// started after this one was killed, or beside it.
+type shared interface {
+	State(ctx context.Context, key string) ([]byte, error)
+	SetState(ctx context.Context, key string, before, after []byte) error
+}
 
 // tokens keeps the access token. Whoever needs one while it is asked for waits for
 // the same answer. It is safe for concurrent use.
 type tokens struct {
-	api   *api
-	one   singleflight.Group
-	ended context.Context // of the instance
+	api    *api
+	shared shared // nil: no token is forced
+	one    singleflight.Group
+	ended  context.Context // of the instance
 
-	mu     sync.Mutex
-	value  string
-	until  time.Time
-	forced time.Time // when a new one was forced last
-	made   int       // tokens that were forced
+	mu    sync.Mutex
+	value string
+	until time.Time
+	made  int // tokens that were forced
 }
 
 // get returns a token that is valid.
@@ -65,17 +74,6 @@ func (t *tokens) renew(ctx context.Context, refused string) (string, error) {
 	return t.ask(ctx, refused)
 }
 
-func (t *tokens) mayForce() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.api.now()
-	if !t.forced.IsZero() && now.Sub(t.forced) < forceEvery {
-		return false
-	}
-	t.forced = now
-	return true
-}
-
 // ask gets a token from WeChat, a new one if the one that is valid was refused. The
 // call goes on if the one who began it gives up.
 func (t *tokens) ask(ctx context.Context, refused string) (string, error) {
@@ -102,18 +100,52 @@ func (t *tokens) ask(ctx context.Context, refused string) (string, error) {
 	}
 }
 
-// force has WeChat make a new token, if it may be asked to.
+// force has WeChat make a new token, if it may be asked to. That is noted before:
+// who is killed meanwhile must not begin again and again.
 func (t *tokens) force(ctx context.Context) (string, error) {
-	if !t.mayForce() {
-		return "", fmt.Errorf("%w: WeChat refuses the access token that it gave out", sdk.ErrAuthConfig)
+	if t.shared == nil {
+		return "", errRefusesOwn
+	}
+	before, err := t.shared.State(ctx, forceKey)
+	if err != nil {
+		return "", sdk.Retry(err, 0)
+	}
+	now := t.api.now()
+	switch wait := forceWait(before, now); {
+	case wait > forceAgain:
+		return "", errRefusesOwn
+	case wait > 0: // another process forces one just now, or failed to
+		return "", sdk.Retry(errRefusesOwn, wait)
+	}
+	claim := forceFrom(now.Add(forceAgain))
+	switch err := t.shared.SetState(ctx, forceKey, before, claim); {
+	case errors.Is(err, sdk.ErrConflict):
+		return "", sdk.Retry(err, time.Second)
+	case err != nil:
+		return "", sdk.Retry(err, 0)
 	}
 	value, err := t.fetch(ctx, true)
 	if err != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.forced = t.api.now().Add(forceAgain - forceEvery)
+		return "", err
 	}
-	return value, err
+	// If this fails another one may be forced a minute from now, which is early and no harm.
+	_ = t.shared.SetState(ctx, forceKey, claim, forceFrom(now.Add(forceEvery)))
+	return value, nil
+}
+
+var errRefusesOwn = fmt.Errorf("%w: WeChat refuses the access token that it gave out", sdk.ErrAuthConfig)
+
+func forceFrom(at time.Time) []byte { return strconv.AppendInt(nil, at.Unix(), 10) }
+
+// forceWait is how long no token may be forced. What cannot be, because a clock was
+// wrong, is no reason to wait.
+func forceWait(from []byte, now time.Time) time.Duration {
+	seconds, err := strconv.ParseInt(string(from), 10, 64)
+	wait := time.Unix(seconds, 0).Sub(now)
+	if err != nil || wait > forceEvery {
+		return 0
+	}
+	return wait
 }
 
 func (t *tokens) forcedSoFar() int {

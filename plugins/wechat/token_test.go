@@ -32,7 +32,7 @@ func TestTokenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAPI(cfg, srv.Client(), time.Now)
+	a := newAPI(cfg, srv.Client(), time.Now, nil)
 	defer a.close()
 	var all sync.WaitGroup
 	for range 100 {
@@ -60,7 +60,7 @@ func TestTokenWaiterLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAPI(cfg, srv.Client(), time.Now)
+	a := newAPI(cfg, srv.Client(), time.Now, nil)
 	defer a.close()
 	gone, leave := context.WithCancel(t.Context())
 	leave()

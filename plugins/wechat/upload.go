@@ -27,6 +27,7 @@ import (
 const (
 	keepUploads = 2 * 24 * time.Hour // WeChat keeps a file for three days
 	maxUploads  = 10_000
+	uploadLimit = 25 * time.Second // at least: ten megabytes go a long way; the gateway gives a message half a minute
 	thumbKey    = "thumb"
 )
 
@@ -76,10 +77,7 @@ func (u *uploads) all(ctx context.Context, files []sdk.Attachment) (pieces []pie
 		if err != nil {
 			return nil, ccsp.AsRetry(err)
 		}
-		pieces = append(pieces, p)
-		if a.Caption != "" {
-			pieces = append(pieces, textPiece(plain(a.Caption)))
-		}
+		pieces = append(append(pieces, p), textPieces(chop(plain(a.Caption)))...)
 	}
 	return pieces, nil
 }
@@ -200,7 +198,7 @@ func (a *api) upload(ctx context.Context, kind, name, typ string, data []byte) (
 		MediaID string `json:"media_id"`
 		Thumb   string `json:"thumb_media_id"`
 	}
-	err = a.withToken(ctx, func(ctx context.Context, q url.Values) error {
+	err = a.withToken(ctx, max(a.cfg.timeout, uploadLimit), func(ctx context.Context, q url.Values) error {
 		q.Set("type", kind)
 		res, err := a.do(ctx, http.MethodPost, "/cgi-bin/media/upload", q, form.FormDataContentType(), body.Bytes()) //nolint:bodyclose // read closes it
 		if err != nil {

@@ -33,21 +33,28 @@ func (c *channel) Webhook(ctx context.Context, r *sdk.WebhookRequest) (sdk.Webho
 	case err != nil:
 		return text(http.StatusUnauthorized, err.Error()), nil
 	case r.Method == http.MethodGet:
-		return echo(p), nil
+		return c.echo(p), nil
 	case !isXML(r.Header):
 		return text(http.StatusUnsupportedMediaType, "the body is not plain XML"), nil
 	}
 	return c.take(ctx, p, r.Body), nil
 }
 
-// echo answers WeChat's check of the address.
-func echo(p proof) sdk.WebhookResponse {
+// echo answers WeChat's check of the address. Its signature would do for a message
+// as well, so it is used up.
+func (c *channel) echo(p proof) sdk.WebhookResponse {
 	echoed := p.query.Get("echostr")
-	if echoed == "" || len(echoed) > maxEcho {
+	switch {
+	case !c.seen.allow(p, []byte("echo "+echoed)):
+		return text(http.StatusUnauthorized, usedUp)
+	case echoed == "" || len(echoed) > maxEcho:
 		return text(http.StatusBadRequest, "there is no echostr")
 	}
 	return text(http.StatusOK, echoed)
 }
+
+// usedUp is what is said to who has seen a request, and sends one of their own.
+const usedUp = "this request was here before"
 
 // take reads the body of a request whose query is signed.
 func (c *channel) take(ctx context.Context, p proof, body []byte) sdk.WebhookResponse {
@@ -58,7 +65,7 @@ func (c *channel) take(ctx context.Context, p proof, body []byte) sdk.WebhookRes
 	case err != nil:
 		return unreadable(err)
 	case !c.seen.allow(p, message):
-		return text(http.StatusUnauthorized, "this request was here before")
+		return text(http.StatusUnauthorized, usedUp)
 	}
 	x, err := parseXML(message)
 	if err != nil {
@@ -76,15 +83,15 @@ func (c *channel) take(ctx context.Context, p proof, body []byte) sdk.WebhookRes
 // errForeign says that a body is not what WeChat sent for this account.
 var errForeign = errors.New("not authorized")
 
-// unseal returns the message in the body, decrypted if the mode has it so. In the
-// mode compatible the message is there in plain text, too; that is not looked at.
+// unseal returns the message in the body, decrypted unless the mode is plain. In the
+// mode compatible WeChat sends the message in plain text, too; that is not looked
+// at, because no signature covers it.
 func (c *channel) unseal(p proof, body []byte) ([]byte, error) {
-	sealed := p.query.Get("encrypt_type") == "aes" && c.cfg.Mode != modePlain
 	switch {
-	case !sealed && c.cfg.Mode == modeEncrypted:
-		return nil, fmt.Errorf("%w: the message is not encrypted", errForeign)
-	case !sealed:
+	case c.cfg.Mode == modePlain:
 		return body, nil
+	case p.query.Get("encrypt_type") != "aes":
+		return nil, fmt.Errorf("%w: the message is not encrypted", errForeign)
 	}
 	x, err := parseXML(body)
 	if err != nil {

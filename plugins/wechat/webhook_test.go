@@ -64,6 +64,13 @@ var unreadableCases = map[string]string{
 	"a long message id":   strings.Replace(hello, "24000000000000001", strings.Repeat("9", 65), 1),
 }
 
+// TestUnreadableKey: who chose encryption at WeChat alone is told what is missing.
+func TestUnreadableKey(t *testing.T) {
+	if res := post(receiver(t), t, aesQuery(encrypted), envelope(encrypted)); !strings.Contains(res.Quarantine, "encoding_aes_key") {
+		t.Errorf("%+v, want that it names the setting", res)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	for name, body := range unreadableCases {
 		res := post(receiver(t), t, query, body)
@@ -154,14 +161,15 @@ func FuzzBody(f *testing.F) {
 		f.Add(body, false)
 	}
 	plain, secretive := receiver(f), receiver(f, func(s *Settings) { s.AESKey = key })
-	n := 0
 	f.Fuzz(func(t *testing.T, body string, seal bool) {
-		n++
-		q, c := signedAt(noon, fmt.Sprint("n", n)), plain
+		q, c := query, plain
 		if seal {
 			c = secretive
 			q, body = sealed(t, key, appID, body)
-			c.seen.requests.Purge() // the nonce is always the same
+		}
+		var err error
+		if c.seen, err = newSeen(1); err != nil { // the nonce is always the same
+			t.Fatal(err)
 		}
 		res := post(c, t, q, body)
 		if res.Status != 200 && (res.Status != 400 || res.Quarantine == "") || (res.Status == 200) != (len(res.Events) == 1) {

@@ -158,6 +158,8 @@ func (s *Sim) wrong(q *fcmRequest) string {
 		return "message.android.priority"
 	case m.Android.TTL != "" && !strings.HasSuffix(m.Android.TTL, "s"):
 		return "message.android.ttl"
+	case m.APNs != nil && len(m.APNs.Headers["apns-collapse-id"]) > 64:
+		return "message.apns.headers"
 	case size > maxPayload:
 		s.broken("a message to FCM has %d bytes", size)
 		return "message"

@@ -26,9 +26,14 @@ func (s *Sim) Say(ctx context.Context, from, text string) error {
 
 // Message has a customer send a message of a type.
 func (s *Sim) Message(ctx context.Context, from, typ string, fields ...Field) error {
+	return s.message(ctx, from, typ, messageOpens, fields)
+}
+
+// message has a customer send what opens a window.
+func (s *Sim) message(ctx context.Context, from, typ string, o opens, fields []Field) error {
 	s.mu.Lock()
 	id := 24_000_000_000_000_000 + s.next()
-	s.person(from).opened(s.opts.Now(), messageOpens)
+	s.person(from).opened(s.opts.Now(), o)
 	s.mu.Unlock()
 	return s.push(ctx, from, typ, append(fields, Field{"MsgId", strconv.Itoa(id)}))
 }
@@ -38,7 +43,7 @@ func (s *Sim) Act(ctx context.Context, from, event string, fields ...Field) erro
 	s.mu.Lock()
 	p := s.person(from)
 	switch event {
-	case "subscribe", "SCAN", "CLICK":
+	case "subscribe", "SCAN", "CLICK", "scancode_push", "scancode_waitmsg":
 		p.gone = false
 		p.opened(s.opts.Now(), actionOpens)
 	case "unsubscribe":
@@ -48,7 +53,8 @@ func (s *Sim) Act(ctx context.Context, from, event string, fields ...Field) erro
 	return s.push(ctx, from, "event", append([]Field{{"Event", event}}, fields...))
 }
 
-// Choose has a customer press a button of the menu that came last.
+// Choose has a customer press a button of the menu that came last. What comes of it
+// looks like a message, and allows what a click does.
 func (s *Sim) Choose(ctx context.Context, from string, n int) error {
 	var last []Choice
 	for _, sh := range s.Shown() {
@@ -59,7 +65,7 @@ func (s *Sim) Choose(ctx context.Context, from string, n int) error {
 	if n >= len(last) {
 		return errors.New("there is no such button")
 	}
-	return s.Message(ctx, from, "text", Field{"Content", last[n].Content}, Field{"bizmsgmenuid", last[n].ID})
+	return s.message(ctx, from, "text", actionOpens, []Field{{"Content", last[n].Content}, {"bizmsgmenuid", last[n].ID}})
 }
 
 // XML writes a message of a customer.

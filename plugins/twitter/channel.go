@@ -23,7 +23,12 @@ type channel struct {
 	client  *client
 	account *account
 	health  health
-	uploads uploads
+	uploads recent[string]         // X's ids of files, by the gateway's
+	files   recent[sdk.Attachment] // that were fetched, by the message's id
+
+	walking sync.Mutex // polls of the account
+	walk    walk
+	started bool // a walk has come to its end
 
 	background sync.WaitGroup // renewals of tokens
 	ignored    atomic.Int64   // messages in groups, and of others' conversations

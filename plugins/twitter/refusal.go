@@ -29,7 +29,7 @@ type problem struct {
 
 // The codes of v1.1 that mean more than their status does.
 var (
-	codesOfConfig    = []int{32, 64, 89, 93, 135, 215, 326}
+	codesOfConfig    = []int{32, 64, 89, 93, 135, 215, 326, 453}
 	codesOfRecipient = []int{50, 108, 150, 349}
 	codesOfLoad      = []int{130, 131}
 	codesOfContent   = []int{151, 226, 354, 386}
@@ -40,6 +40,7 @@ var hints = map[int]string{
 	32: "the tokens are not valid together", 64: "the account is suspended", 89: "the token is invalid or expired",
 	93: "the app has no permission for direct messages", 135: "the clock of this machine is wrong",
 	215: "the credentials are bad", 326: "the account is locked; log in at X to unlock it",
+	453: "the app's plan does not have this call",
 }
 
 // known returns the first code of which we know what it means, or the first.

@@ -70,7 +70,7 @@ func (c *channel) PollAccount(ctx context.Context, cursor []byte) (sdk.PollResul
 	switch {
 	case c.cfg.catchUp == 0:
 		return sdk.PollResult{Next: notNow}, nil // who turns it on again does not get all that came since
-	case !c.cfg.oauth1() && !c.account.authorized():
+	case c.unauthorized() != "":
 		return sdk.PollResult{Cursor: cursor, Next: notNow}, nil
 	}
 	if !c.walking.TryLock() {

@@ -159,6 +159,13 @@ func (s *Sim) SetHook(to string) {
 	s.hook.url, s.hook.valid = to, true
 }
 
+// SwitchOff ends webhooks and subscriptions, as X does after a challenge that failed.
+func (s *Sim) SwitchOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook.valid, s.hook.subscribed = false, map[string]bool{}
+}
+
 // Post sends a webhook, and returns the status that came back.
 func (s *Sim) Post(ctx context.Context, body []byte) (int, error) {
 	s.mu.Lock()

@@ -70,6 +70,8 @@ func (c *channel) PollAccount(ctx context.Context, cursor []byte) (sdk.PollResul
 	switch {
 	case c.cfg.catchUp == 0:
 		return sdk.PollResult{Next: notNow}, nil // who turns it on again does not get all that came since
+	case positionOf(cursor, c.cfg.UserID) == "":
+		return sdk.PollResult{Cursor: c.cursor(idAt(c.host.Now())), Next: notNow}, nil
 	case c.unauthorized() != "":
 		return sdk.PollResult{Cursor: cursor, Next: notNow}, nil
 	}
@@ -81,9 +83,6 @@ func (c *channel) PollAccount(ctx context.Context, cursor []byte) (sdk.PollResul
 		c.walk = walk{seen: seen}
 	}
 	w := &c.walk
-	if w.seen == "" {
-		return sdk.PollResult{Cursor: c.cursor(idAt(c.host.Now())), Next: c.cfg.catchUp}, nil
-	}
 	if !w.done {
 		if err := c.nextPage(ctx, w); err != nil {
 			return c.notRead(cursor, err)

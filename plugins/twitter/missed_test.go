@@ -85,7 +85,7 @@ func TestCatchUp(t *testing.T) {
 			if _, err := r.Send(t.Context(), toAda, text("Hi")); err != nil {
 				t.Fatal(err)
 			}
-			r.pass(settled)
+			r.pass(settled + time.Second)
 			got, next := r.catchUp(t, cursor)
 			want := r.take(t, string(r.x.Account(listMessages, said[2], said[1], said[0]))).Events
 			if d := cmp.Diff(want, got, cmpopts.IgnoreFields(sdk.Event{}, "Payload")); d != "" || len(got) != 3 || got[2].Attachments == nil {
@@ -106,7 +106,7 @@ func TestMissedFileOnce(t *testing.T) {
 	r.pass(time.Second)
 	m := r.x.Message(sim.Said{From: ada, File: r.x.AddFile("image/jpeg", []byte("picture")), Base: r.url})
 	byHook := r.take(t, string(r.x.Account(listMessages, m))).Events
-	r.pass(settled)
+	r.pass(settled + time.Second)
 	got, _ := r.catchUp(t, cursor)
 	if len(got) != 1 || len(got[0].Attachments) != 1 || got[0].ID != byHook[0].ID || len(r.host.fetched) != 1 {
 		t.Errorf("%+v, fetched %d times", got, len(r.host.fetched))
@@ -122,6 +122,7 @@ func TestMissedFileOnce(t *testing.T) {
 func TestSettled(t *testing.T) {
 	r := dial(t, byOAuth1)
 	_, cursor := r.catchUp(t, nil)
+	r.reopen(t, r.set)
 	for _, wait := range []time.Duration{settled, r.cfg.catchUp} { // after the start, and later
 		r.pass(time.Second)
 		old := r.lost(2, "old")
@@ -154,7 +155,7 @@ func TestManyMissed(t *testing.T) {
 			_, cursor := r.catchUp(t, nil)
 			r.pass(time.Second)
 			want := r.lost(n, "missed")
-			r.pass(settled)
+			r.pass(settled + time.Second)
 			var got []string
 			ended := false
 			for polls := 0; len(got) < n && polls < 1000; polls++ {
@@ -187,7 +188,7 @@ func TestNotKeptBatch(t *testing.T) {
 	_, cursor := r.catchUp(t, nil)
 	r.pass(time.Second)
 	want := r.lost(batchSize+5, "missed")
-	r.pass(settled)
+	r.pass(settled + time.Second)
 	var first sdk.PollResult
 	for first = r.poll(t, cursor); len(first.Events) == 0; first = r.poll(t, cursor) {
 		r.pass(first.Next)
@@ -207,7 +208,7 @@ func TestLongMessages(t *testing.T) {
 	_, cursor := r.catchUp(t, nil)
 	r.pass(time.Second)
 	want := r.lost(120, strings.Repeat("😀", 9_990))
-	r.pass(settled)
+	r.pass(settled + time.Second)
 	if got, _ := r.catchUp(t, cursor); !slices.Equal(idsOf(got), want) {
 		t.Errorf("%d messages, want %d", len(got), len(want))
 	}
@@ -229,6 +230,9 @@ func TestNothingToAsk(t *testing.T) {
 			res := r.poll(t, old)
 			if len(res.Events) != 0 || res.Next != notNow || (string(res.Cursor) == string(old)) != tt.kept {
 				t.Errorf("%+v", res)
+			}
+			if first := r.poll(t, nil); (positionOf(first.Cursor, shop) != "") != tt.kept {
+				t.Errorf("the first poll: %+v", first)
 			}
 			if len(r.x.Breaks()) != len(x) {
 				t.Errorf("X was asked: %q", r.x.Breaks())
@@ -252,7 +256,7 @@ func TestAnotherAccount(t *testing.T) {
 
 // TestListTrouble: what X may say to a list, and when it is asked again.
 func TestListTrouble(t *testing.T) {
-	reset := http.Header{"X-Rate-Limit-Remaining": {"0"}, "X-Rate-Limit-Reset": {fmt.Sprint(noon.Add(8 * time.Minute).Unix())}}
+	reset := http.Header{"X-Rate-Limit-Remaining": {"0"}, "X-Rate-Limit-Reset": {fmt.Sprint(noon.Add(10 * time.Minute).Unix())}}
 	for _, tt := range []struct {
 		name  string
 		by    func(string) settings
@@ -277,9 +281,9 @@ func TestListTrouble(t *testing.T) {
 			if _, err := r.Send(t.Context(), toAda, text("Hi")); err != nil {
 				t.Fatal(err)
 			}
-			r.pass(settled)
+			r.pass(settled + time.Second)
 			want := r.lost(1, "missed")
-			r.pass(settled)
+			r.pass(settled + time.Second)
 			tt.fault.Path = "/2/dm_events"
 			r.x.Fail(tt.fault)
 			res, err := r.PollAccount(t.Context(), cursor)
@@ -310,7 +314,7 @@ func TestPageTokenRefused(t *testing.T) {
 	_, cursor := r.catchUp(t, nil)
 	r.pass(time.Second)
 	want := r.lost(50, "missed")
-	r.pass(settled)
+	r.pass(settled + time.Second)
 	r.poll(t, cursor) // the first page
 	r.x.Fail(sim.Fault{Path: "/2/dm_events", Status: 400})
 	if res := r.poll(t, cursor); res.Next != notAllowed {

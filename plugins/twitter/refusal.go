@@ -88,7 +88,7 @@ func refused(a ccsp.Answer, now time.Time) error {
 	if err := byKind(p.kind(), a.Status); err != nil {
 		return err
 	}
-	return byStatus(a, len(p.Errors) > 0 && p.known() != 0, now)
+	return byStatus(a, p.known() == 0 && p.kind() == "", now)
 }
 
 func byCode(code int, a ccsp.Answer, now time.Time) error {
@@ -111,25 +111,29 @@ func byCode(code int, a ccsp.Answer, now time.Time) error {
 func byKind(kind string, status int) error {
 	err := fmt.Errorf("answer of X: status %d, %s", status, kind)
 	switch kind {
-	case "usage-capped":
+	case "usage-capped", "spend-cap-reached", "credits", "credits-depleted":
 		return fmt.Errorf("%w: %w: the app's plan is used up", sdk.ErrAuthConfig, err)
 	case "client-forbidden", "client-disconnected", "oauth1-permissions", "unsupported-authentication":
 		return fmt.Errorf("%w: %w: the app may not do this", sdk.ErrAuthConfig, err)
-	case "resource-not-found":
+	case "resource-not-found", "not-authorized-for-resource":
 		return fmt.Errorf("%w: %w", sdk.ErrRecipientGone, err)
 	}
 	return nil
 }
 
-func byStatus(a ccsp.Answer, coded bool, now time.Time) error {
+// byStatus is for what has no code and no type that are known; plain: it has none at
+// all.
+func byStatus(a ccsp.Answer, plain bool, now time.Time) error {
 	err := fmt.Errorf("answer of X: status %d", a.Status)
 	switch a.Status {
 	case http.StatusTooManyRequests:
 		return sdk.Throttled(err, throttle(a.Header, a.WaitAsked(now), now))
 	case http.StatusUnauthorized:
 		return errUnauthorized
+	case http.StatusPaymentRequired:
+		return fmt.Errorf("%w: %w: the app's plan is used up", sdk.ErrAuthConfig, err)
 	case http.StatusForbidden:
-		if !coded && !a.HTML() {
+		if plain && !a.HTML() {
 			return fmt.Errorf("%w: %w: not permitted", sdk.ErrRecipientGone, err)
 		}
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,

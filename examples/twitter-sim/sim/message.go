@@ -42,7 +42,7 @@ func (s *Sim) sendV2(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.isGone(m.To) {
-		refuse(w, 403, "about:blank", "Forbidden", "You are not permitted to send a direct message to this user.")
+		refuse(w, 403, blank, "Forbidden", "You are not permitted to send a direct message to this user.")
 		return
 	}
 	number := s.keep(m)

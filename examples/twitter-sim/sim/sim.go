@@ -197,12 +197,17 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
+// blank is the type of a problem that has none.
+const blank = "about:blank"
+
 // refuse answers as v2 does.
 func refuse(w http.ResponseWriter, status int, kind, title, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "https://api.x.com/2/problems/" + kind, "title": title, "detail": detail, "status": status})
+	if kind != blank {
+		kind = "https://api.x.com/2/problems/" + kind
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": kind, "title": title, "detail": detail, "status": status})
 }
 
 // refuseCode answers as v1.1 does.

@@ -57,7 +57,7 @@ type walk struct {
 	low   id     // oldest message so far
 	done  bool   // all pages are read
 
-	found []dm // customers' messages, the newest first until all pages are read
+	found []dm // the newest first until all pages are read
 	bytes int
 	top   id   // newest message that has settled
 	cut   bool // newer messages had to be left to another walk
@@ -120,7 +120,7 @@ func (c *channel) nextPage(ctx context.Context, w *walk) error {
 	}
 	before, limit := w.low, idAt(c.host.Now().Add(-settled))
 	for _, m := range p.messages {
-		w.take(m, limit, string(m.Create.Sender) == c.cfg.UserID)
+		w.take(m, limit)
 	}
 	endless := p.next == w.token || len(p.messages) > 0 && w.low == before
 	w.token, w.done = p.next, w.done || p.next == "" || endless
@@ -129,7 +129,7 @@ func (c *channel) nextPage(ctx context.Context, w *walk) error {
 
 // take takes a message of a page. One that is newer than limit may be on its way by
 // webhook, which says more of it.
-func (w *walk) take(m dm, limit id, own bool) {
+func (w *walk) take(m dm, limit id) {
 	if w.low == "" || m.ID.compare(w.low) < 0 {
 		w.low = m.ID
 	}
@@ -143,9 +143,6 @@ func (w *walk) take(m dm, limit id, own bool) {
 	}
 	if m.ID.compare(w.top) > 0 {
 		w.top = m.ID
-	}
-	if own {
-		return
 	}
 	w.found = append(w.found, m)
 	w.bytes += len(m.item.raw)

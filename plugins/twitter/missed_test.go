@@ -215,6 +215,21 @@ func TestLongMessages(t *testing.T) {
 	r.sound(t)
 }
 
+// TestBatch: what is handed over at a time has room in one answer.
+func TestBatch(t *testing.T) {
+	for _, tt := range []struct{ messages, bytes, want int }{
+		{0, 1, 0}, {1, 2 * maxBatchBytes, 1}, {3, maxBatchBytes/2 + 1, 1}, {3, maxBatchBytes / 2, 2}, {batchSize + 1, 10, batchSize},
+	} {
+		w := walk{found: make([]dm, tt.messages)}
+		for i := range w.found {
+			w.found[i].item.raw = make([]byte, tt.bytes)
+		}
+		if got := len(w.batch()); got != tt.want {
+			t.Errorf("%d messages of %d bytes: %d, want %d", tt.messages, tt.bytes, got, tt.want)
+		}
+	}
+}
+
 // TestNothingToAsk: whoever does not want it, or has not authorized the gateway, has
 // X asked for nothing, and gets no flood later.
 func TestNothingToAsk(t *testing.T) {
@@ -317,8 +332,8 @@ func TestPageTokenRefused(t *testing.T) {
 	r.pass(settled + time.Second)
 	r.poll(t, cursor) // the first page
 	r.x.Fail(sim.Fault{Path: "/2/dm_events", Status: 400})
-	if res := r.poll(t, cursor); res.Next != notAllowed {
-		t.Errorf("%+v", res)
+	if res := r.poll(t, cursor); res.Next != notAllowed || r.walk.token != "" {
+		t.Errorf("%+v, next page %q", res, r.walk.token)
 	}
 	if got, _ := r.catchUp(t, cursor); !slices.Equal(idsOf(got), want) {
 		t.Errorf("got %q, want %q", idsOf(got), want)

@@ -40,6 +40,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	p.StringVar(&o.ClientSecret, "client-secret", "client-secret", "its `secret`")
 	p.StringVar(&o.RefreshToken, "refresh-token", "", "first refresh `token`; empty: the gateway has to be authorized")
 	p.StringVar(&o.Bearer, "bearer", "app-bearer", "the app's own `token`, to register webhooks")
+	p.DurationVar(&o.AccessFor, "access-for", 2*time.Hour, "`time` that access tokens count")
+	p.BoolVar(&o.Grace, "grace", false, "a refresh token may be used once more until the next one is")
 	p.IntVar(&o.Window, "window", 0, "messages in 15 minutes; 0: 1000")
 	verbose := p.Bool("v", false, "log every call, without its text")
 	if err := p.FlagSet.Parse(args); err != nil {

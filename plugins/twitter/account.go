@@ -172,7 +172,7 @@ func (a *account) renew(ctx context.Context, c *channel) error {
 	a.mu.Unlock()
 	switch {
 	case refresh == "":
-		return fmt.Errorf("%w: nobody has authorized the gateway yet; open %s", sdk.ErrAuthConfig, c.startURL())
+		return fmt.Errorf("%w: %s", sdk.ErrAuthConfig, c.unauthorized())
 	case c.host.Now().Before(refused):
 		return fmt.Errorf("%w: X refuses the refresh token; open %s", sdk.ErrAuthConfig, c.startURL())
 	}

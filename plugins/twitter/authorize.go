@@ -28,7 +28,8 @@ const (
 
 	scopes        = "dm.read dm.write tweet.read users.read media.write offline.access"
 	attemptLimit  = 10 * time.Minute // between start and callback
-	triesOfKey    = 5                // in keyWindow
+	triesOfKey    = 5                // from one address, in keyWindow
+	maxTriers     = 1000             // addresses, in keyWindow
 	keyWindow     = time.Minute
 	keyUsed       = "setup_key.used" // in the instance's state: hash of the key that has been used
 	maxParameters = 4096             // bytes of the callback's query
@@ -42,7 +43,7 @@ type authorization struct {
 	verifier string
 	until    time.Time
 
-	tries int
+	tries map[string]int // by address: who guesses does not lock the administrator out
 	since time.Time
 }
 
@@ -69,7 +70,7 @@ func (c *channel) start(ctx context.Context, r *sdk.WebhookRequest) sdk.WebhookR
 	form, err := url.ParseQuery(string(r.Body))
 	attempt, now := &c.account.attempt, c.host.Now()
 	switch {
-	case !attempt.mayTry(now):
+	case !attempt.mayTry(r.RemoteAddr, now):
 		return c.page(http.StatusTooManyRequests, "Too many attempts; wait a minute.")
 	case err != nil || !same(form.Get("key"), c.cfg.SetupKey):
 		return c.page(http.StatusUnauthorized, "This is not the setup_key.")
@@ -162,14 +163,17 @@ func (c *channel) redeem(ctx context.Context, code, verifier string) error {
 }
 
 // mayTry counts attempts to guess the key.
-func (a *authorization) mayTry(now time.Time) bool {
+func (a *authorization) mayTry(address string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.since) > keyWindow {
-		a.tries, a.since = 0, now
+	if a.tries == nil || now.Sub(a.since) > keyWindow {
+		a.tries, a.since = map[string]int{}, now
 	}
-	a.tries++
-	return a.tries <= triesOfKey
+	if _, known := a.tries[address]; !known && len(a.tries) >= maxTriers {
+		return false
+	}
+	a.tries[address]++
+	return a.tries[address] <= triesOfKey
 }
 
 // begin returns what X gets: the state, and the challenge to the verifier (RFC 7636).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,22 @@ func TestGuess(t *testing.T) {
 	right := url.Values{"key": {setupKey}}.Encode()
 	if got := post(right); got != 429 {
 		t.Errorf("one attempt too many: %d", got)
+	}
+	from := func(address string) int {
+		res, err := r.Webhook(t.Context(), &sdk.WebhookRequest{Method: "POST", Path: startPath, Body: []byte(right), RemoteAddr: address})
+		if err != nil {
+			t.Error(err)
+		}
+		return res.Status
+	}
+	if got := from("192.0.2.1"); got != 303 {
+		t.Errorf("from elsewhere: %d", got)
+	}
+	for i := range maxTriers {
+		from(strconv.Itoa(i))
+	}
+	if got, known := from("192.0.2.2"), from("192.0.2.1"); got != 429 || known != 303 {
+		t.Errorf("from too many addresses: %d, from one of before %d", got, known)
 	}
 	r.pass(2 * time.Minute)
 	for _, body := range []string{"", "key=", "%zz", "key=a&key=b"} {

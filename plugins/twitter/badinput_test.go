@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -173,7 +174,8 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%d %q: %+v", status, body, receipt)
 		}
 		switch got := verdict(err); {
-		case got == "ok", got == "retry", got == "ambiguous", got == "gone", got == "config", got == errUnauthorized.Error():
+		case errors.Is(err, errUnauthorized):
+		case got == "ok", got == "retry", got == "ambiguous", got == "gone", got == "config":
 		case strings.HasPrefix(got, "rejected "), strings.HasPrefix(got, "throttled "):
 		default:
 			t.Errorf("%d %q: %v", status, body, err)

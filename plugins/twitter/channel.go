@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/openccsp/gateway/plugins/internal/ccsp"
@@ -23,7 +24,13 @@ type channel struct {
 	client  *client
 	account *account
 	health  health
-	uploads uploads
+	recheck time.Duration
+	uploads recent[string]         // X's ids of files, by the gateway's
+	files   recent[sdk.Attachment] // that were fetched, by the message's id
+
+	walking sync.Mutex // polls of the account
+	walk    walk
+	started bool // a walk has come to its end
 
 	background sync.WaitGroup // renewals of tokens
 	ignored    atomic.Int64   // messages in groups, and of others' conversations
@@ -35,7 +42,7 @@ func (k *accounts) open(_ context.Context, s settings, h sdk.Host) (*channel, er
 		return nil, err
 	}
 	return &channel{cfg: cfg, host: h, client: newClient(cfg, h.HTTP(), h.Now),
-		account: k.of(h.Instance(), cfg.RefreshToken)}, nil
+		account: k.of(h.Instance(), cfg.RefreshToken), recheck: recheckEvery}, nil
 }
 
 // CloseInstance implements sdk.Closer. A renewal under way is waited for.

@@ -61,8 +61,13 @@ func plainHTTP() *http.Client {
 }
 
 // oauth1 is an authorizer.
-func (c *client) oauth1(method string, u *url.URL, h http.Header) {
-	h.Set("Authorization", c.signer.header(method, u, nil))
+func (c *client) oauth1(method string, u *url.URL, h http.Header) { c.oauth1Form(nil)(method, u, h) }
+
+// oauth1Form returns an authorizer of calls whose body is form.
+func (c *client) oauth1Form(form url.Values) authorizer {
+	return func(method string, u *url.URL, h http.Header) {
+		h.Set("Authorization", c.signer.header(method, u, form))
+	}
 }
 
 // bearer returns an authorizer.

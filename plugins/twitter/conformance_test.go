@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -155,6 +156,12 @@ func TestThroughGateway(t *testing.T) {
 	}
 	if events := take(x.Read(ada, receipt.MessageID)); len(events) != 1 || events[0].Type != sdk.MessageRead || events[0].MessageID != "" {
 		t.Errorf("read %+v", events)
+	}
+	if res, err := g.PollAccount(t.Context(), nil); err != nil || len(res.Events) != 0 || positionOf(res.Cursor, shop) == "" {
+		t.Errorf("poll: %+v %v", res, err)
+	}
+	if err := g.TypingToCustomer(t.Context(), toAda, true); !errors.Is(err, sdk.ErrUnsupported) {
+		t.Errorf("typing by OAuth 2.0: %v", err)
 	}
 	if _, now := x.Renewed(); g.Secret("refresh_token") != now {
 		t.Error("the refresh token was not saved")

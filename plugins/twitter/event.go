@@ -43,6 +43,8 @@ func (c *channel) events(ctx context.Context, items []item) (out []sdk.Event) {
 			out = append(out, c.custom(it, it.kind, c.actor(it)))
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
 	return append(c.messages(ctx, messages), out...)
 }
 
@@ -101,7 +103,7 @@ func (c *channel) chat(it item) []sdk.Event {
 		return nil
 	case sender == "":
 		return []sdk.Event{c.custom(it, it.kind, c.cfg.UserID)}
-	case !c.oneToOne(member[string](payload, "conversation_id")):
+	case !c.withUs(member[string](payload, "conversation_id"), ":"):
 		c.ignore("an encrypted message in a group")
 		return nil
 	}
@@ -117,10 +119,10 @@ func (c *channel) chat(it item) []sdk.Event {
 	return []sdk.Event{e}
 }
 
-// oneToOne reports whether an encrypted conversation is with us alone: then its id is
-// both people's numbers. X may not name it.
-func (c *channel) oneToOne(conversation string) bool {
-	a, b, two := strings.Cut(conversation, ":")
+// withUs reports whether a conversation is with us alone: then its id is both people's
+// numbers. X may not name it.
+func (c *channel) withUs(conversation, between string) bool {
+	a, b, two := strings.Cut(conversation, between)
 	return conversation == "" || two && (a == c.cfg.UserID || b == c.cfg.UserID)
 }
 

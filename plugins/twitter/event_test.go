@@ -191,4 +191,11 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%s and %s: %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
+	message, at := id("2080765901528535096"), time.UnixMilli(1784928224342) // of X's documents
+	if idAt(at).compare(message) > 0 || idAt(at.Add(time.Millisecond)).compare(message) <= 0 {
+		t.Errorf("%s was not made at %v: %s", message, at, idAt(at))
+	}
+	if got := idAt(time.UnixMilli(0)); got != "0" {
+		t.Errorf("before X: %s", got)
+	}
 }

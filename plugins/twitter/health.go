@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -44,28 +45,41 @@ func (h *health) state() (string, <-chan struct{}) {
 	return h.why, h.changed
 }
 
+// recheckEvery is how often it is looked whether X still sends here: it switches off a
+// hook that fails once, if the fault is TLS's or a proxy's page.
+const recheckEvery = time.Hour
+
 // Listen implements sdk.Listener. Everything comes by webhook: this registers the
 // hook, if it is to, and tells the gateway, and so the operator, of a trouble.
 func (c *channel) Listen(ctx context.Context, _ func(context.Context, ...sdk.Event) error) error {
-	registered := !c.cfg.Register
 	for {
 		why, changed := c.health.state()
-		if why != "" {
+		if why = cmp.Or(why, c.unauthorized()); why != "" {
 			return sdk.Retry(errors.New(why), again)
 		}
-		if !registered {
+		var due <-chan time.Time // never, if others register the hook
+		if c.cfg.Register {
 			if err := c.register(ctx); ctx.Err() != nil {
 				return nil
 			} else if err != nil {
 				return sdk.Retry(err, registerAgain)
 			}
-			registered = true
-			continue // what happened meanwhile
+			due = time.After(c.recheck)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-due:
 		}
 	}
+}
+
+// unauthorized says what an administrator has to do before anything goes, "" if it
+// is done.
+func (c *channel) unauthorized() string {
+	if c.cfg.oauth1() || c.account.authorized() {
+		return ""
+	}
+	return "nobody has authorized the gateway yet; open " + c.startURL()
 }

@@ -43,6 +43,14 @@ func (i id) compare(j id) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
+// epoch is when X began to make ids of the time, in milliseconds since 1970.
+const epoch = 1288834974657
+
+// idAt is between the ids that were made before at and those that were made after.
+func idAt(at time.Time) id {
+	return id(strconv.FormatInt(max(0, at.UnixMilli()-epoch)<<22, 10))
+}
+
 // millis is a time in milliseconds since 1970, a text or a number.
 type millis string
 

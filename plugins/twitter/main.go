@@ -33,7 +33,8 @@ func capabilities() sdk.Capabilities {
 		MaxQuickReplyTitle: 36,
 		Receipts:           true,
 		TypingIn:           true,
-		DedupFor:           48 * time.Hour, // X can be asked to send the last day's again
+		TypingOut:          true,
+		DedupFor:           31 * 24 * time.Hour, // X's list of messages has those of 30 days
 		NeedsPublicURL:     true,
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// fetchLimit bounds how long a webhook waits for files: X waits 10 s for its answer.
 const (
-	fetchLimit = 3 * time.Second
-	maxFetches = 16 // side by side
+	fetchLimit = 3 * time.Second // of a webhook's files: X waits 10 s for its answer
+	maxFetches = 16              // side by side
+	fetchedFor = time.Hour       // the same message may come by another way
 )
 
 // media is the file of a message.
@@ -26,7 +26,7 @@ type media struct {
 	HTTPS string `json:"media_url_https"`
 	Plain string `json:"media_url"`
 	Type  string `json:"type"` // photo, animated_gif, video
-	Video *struct {
+	Video struct {
 		Variants []variant `json:"variants"`
 	} `json:"video_info"`
 }
@@ -49,9 +49,6 @@ func (m media) best() (address, mime string) {
 			mime = "image/png"
 		}
 	}
-	if m.Video == nil {
-		return address, mime
-	}
 	rate := int64(-1)
 	for _, v := range m.Video.Variants {
 		if v.Type == "video/mp4" && v.Bitrate > rate {
@@ -67,10 +64,8 @@ type fetched struct {
 	note string
 }
 
-// fetch has the gateway fetch the files of all, side by side.
+// fetch has the gateway fetch the files of all, side by side, until ctx ends.
 func (c *channel) fetch(ctx context.Context, all []dm) []fetched {
-	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
-	defer cancel()
 	files := make([]fetched, len(all))
 	turn := make(chan struct{}, maxFetches)
 	var wg sync.WaitGroup
@@ -83,12 +78,24 @@ func (c *channel) fetch(ctx context.Context, all []dm) []fetched {
 			wg.Go(func() {
 				turn <- struct{}{}
 				defer func() { <-turn }()
-				files[i] = c.fetchOne(ctx, a.Media)
+				files[i] = c.fetchOnce(ctx, m.ID, a.Media)
 			})
 		}
 	}
 	wg.Wait()
 	return files
+}
+
+// fetchOnce is fetchOne for the file of a message that may have come before.
+func (c *channel) fetchOnce(ctx context.Context, message id, m media) fetched {
+	if file, ok := c.files.find(string(message), c.host.Now()); ok {
+		return fetched{file: file}
+	}
+	f := c.fetchOne(ctx, m)
+	if f.file.MediaID != "" {
+		c.files.add(string(message), f.file, c.host.Now().Add(fetchedFor))
+	}
+	return f
 }
 
 func (c *channel) fetchOne(ctx context.Context, m media) fetched {

@@ -28,17 +28,19 @@ type dm struct {
 			Entities struct {
 				URLs []link `json:"urls"`
 			} `json:"entities"`
-			Attachment *struct {
-				Type  string `json:"type"`
-				Media media  `json:"media"`
-			} `json:"attachment"`
-			Reply *struct {
+			Attachment *attachment `json:"attachment"`
+			Reply      *struct {
 				Metadata string `json:"metadata"`
 			} `json:"quick_reply_response"`
 		} `json:"message_data"`
 	} `json:"message_create"`
 
 	item item
+}
+
+type attachment struct {
+	Type  string `json:"type"`
+	Media media  `json:"media"`
 }
 
 // link is one of X's short links, and what it stands for.
@@ -58,9 +60,7 @@ func readDM(it item) (m dm, ok bool) {
 // messages makes events of the customers' messages among all, in the order in
 // which they were written, each once.
 func (c *channel) messages(ctx context.Context, all []dm) []sdk.Event {
-	slices.SortStableFunc(all, func(a, b dm) int { return a.ID.compare(b.ID) })
-	all = slices.CompactFunc(all, func(a, b dm) bool { return a.ID == b.ID })
-	all = slices.DeleteFunc(all, func(m dm) bool { return !c.forUs(m) })
+	all = slices.DeleteFunc(inOrder(all), func(m dm) bool { return !c.forUs(m) })
 	files := c.fetch(ctx, all)
 	out := make([]sdk.Event, len(all))
 	for i, m := range all {
@@ -69,16 +69,23 @@ func (c *channel) messages(ctx context.Context, all []dm) []sdk.Event {
 	return out
 }
 
+// inOrder sorts messages by their ids, and leaves each in once.
+func inOrder(all []dm) []dm {
+	slices.SortStableFunc(all, func(a, b dm) int { return a.ID.compare(b.ID) })
+	return slices.CompactFunc(all, func(a, b dm) bool { return a.ID == b.ID })
+}
+
 // forUs reports whether m is what a customer wrote to us alone.
 func (c *channel) forUs(m dm) bool {
 	to := m.Create.Target
+	conversation := cmp.Or(m.Conversation, to.Conversation)
 	switch {
 	case string(m.Create.Sender) == c.cfg.UserID: // an echo of what we sent
 		return false
-	case group(cmp.Or(m.Conversation, to.Conversation)):
+	case group(conversation):
 		c.ignore("a message in a group")
 		return false
-	case to.Recipient != "" && string(to.Recipient) != c.cfg.UserID:
+	case to.Recipient != "" && string(to.Recipient) != c.cfg.UserID, !c.withUs(conversation, "-"):
 		c.ignore("a message to another account")
 		return false
 	}

@@ -25,16 +25,19 @@ const (
 
 // note reads the limits in an answer's header.
 func (w *windows) note(endpoint string, h http.Header, now time.Time) {
-	wait := spent(h, now)
-	if wait <= 0 {
-		return
+	if wait := spent(h, now); wait > 0 {
+		w.shut(endpoint, now.Add(wait))
 	}
+}
+
+// shut has the endpoint take no calls until then.
+func (w *windows) shut(endpoint string, until time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed == nil {
 		w.closed = map[string]time.Time{}
 	}
-	w.closed[endpoint] = now.Add(wait)
+	w.closed[endpoint] = until
 }
 
 // wait returns how long the endpoint takes no calls.

@@ -29,7 +29,7 @@ type problem struct {
 
 // The codes of v1.1 that mean more than their status does.
 var (
-	codesOfConfig    = []int{32, 64, 89, 93, 135, 215, 326}
+	codesOfConfig    = []int{32, 64, 89, 93, 135, 215, 326, 453}
 	codesOfRecipient = []int{50, 108, 150, 349}
 	codesOfLoad      = []int{130, 131}
 	codesOfContent   = []int{151, 226, 354, 386}
@@ -40,6 +40,7 @@ var hints = map[int]string{
 	32: "the tokens are not valid together", 64: "the account is suspended", 89: "the token is invalid or expired",
 	93: "the app has no permission for direct messages", 135: "the clock of this machine is wrong",
 	215: "the credentials are bad", 326: "the account is locked; log in at X to unlock it",
+	453: "the app's plan does not have this call",
 }
 
 // known returns the first code of which we know what it means, or the first.
@@ -87,7 +88,7 @@ func refused(a ccsp.Answer, now time.Time) error {
 	if err := byKind(p.kind(), a.Status); err != nil {
 		return err
 	}
-	return byStatus(a, len(p.Errors) > 0 && p.known() != 0, now)
+	return byStatus(a, p.known() == 0 && p.kind() == "", now)
 }
 
 func byCode(code int, a ccsp.Answer, now time.Time) error {
@@ -110,25 +111,29 @@ func byCode(code int, a ccsp.Answer, now time.Time) error {
 func byKind(kind string, status int) error {
 	err := fmt.Errorf("answer of X: status %d, %s", status, kind)
 	switch kind {
-	case "usage-capped":
+	case "usage-capped", "spend-cap-reached", "credits", "credits-depleted":
 		return fmt.Errorf("%w: %w: the app's plan is used up", sdk.ErrAuthConfig, err)
 	case "client-forbidden", "client-disconnected", "oauth1-permissions", "unsupported-authentication":
 		return fmt.Errorf("%w: %w: the app may not do this", sdk.ErrAuthConfig, err)
-	case "resource-not-found":
+	case "resource-not-found", "not-authorized-for-resource":
 		return fmt.Errorf("%w: %w", sdk.ErrRecipientGone, err)
 	}
 	return nil
 }
 
-func byStatus(a ccsp.Answer, coded bool, now time.Time) error {
+// byStatus is for what has no code and no type that are known; plain: it has none at
+// all.
+func byStatus(a ccsp.Answer, plain bool, now time.Time) error {
 	err := fmt.Errorf("answer of X: status %d", a.Status)
 	switch a.Status {
 	case http.StatusTooManyRequests:
 		return sdk.Throttled(err, throttle(a.Header, a.WaitAsked(now), now))
 	case http.StatusUnauthorized:
 		return errUnauthorized
+	case http.StatusPaymentRequired:
+		return fmt.Errorf("%w: %w: the app's plan is used up", sdk.ErrAuthConfig, err)
 	case http.StatusForbidden:
-		if !coded && !a.HTML() {
+		if plain && !a.HTML() {
 			return fmt.Errorf("%w: %w: not permitted", sdk.ErrRecipientGone, err)
 		}
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,

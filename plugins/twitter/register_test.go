@@ -79,7 +79,7 @@ func TestRegisterTrouble(t *testing.T) {
 		{"too many", nil, sim.Fault{Path: "/2/webhooks", Status: 400, Body: `{"errors":[{"message":"WebhookLimitExceeded: 1"}]}`}, "WebhookLimitExceeded"},
 		{"no subscription", nil, sim.Fault{Path: "/2/activity", Status: 500}, "list the subscriptions at X: "},
 		{"nonsense", nil, sim.Fault{Path: "/2/webhooks", Status: 200, Body: `[]`}, "the answer of X cannot be read"},
-		{"nobody has authorized", func(s *settings) { s.RefreshToken = "" }, sim.Fault{}, "subscribe to dm.received at X: credentials refused: nobody has authorized the gateway yet"},
+		{"nobody has authorized", func(s *settings) { s.RefreshToken = "" }, sim.Fault{}, "nobody has authorized the gateway yet; open http://"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			change := tt.change
@@ -98,30 +98,46 @@ func TestRegisterTrouble(t *testing.T) {
 	}
 }
 
-// TestRegisterRevalidates: a hook that X has switched off is switched on again.
+// TestRegisterRevalidates: a hook that X has switched off is switched on again, and a
+// subscription that was lost is made again, while the gateway runs.
 func TestRegisterRevalidates(t *testing.T) {
 	c, x := registering(t)
 	if err := c.register(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	good := c.cfg.challenge
-	c.cfg.challenge = "x"
-	if x.Recheck(t.Context()) {
-		t.Fatal("valid with another secret")
-	}
-	c.cfg.challenge = good
+	c.recheck = 10 * time.Millisecond
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- c.Listen(ctx, nil) }()
-	for {
-		if status, err := x.Post(ctx, x.Typing(ada)); err == nil && status > 0 {
-			break
-		} else if ctx.Err() != nil {
-			t.Fatal(err)
+	for range 2 { // at the start, and later
+		x.SwitchOff()
+		for {
+			status, err := x.Post(ctx, x.Typing(ada))
+			if err == nil && status > 0 && len(x.Subscribed()) == len(wanted) {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatal(err, x.Subscribed())
+			}
 		}
 	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("listen: %v", err)
+	}
+}
+
+// TestUnauthorizedIsSeen: the operator is told what to do from the start.
+func TestUnauthorizedIsSeen(t *testing.T) {
+	r := dial(t, unauthorized)
+	if err := r.Listen(t.Context(), nil); err == nil || !strings.Contains(err.Error(), r.startURL()) {
+		t.Errorf("listen: %v", err)
+	}
+	r.authorizeAll(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := r.Listen(ctx, nil); err != nil {
+		t.Errorf("listen, authorized: %v", err)
 	}
 }

@@ -35,6 +35,7 @@ type settings struct {
 	API          string `json:"api,omitempty" jsonschema:"title=API for messages,enum=v2,enum=v1.1,default=v2" jsonschema_description:"Messages with quick replies go by v1.1 in either case."`
 	APIURL       string `json:"api_url,omitempty" jsonschema:"title=Address of the API,default=https://api.x.com"`
 	AuthorizeURL string `json:"authorize_url,omitempty" jsonschema:"title=Address of the page that authorizes,default=https://x.com/i/oauth2/authorize"`
+	CatchUp      string `json:"catch_up,omitempty" jsonschema:"title=Catch up,default=15m" jsonschema_description:"How often messages are read at X which no webhook brought; off: never."`
 	Timeout      string `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=20s"`
 }
 
@@ -45,15 +46,17 @@ type config struct {
 	authorize *url.URL
 	challenge string // secret that answers X's challenge
 	timeout   time.Duration
+	catchUp   time.Duration // 0: never
 }
 
 const (
 	apiV2, apiV11 = "v2", "v1.1"
+	never         = "off"
 	minSetupKey   = 16 // bytes
 )
 
 func (s settings) check() (config, error) {
-	c := config{settings: s, timeout: 20 * time.Second}
+	c := config{settings: s, timeout: 20 * time.Second, catchUp: 15 * time.Minute}
 	if !isID(s.UserID) {
 		return c, fmt.Errorf("user_id %q is not the number of an account; write one such as \"2244994945\"", s.UserID)
 	}
@@ -85,6 +88,9 @@ func (s settings) check() (config, error) {
 	if err := c.chooseSecret(); err != nil {
 		return c, err
 	}
+	if err := c.durations(); err != nil {
+		return c, err
+	}
 	return c, c.addresses()
 }
 
@@ -106,17 +112,28 @@ func (c *config) chooseSecret() error {
 	return nil
 }
 
+func (c *config) durations() (err error) {
+	if c.Timeout != "" {
+		if c.timeout, err = ccsp.Duration("timeout", c.Timeout, time.Second, 5*time.Minute); err != nil {
+			return err
+		}
+	}
+	switch c.CatchUp {
+	case "":
+	case never:
+		c.catchUp = 0
+	default:
+		c.catchUp, err = ccsp.Duration("catch_up", c.CatchUp, time.Minute, 24*time.Hour)
+	}
+	return err
+}
+
 func (c *config) addresses() (err error) {
 	if c.APIURL == "" {
 		c.APIURL = "https://api.x.com"
 	}
 	if c.AuthorizeURL == "" {
 		c.AuthorizeURL = "https://x.com/i/oauth2/authorize"
-	}
-	if c.Timeout != "" {
-		if c.timeout, err = ccsp.Duration("timeout", c.Timeout, time.Second, 5*time.Minute); err != nil {
-			return err
-		}
 	}
 	api, err := ccsp.Server("api_url", c.APIURL, "https://api.x.com", "nothing: paths are fixed")
 	if err != nil {
@@ -135,11 +152,11 @@ func (c *config) addresses() (err error) {
 func (s settings) oauth1() bool { return s.AccessToken != "" }
 func (s settings) oauth2() bool { return s.ClientID != "" }
 
-// Capabilities implements sdk.Capable: only v1.1 shows quick replies, and it
-// wants OAuth 1.0a.
+// Capabilities implements sdk.Capable: only v1.1 shows quick replies and typing, and
+// it wants OAuth 1.0a.
 func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 	if !s.oauth1() {
-		of.QuickReplies, of.MaxQuickReplies, of.MaxQuickReplyTitle = false, 0, 0
+		of.QuickReplies, of.MaxQuickReplies, of.MaxQuickReplyTitle, of.TypingOut = false, 0, 0, false
 	}
 	return of
 }

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/internal/ccsp"
@@ -24,7 +23,6 @@ import (
 const (
 	chunkSize   = 4 << 20        // bytes of one append
 	uploadedFor = 20 * time.Hour // X keeps a file for 24 h
-	maxUploads  = 256            // that are remembered
 	maxCheck    = 10 * time.Second
 )
 
@@ -66,7 +64,7 @@ func (c *channel) mediaOf(ctx context.Context, m sdk.Message) (string, error) {
 		return "", nil
 	}
 	file := m.Attachments[one]
-	if known := c.uploads.find(file.MediaID, c.host.Now()); known != "" {
+	if known, ok := c.uploads.find(file.MediaID, c.host.Now()); ok { // X may have put the message off
 		return known, nil
 	}
 	number, err := c.upload(ctx, file)
@@ -77,7 +75,7 @@ func (c *channel) mediaOf(ctx context.Context, m sdk.Message) (string, error) {
 		}
 		return "", ccsp.AsRetry(err)
 	}
-	c.uploads.add(file.MediaID, number, c.host.Now())
+	c.uploads.add(file.MediaID, number, c.host.Now().Add(uploadedFor))
 	return number, nil
 }
 
@@ -216,37 +214,4 @@ func multipartOf(path, field, value string, data []byte) (request, error) {
 		return request{}, err
 	}
 	return request{method: http.MethodPost, path: path, body: b.Bytes(), contentType: w.FormDataContentType()}, nil
-}
-
-// uploads remembers what has been uploaded, so that a message which X puts off
-// does not have its file uploaded again. The zero value is ready for use.
-type uploads struct {
-	mu  sync.Mutex
-	all map[string]uploaded // by the gateway's id
-}
-
-type uploaded struct {
-	number string
-	until  time.Time
-}
-
-func (u *uploads) find(mediaID string, now time.Time) string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if f := u.all[mediaID]; now.Before(f.until) {
-		return f.number
-	}
-	return ""
-}
-
-func (u *uploads) add(mediaID, number string, now time.Time) {
-	if mediaID == "" {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.all == nil || len(u.all) >= maxUploads {
-		u.all = map[string]uploaded{}
-	}
-	u.all[mediaID] = uploaded{number, now.Add(uploadedFor)}
 }

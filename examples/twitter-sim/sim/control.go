@@ -76,10 +76,13 @@ func (s *Sim) Recheck(ctx context.Context) bool {
 // control is what a person, or a test of another process, has X do.
 func (s *Sim) control() {
 	s.mux.HandleFunc("POST /sim/write", s.act(func(r *http.Request, in order) error {
-		body := s.Account("direct_message_events", s.Message(Said{From: in.From, Text: in.Text, Reply: in.Reply}))
-		if in.Activity {
-			body = s.Activity("dm.received", map[string]any{
-				"direct_message_events": []any{s.Message(Said{From: in.From, Text: in.Text, Reply: in.Reply})}})
+		m := s.Message(Said{From: in.From, Text: in.Text, Reply: in.Reply})
+		body := s.Account("direct_message_events", m)
+		switch {
+		case in.Lost:
+			return nil
+		case in.Activity:
+			body = s.Activity("dm.received", map[string]any{"direct_message_events": []any{m}})
 		}
 		return s.PostAll(r.Context(), [][]byte{body}, Chaos{Duplicate: in.Duplicate})
 	}))
@@ -100,7 +103,7 @@ func (s *Sim) control() {
 		return nil
 	}))
 	s.mux.HandleFunc("GET /sim/state", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]any{"sent": s.Sent(), "breaks": s.Breaks()})
+		reply(w, http.StatusOK, map[string]any{"sent": s.Sent(), "asides": s.Asides(), "breaks": s.Breaks()})
 	})
 }
 
@@ -111,6 +114,7 @@ type order struct {
 	Reply     string `json:"reply"`
 	Activity  bool   `json:"activity"` // in the envelope of the X Activity API
 	Duplicate bool   `json:"duplicate"`
+	Lost      bool   `json:"lost"` // no webhook tells of it
 
 	Path   string `json:"path"`
 	Status int    `json:"status"`

@@ -35,11 +35,16 @@ type Said struct {
 	Reply      string // metadata of the quick reply that was chosen
 	Long       string // what the short link https://t.co/x in Text stands for
 	To         string // "": the account
+	Group      string // conversation of more than two; "": of two
 }
+
+// escaped is what X does to texts.
+var escaped = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func (s *Sim) stamp() string { return strconv.FormatInt(s.opts.Now().UnixMilli(), 10) }
 
-// Message returns a message as it stands in webhooks.
+// Message has a customer write. It returns the message as it stands in webhooks, which
+// may get lost: it stands in the account's list as well.
 func (s *Sim) Message(m Said) map[string]any {
 	if m.ID == "" {
 		m.ID = s.ID()
@@ -51,18 +56,30 @@ func (s *Sim) Message(m Said) map[string]any {
 	if m.Long != "" {
 		links = append(links, map[string]any{"url": "https://t.co/x", "expanded_url": m.Long, "display_url": m.Long, "indices": []int{0, 13}})
 	}
-	text := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(m.Text)
+	text := escaped.Replace(m.Text)
 	data := map[string]any{"text": text, "entities": map[string]any{"hashtags": []any{}, "symbols": []any{}, "user_mentions": []any{}, "urls": links}}
+	l := listed{from: m.From, links: links, file: m.File}
 	if m.File != "" {
-		data["text"] = strings.TrimSpace(text + " https://t.co/file")
+		text = strings.TrimSpace(text + " https://t.co/file")
+		l.fileURL = m.Base + "/1.1/ton/data/dm/" + m.ID + "/" + m.File + "/picture.jpg"
+		l.links = append(links, map[string]any{"url": "https://t.co/file", "expanded_url": "https://x.com/messages/media/" + m.ID})
+		data["text"] = text
 		data["attachment"] = map[string]any{"type": "media", "media": map[string]any{"id": json.Number(m.File), "id_str": m.File,
-			"media_url_https": m.Base + "/1.1/ton/data/dm/" + m.ID + "/" + m.File + "/picture.jpg", "url": "https://t.co/file", "type": "photo"}}
+			"media_url_https": l.fileURL, "url": "https://t.co/file", "type": "photo"}}
 	}
+	l.text = text
+	s.mu.Lock()
+	s.note(l, m.ID, m.To, m.Group)
+	s.mu.Unlock()
 	if m.Reply != "" {
 		data["quick_reply_response"] = map[string]any{"type": "options", "metadata": m.Reply}
 	}
-	return map[string]any{"type": "message_create", "id": m.ID, "created_timestamp": s.stamp(), "message_create": map[string]any{
+	message := map[string]any{"type": "message_create", "id": m.ID, "created_timestamp": s.stamp(), "message_create": map[string]any{
 		"target": map[string]any{"recipient_id": m.To}, "sender_id": m.From, "message_data": data}}
+	if m.Group != "" {
+		message["dm_conversation_id"] = m.Group
+	}
+	return message
 }
 
 // Account is a webhook of the Account Activity API with a list of events.
@@ -140,6 +157,13 @@ func (s *Sim) SetHook(to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook.url, s.hook.valid = to, true
+}
+
+// SwitchOff ends webhooks and subscriptions, as X does after a challenge that failed.
+func (s *Sim) SwitchOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook.valid, s.hook.subscribed = false, map[string]bool{}
 }
 
 // Post sends a webhook, and returns the status that came back.

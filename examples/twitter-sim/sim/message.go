@@ -42,7 +42,7 @@ func (s *Sim) sendV2(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.isGone(m.To) {
-		refuse(w, 403, "about:blank", "Forbidden", "You are not permitted to send a direct message to this user.")
+		refuse(w, 403, blank, "Forbidden", "You are not permitted to send a direct message to this user.")
 		return
 	}
 	number := s.keep(m)
@@ -146,7 +146,7 @@ func (s *Sim) body(w http.ResponseWriter, r *http.Request, v any) bool {
 // check returns what is wrong with a message, and takes its file.
 func (s *Sim) check(m *Message, media string) string {
 	switch {
-	case m.To == "" || strings.Trim(m.To, "0123456789") != "":
+	case !digits(m.To):
 		return "the recipient is not a number"
 	case utf8.RuneCountInString(m.Text) > maxText:
 		return "the text is too long"
@@ -181,5 +181,6 @@ func (s *Sim) keep(m Message) string {
 	defer s.mu.Unlock()
 	m.ID = s.nextID()
 	s.sent = append(s.sent, m)
+	s.note(listed{from: s.opts.UserID, text: escaped.Replace(m.Text)}, m.ID, m.To, "")
 	return m.ID
 }

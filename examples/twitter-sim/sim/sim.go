@@ -53,6 +53,8 @@ type Sim struct {
 	mu      sync.Mutex
 	lastID  int64
 	sent    []Message
+	list    []listed
+	asides  []Aside
 	breaks  []string
 	faults  []Fault
 	gone    map[string]bool // users who take no messages
@@ -93,6 +95,9 @@ func (s *Sim) routes() {
 	s.handle("GET /2/users/me", s.me, 75)
 	s.handle("POST /2/dm_conversations/with/{id}/messages", s.sendV2, s.opts.Window)
 	s.handle("POST /1.1/direct_messages/events/new.json", s.sendV11, s.opts.Window)
+	s.handle("GET /2/dm_events", s.messages, dmReads)
+	s.handle("POST /1.1/direct_messages/indicate_typing.json", s.indicateTyping, asides)
+	s.handle("POST /1.1/direct_messages/mark_read.json", s.markRead, asides)
 	s.handle("POST /2/media/upload", s.uploadSimple, 500)
 	s.handle("POST /2/media/upload/initialize", s.uploadBegin, 500)
 	s.handle("POST /2/media/upload/{id}/append", s.uploadAppend, 500)
@@ -192,12 +197,17 @@ func reply(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
+// blank is the type of a problem that has none.
+const blank = "about:blank"
+
 // refuse answers as v2 does.
 func refuse(w http.ResponseWriter, status int, kind, title, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "https://api.x.com/2/problems/" + kind, "title": title, "detail": detail, "status": status})
+	if kind != blank {
+		kind = "https://api.x.com/2/problems/" + kind
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": kind, "title": title, "detail": detail, "status": status})
 }
 
 // refuseCode answers as v1.1 does.

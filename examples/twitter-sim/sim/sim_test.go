@@ -133,6 +133,53 @@ func TestWindowCloses(t *testing.T) {
 	}
 }
 
+// TestList: what customers and the account wrote stands in the list, the newest first,
+// page by page, for 30 days, with the fields that were asked for.
+func TestList(t *testing.T) {
+	now := noon
+	s, base := start(t, func(o *sim.Options) { o.Now = func() time.Time { return now } })
+	s.Message(sim.Said{From: "30", Text: "too old", ID: "1"})
+	now = now.Add(31 * 24 * time.Hour)
+	_, access := renew(t, base, "r0")
+	list := func(query string) (int, string) {
+		return call(t, "GET", base+"/2/dm_events"+query, "Bearer "+access, "", "")
+	}
+	if status, body := list(""); status != 200 || strings.Contains(body, "data") {
+		t.Errorf("an empty list: %d %s", status, body)
+	}
+	s.Message(sim.Said{From: "30", Text: "a & b", ID: "2"})
+	s.Message(sim.Said{From: "31", Text: "c", ID: "3"})
+	status, body := list("?max_results=1&dm_event.fields=sender_id,dm_conversation_id")
+	if want := `{"data":[{"dm_conversation_id":"31-43","event_type":"MessageCreate","id":"3","sender_id":"31","text":"c"}],"includes":{},"meta":{"next_token":"`; status != 200 || !strings.HasPrefix(body, want) {
+		t.Errorf("%d %s", status, body)
+	}
+	_, rest, _ := strings.Cut(body, `"next_token":"`)
+	token, _, _ := strings.Cut(rest, `"`)
+	status, body = list("?pagination_token=" + token)
+	if want := `{"data":[{"event_type":"MessageCreate","id":"2","text":"a \u0026amp; b"}],"includes":{},"meta":{"result_count":1}}`; status != 200 || strings.TrimSpace(body) != want {
+		t.Errorf("%d %s", status, body)
+	}
+	for i, query := range []string{"?max_results=0", "?max_results=101", "?x=1", "?dm_event.fields=x", "?expansions=x", "?pagination_token=!"} {
+		if status, _ := list(query); status != 400 || len(s.Breaks()) != i+1 {
+			t.Errorf("%s: %d, breaks %v", query, status, s.Breaks())
+		}
+	}
+}
+
+// TestAsideRefused: typing and seen are forms, signed by OAuth 1.0a.
+func TestAsideRefused(t *testing.T) {
+	s, base := start(t)
+	_, access := renew(t, base, "r0")
+	for i, tt := range []struct {
+		contentType, body string
+		status            int
+	}{{"application/json", "{}", 400}, {"application/x-www-form-urlencoded", "%zz", 400}, {"application/x-www-form-urlencoded", "recipient_id=30", 401}} {
+		if got, _ := call(t, "POST", base+"/1.1/direct_messages/indicate_typing.json", "Bearer "+access, tt.contentType, tt.body); got != tt.status || len(s.Asides()) != 0 {
+			t.Errorf("%d: %d, want %d; %v", i, got, tt.status, s.Asides())
+		}
+	}
+}
+
 // TestRegister: a hook that does not answer the challenge is not registered, and one
 // that no longer does gets nothing.
 func TestRegister(t *testing.T) {

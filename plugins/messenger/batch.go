@@ -82,7 +82,7 @@ func (c *channel) fetch(ctx context.Context, drafts []draft) {
 				return nil
 			})
 		}
-		if c.cfg.MarkSeen {
+		if c.cfg.MarkSeen == seenReceived {
 			c.later(func(ctx context.Context) {
 				if err := c.act(ctx, psid, "mark_seen"); err != nil {
 					c.host.Log().Info("a message cannot be marked as seen", "err", err)

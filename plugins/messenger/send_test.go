@@ -142,7 +142,7 @@ func TestSendAgain(t *testing.T) {
 			if err := s.sim.SetFault(sim.Fault{Verb: "messages", Kind: tt.fault, Count: 1, After: tt.after}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Send(t.Context(), ada, m); err == nil {
+			if _, err := s.Send(t.Context(), ada, m); err == nil && !tt.echoes { // the echo may come before the call fails
 				t.Fatal("the call was answered")
 			}
 			if tt.echoes {

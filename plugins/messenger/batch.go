@@ -31,7 +31,7 @@ func (b *batch) add(at millis, psid string, e sdk.Event) *draft {
 	if psid == "" {
 		psid = b.cfg.PageID
 	}
-	e.At, e.Customer.Address = at.time(), psid
+	e.At, e.Customer.Address, e.Payload = at.time(), psid, kept(e.Payload)
 	if b.kept += len(e.Payload); b.kept > maxKeptAll {
 		e.Payload = nil
 	}

@@ -109,8 +109,9 @@ func (f *fact) message() bool {
 		return true
 	}
 	e := sdk.Event{Type: sdk.CustomerMessage, ID: f.id(string(m.Mid)), MessageID: string(m.Mid), Text: string(m.Text), Payload: f.raw}
-	if m.QuickReply != nil {
-		e.QuickReply = &sdk.QuickReply{Title: string(m.Text), Payload: string(m.QuickReply.Payload)}
+	var chosen payload
+	if json.Unmarshal(m.QuickReply, &chosen) == nil && string(m.QuickReply) != "null" {
+		e.QuickReply = &sdk.QuickReply{Title: string(m.Text), Payload: string(chosen.Payload)}
 	}
 	files := f.files(&e, m.Attachments)
 	if e.Text == "" && len(files) == 0 {

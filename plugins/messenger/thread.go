@@ -72,13 +72,13 @@ func (c *channel) control(ctx context.Context, verb string, body controlled) err
 		return err
 	}
 	var answer struct {
-		Success bool `json:"success"`
+		Success *bool `json:"success"` // Meta does not always say it
 	}
 	err := ccsp.AsRetry(c.graph.post(ctx, c.cfg.PageID+"/"+verb, body, &answer))
 	f, _ := errors.AsType[*failure](err)
 	switch {
-	case err == nil && !answer.Success:
-		return sdk.Retry(fmt.Errorf("%s: Meta does not say that it is done", verb), heldFor)
+	case err == nil && answer.Success != nil && !*answer.Success:
+		return sdk.Retry(fmt.Errorf("%s: Meta says that it is not done", verb), heldFor)
 	case f != nil && errors.Is(err, sdk.ErrAuthConfig) && (f.Code == 3 || f.Code == 10 || f.Code == 200):
 		return sdk.Rejected(f.code(), verb+" is not for this app. "+f.Message)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openccsp/gateway/examples/messenger-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -153,6 +155,22 @@ func TestControl(t *testing.T) {
 	}
 	if got := verdict(s.EventToCustomer(t.Context(), sdk.Customer{Address: "../me"}, takeControl, nil)); got != "rejected address" {
 		t.Errorf("take of nobody's: %s", got)
+	}
+}
+
+// Meta has answered a take with the thread's owner in place of a success.
+func TestControlAnswers(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"success":true}`: "ok", `{"data":[{"thread_owner":{"app_id":9001,"expiration":1700000000}}]}`: "ok", `{}`: "ok",
+		`{"success":false}`: "retry 1m0s", `[]`: "retry 5s", ``: "retry 5s",
+	} {
+		far := httptest.NewServer(&plugintest.Far{Body: body})
+		c, _ := connect(t, far.URL)
+		got := verdict(c.EventToCustomer(t.Context(), ada, takeControl, nil))
+		far.Close()
+		if got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
 	}
 }
 

@@ -120,9 +120,8 @@ type CustomerReceipter interface {
 }
 
 // CustomerEventSender tells the customer's app what happens to the
-// conversation: agent_joined and agent_left with the param name, which may come
-// more than once; and what rules emit to the channel, in its turn among the
-// messages. Channels.
+// conversation: agent_joined and agent_left with the param name. It may come more
+// than once. Channels.
 type CustomerEventSender interface {
 	EventToCustomer(ctx context.Context, to Customer, name string, params map[string]string) error
 }

@@ -51,6 +51,7 @@ type Action struct {
 	Value  string            // Set
 	Params map[string]string // Emit, Flow, Control; Push: its data
 	Vendor bool              // Emit: the event is for the vendor
+	Far    bool              // Emit: the event is for the customer's channel
 	Begun  bool              // Flow: it has been begun, nothing is left to do
 
 	Bound *Bound // of the rule, nil: none

@@ -55,9 +55,12 @@ func (t *turn) do(f *fact, a *core.Action) {
 	case core.Tag:
 		t.tag(state.CutText(a.Key), a.Rule)
 	case core.Emit:
-		if a.Vendor {
+		switch {
+		case a.Vendor:
 			t.tellVendor(a)
-		} else {
+		case a.Far:
+			t.tellChannel(a)
+		default:
 			t.emitted(f, a)
 		}
 	case core.Flow:
@@ -98,7 +101,7 @@ func kindOf(a *core.Action) state.CommandKind {
 	case core.Transfer:
 		return state.CommandKind_CHAT_TRANSFER
 	case core.Emit:
-		if a.Vendor {
+		if a.Vendor || a.Far {
 			return state.CommandKind_CHAT_EVENT
 		}
 	}

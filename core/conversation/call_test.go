@@ -96,6 +96,10 @@ func TestActionsThatCannotBeDone(t *testing.T) {
 			s.Instances["desk"].Abilities = nil
 		}, "CHAT_EVENT dropped unsupported"},
 		{"template of an event for the vendor", core.Action{Kind: core.Emit, Vendor: true, Err: "boom"}, true, nil, "CHAT_EVENT dropped template: boom"},
+		{"event for a channel that takes none", core.Action{Kind: core.Emit, Key: "e", Far: true}, true, func(s *conversation.Snap) {
+			s.Instances["web"].Abilities = nil
+		}, "CHAT_EVENT dropped unsupported"},
+		{"template of an event for the channel", core.Action{Kind: core.Emit, Far: true, Err: "boom"}, true, nil, "CHAT_EVENT dropped template: boom"},
 		{"image here", core.Action{Kind: core.Send, Attachments: image}, true, nil, "DELIVER dropped unsupported: image/png"},
 		{"image elsewhere", core.Action{Kind: core.Send, Attachments: image, Channel: "sms", To: "+1"}, false, nil, "APPEND dropped unsupported: image/png"},
 		{"quick replies", core.Action{Kind: core.Send, Text: "x", QuickReplies: []*pluginv1.QuickReply{{Title: "Yes"}}}, false, nil,
@@ -118,6 +122,20 @@ func TestActionsThatCannotBeDone(t *testing.T) {
 				t.Errorf("the record names %v", r.Commands)
 			}
 		})
+	}
+}
+
+// An event for the channel goes in its turn among the messages to the customer, with a
+// chat or without.
+func TestEventForTheChannel(t *testing.T) {
+	for _, chat := range []bool{false, true} {
+		w := able(t)
+		if chat {
+			w.chat()
+		}
+		w.snap.Instances["web"].Abilities = []string{pluginv1.AbilitySendEvent}
+		w.ask(core.Action{Kind: core.Emit, Key: "release_thread_control", Far: true, Params: map[string]string{"metadata": "m"}})
+		w.want("customer CHAT_EVENT")
 	}
 }
 

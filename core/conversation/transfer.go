@@ -27,6 +27,22 @@ func (t *turn) tellVendor(a *core.Action) {
 	t.inVendor(c, pluginv1.AbilitySendEvent)
 }
 
+// tellChannel sends a custom event to where the customer is, in its turn among the
+// messages. It is of no chat.
+func (t *turn) tellChannel(a *core.Action) {
+	c := &state.Command{
+		Kind: state.CommandKind_CHAT_EVENT, Lane: LaneCustomer, Instance: t.doc.Channel, EventName: a.Key, Params: a.Params, Rule: a.Rule,
+	}
+	switch {
+	case t.doc.Customer.GetAddress() == "":
+		t.drop(c, "no_customer")
+	case t.snap.Instances[c.Instance].cannot(pluginv1.AbilitySendEvent):
+		t.drop(c, unsupported)
+	default:
+		t.command(c)
+	}
+}
+
 // inVendor makes c a command of the open chat, whose vendor needs an ability.
 func (t *turn) inVendor(c *state.Command, ability string) {
 	switch {

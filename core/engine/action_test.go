@@ -75,8 +75,10 @@ func TestActionsReachTheirDrivers(t *testing.T) {
 		{Kind: core.Push, Rule: "r", Title: "News", Text: "Read it.", Params: map[string]string{"page": "7"}},
 		{Kind: core.Transfer, Rule: "r", To: "agent:bob"},
 		{Kind: core.Emit, Rule: "r", Key: "vip", Vendor: true, Params: map[string]string{"tier": "gold"}},
+		{Kind: core.Emit, Rule: "r", Key: "release", Far: true, Params: map[string]string{"why": "done"}},
 	}
 	engine(t, able(actions...), func(r *rig) {
+		r.snap.Instances["chan"].Abilities = append(r.snap.Instances["chan"].Abilities, pluginv1.AbilitySendEvent)
 		r.goes()
 		if c := r.to("phone", pluginv1.Op_CALL_OUT); len(c) != 1 || c[0].Customer.Address != "+41" || c[0].Message.Text != "Hello" || c[0].Message.Id != c[0].Key {
 			t.Errorf("calls %v", c)
@@ -94,10 +96,17 @@ func TestActionsReachTheirDrivers(t *testing.T) {
 		if c := r.to("desk", pluginv1.Op_EVENT); len(c) != 1 || c[0].EventName != "vip" || c[0].Params["tier"] != "gold" || c[0].Chat.Ref != "chat-1" {
 			t.Errorf("events %v", c)
 		}
+		if c := r.to("chan", pluginv1.Op_EVENT); len(c) != 1 || c[0].EventName != "release" || c[0].Params["why"] != "done" || c[0].Chat != nil || c[0].Customer.Address != "ada" {
+			t.Errorf("events of the channel %v", c)
+		}
 		r.want("desk", "go", "[automatic push] News: Read it.") // the call is to another number than hers
 		for _, kind := range []state.CommandKind{state.CommandKind_CALL, state.CommandKind_PUSH,
 			state.CommandKind_CHAT_TRANSFER, state.CommandKind_CHAT_EVENT} {
-			if got := r.endsOf(kind); !slices.Equal(got, []string{"sent "}) {
+			want := []string{"sent "}
+			if kind == state.CommandKind_CHAT_EVENT {
+				want = append(want, "sent ")
+			}
+			if got := r.endsOf(kind); !slices.Equal(got, want) {
 				t.Errorf("%v ended %q", kind, got)
 			}
 		}

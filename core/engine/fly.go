@@ -110,8 +110,12 @@ func (c *cell) call(it *item, doc *state.Document) *pluginv1.Call {
 			call.Chat.Transcript = linesOf(doc.GetChat().GetTranscript())
 		}
 	case state.CommandKind_CHAT_SEND, state.CommandKind_CHAT_CLOSE, state.CommandKind_CHAT_RECEIPT,
-		state.CommandKind_CHAT_EVENT, state.CommandKind_CHAT_UPDATE, state.CommandKind_CHAT_REOPEN:
+		state.CommandKind_CHAT_UPDATE, state.CommandKind_CHAT_REOPEN:
 		call.Chat = chatOf(doc)
+	case state.CommandKind_CHAT_EVENT:
+		if cmd.Chat != 0 { // else it is for the channel
+			call.Chat = chatOf(doc)
+		}
 	case state.CommandKind_CHAT_TRANSFER:
 		call.Chat, call.Target = chatOf(doc), cmd.To
 	case state.CommandKind_CALL, state.CommandKind_PUSH:

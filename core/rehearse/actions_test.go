@@ -95,6 +95,7 @@ func TestExpectActions(t *testing.T) {
 		{`set: { n: 1 }`, []string{`set: { n: 1 }`}, `set: { n: 2 }`},
 		{`tag: vip`, []string{`tag: vip`, `tag: [vip]`}, `tag: vap`},
 		{`emit: { event: seen, params: { n: 1 } }`, []string{`emit: seen`, `emit: { event: seen, params: { n: 1 } }`}, `emit: { to: vendor }`},
+		{`emit: { event: seen, to: channel }`, []string{`emit: { event: seen, to: channel }`}, `emit: { to: vendor }`},
 		{`emit: { event: seen, to: vendor }`, []string{`emit: { event: seen, to: vendor }`}, `emit: { event: sawn }`},
 	}
 	for _, tt := range tests {

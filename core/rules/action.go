@@ -23,7 +23,7 @@ type action interface {
 
 // failed is an action that is not done, because of err.
 func failed(a core.Action, err error) []core.Action {
-	return []core.Action{{Rule: a.Rule, Kind: a.Kind, Key: a.Key, Vendor: a.Vendor, Endpoint: a.Endpoint, Err: err.Error()}}
+	return []core.Action{{Rule: a.Rule, Kind: a.Kind, Key: a.Key, Vendor: a.Vendor, Far: a.Far, Endpoint: a.Endpoint, Err: err.Error()}}
 }
 
 type notify struct {

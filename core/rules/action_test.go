@@ -32,7 +32,7 @@ func able() rules.World {
 		Endpoints:    []string{"ops"},
 		ServedBy:     map[string]string{"demo": "desk", "retail": "plain"},
 		Drivers: map[string]*pluginv1.Driver{
-			"webshop": channel(&pluginv1.Capabilities{MediaTypes: []string{"*/*"}, QuickReplies: true}),
+			"webshop": channel(&pluginv1.Capabilities{MediaTypes: []string{"*/*"}, QuickReplies: true}, pluginv1.AbilitySendEvent),
 			"short":   sms, "sms1": sms, "sms2": sms,
 			"phone": channel(&pluginv1.Capabilities{ToOutside: &pluginv1.TextLimit{Limit: 40}, MediaTypes: []string{"audio/*"},
 				QuickReplies: true, MaxQuickReplies: 3}, pluginv1.AbilityCall),
@@ -270,6 +270,9 @@ func TestActionProblems(t *testing.T) {
 5:115: unknown receiver "vender"; did you mean "vendor"?`},
 		{"emit to a vendor that takes none", oneRule("chat_idle", "integration: plain", "do: [{ emit: { event: a, to: vendor } }, { emit: { event: a } }]"),
 			`5:12: the integration "plain" takes no events`},
+		{"emit to a channel that takes none", oneRule("chat_idle", "channel: [webshop, page]", "do: [{ emit: { event: a, to: channel } }]"),
+			`5:12: the channel "page" takes no events; limit the rule with channel or channel_type`},
+		{"emit to a channel that takes some", oneRule("chat_idle", "channel: webshop", "do: [{ emit: { event: a, to: channel } }]"), ""},
 		{"a vendor's own name for its event", oneRule("chat_idle", "integration: desk", "do: [{ emit: { event: chat_closed, to: vendor } }]"), ""},
 	}
 	for _, tt := range tests {
@@ -291,7 +294,7 @@ func TestPastRulesReachAnything(t *testing.T) {
 		oneRule("chat_idle", "service: demo", `do: [{ send_sms: { text: x, attachments: [{ url: "https://x/a.png" }], quick_replies: [Yes] } }, { send_sms: `+long+` }]`),
 		oneRule("chat_idle", "do: [{ call: { say: x, channel: short } }, { call: { say: "+long+" } }, { push: { text: "+long+" } }]"),
 		oneRule("chat_idle", "do: [{ call: { say: x, quick_replies: [a, b, c, d] } }]"),
-		oneRule("chat_idle", "service: retail", "do: [{ transfer: { queue: a } }, { emit: { event: a, to: vendor } }, { notify: { endpoint: gone } }]"),
+		oneRule("chat_idle", "service: retail", "do: [{ transfer: { queue: a } }, { emit: { event: a, to: vendor } }, { emit: { event: a, to: channel } }, { notify: { endpoint: gone } }]"),
 		oneRule("chat_idle", "service: retail", "channel: webshop", "channel_type: sms", "integration: gone", "do: [{ tag: x }]"),
 	} {
 		w := able()

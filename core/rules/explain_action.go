@@ -57,8 +57,11 @@ var ways = map[core.ActionKind]way{
 	core.Tag:     {"name", true, func(a *core.Action) map[string]any { return map[string]any{"name": a.Key} }},
 	core.Emit: {"event", false, func(a *core.Action) map[string]any {
 		to := ""
-		if a.Vendor {
-			to = "vendor"
+		switch {
+		case a.Vendor:
+			to = toVendor
+		case a.Far:
+			to = toChannel
 		}
 		return map[string]any{"event": a.Key, "params": textsShown(a.Params), "to": to}
 	}},

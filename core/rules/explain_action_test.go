@@ -46,6 +46,7 @@ func TestShow(t *testing.T) {
 		{`tag: vip`, `tag "vip"`, `{"name":"vip"}`},
 		{`emit: { event: seen, params: { n: 1 } }`, `emit {"event":"seen","params":{"n":"1"}}`, ""},
 		{`emit: { event: seen, to: vendor }`, `emit {"event":"seen","to":"vendor"}`, ""},
+		{`emit: { event: seen, to: channel }`, `emit {"event":"seen","to":"channel"}`, ""},
 	}
 	for _, tt := range tests {
 		set, problems := loadIn(t, able(), oneRule("customer_message", "service: demo", "channel: webshop", "notify_url: ops", "do: [{"+tt.do+"}]"))

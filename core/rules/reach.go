@@ -148,8 +148,7 @@ func (l *ruleLoader) vendorsCan(ability string, pos diag.Pos, format string) {
 		return
 	}
 	for _, name := range names {
-		d := l.world.Drivers[name]
-		if d.GetCapabilities() == nil || slices.Contains(d.GetAbilities(), ability) {
+		if l.can(name, ability) {
 			continue
 		}
 		hint := ""
@@ -158,6 +157,18 @@ func (l *ruleLoader) vendorsCan(ability string, pos diag.Pos, format string) {
 		}
 		l.cannot(pos, hint, format, name)
 		return
+	}
+}
+
+// channelsCan reports a channel of the rule's whose driver is known to be without an
+// ability.
+func (l *ruleLoader) channelsCan(ability string, p pair, format string) {
+	names, hint := l.goesTo("", "", p)
+	for _, name := range names {
+		if !l.can(name, ability) {
+			l.cannot(p.pos, hint, format, name)
+			return
+		}
 	}
 }
 
@@ -175,7 +186,10 @@ func (l *ruleLoader) vendors() (names []string) {
 }
 
 // canCall says whether a channel's driver, as far as it is known, places calls.
-func (l *ruleLoader) canCall(channel string) bool {
-	d := l.world.Drivers[channel]
-	return d.GetCapabilities() == nil || slices.Contains(d.GetAbilities(), pluginv1.AbilityCall)
+func (l *ruleLoader) canCall(channel string) bool { return l.can(channel, pluginv1.AbilityCall) }
+
+// can says whether an instance's driver, as far as it is known, has an ability.
+func (l *ruleLoader) can(instance, ability string) bool {
+	d := l.world.Drivers[instance]
+	return d.GetCapabilities() == nil || slices.Contains(d.GetAbilities(), ability)
 }

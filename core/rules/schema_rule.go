@@ -77,7 +77,8 @@ func actionsSchema() schema {
 			"description": "Attributes of the conversation; customer.name and so on: of the customer's profile.",
 		},
 		"emit": object("A custom event in this conversation.", schema{
-			"event": scalarOf("Its name."), "params": tableOf("", ref("scalar")), "to": oneOf("vendor: to the contact center instead.", "vendor"),
+			"event": scalarOf("Its name."), "params": tableOf("", ref("scalar")),
+			"to": oneOf("vendor: to the contact center instead. channel: to where the customer is.", toVendor, toChannel),
 		}, "event"),
 	}
 }

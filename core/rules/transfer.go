@@ -66,15 +66,21 @@ func (l *ruleLoader) service(p pair) string {
 	return name
 }
 
-// emit makes a custom event, here or at the vendor.
+// Who an event can be for, if not for this conversation.
+const (
+	toVendor  = "vendor"
+	toChannel = "channel"
+)
+
+// emit makes a custom event, here, at the vendor or at the channel.
 type emit struct {
 	event  string
 	params params
-	vendor bool
+	to     string // "": here
 }
 
 func (m *emit) run(e *evaluator, r *rule) []core.Action {
-	a := core.Action{Rule: r.name, Kind: core.Emit, Key: m.event, Vendor: m.vendor}
+	a := core.Action{Rule: r.name, Kind: core.Emit, Key: m.event, Vendor: m.to == toVendor, Far: m.to == toChannel}
 	var err error
 	if a.Params, err = m.params.texts(e); err != nil {
 		return failed(a, err)
@@ -84,7 +90,7 @@ func (m *emit) run(e *evaluator, r *rule) []core.Action {
 
 // emits implements emitter.
 func (m *emit) emits() string {
-	if m.vendor {
+	if m.to != "" {
 		return ""
 	}
 	return m.event
@@ -96,7 +102,7 @@ func (l *ruleLoader) emit(p pair) action {
 	ok := l.keys(p, map[string]func(pair){
 		"event":  func(q pair) { name, _ = l.src.scalar(q.value, "event") },
 		"params": func(q pair) { a.params = l.params(q) },
-		"to":     func(q pair) { a.vendor = l.name(q, []string{"vendor"}, "receiver") != "" },
+		"to":     func(q pair) { a.to = l.name(q, []string{toVendor, toChannel}, "receiver") },
 	})
 	switch {
 	case !ok:
@@ -109,8 +115,10 @@ func (l *ruleLoader) emit(p pair) action {
 	switch {
 	case strings.Contains(a.event, "{{"):
 		l.src.problem(name.pos, "params takes templates", "the name of an event cannot have {{ }} in it")
-	case a.vendor:
+	case a.to == toVendor:
 		l.vendorsCan(pluginv1.AbilitySendEvent, p.pos, "the integration %q takes no events")
+	case a.to == toChannel:
+		l.channelsCan(pluginv1.AbilitySendEvent, p, "the channel %q takes no events")
 	case events[a.event] != nil:
 		l.src.problem(name.pos, "choose a name of your own", "%q is an event that the gateway makes itself; emit makes a %s of a name",
 			a.event, sdk.CustomEvent)

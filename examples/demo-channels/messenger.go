@@ -32,7 +32,7 @@ const messengerHCL = `channel "messenger" "messenger" {
     app_secret   = %q
     verify_token = %q
     base_url     = %q
-    mark_seen    = true
+    mark_seen    = "received"
   }
 }
 `

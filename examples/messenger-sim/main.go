@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	listen := f.String("listen", "127.0.0.1:8086", "`address` to listen on")
 	f.StringVar(&o.Page, "page", "1001", "`id` of the page")
 	f.StringVar(&o.App, "app", "9001", "`id` of the app")
+	f.StringVar(&o.Default, "default-app", "", "`id` of the page's default app: threads are routed; the one of -app is this app")
 	f.StringVar(&o.Token, "token", "page-token", "access `token` of the page")
 	f.StringVar(&o.AppSecret, "app-secret", "app-secret-to-sign", "`secret` that signs webhooks")
 	f.StringVar(&o.Hook, "hook", "", "`URL` of the gateway's hook, such as http://127.0.0.1:8080/hooks/page")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -27,9 +28,37 @@ type file struct {
 	err       error
 }
 
+// attachments reads each attachment by itself: of one that cannot be read its kind is
+// known at most.
+func attachments(list json.RawMessage) (all []attachment, err error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(list, &raw); err != nil {
+		return nil, err
+	}
+	for _, one := range raw {
+		var a attachment
+		if json.Unmarshal(one, &a) != nil {
+			var kind struct {
+				Type text `json:"type"`
+			}
+			_ = json.Unmarshal(one, &kind) // "" is told of, too
+			a = attachment{Type: kind.Type}
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
 // files returns the files among attachments. What is no file becomes words of e.
-func (f *fact) files(e *sdk.Event, attachments []attachment) (all []*file) {
-	for _, a := range attachments {
+func (f *fact) files(e *sdk.Event, list json.RawMessage) (all []*file) {
+	found, err := attachments(list)
+	if err != nil {
+		say(e, "[attachments that cannot be shown]")
+	}
+	for _, a := range found {
 		address := string(a.Payload.URL)
 		if !slices.Contains(fetched, string(a.Type)) {
 			sayOf(e, a)

@@ -31,7 +31,7 @@ func (b *batch) add(at millis, psid string, e sdk.Event) *draft {
 	if psid == "" {
 		psid = b.cfg.PageID
 	}
-	e.At, e.Customer.Address = at.time(), psid
+	e.At, e.Customer.Address, e.Payload = at.time(), psid, kept(e.Payload)
 	if b.kept += len(e.Payload); b.kept > maxKeptAll {
 		e.Payload = nil
 	}
@@ -82,7 +82,7 @@ func (c *channel) fetch(ctx context.Context, drafts []draft) {
 				return nil
 			})
 		}
-		if c.cfg.MarkSeen {
+		if c.cfg.MarkSeen == seenReceived {
 			c.later(func(ctx context.Context) {
 				if err := c.act(ctx, psid, "mark_seen"); err != nil {
 					c.host.Log().Info("a message cannot be marked as seen", "err", err)

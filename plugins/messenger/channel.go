@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -15,7 +16,8 @@ type channel struct {
 	host     sdk.Host
 	graph    *graph
 	pace     *pace
-	sent     sent
+	sent     *sent
+	asked    asked
 	profiles profiles
 	uploads  chan struct{} // files in memory
 
@@ -36,10 +38,13 @@ func open(_ context.Context, s settings, h sdk.Host) (*channel, error) {
 	p := newPace(cfg.PageID, h.Now)
 	c := &channel{cfg: cfg, host: h, pace: p, graph: newGraph(cfg, h.HTTP(), p),
 		uploads: make(chan struct{}, maxUploads), asides: make(chan struct{}, besidePerHook)}
-	if c.sent, err = newSent(); err != nil {
+	if c.asked, err = newAsked(); err != nil {
 		return nil, err
 	}
 	if c.profiles, err = newProfiles(); err != nil {
+		return nil, err
+	}
+	if c.sent, err = newSent(h); err != nil {
 		return nil, err
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -50,6 +55,7 @@ func open(_ context.Context, s settings, h sdk.Host) (*channel, error) {
 func (c *channel) CloseInstance(context.Context) error {
 	c.cancel()
 	c.aside.Wait()
+	c.sent.journal.close()
 	return nil
 }
 
@@ -63,14 +69,20 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 	if err != nil {
 		return sdk.Receipt{}, err
 	}
-	l := &letter{channel: c, to: to.Address, author: m.Author}
-	l.messagingType = "RESPONSE"
+	l := &letter{channel: c, to: to.Address, m: m, messagingType: "RESPONSE"}
 	if m.Author == sdk.AuthorRule || m.Author == sdk.AuthorSystem {
 		l.messagingType = "UPDATE"
 	}
 	var ids []string
+	doubt := m.Resent // whether the next piece may have gone before
 	for _, p := range pieces {
 		mid := c.sent.mid(p.key)
+		if mid == "" && doubt {
+			if wait := c.sent.unsure(p.key, c.host.Now()); wait > 0 {
+				return sdk.Receipt{}, sdk.Retry(errNoEcho, wait)
+			}
+			doubt = false
+		}
 		if mid == "" {
 			if mid, err = l.send(ctx, p); err != nil {
 				return sdk.Receipt{}, err
@@ -86,14 +98,17 @@ func (c *channel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk
 	return r, nil
 }
 
+// errNoEcho says that a piece may have gone before.
+var errNoEcho = errors.New("it may have arrived: its echo is awaited before it is sent again")
+
 // letter is one message on its way to one customer.
 type letter struct {
 	*channel
 	to            string
-	author        sdk.AuthorKind
+	m             sdk.Message
 	messagingType string
 	tag           string
-	took          bool // control of the thread, for this message
+	claimed       bool // the thread was taken for it, or could not be
 	bytes         bool // Meta could not fetch a file: the bytes are sent
 }
 
@@ -105,14 +120,16 @@ func (l *letter) send(ctx context.Context, p piece) (mid string, err error) {
 			return "", err
 		}
 		mid, err = l.post(ctx, p)
+		_, lost := errors.AsType[*sdk.AmbiguousError](err)
 		switch {
 		case err == nil:
 			return mid, nil
-		case errors.Is(err, sdk.ErrWindowClosed) && l.tag == "" && l.cfg.HumanAgent && l.author == sdk.AuthorAgent:
+		case lost:
+			return l.lost(ctx, p, err)
+		case errors.Is(err, sdk.ErrWindowClosed) && l.tag == "" && l.cfg.HumanAgent && l.m.Author == sdk.AuthorAgent:
 			l.messagingType, l.tag = "MESSAGE_TAG", "HUMAN_AGENT"
-		case errors.Is(err, errNotOwner) && l.cfg.TakeControl && !l.took:
-			l.took = true
-			if err := l.takeControl(ctx, l.to); err != nil {
+		case errors.Is(err, errNotOwner):
+			if err := l.claim(ctx, err); err != nil {
 				return "", err
 			}
 		case p.file != nil && !l.bytes && notFetched(err):
@@ -121,6 +138,24 @@ func (l *letter) send(ctx context.Context, p piece) (mid string, err error) {
 			return "", err
 		}
 	}
+}
+
+// lost is what becomes of a piece whose answer was lost: the echo may have told
+// already that it went. What was sent twice is not sent a third time, so its echo gets
+// some time.
+func (l *letter) lost(ctx context.Context, p piece, err error) (mid string, _ error) {
+	if p.key == "" {
+		return "", err
+	}
+	l.sent.unsure(p.key, l.host.Now())
+	d := time.Duration(0)
+	if l.m.Resent {
+		d = patience
+	}
+	if mid := l.sent.settled(ctx, p.key, d); mid != "" {
+		return mid, nil
+	}
+	return "", err
 }
 
 // notFetched says whether Meta could not have a file at its address.
@@ -155,18 +190,6 @@ func (l *letter) post(ctx context.Context, p piece) (mid string, err error) {
 	return answer.MessageID, err
 }
 
-// takeControl takes a thread from the app that controls it. To do so twice does no
-// harm.
-func (c *channel) takeControl(ctx context.Context, psid string) error {
-	var answer struct{}
-	err := c.graph.post(ctx, c.cfg.PageID+"/take_thread_control",
-		map[string]any{"recipient": recipient{psid}, "metadata": "openccsp"}, &answer)
-	if a, ok := errors.AsType[*sdk.AmbiguousError](err); ok {
-		return sdk.Retry(a.Err, a.After)
-	}
-	return err
-}
-
 // TypingToCustomer implements sdk.CustomerTyper.
 func (c *channel) TypingToCustomer(ctx context.Context, to sdk.Customer, on bool) error {
 	if !addressable(to.Address) {
@@ -177,6 +200,18 @@ func (c *channel) TypingToCustomer(ctx context.Context, to sdk.Customer, on bool
 		action = "typing_on"
 	}
 	return c.act(ctx, to.Address, action)
+}
+
+// ReceiptToCustomer implements sdk.CustomerReceipter: the customer sees that the
+// message was seen, once as much became of it as the operator set.
+func (c *channel) ReceiptToCustomer(ctx context.Context, to sdk.Customer, _, status string) error {
+	if !addressable(to.Address) {
+		return sdk.Rejected("address", "is not a page-scoped id")
+	}
+	if status != c.cfg.MarkSeen && (status != "read" || c.cfg.MarkSeen != "delivered") {
+		return nil
+	}
+	return c.act(ctx, to.Address, "mark_seen")
 }
 
 // act makes a sender action.

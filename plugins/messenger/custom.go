@@ -17,6 +17,7 @@ const (
 	maxKept    = 64 << 10  // bytes of an event that are kept as they came
 	maxKeptAll = 512 << 10 // the same, of a whole webhook: its answer goes in one frame
 	maxNesting = 4
+	maxName    = 256 // bytes of a param's name: it is written anew for each within
 )
 
 // acts are what a customer does beside writing: Meta counts the window from them.
@@ -26,7 +27,7 @@ var acts = map[string]bool{"reaction": true, "referral": true, "optin": true, "s
 func (f *fact) custom(name string, extra map[string]string) {
 	params := flat(f.value)
 	maps.Copy(params, extra)
-	e := sdk.Event{Type: sdk.CustomEvent, EventName: word(name), ID: f.id(""), Params: params, Payload: kept(f.raw)}
+	e := sdk.Event{Type: sdk.CustomEvent, EventName: word(name), ID: f.id(""), Params: params, Payload: f.raw}
 	if f.psid != "" && acts[name] && !f.fromPage {
 		e.Window = f.cfg.window()
 	}
@@ -113,7 +114,7 @@ func flat(value json.RawMessage) map[string]string {
 }
 
 func flatten(params map[string]string, name string, v any, depth int) {
-	if len(params) >= maxParams {
+	if len(params) >= maxParams || len(name) > maxName {
 		return
 	}
 	if m, ok := v.(map[string]any); ok && depth < maxNesting {

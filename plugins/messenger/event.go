@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -84,6 +85,8 @@ func (f *fact) known() bool {
 		return f.postback()
 	case f.kind == "delivery", f.kind == "read":
 		return f.receipts()
+	case f.kind == passControl, f.kind == takeControl, f.kind == requestControl:
+		return f.control()
 	}
 	return false
 }
@@ -102,12 +105,13 @@ func (f *fact) message() bool {
 		f.custom("message_deleted", nil)
 		return true
 	case f.standby:
-		f.custom("standby", map[string]string{"kind": "message"})
+		f.custom("standby", map[string]string{"kind": "message", "text": f.inWords(m)})
 		return true
 	}
 	e := sdk.Event{Type: sdk.CustomerMessage, ID: f.id(string(m.Mid)), MessageID: string(m.Mid), Text: string(m.Text), Payload: f.raw}
-	if m.QuickReply != nil {
-		e.QuickReply = &sdk.QuickReply{Title: string(m.Text), Payload: string(m.QuickReply.Payload)}
+	var chosen payload
+	if json.Unmarshal(m.QuickReply, &chosen) == nil && string(m.QuickReply) != "null" {
+		e.QuickReply = &sdk.QuickReply{Title: string(m.Text), Payload: string(chosen.Payload)}
 	}
 	files := f.files(&e, m.Attachments)
 	if e.Text == "" && len(files) == 0 {
@@ -130,15 +134,42 @@ func (f *fact) echo(m message) {
 		f.sent.took(key, string(m.Mid))
 		return
 	}
-	by := "app"
-	if m.AppID == "" || slices.Contains(f.cfg.InboxAppIDs, string(m.AppID)) {
-		by = "inbox"
-	}
+	by := cmp.Or(f.cfg.side(string(m.AppID)), inbox)
+	f.custom("page_message", map[string]string{"by": by, "text": f.inWords(m)})
+}
+
+// inWords is all of a message as a text: nobody has its files.
+func (f *fact) inWords(m message) string {
 	var e sdk.Event
 	for _, file := range f.files(&e, m.Attachments) {
 		file.note(&e, file.url)
 	}
-	f.custom("page_message", map[string]string{"by": by, "text": strings.TrimSpace(string(m.Text) + "\n" + e.Text)})
+	return strings.TrimSpace(string(m.Text) + "\n" + e.Text)
+}
+
+// control: apps pass the thread to each other, take it, ask for it. Meta tells who
+// gets it, or loses it.
+func (f *fact) control() bool {
+	var h struct {
+		Owner text `json:"new_owner_app_id"`
+		Asker text `json:"requested_owner_app_id"`
+	}
+	if json.Unmarshal(f.value, &h) != nil {
+		return false
+	}
+	owner := f.cfg.side(string(h.Owner))
+	extra := map[string]string{"owner": cmp.Or(owner, other)}
+	switch {
+	case f.kind == requestControl:
+		extra = map[string]string{"by": cmp.Or(f.cfg.side(string(h.Asker)), other)}
+	case f.kind == passControl && (owner == "" || owner == other && f.cfg.AppID == ""):
+		extra["owner"] = us
+	}
+	if extra["owner"] == us {
+		f.asked.forget(f.psid)
+	}
+	f.custom(f.kind, extra)
+	return true
 }
 
 // postback: the customer pressed a button.

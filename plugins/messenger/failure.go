@@ -31,6 +31,9 @@ const (
 	maxWords    = 200              // letters of Meta's message that are kept
 )
 
+// notOwner is Meta's code and subcode for that.
+const notOwner = "10/2018300"
+
 // errNotOwner says that another app controls the thread.
 var errNotOwner = errors.New("another app controls the thread")
 

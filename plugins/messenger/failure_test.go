@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/examples/messenger-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
@@ -229,4 +231,34 @@ func TestUsageThroughCalls(t *testing.T) {
 		t.Error(err)
 	}
 	s.unbroken(t)
+}
+
+// FuzzAnswer: whatever answers, it is known what to do next, for how long to wait is
+// bounded, and no secret is shown.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{`{"recipient_id":"1","message_id":"m_1"}`, `{"success":true}`, `{"error":{"code":10,"error_subcode":2018300}}`, ``, `null`, `[]`, `"x"`,
+		`{"error":{"message":"` + testToken + `","code":190}}`, `{"error":{"code":"4"}}`, `{"error":{"code":1e9}}`, `<html>`, `{"message_id":7}`} {
+		f.Add(200, s, `{"call_count":99}`, "7")
+		f.Add(400, s, `{"1001":[{"call_count":1e300,"estimated_time_to_regain_access":-1}]}`, "x")
+	}
+	f.Fuzz(func(t *testing.T, status int, body, usage, after string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		c, _ := connect(t, "http://127.0.0.1:1")
+		h := http.Header{"X-App-Usage": {usage}, "X-Business-Use-Case-Usage": {usage}, "Retry-After": {after}}
+		var answer struct {
+			MessageID string `json:"message_id"`
+		}
+		err := c.graph.read(ccsp.Answer{Status: status, Header: h, Body: []byte(body)}, &answer)
+		var retry *sdk.RetryError
+		switch {
+		case errors.As(err, &retry) && (retry.After < 0 || retry.After > maxRegain):
+			t.Errorf("a wait of %v", retry.After)
+		case err != nil && (strings.Contains(err.Error(), testToken) || len(err.Error()) > 2000):
+			t.Errorf("%d bytes: %.300s", len(err.Error()), err)
+		case err == nil && (status >= 300 || !json.Valid([]byte(body))):
+			t.Errorf("%d %q is no error", status, body)
+		}
+	})
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/openccsp/gateway/examples/messenger-sim/sim"
+	"github.com/openccsp/gateway/plugins/internal/plugintest"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -139,7 +142,7 @@ func TestSendAgain(t *testing.T) {
 			if err := s.sim.SetFault(sim.Fault{Verb: "messages", Kind: tt.fault, Count: 1, After: tt.after}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Send(t.Context(), ada, m); err == nil {
+			if _, err := s.Send(t.Context(), ada, m); err == nil && !tt.echoes { // the echo may come before the call fails
 				t.Fatal("the call was answered")
 			}
 			if tt.echoes {
@@ -149,6 +152,12 @@ func TestSendAgain(t *testing.T) {
 				}
 			}
 			m.Attempt, m.Resent = 2, tt.after
+			if s.Advance(9 * time.Second); tt.after && !tt.echoes { // the echo may still come
+				if _, err := s.Send(t.Context(), ada, m); !strings.HasPrefix(verdict(err), "retry ") {
+					t.Errorf("%v, want it to wait for the echo", err)
+				}
+			}
+			s.Advance(time.Second)
 			r, err := s.Send(t.Context(), ada, m)
 			if err != nil || r.MessageID == "" {
 				t.Fatal(r, err)
@@ -164,6 +173,95 @@ func TestSendAgain(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestSendBehindCrash: plugin and gateway were killed. What Meta has is not sent again:
+// the journal knows of it, or the echo, which then comes late; what it has not is.
+func TestSendBehindCrash(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		echo   string        // "before" the crash, "after", or "" never
+		answer bool          // that came before the crash
+		lost   bool          // the folder is, too
+		wait   time.Duration // until it is sent, or known
+		want   int           // times that the customer has it
+	}{
+		{"the answer came", "", true, false, 0, 1},
+		{"the echo came", "before", false, false, 0, 1},
+		{"the echo comes", "after", false, false, 0, 1},
+		{"the echo comes, all is lost", "after", true, true, 0, 1},
+		{"nothing came", "", false, false, echoFor, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			platform := sim.New(sim.Options{Page: "1001", Token: testToken, AppSecret: testSecret})
+			graph := httptest.NewServer(platform)
+			t.Cleanup(graph.Close)
+			platform.Say("2002", "hi")
+			dir := t.TempDir()
+			host := &plugintest.Host{Limit: capabilities().Text, Dir: dir}
+			now := time.UnixMilli(1700000000000)
+			host.Set(now)
+			plug := func() *channel { // what ran before is not closed: it was killed
+				c, err := open(t.Context(), settingsFor(graph.URL), host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			first := plug()
+			m := sdk.Message{ID: "c.1.1", Text: "a", Author: sdk.AuthorAgent}
+			if !tt.answer {
+				if err := platform.SetFault(sim.Fault{Verb: "messages", Kind: "rst", Count: 1, After: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := first.Send(t.Context(), ada, m); (err == nil) != tt.answer {
+				t.Fatal(err)
+			}
+			echo := batchOf("messaging", fmt.Sprintf(`{"sender":{"id":"1001"},"recipient":{"id":"2002"},"timestamp":1700000000000,`+
+				`"message":{"is_echo":true,"app_id":9001,"metadata":"openccsp:c.1.1/1","mid":%q,"text":"a"}}`, platform.Sent()[0].Mid))
+			if tt.echo == "before" {
+				take(t, first, signedAs(testSecret, echo))
+			}
+			if tt.lost {
+				host.Dir = t.TempDir()
+			}
+			second := plug()
+			m.Resent = true
+			r, err := second.Send(t.Context(), ada, m)
+			if known := tt.answer && !tt.lost || tt.echo == "before"; (err == nil) != known || !known && verdict(err) != "retry 10s" {
+				t.Errorf("%v %v, known %v", r, err, known)
+			}
+			if tt.echo == "after" {
+				take(t, second, signedAs(testSecret, echo))
+			}
+			host.Set(now.Add(tt.wait))
+			if r, err = second.Send(t.Context(), ada, m); err != nil || r.MessageID == "" {
+				t.Errorf("%v %v", r, err)
+			}
+			if got := len(platform.Sent()); got != tt.want {
+				t.Errorf("the customer has it %d times, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// A second lost answer would end the message in doubt: its echo gets some time.
+func TestLostTwice(t *testing.T) {
+	s := begin(t, sim.Options{Echoes: true})
+	s.sim.Say("2002", "hi")
+	if err := s.sim.SetFault(sim.Fault{Verb: "messages", Kind: "502", Count: 1, After: true}); err != nil {
+		t.Fatal(err)
+	}
+	m := sdk.Message{ID: "c.1.1", Text: "a", Author: sdk.AuthorAgent, Resent: true}
+	if _, err := s.Send(t.Context(), ada, m); verdict(err) != "retry 10s" {
+		t.Fatal(err)
+	}
+	s.Advance(echoFor)
+	r, err := s.Send(t.Context(), ada, m)
+	if err != nil || r.MessageID != s.said(t).Mid || len(s.sim.Sent()) != 1 {
+		t.Errorf("%v %v, want what the echo said", r, err)
 	}
 }
 
@@ -201,42 +299,55 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-func TestControlOfThread(t *testing.T) {
-	for _, take := range []bool{false, true} {
-		s := begin(t, sim.Options{}, func(s *settings) { s.TakeControl = take })
-		s.sim.Say("2002", "hi")
-		s.sim.TakenBy("2002", "77")
-		_, err := s.Send(t.Context(), ada, sdk.Message{ID: "1", Text: "a", Author: sdk.AuthorAgent})
-		want := "retry 1m0s"
-		if take {
-			want = "ok"
-		}
-		if got := verdict(err); got != want {
-			t.Errorf("take_control %v: %s, want %s", take, got, want)
-		}
-		if took := strings.Contains(strings.Join(s.sim.Actions(), ","), "take_thread_control 2002"); took != take {
-			t.Errorf("take_control %v: %v", take, s.sim.Actions())
-		}
-		s.unbroken(t)
-	}
-}
-
-func TestTypingAndSeen(t *testing.T) {
-	s := begin(t, sim.Options{}, func(s *settings) { s.MarkSeen = true })
+func TestTyping(t *testing.T) {
+	s := begin(t, sim.Options{})
 	s.sim.Say("2002", "hi")
-	err := s.sim.Await(t.Context(), func() bool { return len(s.sim.Actions()) == 1 })
 	for _, on := range []bool{true, false} {
-		if err == nil {
-			err = s.TypingToCustomer(t.Context(), ada, on)
+		if err := s.TypingToCustomer(t.Context(), ada, on); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"mark_seen 2002", "typing_on 2002", "typing_off 2002"}, s.sim.Actions()); diff != "" {
+	if diff := cmp.Diff([]string{"typing_on 2002", "typing_off 2002"}, s.sim.Actions()); diff != "" {
 		t.Error(diff)
 	}
 	s.unbroken(t)
+}
+
+// TestSeen: customers see that their message was seen when the operator has it so.
+func TestSeen(t *testing.T) {
+	for _, tt := range []struct {
+		setting, after string // status of the receipt that follows
+		want           int    // marks
+	}{
+		{"", "", 0}, {"", "delivered", 0}, {"", "read", 1}, {"read", "delivered", 0}, {"read", "read", 1}, {"read", "failed", 0},
+		{"delivered", "", 0}, {"delivered", "delivered", 1}, {"delivered", "read", 1}, {"never", "read", 0},
+		{"received", "", 1}, {"received", "delivered", 1}, {"received", "read", 1},
+	} {
+		s := begin(t, sim.Options{}, func(s *settings) { s.MarkSeen = tt.setting })
+		mid := s.sim.Say("2002", "hi")
+		if tt.setting == "received" {
+			if err := s.sim.Await(t.Context(), func() bool { return len(s.sim.Actions()) > 0 }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tt.after != "" {
+			if err := s.ReceiptToCustomer(t.Context(), ada, mid, tt.after); err != nil {
+				t.Errorf("%s, %s: %v", tt.setting, tt.after, err)
+			}
+		}
+		var want []string
+		for range tt.want {
+			want = append(want, "mark_seen 2002")
+		}
+		if got := s.sim.Actions(); len(got) != tt.want || tt.want > 0 && got[0] != want[0] {
+			t.Errorf("%s, then %s: %q, want %q", tt.setting, tt.after, got, want)
+		}
+		s.unbroken(t)
+	}
+	s := begin(t, sim.Options{})
+	if got := verdict(s.ReceiptToCustomer(t.Context(), sdk.Customer{Address: "../me"}, "m", "read")); got != "rejected address" {
+		t.Errorf("a mark for nobody: %s", got)
+	}
 }
 
 func TestNotSent(t *testing.T) {

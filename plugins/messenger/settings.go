@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,10 @@ type settings struct {
 	Timeout string `json:"timeout,omitempty" jsonschema:"title=Time limit of a call,default=20s"`
 
 	HumanAgent        bool     `json:"human_agent,omitempty" jsonschema:"title=Agents may answer for 7 days" jsonschema_description:"The app has Meta's feature Human Agent: what a person wrote goes with the tag HUMAN_AGENT once 24 hours are over."`
-	TakeControl       bool     `json:"take_control,omitempty" jsonschema:"title=Take control of threads" jsonschema_description:"When another app controls the thread, take it and send. Otherwise the message waits."`
-	MarkSeen          bool     `json:"mark_seen,omitempty" jsonschema:"title=Mark as seen" jsonschema_description:"Customers see at once that their message was read."`
+	TakeControl       bool     `json:"take_control,omitempty" jsonschema:"title=Take control of threads" jsonschema_description:"When another app controls the thread, take it and send: Meta lets the page's default app do so. Otherwise the message waits."`
+	RequestControl    bool     `json:"request_control,omitempty" jsonschema:"title=Ask for control of threads" jsonschema_description:"When another app controls the thread, ask it for the thread. The message waits meanwhile."`
+	WaitForControl    string   `json:"wait_for_control,omitempty" jsonschema:"title=Wait for control,default=1h" jsonschema_description:"How long a message waits for the thread. Then it is refused, and the agent is told."`
+	MarkSeen          string   `json:"mark_seen,omitempty" jsonschema:"title=Mark as seen,enum=never,enum=received,enum=delivered,enum=read,default=read" jsonschema_description:"When customers see that what they wrote was seen: once the gateway has it, once the contact center or bot has it, or once it was read there."`
 	Profiles          bool     `json:"profiles" jsonschema:"title=Look up names,default=true" jsonschema_description:"Ask Meta for the name and picture of who writes."`
 	Upload            bool     `json:"upload,omitempty" jsonschema:"title=Upload files" jsonschema_description:"Always upload files that are sent, also where Meta could fetch them from the gateway."`
 	MessagesPerSecond int      `json:"messages_per_second,omitempty" jsonschema:"title=Messages per second,minimum=1,maximum=300,default=40"`
@@ -41,10 +44,11 @@ type settings struct {
 // config is settings, checked.
 type config struct {
 	settings
-	base    *url.URL // with the version
-	timeout time.Duration
-	maxAge  time.Duration
-	keys    [][]byte
+	base           *url.URL // with the version
+	timeout        time.Duration
+	maxAge         time.Duration
+	waitForControl time.Duration
+	keys           [][]byte
 }
 
 var (
@@ -52,8 +56,14 @@ var (
 	version = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
 
 	// inboxApps are those by which Meta's own inbox writes, as people have seen them.
-	inboxApps = []string{"26390203743090", "263902037430900"}
+	inboxApps = []string{"263902037430900", "26390203743090"}
+
+	// seens are when a customer's message can be marked as seen.
+	seens = []string{"never", seenReceived, "delivered", "read"}
 )
+
+// seenReceived: as soon as the gateway has it.
+const seenReceived = "received"
 
 // minSecret is less than any of Meta's secrets has, in bytes.
 const minSecret = 8
@@ -62,6 +72,7 @@ const minSecret = 8
 func (s settings) check() (config, error) {
 	c := config{settings: s}
 	c.Version = cmp.Or(s.Version, "v26.0")
+	c.MarkSeen = cmp.Or(s.MarkSeen, "read")
 	c.MessagesPerSecond = cmp.Or(s.MessagesPerSecond, defaultRate)
 	if len(s.InboxAppIDs) == 0 {
 		c.InboxAppIDs = inboxApps
@@ -80,10 +91,14 @@ func (s settings) check() (config, error) {
 	add(len(s.VerifyToken) < minSecret, "verify_token has less than %d bytes; make one up", minSecret)
 	add(!version.MatchString(c.Version), `version %q is not one such as "v26.0"`, s.Version)
 	add(c.MessagesPerSecond < 1 || c.MessagesPerSecond > maxRate, "messages_per_second is not from 1 to %d", maxRate)
+	add(!slices.Contains(seens, c.MarkSeen), "mark_seen %q is none of %s", s.MarkSeen, strings.Join(seens, ", "))
+	add(slices.ContainsFunc(s.InboxAppIDs, func(id string) bool { return !number.MatchString(id) }), "inbox_app_ids has one that is not the number of an app")
 	var err error
 	c.timeout, err = ccsp.Duration("timeout", cmp.Or(s.Timeout, "20s"), 100*time.Millisecond, 5*time.Minute)
 	errs = append(errs, err)
 	c.maxAge, err = ccsp.Duration("max_age", cmp.Or(s.MaxAge, "168h"), time.Hour, 10*365*24*time.Hour)
+	errs = append(errs, err)
+	c.waitForControl, err = ccsp.Duration("wait_for_control", cmp.Or(s.WaitForControl, "1h"), time.Minute, 24*time.Hour)
 	errs = append(errs, err)
 	c.base, err = ccsp.Server("base_url", cmp.Or(s.BaseURL, "https://graph.facebook.com"), "https://graph.facebook.com", "version and page_id")
 	if errs = append(errs, err); errors.Join(errs...) != nil {
@@ -112,6 +127,26 @@ func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 func (c config) window() *sdk.ReplyWindow {
 	w := c.Capabilities(capabilities()).Window
 	return &w
+}
+
+// The sides that can control a thread, or write in it.
+const (
+	us    = "us"
+	inbox = "inbox" // of the page, at Meta
+	other = "app"   // any other app
+)
+
+// side is whose app that is, "" if there is none.
+func (c config) side(app string) string {
+	switch {
+	case app == "":
+		return ""
+	case app == c.AppID:
+		return us
+	case slices.Contains(c.InboxAppIDs, app):
+		return inbox
+	}
+	return other
 }
 
 func notPrintable(r rune) bool { return r <= ' ' || r > '~' }

@@ -57,6 +57,9 @@ func TestSettings(t *testing.T) {
 		{func(s *settings) { s.MessagesPerSecond = 301 }, "messages_per_second is not from 1 to 300"},
 		{func(s *settings) { s.Timeout = "0s" }, `timeout "0s" is not a duration from 100ms to 5m0s; write one such as "5s"`},
 		{func(s *settings) { s.MaxAge = "1m" }, `max_age "1m" is not a duration from 1h0m0s to 87600h0m0s; write one such as "5s"`},
+		{func(s *settings) { s.WaitForControl = "1s" }, `wait_for_control "1s" is not a duration from 1m0s to 24h0m0s; write one such as "5s"`},
+		{func(s *settings) { s.MarkSeen = "later" }, `mark_seen "later" is none of never, received, delivered, read`},
+		{func(s *settings) { s.InboxAppIDs = []string{"7", "inbox"} }, "inbox_app_ids has one that is not the number of an app"},
 		{func(s *settings) { s.BaseURL = "graph" }, `base_url is not an http or https address; write one such as "https://graph.facebook.com"`},
 	} {
 		s := good

@@ -174,6 +174,36 @@ func TestReplayed(t *testing.T) {
 	}
 }
 
+// What one webhook becomes is not much more than it was, however its members are
+// nested and named: it goes in one frame.
+func TestNoBlowUp(t *testing.T) {
+	c, _ := receiver(t)
+	long := strings.Repeat("n", 200_000)
+	var members []string
+	for i := range 50 {
+		members = append(members, fmt.Sprintf(`"m%d":1`, i))
+	}
+	within := "{" + strings.Join(members, ",") + "}"
+	for name, what := range map[string]string{
+		"a long name around many":  `"odd":{"` + long + `":` + within + `}`,
+		"many long names":          `"odd":{"a":{"` + long[:60_000] + `":{"b":` + within + `}}}`,
+		"a message with much else": `"message":{"mid":"m1","text":"hi","more":"` + long + `"}`,
+	} {
+		body := batchOf("messaging", from("2002", 0, what))
+		res := take(t, c, signedAs(testSecret, body))
+		size := 0
+		for _, e := range res.Events {
+			size += len(e.Text) + len(e.Payload)
+			for k, v := range e.Params {
+				size += len(k) + len(v)
+			}
+		}
+		if len(res.Events) != 1 || size > maxKept {
+			t.Errorf("%s: %d events with %d bytes of a webhook of %d", name, len(res.Events), size, len(body))
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	c, _ := receiver(t)
 	many := `{"object":"page","entry":[{"id":"1001","messaging":[` + strings.TrimSuffix(strings.Repeat("{},", maxEvents+1), ",") + `]}]}`

@@ -35,15 +35,17 @@ type party struct {
 	ID text `json:"id"`
 }
 
+// message is read in two steps: what is odd about its parts does not take its text
+// with it.
 type message struct {
-	Mid         text         `json:"mid"`
-	Text        text         `json:"text"`
-	Echo        bool         `json:"is_echo"`
-	AppID       text         `json:"app_id"`
-	Metadata    text         `json:"metadata"`
-	QuickReply  *payload     `json:"quick_reply"`
-	Attachments []attachment `json:"attachments"`
-	Deleted     bool         `json:"is_deleted"`
+	Mid         text            `json:"mid"`
+	Text        text            `json:"text"`
+	Echo        bool            `json:"is_echo"`
+	AppID       text            `json:"app_id"`
+	Metadata    text            `json:"metadata"`
+	QuickReply  json.RawMessage `json:"quick_reply"` // payload
+	Attachments json.RawMessage `json:"attachments"` // of attachment
+	Deleted     bool            `json:"is_deleted"`
 
 	Referral json.RawMessage `json:"referral"`
 }

@@ -1,21 +1,23 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 )
 
-// control has the platform operated over HTTP, by people and scripts.
+// operate has the platform operated over HTTP, by people and scripts.
 //
 //	POST /sim/say {"psid":"2002","text":"Hello"}    also payload: of a quick reply
 //	POST /sim/press {"psid":"2002","text":"Start","payload":"GET_STARTED"}
 //	POST /sim/inbox {"psid":"2002","text":"I take over"}
+//	POST /sim/pass {"psid":"2002","app":"9001","text":"metadata"}   take, ask likewise
 //	POST /sim/hook {"url":"http://127.0.0.1:8080/hooks/page"}
 //	GET  /sim/messages                              what the page sent
 //	GET  /sim/breaks                                of the contract
 //	GET, POST, DELETE /sim/faults                   see Fault
-func (s *Sim) control(mux *http.ServeMux) {
-	type order struct{ PSID, Text, Payload string }
+func (s *Sim) operate(mux *http.ServeMux) {
+	type order struct{ PSID, Text, Payload, App string }
 	obey := func(do func(order)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			var o order
@@ -36,6 +38,9 @@ func (s *Sim) control(mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("POST /sim/press", obey(func(o order) { s.Press(o.PSID, o.Text, o.Payload) }))
 	mux.HandleFunc("POST /sim/inbox", obey(func(o order) { s.InboxSays(o.PSID, o.Text) }))
+	for verb, do := range map[string]func(psid, app, metadata string){"pass": s.Pass, "take": s.Take, "ask": s.Ask} {
+		mux.HandleFunc("POST /sim/"+verb, obey(func(o order) { do(o.PSID, cmp.Or(o.App, s.opts.App), o.Text) }))
+	}
 	mux.HandleFunc("POST /sim/hook", func(w http.ResponseWriter, r *http.Request) {
 		var o struct{ URL string }
 		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -8,12 +10,14 @@ import (
 // Event is one of the page's events, as JSON has it.
 type Event = map[string]any
 
-// Act is an event of a customer's, at the time that it is. It counts for the window.
+// Act is an event of a customer's, at the time that it is. It counts for the window,
+// and an idle thread becomes the default app's.
 func (s *Sim) Act(psid, kind string, value any) Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.opts.Now()
-	s.person(psid).acted = now
+	now, p := s.opts.Now(), s.person(psid)
+	p.owner = cmp.Or(s.owner(p), s.opts.Default)
+	p.acted = now
 	return s.event(psid, s.opts.Page, now, kind, value)
 }
 
@@ -43,7 +47,7 @@ func (s *Sim) Message(psid string, message Event) (mid string) {
 	mid = s.mid()
 	s.mu.Unlock()
 	message["mid"] = mid
-	s.Post(s.Act(psid, "message", message))
+	s.tell(psid, "message", message)
 	return mid
 }
 
@@ -52,16 +56,29 @@ func (s *Sim) Press(psid, title, payload string) {
 	s.mu.Lock()
 	mid := s.mid()
 	s.mu.Unlock()
-	s.Post(s.Act(psid, "postback", Event{"mid": mid, "title": title, "payload": payload}))
+	s.tell(psid, "postback", Event{"mid": mid, "title": title, "payload": payload})
 }
 
-// InboxSays has a person write in the inbox of the page.
+// InboxSays has a person write in the inbox of the page, which takes the thread by
+// that if threads are routed.
 func (s *Sim) InboxSays(psid, text string) {
+	if s.opts.Default != "" {
+		s.Take(psid, inboxApp, "")
+	}
+	s.AppSays(psid, inboxApp, text)
+}
+
+// AppSays has another app write.
+func (s *Sim) AppSays(psid, app, text string) {
 	s.mu.Lock()
 	e := s.event(s.opts.Page, psid, s.opts.Now(), "message",
-		Event{"is_echo": true, "app_id": 26390203743090, "mid": s.mid(), "text": text})
+		Event{"is_echo": true, "app_id": json.Number(app), "mid": s.mid(), "text": text})
 	s.mu.Unlock()
-	s.Post(e)
+	if s.mine(psid) {
+		s.Post(e)
+		return
+	}
+	s.Standby(e)
 }
 
 // read has a customer see what has been delivered.

@@ -215,7 +215,7 @@ func (s *Sim) may(q *request, p *person) *graphError {
 	case q.Tag == "HUMAN_AGENT" && since > agentWindow, q.Tag == "" && since > openWindow:
 		return closed
 	}
-	if p.owner != "" {
+	if !s.ours(p) {
 		return no(10, 2018300, "Message not sent because another app is controlling this thread now.")
 	}
 	return nil

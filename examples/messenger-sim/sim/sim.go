@@ -31,6 +31,9 @@ type Options struct {
 	AppSecret string // signs webhooks, and proves calls
 	Version   string // of the Graph API; "": v26.0
 	Hook      string // of the gateway; "": nothing is sent
+	// Default is the app that has the threads that no other app controls, as the
+	// page's settings say: threads are routed. "": every app may write in them.
+	Default string
 
 	HumanAgent bool          // the app has the feature Human Agent
 	Echoes     bool          // what is sent comes back as an echo
@@ -90,7 +93,7 @@ type Sim struct {
 // person is a customer of the page.
 type person struct {
 	acted   time.Time // for the last time
-	owner   string    // app that controls the thread, "": this one
+	owner   string    // app that controls the thread, "": it is idle
 	blocked bool
 	unread  time.Time // last delivery that is not read yet
 	first   string
@@ -225,7 +228,7 @@ func (s *Sim) routes() http.Handler {
 		mux.HandleFunc("POST "+v+"{node}/"+verb, s.call(verb, s.thread(verb)))
 	}
 	mux.HandleFunc("GET /files/{id}", s.serveFile)
-	s.control(mux)
+	s.operate(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.broke("%s %s is not there", r.Method, r.URL.Path)

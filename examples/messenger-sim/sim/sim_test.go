@@ -127,7 +127,7 @@ func TestStrict(t *testing.T) {
 		{"typing", "1001/messages", good, `{"recipient":{"id":"2002"},"sender_action":"typing_on"}`, "ok", false},
 		{"typing and a text", "1001/messages", good, `{"recipient":{"id":"2002"},"sender_action":"typing_on","message":{"text":"a"}}`, "100/0", true},
 		{"a stranger", "1001/messages", good, strings.Replace(text("a"), "2002", "4004", 1), "100/2018001", false},
-		{"take", "1001/take_thread_control", good, `{"recipient":{"id":"2002"}}`, "ok", false},
+		{"take without a default app", "1001/take_thread_control", good, `{"recipient":{"id":"2002"}}`, "10/0", false},
 		{"pass to nobody", "1001/pass_thread_control", good, `{"recipient":{"id":"2002"}}`, "100/0", true},
 		{"no such edge", "1001/massages", good, `{}`, "2500/0", true},
 	} {
@@ -171,14 +171,85 @@ func TestWindowAndControl(t *testing.T) {
 		}
 	}
 	s.Say("2002", "hi")
-	s.TakenBy("2002", "77")
+	s.Take("2002", "77", "")
 	if got := send(response); got != "10/2018300" {
 		t.Errorf("another's thread: %s", got)
 	}
-	s.TakenBy("2002", "")
+	s.Pass("2002", "9001", "")
 	s.Block("2002")
 	if got := send(response); got != "551/1545041" {
 		t.Errorf("blocked: %s", got)
+	}
+}
+
+// TestThreads: one app controls a thread, and who does is told.
+func TestThreads(t *testing.T) {
+	const good = "access_token=" + token + "&appsecret_proof=" + proof
+	const take, pass, release, ask = "take_thread_control", "pass_thread_control", "release_thread_control", "request_thread_control"
+	for _, tt := range []struct {
+		name, dflt, owner string
+		verb, body        string
+		want, then        string // the answer, and the owner behind it
+	}{
+		{"take of the default app", "9001", "77", take, `{"recipient":{"id":"2002"}}`, "ok", "9001"},
+		{"take of another app", "88", "77", take, `{"recipient":{"id":"2002"}}`, "10/0", "77"},
+		{"take of its own", "88", "9001", take, `{"recipient":{"id":"2002"}}`, "ok", "9001"},
+		{"pass", "88", "9001", pass, `{"recipient":{"id":"2002"},"target_app_id":"77","metadata":"m"}`, "ok", "77"},
+		{"pass of another's", "88", "77", pass, `{"recipient":{"id":"2002"},"target_app_id":"9001"}`, "10/2018300", "77"},
+		{"pass to a word", "88", "9001", pass, `{"recipient":{"id":"2002"},"target_app_id":"inbox"}`, "100/0", "9001"},
+		{"release", "88", "9001", release, `{"recipient":{"id":"2002"}}`, "ok", ""},
+		{"release of another's", "88", "77", release, `{"recipient":{"id":"2002"}}`, "10/2018300", "77"},
+		{"ask", "88", "77", ask, `{"recipient":{"id":"2002"},"metadata":"m"}`, "ok", "77"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _, base := start(t, sim.Options{Default: tt.dflt})
+			s.Say("2002", "hi")
+			s.Take("2002", tt.owner, "")
+			if got := post(t, base, "1001/"+tt.verb, good, tt.body); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if got := s.Owner("2002"); got != tt.then {
+				t.Errorf("the owner is %q, want %q", got, tt.then)
+			}
+		})
+	}
+	now := time.UnixMilli(1700000000000)
+	s, h, base := start(t, sim.Options{Default: "77", Now: func() time.Time { return now }})
+	list := func(e string) string {
+		return `{"entry":[{"id":"1001","` + e + `],"time":1700000000000}],"object":"page"}`
+	}
+	const head = `"recipient":{"id":"1001"},"sender":{"id":"2002"},`
+	s.Say("2002", "hi")
+	s.Press("2002", "Start", "GO")
+	s.Pass("2002", "9001", "a person, please")
+	s.Press("2002", "Start", "GO")
+	s.Take("2002", "77", "")
+	want := []string{
+		list(`standby":[{"message":{"mid":"m_000001","text":"hi"},` + head + `"timestamp":1700000000000}`),
+		list(`standby":[{"postback":{"mid":"m_000002","title":"Start"},` + head + `"timestamp":1700000000000}`),
+		list(`messaging":[{"pass_thread_control":{"metadata":"a person, please","new_owner_app_id":"9001","previous_owner_app_id":"77"},` +
+			head + `"timestamp":1700000000000}`),
+		list(`messaging":[{"postback":{"mid":"m_000003","payload":"GO","title":"Start"},` + head + `"timestamp":1700000000000}`),
+		list(`messaging":[{` + head + `"take_thread_control":{"new_owner_app_id":"77","previous_owner_app_id":"9001"},"timestamp":1700000000000}`),
+	}
+	if diff := cmp.Diff(want, h.got()); diff != "" {
+		t.Error(diff)
+	}
+	now = now.Add(25 * time.Hour)
+	send := `{"recipient":{"id":"2002"},"messaging_type":"RESPONSE","message":{"text":"a"}}`
+	if got := s.Owner("2002"); got != "" {
+		t.Errorf("after a day the owner is %q, want none", got)
+	}
+	now = now.Add(-time.Hour - time.Minute)
+	s.Pass("2002", "9001", "")
+	if got := post(t, base, "1001/release_thread_control", good, `{"recipient":{"id":"2002"}}`); got != "ok" {
+		t.Error(got)
+	}
+	if got := post(t, base, "1001/messages", good, send); got != "10/2018300" {
+		t.Errorf("in an idle thread of the default app: %s", got)
+	}
+	if b := s.Breaks(); len(b) > 0 {
+		t.Errorf("breaks %q", b)
 	}
 }
 
@@ -241,7 +312,7 @@ func TestControl(t *testing.T) {
 	_, h, base := start(t, sim.Options{})
 	for path, body := range map[string]string{
 		"/sim/say": `{"psid":"2002","text":"hi"}`, "/sim/press": `{"psid":"2002","text":"Start","payload":"GO"}`,
-		"/sim/inbox": `{"psid":"2002","text":"mine"}`, "/sim/faults": `{"kind":"613/0","count":1}`,
+		"/sim/inbox": `{"psid":"2002","text":"mine"}`, "/sim/ask": `{"psid":"2002","app":"77"}`, "/sim/faults": `{"kind":"613/0","count":1}`,
 	} {
 		res, err := http.Post(base+path, "application/json", bytes.NewReader([]byte(body)))
 		if err != nil {
@@ -252,8 +323,8 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s: %s", path, res.Status)
 		}
 	}
-	if n := len(h.got()); n != 3 {
-		t.Errorf("%d webhooks, want 3", n)
+	if n := len(h.got()); n != 4 {
+		t.Errorf("%d webhooks, want 4", n)
 	}
 	const good = "access_token=" + token + "&appsecret_proof=" + proof
 	for _, want := range []string{"613/0", "ok"} {

@@ -22,6 +22,7 @@ type Host struct {
 
 	Limit sdk.TextLimit     // what TextLimit returns
 	Kept  map[string][]byte // files that the gateway keeps, by media id
+	Dir   string            // what DataDir returns; "": none
 
 	mu     sync.Mutex
 	typing []Typed
@@ -40,6 +41,9 @@ func (h *Host) Instance() string { return "desk" }
 
 // TextLimit implements sdk.Host.
 func (h *Host) TextLimit() sdk.TextLimit { return h.Limit }
+
+// DataDir implements sdk.Host.
+func (h *Host) DataDir() string { return h.Dir }
 
 // HTTP implements sdk.Host.
 func (h *Host) HTTP() *http.Client { return http.DefaultClient }

@@ -3,8 +3,11 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +24,9 @@ func ableDrivers(name string) []sdk.Driver {
 	}
 	return []sdk.Driver{
 		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ ableSettings, h sdk.Host) (*ableChannel, error) {
+			if _, err := os.Stat(filepath.Join(h.DataDir(), "away")); err == nil {
+				return nil, sdk.Retry(errors.New("the platform is away"), 0)
+			}
 			h.Log().Info("opened", "limit", h.TextLimit().Limit, "unit", h.TextLimit().Unit)
 			return &ableChannel{able{h, "chat"}}, nil
 		}),

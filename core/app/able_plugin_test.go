@@ -95,7 +95,7 @@ type ableChannel struct{ able }
 func (c *ableChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
 	c.did("send to %s: %s", to.Address, show(m))
 	c.read(ctx, m)
-	return sdk.Receipt{MessageID: "m-" + m.ID}, nil
+	return sdk.Receipt{MessageID: "m-" + m.ID}, c.fetch(ctx, m)
 }
 
 // Webhook implements sdk.WebhookReceiver: an event as it is in Go.

@@ -212,7 +212,7 @@ func TestSDKFiles(t *testing.T) {
 		{"msg=saved", "id=u1", "bytes=600000", "err=<nil>"},
 		{"msg=\"opened file\"", "bytes=600000", "same=true", "err=<nil>"},
 		{"msg=fetched", "url=https://x", "id=i-sdk", "name=\"Authorization=Bearer x\"", "err=<nil>"},
-		{"msg=fetched", "url=refused", "refused=true", "no such files"},
+		{"msg=fetched", "url=refused", "refused=true", "refused: media_type no such files"},
 		{"msg=fetched", "url=later", "refused=false", "try again"},
 	} {
 		b.eventually(strings.Join(line, " "), func() bool { return b.log.line(line...) != "" })

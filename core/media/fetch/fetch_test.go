@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/media/fetch"
 	"github.com/openccsp/gateway/core/outbound/outboundtest"
 )
@@ -43,7 +44,7 @@ func TestForbiddenAddresses(t *testing.T) {
 	}
 	for _, url := range outboundtest.Forbidden {
 		err := f.Get(t.Context(), url, nil, func(fetch.Body) error { return errors.New("it was reached") })
-		if core.CodeOf(err) != core.Invalid {
+		if core.CodeOf(err) != core.Invalid || core.ReasonOf(err) != media.Blocked {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -162,6 +163,13 @@ func TestRefusals(t *testing.T) {
 			srv := httptest.NewServer(tt.answer)
 			defer srv.Close()
 			_, _, err := get(t, private, srv.URL+"/secret-path", tt.header)
+			reason := media.Unreachable
+			if tt.header != nil {
+				reason = media.Blocked
+			}
+			if core.ReasonOf(err) != reason {
+				t.Errorf("reason %q, want %q", core.ReasonOf(err), reason)
+			}
 			if core.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.message) {
 				t.Errorf("got %v, want %s with %q", err, tt.code, tt.message)
 			}

@@ -24,7 +24,7 @@ type task struct {
 	key     conversation
 	ordered bool
 	refusal string // why the driver is not to be called, "" if it is
-	next    *task // of the same conversation; guarded by work.mu
+	next    *task  // of the same conversation; guarded by work.mu
 }
 
 type traceKey struct{}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,6 +98,9 @@ func endpointProblems(c *config.Config) (ps diag.Problems) {
 			if err == nil {
 				_, err = notify.Key(secret)
 			}
+		}
+		if err == nil && e.Validate && c.PublicURL == "" {
+			err = errors.New("validate needs public_url: the endpoint allows notifications from its host")
 		}
 		if err != nil {
 			ps = append(ps, diag.Errorf(e.Pos, "endpoint %q: %s", e.Name, err))

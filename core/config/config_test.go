@@ -90,6 +90,8 @@ channel "rtm" "webshop" {
 endpoint "ops" {
   url           = "https://ops.example.com/hook"
   secret        = file("ops.secret")
+  format        = "cloudevents"
+  validate      = true
   allow_private = true
 }
 service "retail" {

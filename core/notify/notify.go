@@ -70,7 +70,7 @@ func New(c Config) (*Notifier, error) {
 	}
 	n := &Notifier{
 		timeout: c.Timeout, perHost: c.PerHost, source: cmp.Or(c.Source, "urn:openccsp:gateway"), origin: originOf(c.Source), now: c.Now, memory: c.Memory, log: c.Log,
-		guarded: newTransport(c, outbound.Control), open: newTransport(c, nil),
+		guarded: newTransport(c, outbound.Control), open: newTransport(c, outbound.ControlPrivate),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
 		}, []string{"endpoint", "outcome"}),

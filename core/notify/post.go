@@ -113,6 +113,11 @@ func unanswered(err error) *pluginv1.Result {
 			Detail: "the endpoint is in a private network; set allow_private = true if that is meant",
 		}
 	}
+	if outbound.IsCredentials(err) {
+		return &pluginv1.Result{
+			Outcome: pluginv1.Outcome_REJECTED, Code: "private_address", Detail: "the endpoint is where clouds keep credentials",
+		}
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY, Code: "timeout", Detail: "no answer in time"}
 	}

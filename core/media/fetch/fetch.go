@@ -54,7 +54,7 @@ func New(c Config) *Fetcher {
 	setDefault(&c.PerHost, 16)
 	d := &net.Dialer{Timeout: 10 * time.Second, Resolver: c.Resolver, Control: outbound.Control}
 	if c.AllowPrivate {
-		d.Control = nil
+		d.Control = outbound.ControlPrivate
 	}
 	return &Fetcher{timeout: c.Timeout, slots: make(chan struct{}, c.AtOnce), transport: &http.Transport{
 		Proxy:                  nil, // a proxy would reach what the guard forbids
@@ -192,6 +192,9 @@ func (f *Fetcher) ask(ctx context.Context, at *url.URL, header http.Header) (*ht
 	}
 	if outbound.IsPrivate(err) {
 		return nil, blocked("the file is in a private network; media { allow_private = true } lets the gateway fetch from there")
+	}
+	if outbound.IsCredentials(err) {
+		return nil, blocked("the file is where clouds keep credentials")
 	}
 	return nil, away(err)
 }

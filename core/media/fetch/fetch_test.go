@@ -50,6 +50,15 @@ func TestForbiddenAddresses(t *testing.T) {
 	}
 }
 
+// TestCredentials: who may fetch from next door may not fetch what clouds keep there.
+func TestCredentials(t *testing.T) {
+	for _, url := range []string{"http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://168.63.129.16/", "http://[::ffff:169.254.169.254]/"} {
+		if _, _, err := get(t, private, url, nil); core.ReasonOf(err) != media.Blocked || core.CodeOf(err) != core.Invalid {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 func TestRebinding(t *testing.T) {
 	names := map[string][]string{
 		"private.test.": {"127.0.0.1"}, "metadata.test.": {"169.254.169.254"}, "all.test.": {"10.0.0.1", "192.168.1.1", "127.0.0.1"},

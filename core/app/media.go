@@ -83,7 +83,7 @@ func (g *gateway) FetchMedia(ctx context.Context, instance string, f *pluginv1.M
 		header.Add(h.GetName(), h.GetValue())
 	}
 	var file files.File
-	err = g.media.fetcher.Get(ctx, f.Url, header, func(b fetch.Body) (err error) {
+	err = g.media.fetcher.Get(ctx, instance, f.Url, header, func(b fetch.Body) (err error) {
 		most := cmp.Or(w.MaxFile, g.config.Media.MaxFile)
 		if b.Size > most {
 			return media.Refused(core.TooLarge, media.TooLarge, "the file has more than %d bytes", most)

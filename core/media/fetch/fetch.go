@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -28,7 +29,7 @@ import (
 type Config struct {
 	AllowPrivate bool          // files may be on this machine or in a private network
 	Timeout      time.Duration // of a file, with all that it leads to; default 30 s
-	AtOnce       int           // files under way, over all; default 32
+	AtOnce       int           // files under way, over all, of one instance a quarter; default 64
 	PerHost      int           // connections to one host; default 16
 	Resolver     *net.Resolver // default the system's
 }
@@ -38,6 +39,9 @@ type Fetcher struct {
 	transport *http.Transport
 	timeout   time.Duration
 	slots     chan struct{}
+
+	mu  sync.Mutex
+	own map[string]chan struct{} // slots of an instance
 }
 
 const (
@@ -50,13 +54,13 @@ const (
 // New returns a Fetcher.
 func New(c Config) *Fetcher {
 	setDefault(&c.Timeout, 30*time.Second)
-	setDefault(&c.AtOnce, 32)
+	setDefault(&c.AtOnce, 64)
 	setDefault(&c.PerHost, 16)
 	d := &net.Dialer{Timeout: 10 * time.Second, Resolver: c.Resolver, Control: outbound.Control}
 	if c.AllowPrivate {
 		d.Control = outbound.ControlPrivate
 	}
-	return &Fetcher{timeout: c.Timeout, slots: make(chan struct{}, c.AtOnce), transport: &http.Transport{
+	return &Fetcher{timeout: c.Timeout, slots: make(chan struct{}, c.AtOnce), own: map[string]chan struct{}{}, transport: &http.Transport{
 		Proxy:                  nil, // a proxy would reach what the guard forbids
 		DialContext:            d.DialContext,
 		DisableCompression:     true, // nothing is unpacked
@@ -87,17 +91,19 @@ type Body struct {
 	Size int64  // -1: it does not say
 }
 
-// Get asks for a file and has take read it. Errors of its own are
+// Get asks for a file for an instance and has take read it. Errors of its own are
 // [core.Invalid] if another try will not help, else [core.Unavailable]; none names
 // the address, which may hold a key. Those of take are returned as they are.
-func (f *Fetcher) Get(ctx context.Context, raw string, header http.Header, take func(Body) error) error {
+func (f *Fetcher) Get(ctx context.Context, instance, raw string, header http.Header, take func(Body) error) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	case <-ctx.Done():
-		return media.Refused(core.Unavailable, media.Unreachable, "too many files are fetched at once")
+	for _, slots := range []chan struct{}{f.ownSlots(instance), f.slots} { // slow hosts of one keep no other from its files
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return media.Refused(core.Unavailable, media.Unreachable, "too many files are fetched at once")
+		}
 	}
 	at, err := readURL(raw)
 	if err != nil {
@@ -126,6 +132,17 @@ func (f *Fetcher) Get(ctx context.Context, raw string, header http.Header, take 
 		at = next
 	}
 	return missing("the file's address leads on more than %d times", maxHops)
+}
+
+func (f *Fetcher) ownSlots(instance string) chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.own[instance]
+	if s == nil {
+		s = make(chan struct{}, max(cap(f.slots)/4, 1))
+		f.own[instance] = s
+	}
+	return s
 }
 
 // blocked is the error for an address that is not asked.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,8 +60,8 @@ type Store struct {
 	mu      sync.Mutex
 	blobs   map[string]*blob // by hash
 	files   int
-	lost    int   // blobs that are gone
-	used    int64 // bytes on disk, with those that are arriving
+	lost    atomic.Int64 // blobs that are gone
+	used    int64        // bytes on disk, with those that are arriving
 	uploads map[string]*Upload
 	wake    chan struct{} // a sweep is wanted
 }
@@ -161,7 +162,7 @@ type Usage struct {
 func (s *Store) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Usage{Files: s.files, Lost: s.lost, Bytes: s.used, MaxFile: s.o.MaxFile, MaxTotal: s.o.MaxTotal}
+	return Usage{Files: s.files, Lost: int(s.lost.Load()), Bytes: s.used, MaxFile: s.o.MaxFile, MaxTotal: s.o.MaxTotal}
 }
 
 // onDisk is what so many bytes take.

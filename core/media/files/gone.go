@@ -21,7 +21,7 @@ const maxGoneLines = 20
 // look returns errGone if what f holds is not on the disk.
 func (s *Store) look(f File) error {
 	there, err := s.there(f)
-	if err != nil {
+	if err != nil || there && s.lost.Load() == 0 { // as ever: not behind somebody's fsync
 		return err
 	}
 	s.mu.Lock()
@@ -56,14 +56,13 @@ func (s *Store) gone(f File, gone bool) {
 	}
 	b.gone = gone
 	if !gone {
-		s.lost--
+		s.lost.Add(-1)
 		s.used += onDisk(b.bytes)
 		s.o.Log.Info("what a file holds is there again", "media", f.ID, "hash", f.Hash)
 		return
 	}
-	s.lost++
 	s.used -= onDisk(b.bytes)
-	if s.lost <= maxGoneLines {
+	if s.lost.Add(1) <= maxGoneLines {
 		s.o.Log.Error("what a file holds is not on the disk any more, links to it lead nowhere",
 			"media", f.ID, "name", f.Name, "hash", f.Hash, "dir", s.o.Dir)
 	}

@@ -42,7 +42,7 @@ func (s *Store) drop(f File) {
 	}
 	delete(s.blobs, f.Hash)
 	if b.gone {
-		s.lost--
+		s.lost.Add(-1)
 	} else {
 		s.used -= onDisk(b.bytes)
 	}

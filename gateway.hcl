@@ -118,6 +118,8 @@ channel "rtm" "webshop" {
 #   previous_secret = env("OPS_OLD_SECRET")  # signs them, too, while receivers change over
 #   bearer          = env("OPS_TOKEN")       # for the header Authorization
 #   format          = "standard"             # or "cloudevents" (one JSON), "cloudevents_binary" (ce- headers)
+#   validate        = false                  # true: CloudEvents go only once it has said that it wants them: it is sent
+#                                            # OPTIONS and answers with WebHook-Allowed-Origin and -Rate, which is kept to
 #   rate            = 50                     # requests per second; more wait. Default: no limit
 #   timeout         = "15s"                  # of one attempt
 #   disable_after   = "120h"                 # an endpoint that fails for so long gets nothing more, as one that

@@ -122,6 +122,7 @@ var ErrNoMessage = errors.New("no such message")
 // Error is an error that a user of the gateway may read.
 type Error struct {
 	Code    Code
+	Reason  string // finer than Code, for programs, such as media_type; may be ""
 	Message string
 	Err     error // cause, or nil; not shown to API clients
 }
@@ -140,6 +141,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf returns an *Error with the given code and message.
 func Errorf(code Code, format string, args ...any) error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// ReasonOf returns the reason of the first *Error in err's tree, "" if there is none.
+func ReasonOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Reason
+	}
+	return ""
 }
 
 // CodeOf returns the code of the first *Error in err's tree, Internal if there

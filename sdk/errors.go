@@ -34,6 +34,7 @@ var (
 // RetryError is a failure that may pass. Nothing happened outside.
 type RetryError struct {
 	Err       error
+	Code      string        // shown while it waits, such as the far side's own; may be ""
 	After     time.Duration // earliest next attempt; 0 lets the gateway choose
 	Throttled bool          // the far side asks the whole instance to slow down
 }

@@ -44,8 +44,9 @@ type Host interface {
 	// FetchMedia has the gateway fetch a file that a customer sent, with header,
 	// such as Authorization, which goes to the url's own host alone; check it; and
 	// keep it. The attachment belongs into the customer's event. A
-	// [RejectedError] says that it is not taken: too large, of a type that the
-	// operator does not allow, not to be had. The others may pass.
+	// [RejectedError] says that it is not taken, and its code why: media_too_large,
+	// media_type, media_harmful, media_blocked (an address that is not asked),
+	// media_unreachable, media_full, media_gone. The others may pass.
 	FetchMedia(ctx context.Context, url string, header http.Header) (Attachment, error)
 	// SaveMedia is FetchMedia for a file that the driver has itself. It reads r to
 	// its end; mime may be "".

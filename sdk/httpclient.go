@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -11,6 +13,11 @@ import (
 
 // maxConns is how many connections an instance has to one host at most.
 const maxConns = 256
+
+// metadata are services of clouds that give credentials away and are not link-local.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
+}
 
 // newHTTPClient returns the client of Host.HTTP. A call's time is limited by
 // its context; connections per host are kept, because drivers talk to one or
@@ -26,7 +33,13 @@ func newHTTPClient() *http.Client {
 		ssrf.WithAllowedV6Prefixes(
 			netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7")),
 	)
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: guard.Safe}
+	control := func(network, address string, c syscall.RawConn) error {
+		if at, err := netip.ParseAddrPort(address); err == nil && slices.Contains(metadata, at.Addr()) {
+			return ssrf.ErrProhibitedIP
+		}
+		return guard.Safe(network, address, c)
+	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: control}
 	return &http.Client{Transport: traced{&http.Transport{
 		Proxy:                  nil, // the environment does not decide where messages go
 		DialContext:            dialer.DialContext,

@@ -2,12 +2,15 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
+
+	"code.dny.dev/ssrf"
 
 	"github.com/openccsp/gateway/sdk/internal/env"
 	"github.com/openccsp/gateway/sdk/pluginv1"
@@ -57,4 +60,25 @@ func TestInstancesHaveConnectionsOfTheirOwn(t *testing.T) {
 	calls.Wait()
 	first.client.CloseIdleConnections()
 	second.client.CloseIdleConnections()
+}
+
+// TestNoCredentials: private networks are reached, what clouds keep in them is not.
+func TestNoCredentials(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, url := range []string{
+		"http://169.254.169.254/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://168.63.129.16/", "http://[::ffff:168.63.129.16]/",
+	} {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := newHTTPClient().Do(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if !errors.Is(err, ssrf.ErrProhibitedIP) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
 }

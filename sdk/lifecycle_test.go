@@ -119,6 +119,37 @@ func TestReplaceExclusiveFails(t *testing.T) {
 	d.want(t, "open one", "close one", "open one")
 }
 
+// TestAwait: nobody waits for an instance that is not being changed, or for one that
+// takes too long.
+func TestAwait(t *testing.T) {
+	s := new(diary).server(t, true)
+	if s.await(t.Context(), "a") != nil {
+		t.Error("an instance that never was")
+	}
+	openNoted(t, s, 1, "one")
+	if in := s.await(t.Context(), "a"); in == nil {
+		t.Error("no open instance")
+	} else {
+		in.pins.drop()
+	}
+	sl := s.slot("a", false)
+	if err := sl.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.await(t.Context(), "a") != nil {
+		t.Error("a closed instance")
+	}
+	if err := sl.lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer sl.unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if s.await(ctx, "a") != nil {
+		t.Error("an instance that is being changed for longer than the call has")
+	}
+}
+
 // TestReplaceFails: settings that cannot be opened leave the old instance.
 func TestReplaceFails(t *testing.T) {
 	d := new(diary)

@@ -45,7 +45,7 @@ func fail(r *pluginv1.Result, err error) {
 		r.Outcome, r.AfterMs = pluginv1.Outcome_AMBIGUOUS, milliseconds(ambiguous.After)
 		return
 	case errors.As(err, &retry):
-		r.Outcome, r.AfterMs = pluginv1.Outcome_RETRY, milliseconds(retry.After)
+		r.Outcome, r.Code, r.AfterMs = pluginv1.Outcome_RETRY, valid(retry.Code), milliseconds(retry.After)
 		if retry.Throttled {
 			r.Outcome = pluginv1.Outcome_THROTTLED
 		}

@@ -98,6 +98,29 @@ func (s *server) pin(name string) *instance {
 	}
 }
 
+// changeWait is how long what comes for an instance waits while its settings change,
+// as long as the gateway has a webhook wait for a plugin.
+const changeWait = 4 * time.Second
+
+// await is pin, and waits for an instance that is being changed: an exclusive plugin
+// has none meanwhile.
+func (s *server) await(ctx context.Context, name string) *instance {
+	if in := s.pin(name); in != nil {
+		return in
+	}
+	sl := s.slot(name, false)
+	if sl == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, changeWait)
+	defer cancel()
+	if sl.lock(ctx) != nil {
+		return nil
+	}
+	sl.unlock()
+	return s.pin(name)
+}
+
 // ---- the link ----
 
 // attach makes l the link; one that was there ends.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -130,7 +131,7 @@ func (h *host) ask(ctx context.Context, c *pluginv1.HostCall) (*pluginv1.HostRep
 	case r.Conflict:
 		return nil, ErrConflict
 	case r.Refused:
-		return nil, Rejected("refused", r.Message)
+		return nil, Rejected(cmp.Or(r.Code, "refused"), r.Message)
 	}
-	return nil, Retry(fmt.Errorf("the gateway: %s", r.Message), 0)
+	return nil, &RetryError{Err: fmt.Errorf("the gateway: %s", r.Message), Code: r.Code}
 }

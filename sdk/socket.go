@@ -25,7 +25,7 @@ func (s *server) Socket(stream pluginv1.Link_SocketServer) error {
 	if open == nil {
 		return status.Error(codes.InvalidArgument, "the first chunk opens the socket")
 	}
-	in := s.pin(open.Instance)
+	in := s.await(stream.Context(), open.Instance)
 	if in == nil {
 		return status.Errorf(codes.FailedPrecondition, "no instance %q", open.Instance)
 	}

@@ -87,7 +87,7 @@ func (t *task) begin() (*instance, string) {
 	if t.ctx.Err() != nil {
 		return nil, "late"
 	}
-	in := t.l.s.pin(t.f.Instance)
+	in := t.l.s.await(t.ctx, t.f.Instance)
 	if in == nil {
 		return nil, "no_instance"
 	}

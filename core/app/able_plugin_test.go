@@ -3,8 +3,11 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +24,9 @@ func ableDrivers(name string) []sdk.Driver {
 	}
 	return []sdk.Driver{
 		sdk.NewChannel(name, caps("rtm"), func(_ context.Context, _ ableSettings, h sdk.Host) (*ableChat, error) {
+			if _, err := os.Stat(filepath.Join(h.DataDir(), "away")); err == nil {
+				return nil, sdk.Retry(errors.New("the platform is away"), 0)
+			}
 			h.Log().Info("opened", "limit", h.TextLimit().Limit, "unit", h.TextLimit().Unit)
 			return &ableChat{ableChannel{able{h, "chat"}}}, nil
 		}),
@@ -89,7 +95,7 @@ type ableChannel struct{ able }
 func (c *ableChannel) Send(ctx context.Context, to sdk.Customer, m sdk.Message) (sdk.Receipt, error) {
 	c.did("send to %s: %s", to.Address, show(m))
 	c.read(ctx, m)
-	return sdk.Receipt{MessageID: "m-" + m.ID}, nil
+	return sdk.Receipt{MessageID: "m-" + m.ID}, c.fetch(ctx, m)
 }
 
 // Webhook implements sdk.WebhookReceiver: an event as it is in Go.

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/openccsp/gateway/core/config"
+	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -17,6 +19,20 @@ type offered struct {
 
 // offered is what the plugins have offered so far.
 func (g *gateway) offered() offered { return offered{g.manifests(), g.host.Own()} }
+
+// offeredBefore is what they offered when a gateway last ran with c's data folder;
+// also with an error what of it could be read.
+func offeredBefore(c *config.Config) (offered, error) {
+	manifests, err := host.LoadManifests(c.DataDir)
+	o := offered{manifests: manifests}
+	var all []host.Instance
+	for _, i := range c.Instances() {
+		all = append(all, hostInstance(c, i, driverOf(manifests, i), nil))
+	}
+	own, ownErr := host.LoadOwn(c.DataDir, all)
+	o.own = own
+	return o, errors.Join(err, ownErr)
+}
 
 // inForce is i's driver, with the capabilities that i has; nil if nobody knows the
 // driver.

@@ -28,6 +28,21 @@ func (a *able) bring(ctx context.Context, ev *sdk.Event) {
 	ev.Attachments = kept
 }
 
+// fetch has files fetched that are called needed.
+func (a *able) fetch(ctx context.Context, m sdk.Message) error {
+	for _, f := range m.Attachments {
+		if !strings.HasPrefix(f.Name, "needed.") {
+			continue
+		}
+		body, _, err := a.host.OpenMedia(ctx, f)
+		if err != nil {
+			return err
+		}
+		_ = body.Close()
+	}
+	return nil
+}
+
 // read tells of the files of a message that the gateway keeps.
 func (a *able) read(ctx context.Context, m sdk.Message) {
 	for _, f := range m.Attachments {

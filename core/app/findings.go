@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,22 +31,22 @@ type findings struct {
 // that plugins left when they last ran, the endpoints, and the rules.
 func look(c *config.Config) findings {
 	var f findings
-	manifests, err := host.LoadManifests(c.DataDir)
+	o, err := offeredBefore(c)
+	manifests := o.manifests
 	switch {
 	case err != nil:
 		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of plugins: %v", err))
 	case len(manifests) == 0 && len(c.Instances()) > 0:
 		f.unchecked = append(f.unchecked, fmt.Sprintf("settings of plugins: none has run with data_dir %s yet", c.DataDir))
-	default:
+	}
+	if len(manifests) > 0 {
 		for _, i := range c.Instances() {
 			f.settings(i, manifests)
 		}
-	}
-	if len(manifests) > 0 {
 		f.warnings = append(f.warnings, limitWarnings(c, idsOf(manifests))...)
 	}
 	f.problems = append(f.problems, endpointProblems(c)...)
-	set, ps := rules.Load(c.RulesDir, rulesWorld(c, offered{manifests: manifests}))
+	set, ps := rules.Load(c.RulesDir, rulesWorld(c, o))
 	f.problems = append(f.problems, ps...)
 	if set != nil {
 		f.warnings = append(f.warnings, set.Warnings()...)
@@ -97,6 +98,9 @@ func endpointProblems(c *config.Config) (ps diag.Problems) {
 			if err == nil {
 				_, err = notify.Key(secret)
 			}
+		}
+		if err == nil && e.Validate && c.PublicURL == "" {
+			err = errors.New("validate needs public_url: the endpoint allows notifications from its host")
 		}
 		if err != nil {
 			ps = append(ps, diag.Errorf(e.Pos, "endpoint %q: %s", e.Name, err))

@@ -185,7 +185,7 @@ func endpointsOf(c *config.Config) map[string]notify.Endpoint {
 	for _, e := range c.Endpoints {
 		all[e.Name] = notify.Endpoint{
 			URL: e.URL, Secret: e.Secret.Reveal(), Previous: e.Previous.Reveal(), Bearer: e.Bearer.Reveal(),
-			Format: notify.Format(e.Format), Rate: float64(e.Rate), Timeout: e.Timeout, DisableAfter: e.DisableAfter,
+			Format: notify.Format(e.Format), Validate: e.Validate, Rate: float64(e.Rate), Timeout: e.Timeout, DisableAfter: e.DisableAfter,
 			AllowPrivate: e.AllowPrivate,
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/openccsp/gateway/core/config"
 )
@@ -18,13 +19,32 @@ func newLogger(w io.Writer, c config.Log) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, o))
 }
 
+// maxLogged bounds one text of a line, in bytes: an error may quote all that a far
+// side has sent.
+const maxLogged = 4 << 10
+
 // readable has durations written as "1.5s" in both forms of the log, not as
-// nanoseconds in one of them.
+// nanoseconds in one of them, and cuts what is long. Stacks are the gateway's own.
 func readable(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
+	switch v := a.Value; v.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.StringValue(v.Duration().String())
+	case slog.KindString:
+		a.Value = bounded(a.Key, v.String(), v)
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			a.Value = bounded(a.Key, err.Error(), v)
+		}
 	}
 	return a
+}
+
+// bounded is v, whose text is s, or as much of it as a line has room for.
+func bounded(key, s string, v slog.Value) slog.Value {
+	if len(s) <= maxLogged || key == "stack" {
+		return v
+	}
+	return slog.StringValue(strings.ToValidUTF8(s[:maxLogged], "") + "…")
 }
 
 func isTerminal(w io.Writer) bool {

@@ -67,7 +67,7 @@ func (g *gateway) wanted(instance, name, mime string) (files.Want, error) {
 	}
 	types := media.Narrowed(g.config.Media.Types, own.Types)
 	if types != nil && len(types) == 0 {
-		return files.Want{}, core.Errorf(core.Invalid, "no files are taken here")
+		return files.Want{}, media.Refused(core.Invalid, media.WrongType, "no files are taken here")
 	}
 	return files.Want{Name: name, MIME: mime, Instance: instance, MaxFile: own.MaxFile, Policy: inspect.Policy{Types: types}}, nil
 }
@@ -83,10 +83,10 @@ func (g *gateway) FetchMedia(ctx context.Context, instance string, f *pluginv1.M
 		header.Add(h.GetName(), h.GetValue())
 	}
 	var file files.File
-	err = g.media.fetcher.Get(ctx, f.Url, header, func(b fetch.Body) (err error) {
+	err = g.media.fetcher.Get(ctx, instance, f.Url, header, func(b fetch.Body) (err error) {
 		most := cmp.Or(w.MaxFile, g.config.Media.MaxFile)
 		if b.Size > most {
-			return core.Errorf(core.TooLarge, "the file has more than %d bytes", most)
+			return media.Refused(core.TooLarge, media.TooLarge, "the file has more than %d bytes", most)
 		}
 		w.Name, w.MIME = cmp.Or(w.Name, b.Name), b.MIME
 		file, err = g.media.Save(ctx, w, b)
@@ -94,7 +94,7 @@ func (g *gateway) FetchMedia(ctx context.Context, instance string, f *pluginv1.M
 	})
 	g.media.fetches.WithLabelValues(outcomeOf(err)).Inc()
 	if err != nil {
-		g.log.DebugContext(ctx, "file not fetched", "instance", instance, "err", err)
+		g.log.InfoContext(ctx, "file not fetched", "instance", instance, "reason", core.ReasonOf(err), "err", err)
 		return nil, err
 	}
 	return attachmentOf(file), nil
@@ -195,7 +195,7 @@ func (g *gateway) openLink(token string) (httpd.KeptFile, error) {
 func (g *gateway) MediaStore() httpd.MediaStore {
 	u, c := g.media.Usage(), g.config.Media
 	return httpd.MediaStore{
-		Files: u.Files, Bytes: u.Bytes, MaxFile: u.MaxFile, MaxTotal: u.MaxTotal, Retention: g.mediaRetention(), LinkTTL: c.LinkTTL,
+		Files: u.Files, Lost: u.Lost, Bytes: u.Bytes, MaxFile: u.MaxFile, MaxTotal: u.MaxTotal, Retention: g.mediaRetention(), LinkTTL: c.LinkTTL,
 		AllowPrivate: c.AllowPrivate, Types: slices.Clone(c.Types),
 	}
 }

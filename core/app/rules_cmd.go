@@ -16,7 +16,6 @@ import (
 	"github.com/openccsp/gateway/core/config"
 	"github.com/openccsp/gateway/core/diag"
 	"github.com/openccsp/gateway/core/durable"
-	"github.com/openccsp/gateway/core/host"
 	"github.com/openccsp/gateway/core/httpd"
 	"github.com/openccsp/gateway/core/rehearse"
 	"github.com/openccsp/gateway/core/rules"
@@ -103,15 +102,12 @@ func (c *command) ruleBase(args []string) (cfg *config.Config, dir string, w *wo
 	if err != nil {
 		return nil, "", nil, err
 	}
-	manifests, err := host.LoadManifests(cfg.DataDir)
-	if err != nil {
-		manifests = nil // gateway check tells
-	}
+	o, _ := offeredBefore(cfg) // gateway check tells
 	dir = cfg.RulesDir
 	if len(args) > 0 {
 		dir = args[0]
 	}
-	return cfg, dir, &workbench{setup: &setup{Config: cfg}, offered: offered{manifests: manifests}}, nil
+	return cfg, dir, &workbench{setup: &setup{Config: cfg}, offered: o}, nil
 }
 
 // loadRules is [rules.Load]; that there is no such directory is an error, not a finding.

@@ -149,6 +149,7 @@ func (c *command) status(ctx context.Context) error {
 // mediaUsage is how full the store of files is.
 type mediaUsage struct {
 	Files    int
+	Lost     int
 	Bytes    int64
 	MaxTotal int64 `json:"max_total"`
 }
@@ -158,7 +159,11 @@ func (u mediaUsage) line() string {
 	if u.Files == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of messages kept, %s of %s\n", count(u.Files, "file"), sizeText(u.Bytes), sizeText(u.MaxTotal))
+	line := fmt.Sprintf("%s of messages kept, %s of %s\n", count(u.Files, "file"), sizeText(u.Bytes), sizeText(u.MaxTotal))
+	if u.Lost > 0 {
+		line += fmt.Sprintf("%s of messages lost: not in the media folder any more, see the log\n", count(u.Lost, "file"))
+	}
+	return line
 }
 
 // sizeText writes a number of bytes as gateway.hcl does.

@@ -26,7 +26,7 @@ func TestStatus(t *testing.T) {
 	answers := map[string]string{
 		"/v1/version":       `{"version":"1.2.3"}`,
 		"/readyz":           `{"ready":false,"reasons":["plugin sms: starting"]}`,
-		"/v1/media":         `{"files":3,"bytes":13107200,"max_total":4294967296}`,
+		"/v1/media":         `{"files":3,"lost":1,"bytes":13107200,"max_total":4294967296}`,
 		"/v1/conversations": `{"items":[{"id":"a"},{"id":"b"}],"next":"c"}`,
 		"/v1/plugins": `{"items":[{"id":"org.a","version":"1.0.0","state":"running"},{"id":"org.b","version":"2.0.0","state":"backoff","problem":"exit 1"},{"id":"","version":"","path":"/p/c","state":"failed","problem":"exit 2"},
 			{"id":"org.d","version":"1.0.0","path":"/p/d","digest":"0123456789abcdef","state":"running"},{"id":"org.d","version":"1.0.0","path":"/q/d","state":"standby"},
@@ -61,6 +61,7 @@ func TestStatus(t *testing.T) {
 	want := `gateway 1.2.3: not ready: plugin sms: starting
 more than 2 conversations open
 3 files of messages kept, 12.5 MiB of 4.0 GiB
+1 file of messages lost: not in the media folder any more, see the log
 gateway.hcl: 1 problem, the configuration before stays
   gateway.hcl:3:1: bad; mend it
 gateway.hcl:1:1: listen: restart needed

@@ -90,6 +90,8 @@ channel "rtm" "webshop" {
 endpoint "ops" {
   url           = "https://ops.example.com/hook"
   secret        = file("ops.secret")
+  format        = "cloudevents"
+  validate      = true
   allow_private = true
 }
 service "retail" {
@@ -139,7 +141,7 @@ func TestParse(t *testing.T) {
 		tenant.Driver, tenant.Name, tenant.MessageRouting, tenant.Dispatch,
 		string(tenant.Settings.JSON()), tenant.Settings.Hidden,
 		string(c.Integrations[1].Settings.JSON()), c.Channels[0].Dispatch,
-		ops.URL, ops.Secret.Reveal(), ops.AllowPrivate,
+		ops.URL, ops.Secret.Reveal(), ops.Validate, ops.AllowPrivate,
 		retail.Integration, retail.Bot, retail.Channels, retail.Forward, retail.Timezone.String(), retail.Locale,
 		retail.IdleAfter, retail.UnattendedAfter, retail.CloseAfter, retail.Transcript, retail.ReopenWithin,
 	}
@@ -158,7 +160,7 @@ func TestParse(t *testing.T) {
 		`{"base_url":"https://ccsp.example.com","header":"Bearer k\"1","priority":-1,"tls":{"ca":"ca.pem","key":"k\"1"}}`,
 		[]string{"header", "tls.key"},
 		"{}", config.Dispatch{Ambiguous: config.Resend, MaxParts: 20, LaneAge: 24 * time.Hour},
-		"https://ops.example.com/hook", "s3cret", true,
+		"https://ops.example.com/hook", "s3cret", true, true,
 		"tenant", "helper", []string{"webshop"}, config.ForwardBoth, "Europe/Zurich", "de-CH",
 		10 * time.Minute, []time.Duration{15 * time.Minute, 30 * time.Minute}, 2 * time.Hour, 5, 30 * time.Minute,
 	}

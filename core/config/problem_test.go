@@ -49,6 +49,8 @@ channel "rtm" "webshop" {}
 		}, "\n")},
 		{"not a bool", "endpoint \"a\" {\n  url = \"http://a.example\"\n  allow_private = \"maybe\"\n}",
 			`gateway.hcl:3:19: allow_private is not a bool`},
+		{"validated webhooks", "endpoint \"a\" {\n  url = \"http://a.example\"\n  validate = true\n}",
+			`gateway.hcl:3:14: validate is of CloudEvents; set format = "cloudevents" or "cloudevents_binary"`},
 		{"types", "media {\n  types = [\"image/*\", \"image\", \"*/png\", \"a b/c\"]\n}", strings.Join([]string{
 			`gateway.hcl:2:23: types "image" is not a MIME type; write one such as "image/png" or "image/*"`,
 			`gateway.hcl:2:32: types "*/png" is not a MIME type; write one such as "image/png" or "image/*"`,

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+
 	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/sdk/pluginv1"
 )
@@ -14,6 +16,23 @@ func (e *Engine) link(id string) (string, bool) {
 	return kept.GetUrl(), kept != nil
 }
 
+// linkedTexts is media.Linked for texts that have names, such as attributes. m itself
+// is not changed.
+func (e *Engine) linkedTexts(m map[string]string) (out map[string]string, changed bool) {
+	out = m
+	for name, text := range m {
+		link := media.Linked(text, e.link)
+		if link == text {
+			continue
+		}
+		if !changed {
+			out, changed = maps.Clone(m), true
+		}
+		out[name] = link
+	}
+	return out, changed
+}
+
 // linked returns m with links to the files that the gateway keeps, made now: they
 // expire, and a command may have waited long. m itself is not changed.
 func (e *Engine) linked(m *pluginv1.Message) *pluginv1.Message {
@@ -22,11 +41,12 @@ func (e *Engine) linked(m *pluginv1.Message) *pluginv1.Message {
 	}
 	text, push := media.Linked(m.Text, e.link), media.Linked(m.UrlPush, e.link)
 	files, changed := e.linkedFiles(m.Attachments)
-	if !changed && text == m.Text && push == m.UrlPush {
+	extras, more := e.linkedTexts(m.Extras)
+	if !changed && !more && text == m.Text && push == m.UrlPush {
 		return m
 	}
 	m = m.CloneVT()
-	m.Text, m.UrlPush, m.Attachments = text, push, files
+	m.Text, m.UrlPush, m.Attachments, m.Extras = text, push, files, extras
 	return m
 }
 
@@ -58,9 +78,25 @@ func fill[T comparable](v *T, known T) {
 	}
 }
 
-// linkedCall is linked for a call, which nobody else has yet.
+// linkedCustomer is linked for what is known of a customer.
+func (e *Engine) linkedCustomer(c *pluginv1.Customer) *pluginv1.Customer {
+	if attributes, changed := e.linkedTexts(c.GetAttributes()); changed {
+		c = c.CloneVT()
+		c.Attributes = attributes
+	}
+	return c
+}
+
+// linkedCall is linked for a call, which nobody else has yet: also what rules have
+// made parameters and attributes of is sent to somebody who cannot read a reference.
 func (e *Engine) linkedCall(c *pluginv1.Call) *pluginv1.Call {
 	c.Message = e.linked(c.Message)
+	c.Params, _ = e.linkedTexts(c.Params)
+	c.Customer = e.linkedCustomer(c.Customer)
+	if c.Chat != nil {
+		c.Chat.Attributes, _ = e.linkedTexts(c.Chat.Attributes)
+		c.Chat.Customer = e.linkedCustomer(c.Chat.Customer)
+	}
 	lines := c.GetChat().GetTranscript()
 	for i, l := range lines { // the list is the call's own, its lines are the document's
 		text := media.Linked(l.Text, e.link)

@@ -134,6 +134,42 @@ func TestLinksInTranscripts(t *testing.T) {
 	}
 }
 
+// TestLinksInParameters: what rules have written of a file into what a vendor, an app
+// or a call is told leads to it there, and stays a reference in the document.
+func TestLinksInParameters(t *testing.T) {
+	r := &rig{T: t, snap: testSnap()}
+	linking(r)
+	e := New(r.opt)
+	texts := func() map[string]string { return map[string]string{"picture": media.Ref(keptID), "kind": "photo"} }
+	customer := &pluginv1.Customer{Address: "ada", Attributes: texts()}
+	before := &pluginv1.Call{
+		Params: texts(), Message: &pluginv1.Message{Extras: texts()}, Customer: customer,
+		Chat: &pluginv1.Chat{Attributes: texts(), Customer: customer},
+	}
+	call := before.CloneVT()
+	call.Message, call.Customer, call.Chat.Customer = before.Message, customer, customer // as the document has them
+	call.Params, call.Chat.Attributes = before.Params, before.Chat.Attributes
+	call = e.linkedCall(call)
+	for what, got := range map[string]map[string]string{
+		"parameters": call.Params, "extras": call.Message.Extras, "the customer": call.Customer.Attributes,
+		"the chat": call.Chat.Attributes, "the chat's customer": call.Chat.Customer.Attributes,
+	} {
+		if !strings.HasPrefix(got["picture"], "https://gw/media/") || got["kind"] != "photo" || len(got) != 2 {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	for what, got := range map[string]map[string]string{
+		"parameters": before.Params, "extras": before.Message.Extras, "customer": customer.Attributes, "chat": before.Chat.Attributes,
+	} {
+		if got["picture"] != media.Ref(keptID) {
+			t.Errorf("the document's %s were changed: %v", what, got)
+		}
+	}
+	if c := e.linkedCall(&pluginv1.Call{Customer: customer.CloneVT()}); c.Chat != nil || c.Params != nil || c.Message != nil {
+		t.Errorf("a call got what it had not: %v", c)
+	}
+}
+
 func TestLinksOfUndelivered(t *testing.T) {
 	conf := func(r *rig) {
 		linking(r)

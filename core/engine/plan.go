@@ -127,7 +127,7 @@ func (c *cell) apply(p *plan, d *conversation.Decision, in *input) {
 		e.m.dead.WithLabelValues(reason).Inc()
 		cmd := letter.Command
 		e.Log.Warn("command is dead", "conversation", c.id, "command", cmd.Number, "kind", cmd.Kind.String(),
-			"instance", cmd.Instance, "endpoint", cmd.Endpoint, "reason", letter.Reason)
+			"instance", cmd.Instance, "endpoint", cmd.Endpoint, "rule", cmd.Rule, "reason", letter.Reason)
 	}
 	for _, cmd := range d.Ghosts {
 		e.Log.Warn("chat was opened by a second try after one without an answer, the vendor may have it twice",

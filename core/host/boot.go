@@ -67,6 +67,7 @@ func (h *Host) prepare() (err error) {
 	if h.ledger, err = openLedger(ledger); err != nil {
 		h.log.Error("what was known of plugins cannot be read, it begins anew", "err", err)
 	}
+	h.recallOwn()
 	return nil
 }
 

@@ -1,10 +1,13 @@
 package host_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/openccsp/gateway/core"
@@ -109,6 +112,41 @@ func TestExclusiveSuccessorOfUnbound(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.eventually("it listens once the port is free", func() bool { return len(b.diary()) == 1 })
+}
+
+// TestWebhooksWhileExclusiveSettingsChange: none is refused, although the plugin
+// closes the instance before it opens it with the next settings.
+func TestWebhooksWhileExclusiveSettingsChange(t *testing.T) {
+	b := startExclusive(t)
+	b.eventually("instance is open", func() bool { return b.h.Instances()[0].State == host.Opened })
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var callers sync.WaitGroup
+	var answered atomic.Int64
+	for range 8 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				a, err := b.h.Webhook(t.Context(), "i-sdk", &pluginv1.WebhookRequest{Method: "POST", Body: []byte("hi")})
+				if err != nil || a.Status != 202 {
+					t.Errorf("webhook: status %d, %v", a.GetStatus(), err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	for revision := uint64(2); revision < 12; revision++ {
+		b.h.SetInstances([]host.Instance{{Name: "i-sdk", Driver: "sdk", Revision: revision,
+			Secrets: map[string][]byte{"token": []byte("hunter2")}}})
+		b.eventually("settings are in force", func() bool {
+			s := b.h.Instances()[0]
+			return s.State == host.Opened && s.Revision == revision
+		})
+		before := answered.Load()
+		b.eventually("webhooks come through", func() bool { return answered.Load() > before+10 || ctx.Err() != nil })
+	}
+	stop()
+	callers.Wait()
 }
 
 // TestUnboundInstanceTakesSockets: its own port is not the only way to it.

@@ -111,6 +111,7 @@ type Host struct {
 	setMu       sync.Mutex                 // of SetInstances
 	ending      map[string]<-chan struct{} // instances that are being closed, by name; guarded by setMu
 	saveMu      sync.Mutex
+	savedOwn    []byte // as the file has it; guarded by saveMu
 
 	mu        sync.Mutex
 	booting   bool

@@ -60,7 +60,7 @@ func (c *fakeCore) FetchMedia(ctx context.Context, instance string, f *pluginv1.
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case "refused":
-		return nil, core.Errorf(core.Invalid, "no such files")
+		return nil, &core.Error{Code: core.Invalid, Reason: "media_type", Message: "no such files"}
 	case "later":
 		return nil, core.Errorf(core.Unavailable, "try again")
 	}

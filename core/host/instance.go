@@ -60,8 +60,8 @@ type instance struct {
 	up     chan struct{} // closed while it is open
 	hears  chan struct{} // closed while it receives from the outside, too
 
-	sockets []string         // subprotocols; kept while the plugin restarts, as own
-	own     *pluginv1.Driver // with its settings: name and capabilities; nil: as every instance
+	sockets []string // subprotocols; kept while the plugin restarts, as own
+	own     *able    // nil: it has not been open
 }
 
 func newInstance(h *Host, spec Instance, end context.CancelFunc) *instance {

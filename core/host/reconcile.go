@@ -176,34 +176,19 @@ func (i *instance) call(ctx context.Context, g *generation, spec Instance) (*plu
 // and which WebSockets it takes, nil none, empty all. It reports whether the
 // capabilities are others than before.
 func (i *instance) offers(g *generation, spec Instance, s *pluginv1.InstanceState) (news bool) {
+	own := &able{&pluginv1.Driver{Name: spec.Driver, Capabilities: s.Capabilities}, settingsHash(spec)}
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	i.sockets = nil
 	if d := g.mf.drivers[spec.Driver]; d != nil && slices.Contains(d.Abilities, pluginv1.AbilitySocket) {
 		i.sockets = append([]string{}, s.Subprotocols...)
 	}
-	var own *pluginv1.Driver
-	if s.Capabilities != nil {
-		own = &pluginv1.Driver{Name: spec.Driver, Capabilities: s.Capabilities}
-	}
-	news = !proto.Equal(i.own, own)
+	before := i.own
 	i.own = own
-	return news
-}
-
-// Own are the name and the capabilities of drivers whose instances have others
-// with their settings, by instance. It is known once an instance has been open, and
-// stays while the plugin restarts. The values are shared: they must not be changed.
-func (h *Host) Own() map[string]*pluginv1.Driver {
-	all := map[string]*pluginv1.Driver{}
-	for name, i := range *h.instances.Load() {
-		i.mu.Lock()
-		if i.own != nil {
-			all[name] = i.own
-		}
-		i.mu.Unlock()
+	i.mu.Unlock()
+	if !own.equal(before) && (s.Capabilities != nil || before != nil) {
+		i.h.saveOwn()
 	}
-	return all
+	return before == nil || !proto.Equal(before.driver, own.driver)
 }
 
 // opened lets callers in. As everywhere, the state is said last: who waits for it

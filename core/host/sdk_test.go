@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/host"
@@ -209,7 +212,7 @@ func TestSDKFiles(t *testing.T) {
 		{"msg=saved", "id=u1", "bytes=600000", "err=<nil>"},
 		{"msg=\"opened file\"", "bytes=600000", "same=true", "err=<nil>"},
 		{"msg=fetched", "url=https://x", "id=i-sdk", "name=\"Authorization=Bearer x\"", "err=<nil>"},
-		{"msg=fetched", "url=refused", "refused=true", "no such files"},
+		{"msg=fetched", "url=refused", "refused=true", "refused: media_type no such files"},
 		{"msg=fetched", "url=later", "refused=false", "try again"},
 	} {
 		b.eventually(strings.Join(line, " "), func() bool { return b.log.line(line...) != "" })
@@ -247,6 +250,56 @@ func TestOwnCapabilities(t *testing.T) {
 		return slices.Equal(ups, []string{"+i-sdk", "-i-sdk", "+i-sdk", "*i-sdk"})
 	})
 	b.stop()
+}
+
+// Over a restart of the gateway as well, until the instance is open again and has
+// the say; with other settings it may be able to do other things, which nobody
+// knows before.
+func TestOwnCapabilitiesAfterARestart(t *testing.T) {
+	first := start(t, host.Timing{}, []string{"sdk"})
+	spec := host.Instance{Name: "i-sdk", Driver: "sdk", Revision: 1, Settings: []byte(`{"limit":70}`),
+		Secrets: map[string][]byte{"token": []byte("hunter2")}}
+	first.h.SetInstances([]host.Instance{spec})
+	first.eventually("instance is open", func() bool { return first.h.Instances()[0].State == host.Opened })
+	first.stop()
+
+	renewed, other, foreign := spec, spec, spec
+	renewed.Revision, renewed.Secrets = 2, map[string][]byte{"token": []byte("hunter3")}
+	other.Revision, other.Settings = 3, []byte(`{"limit":71}`)
+	foreign.Revision, foreign.Driver = 4, "echo"
+	for what, tt := range map[string]struct {
+		spec host.Instance
+		want uint32
+	}{
+		"the same": {spec, 70}, "with a new secret": {renewed, 70}, "with other settings": {other, 0}, "of another driver": {foreign, 0},
+	} {
+		h := host.New(host.Config{Dirs: []string{t.TempDir()}, DataDir: first.data, HostVersion: "test", Core: first.core,
+			Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+		h.SetTiming(host.Timing{})
+		h.SetInstances([]host.Instance{tt.spec})
+		if err := h.Open(t.Context()); err != nil { // its plugin is not there
+			t.Fatal(err)
+		}
+		if got := h.Own()["i-sdk"].GetCapabilities().GetToOutside().GetLimit(); got != tt.want {
+			t.Errorf("%s: limit %d, want %d", what, got, tt.want)
+		}
+		own, err := host.LoadOwn(first.data, []host.Instance{tt.spec})
+		if got := own["i-sdk"].GetCapabilities().GetToOutside().GetLimit(); got != tt.want || err != nil {
+			t.Errorf("%s: limit %d while the gateway is stopped (%v), want %d", what, got, err, tt.want)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if err := os.WriteFile(filepath.Join(first.data, "capabilities.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := host.LoadOwn(first.data, []host.Instance{spec}); err == nil {
+		t.Error("a file that cannot be read is no error")
+	}
 }
 
 func TestSDKSocket(t *testing.T) {

@@ -129,7 +129,7 @@ func (g *generation) serveCall(ctx context.Context, instance string, call *plugi
 		return r
 	}
 	r.Conflict = errors.Is(err, store.ErrConflict) || core.CodeOf(err) == core.Conflict
-	r.Message = shown(err)
+	r.Message, r.Code = shown(err), core.ReasonOf(err)
 	r.Refused = isFileCall(call) && isRefusal(err)
 	if core.CodeOf(err) == core.Internal && !r.Conflict {
 		g.log.Warn("a plugin's call did not succeed", "instance", instance, "err", err)

@@ -309,7 +309,7 @@ func (a *admin) do(t testing.TB, method, path, body string, header ...string) re
 }
 
 func (g *gateway) MediaStore() httpd.MediaStore {
-	return httpd.MediaStore{Files: 3, Bytes: 12288, MaxFile: 100, MaxTotal: 1000, Retention: 720 * time.Hour, LinkTTL: 24 * time.Hour, Types: []string{"image/*"}}
+	return httpd.MediaStore{Files: 3, Lost: 1, Bytes: 12288, MaxFile: 100, MaxTotal: 1000, Retention: 720 * time.Hour, LinkTTL: 24 * time.Hour, Types: []string{"image/*"}}
 }
 
 func (g *gateway) MediaFile(_ context.Context, id string) (httpd.MediaFile, error) {
@@ -417,7 +417,7 @@ func TestAdminAnswers(t *testing.T) {
 		{"POST", "/v1/dead-letters/replay", `{"ids":[]}`, 400, nil, ""},
 		{"POST", "/v1/dead-letters/replay", `{"ids":[""]}`, 400, nil, ""},
 		{"POST", "/v1/dead-letters/replay", `{"ids":["` + strings.Repeat(`x","`, 200) + `"]}`, 400, nil, ""},
-		{"GET", "/v1/media", "", 200, []string{`{"files":3,"bytes":12288,"max_file":100,"max_total":1000,"retention":"720h0m0s","link_ttl":"24h0m0s","types":["image/*"]}`}, ""},
+		{"GET", "/v1/media", "", 200, []string{`{"files":3,"lost":1,"bytes":12288,"max_file":100,"max_total":1000,"retention":"720h0m0s","link_ttl":"24h0m0s","types":["image/*"]}`}, ""},
 		{"GET", "/v1/media/m1", "", 200, []string{`{"id":"m1","name":"a.png","mime":"image/png","bytes":5,"sha256":"2c","instance":"webshop","at":"2026-11-22T10:00:00Z","url":"https://gw/media/x"}`}, ""},
 		{"GET", "/v1/media/nope", "", 404, nil, ""},
 		{"DELETE", "/v1/media/m1", "", 204, nil, "delete media m1"},

@@ -57,12 +57,8 @@ func (l *listener) Accept() (net.Conn, error) {
 // admit returns nil if nc's address has too many connections.
 func (l *listener) admit(nc net.Conn) *conn {
 	c := &conn{Conn: nc, l: l, addr: addrOf(nc)}
-	if c.addr.IsValid() && !l.exempt.trust(c.addr) {
-		bits := 32
-		if c.addr.Is6() {
-			bits = 64
-		}
-		c.net, _ = c.addr.Prefix(bits)
+	if !l.exempt.trust(c.addr) {
+		c.net = netOf(c.addr)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,6 +154,16 @@ func addrOf(nc net.Conn) netip.Addr {
 		return a.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
+}
+
+// netOf is what an address counts for: itself, or the /64 of an IPv6 one.
+func netOf(a netip.Addr) netip.Prefix {
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	n, _ := a.Prefix(bits) // not valid if a is not
+	return n
 }
 
 // proxies are the networks whose X-Forwarded-For is believed.

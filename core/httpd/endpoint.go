@@ -21,7 +21,7 @@ type Endpoint struct {
 	Format string    `json:"format"`
 	State  string    `json:"state"` // ok, failing, disabled
 	Since  time.Time `json:"since,omitzero"`
-	Reason string    `json:"reason,omitempty"` // why it is disabled
+	Reason string    `json:"reason,omitempty"` // why it is so, where it is known
 }
 
 // listEndpoints answers GET /v1/endpoints.

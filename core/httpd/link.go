@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -28,7 +30,8 @@ type KeptFile struct {
 
 // Bounds of files on their way out.
 const (
-	maxLinks  = 64      // at once; over it: 503
+	maxLinks  = 256     // at once; over it: 503
+	ownLinks  = 64      // of them those of one address: who takes files slowly must not keep all others from theirs
 	slowest   = 8 << 10 // bytes a second that whoever fetches one takes
 	linkGrace = 30 * time.Second
 )
@@ -47,20 +50,22 @@ func (p *Public) media(r *fasthttp.RequestCtx) error {
 	if p.openLink == nil || !r.IsGet() && !r.IsHead() {
 		return errNoLink
 	}
-	select {
-	case p.links <- struct{}{}:
-	default:
+	var from netip.Prefix
+	if peer := p.peer(r); !p.proxies.trust(peer) {
+		from = netOf(peer)
+	}
+	if !p.links.take(from) {
 		return core.Errorf(core.Unavailable, "too many files at once")
 	}
 	f, err := p.openLink(token)
 	if err != nil {
-		<-p.links
+		p.links.leave(from)
 		if core.CodeOf(err) == core.NotFound {
 			return errNoLink
 		}
 		return err
 	}
-	body := &linkBody{f: f, release: func() { <-p.links }}
+	body := &linkBody{f: f, release: func() { p.links.leave(from) }}
 	head := &r.Response.Header
 	head.Set(fasthttp.HeaderContentType, f.MIME)
 	head.Set(fasthttp.HeaderContentDisposition, disposition(f.Name))
@@ -76,6 +81,35 @@ func (p *Public) media(r *fasthttp.RequestCtx) error {
 		return body.Close()
 	}
 	return sendPart(r, body, etag)
+}
+
+// links counts the files on their way out, over all and for each address.
+type links struct {
+	mu   sync.Mutex
+	all  int
+	from map[netip.Prefix]int
+}
+
+// take counts one more, unless there are too many. A net that is not valid is one
+// that is not counted for itself.
+func (l *links) take(from netip.Prefix) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= maxLinks || from.IsValid() && l.from[from] >= ownLinks {
+		return false
+	}
+	l.all++
+	l.from[from]++
+	return true
+}
+
+func (l *links) leave(from netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.from[from]--; l.from[from] == 0 {
+		delete(l.from, from)
+	}
 }
 
 // sendPart answers with the part of a file that the request asks for.

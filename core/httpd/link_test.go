@@ -2,6 +2,8 @@ package httpd_test
 
 import (
 	"bytes"
+	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,11 +38,11 @@ func (k *kept) Close() error {
 	return nil
 }
 
-// keeping serves one file under the token "good".
-func keeping(t *testing.T, text, name string) (*public, *opened) {
+// keeping serves one file under the token "good", to proxies here and there.
+func keeping(t *testing.T, text, name string, proxies ...netip.Prefix) (*public, *opened) {
 	t.Helper()
 	var open opened
-	p := startPublic(t, httpd.PublicOptions{Hooks: &hooks{}, OpenLink: func(token string) (httpd.KeptFile, error) {
+	p := startPublic(t, httpd.PublicOptions{Hooks: &hooks{}, TrustedProxies: proxies, OpenLink: func(token string) (httpd.KeptFile, error) {
 		if token != "good" {
 			return httpd.KeptFile{}, core.Errorf(core.NotFound, "the link is too old")
 		}
@@ -126,31 +128,43 @@ func TestLinkNames(t *testing.T) {
 	}
 }
 
-// TestLinksAtOnce: more than so many are told to come again, and hooks do not mind.
+// TestLinksAtOnce: more than so many of one address are told to come again; others,
+// and hooks, do not mind.
 func TestLinksAtOnce(t *testing.T) {
-	p, open := keeping(t, "0123456789", "a.png")
+	p, open := keeping(t, "0123456789", "a.png", netip.MustParsePrefix("127.0.0.0/8"))
+	from := func(method, address string) *http.Request {
+		r := request(t, method, "http://"+p.addr+"/media/good", "")
+		r.Header.Set("X-Forwarded-For", address)
+		return r
+	}
 	gate := make(chan struct{})
 	open.gate = gate
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			if got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/media/good", "")); got.body != "0123456789" {
+			if got := do(t, client(t), from("GET", "2001:db8::1")); got.body != "0123456789" {
 				t.Errorf("one of many: %d %q", got.StatusCode, got.body)
 			}
 		})
 	}
 	waitFor(t, func() bool { return open.Load() == 64 })
-	got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/media/good", ""))
+	got := do(t, client(t), from("GET", "2001:db8::2"))
 	if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("one more: %d", got.StatusCode)
 	}
 	if got := do(t, client(t), request(t, "GET", "http://"+p.addr+"/hooks/shop", "")); got.StatusCode != 200 {
 		t.Errorf("hooks meanwhile: %d", got.StatusCode)
 	}
+	all.Go(func() {
+		if got := do(t, client(t), from("GET", "192.0.2.1")); got.body != "0123456789" {
+			t.Errorf("another address: %d %q", got.StatusCode, got.body)
+		}
+	})
+	waitFor(t, func() bool { return open.Load() == 65 })
 	close(gate)
 	all.Wait()
 	waitFor(t, func() bool { return open.Load() == 0 })
-	if got := do(t, client(t), request(t, "HEAD", "http://"+p.addr+"/media/good", "")); got.StatusCode != 200 {
+	if got := do(t, client(t), from("HEAD", "2001:db8::1")); got.StatusCode != 200 {
 		t.Errorf("after they have gone: %d", got.StatusCode)
 	}
 }

@@ -19,6 +19,7 @@ type Media interface {
 // MediaStore is how full the store of files is, and what it takes.
 type MediaStore struct {
 	Files        int
+	Lost         int   // of what they hold, what is not on the disk any more
 	Bytes        int64 // on disk
 	MaxFile      int64
 	MaxTotal     int64
@@ -38,6 +39,7 @@ type MediaFile struct {
 
 type mediaStoreBody struct {
 	Files        int      `json:"files"`
+	Lost         int      `json:"lost,omitempty"`
 	Bytes        int64    `json:"bytes"`
 	MaxFile      int64    `json:"max_file"`
 	MaxTotal     int64    `json:"max_total"`
@@ -64,7 +66,7 @@ type mediaFileBody struct {
 func (a *Admin) getMedia(_ context.Context, r *fasthttp.RequestCtx) error {
 	s := a.gateway.MediaStore()
 	writeJSON(r, fasthttp.StatusOK, mediaStoreBody{
-		Files: s.Files, Bytes: s.Bytes, MaxFile: s.MaxFile, MaxTotal: s.MaxTotal, Retention: s.Retention.String(),
+		Files: s.Files, Lost: s.Lost, Bytes: s.Bytes, MaxFile: s.MaxFile, MaxTotal: s.MaxTotal, Retention: s.Retention.String(),
 		LinkTTL: s.LinkTTL.String(), AllowPrivate: s.AllowPrivate, Types: s.Types,
 	})
 	return nil

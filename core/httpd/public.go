@@ -56,7 +56,7 @@ type PublicOptions struct {
 type Public struct {
 	hooks     Hooks
 	openLink  func(token string) (KeptFile, error)
-	links     chan struct{} // files on their way out
+	links     *links // files on their way out
 	limits    Limits
 	publicURL string
 	proxies   proxies
@@ -75,7 +75,7 @@ func NewPublic(o PublicOptions) *Public {
 	return &Public{
 		hooks:     o.Hooks,
 		openLink:  o.OpenLink,
-		links:     make(chan struct{}, maxLinks),
+		links:     &links{from: map[netip.Prefix]int{}},
 		limits:    limits,
 		bodies:    bodies{each: limits.Body, all: limits.Bodies},
 		publicURL: strings.TrimRight(o.PublicURL, "/"),

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -72,5 +73,66 @@ func TestHangingEndpointHoldsFew(t *testing.T) {
 	}
 	if _, fate := n.Do(t.Context(), "e", "1", []byte(body)); fate != core.Answered {
 		t.Errorf("when all are back: %v", fate)
+	}
+}
+
+// Who waits for the pace comes about when it is his turn: a hundred endpoints at which
+// fifty wait each, all day, must not cost more than what they are sent. More than come
+// in a minute come beside the others, and not all at its end.
+func TestCrowdKeepsThePace(t *testing.T) {
+	f := newFar(t)
+	n := newNotifier(t, notify.Config{Now: f.clock, Endpoints: map[string]notify.Endpoint{"e": {URL: f.URL, AllowPrivate: true, Rate: 1}}})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	post(t, n, "e", "1", body)
+	asked, told := map[time.Duration]int{}, 0
+	for range 200 { // of whom the first few may wait in their places
+		r, fate := n.Do(gone, "e", "1", []byte(body))
+		if fate != core.NotSent {
+			t.Fatalf("%v, %v", r, fate)
+		}
+		if ms := r.GetAfterMs(); ms > 0 {
+			asked[time.Duration(ms)*time.Millisecond/time.Second]++
+			told++
+		}
+	}
+	for at, many := range asked {
+		if many > told/50+1 || at > 65 {
+			t.Errorf("%d of %d come again in second %d", many, told, at)
+		}
+	}
+	if told < 150 {
+		t.Errorf("%d were told to come again", told)
+	}
+}
+
+// While nothing comes back from an endpoint, ever fewer look whether something has.
+func TestCrowdOfAHangingEndpoint(t *testing.T) {
+	release := make(chan struct{})
+	entered := make(chan struct{}, 1)
+	far := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-release }))
+	t.Cleanup(far.Close)
+	f := newFar(t)
+	n := newNotifier(t, notify.Config{Now: f.clock, PerHost: 1, Endpoints: map[string]notify.Endpoint{"e": {URL: far.URL, AllowPrivate: true}}})
+	done := make(chan struct{})
+	go func() { defer close(done); post(t, n, "e", "1", body) }()
+	<-entered
+	defer func() { close(release); <-done }()
+	inFirstSecond := func() (many int) {
+		for range 1000 {
+			r, fate := n.Do(t.Context(), "e", "1", []byte(body))
+			if fate != core.NotSent {
+				t.Fatalf("%v, %v", r, fate)
+			}
+			if r.GetAfterMs() <= 1000 {
+				many++
+			}
+		}
+		return many
+	}
+	atFirst := inFirstSecond()
+	f.pass(2 * time.Minute)
+	if late := inFirstSecond(); late > 20 || atFirst < 500 {
+		t.Errorf("of 1000 come again within a second: %d at first, %d when it has hung for minutes", atFirst, late)
 	}
 }

@@ -46,7 +46,7 @@ type Status struct {
 	Format Format
 	State  string
 	Since  time.Time // of State, zero for one that answers
-	Reason string    // why it is disabled
+	Reason string    // why, where it is known
 }
 
 // Status returns how the endpoints do, by name.
@@ -62,6 +62,9 @@ func (n *Notifier) Status() []Status {
 			s.State, s.Since, s.Reason = Off, g.off.At, g.off.Reason
 		case !g.failing.IsZero():
 			s.State, s.Since = Failing, g.failing
+			if g.unasked() {
+				s.Reason = "it has not said that it wants notifications"
+			}
 		}
 		e.gate.mu.Unlock()
 		all = append(all, s)

@@ -35,6 +35,7 @@ type Endpoint struct {
 	Bearer       string            // token for the header Authorization; "": none
 	Format       Format            // "": Standard
 	Headers      map[string]string // sent beside those of the format
+	Validate     bool              // it is asked first whether it wants notifications; not with Standard
 	AllowPrivate bool              // it may be on this machine or in a private network
 	Rate         float64           // requests per second; 0: no limit
 	Timeout      time.Duration     // of one attempt; 0: the notifier's
@@ -52,7 +53,7 @@ type endpoint struct {
 	gate *gate
 }
 
-func newEndpoint(name string, c Endpoint, most int) (*endpoint, error) {
+func newEndpoint(name string, c Endpoint, origin string, most int) (*endpoint, error) {
 	if err := outbound.CheckURL(c.URL); err != nil {
 		return nil, err
 	}
@@ -60,9 +61,15 @@ func newEndpoint(name string, c Endpoint, most int) (*endpoint, error) {
 	if !slices.Contains(Formats, string(c.Format)) {
 		return nil, fmt.Errorf("there is no format %q", c.Format)
 	}
+	switch {
+	case c.Validate && c.Format == Standard:
+		return nil, errors.New("only CloudEvents can be validated")
+	case c.Validate && origin == "":
+		return nil, errors.New("to be validated the gateway needs a name")
+	}
 	c.DisableAfter = cmp.Or(c.DisableAfter, DisableAfter)
 	c.Headers = maps.Clone(c.Headers)
-	e := &endpoint{Endpoint: c, name: name, gate: newGate(c.Rate, most)}
+	e := &endpoint{Endpoint: c, name: name, gate: newGate(c.Rate, c.Validate, most)}
 	for _, secret := range []string{c.Secret, c.Previous} {
 		key, err := newSigner(secret)
 		if err != nil {

@@ -30,9 +30,8 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-// dress returns the headers and the body of one attempt. A body that is no
-// envelope goes as it is.
-func (n *Notifier) dress(e *endpoint, id string, at time.Time, body []byte) (http.Header, []byte) {
+// plain returns the headers that all requests to an endpoint have.
+func (n *Notifier) plain(e *endpoint) http.Header {
 	h := http.Header{}
 	for name, value := range e.Headers {
 		h.Set(name, value)
@@ -40,6 +39,16 @@ func (n *Notifier) dress(e *endpoint, id string, at time.Time, body []byte) (htt
 	if e.Bearer != "" {
 		h.Set("Authorization", "Bearer "+e.Bearer)
 	}
+	if e.Validate {
+		h.Set(requestOrigin, n.origin)
+	}
+	return h
+}
+
+// dress returns the headers and the body of one attempt. A body that is no
+// envelope goes as it is.
+func (n *Notifier) dress(e *endpoint, id string, at time.Time, body []byte) (http.Header, []byte) {
+	h := n.plain(e)
 	h.Set("Content-Type", "application/json")
 	if e.Format != Standard {
 		body = n.cloud(e, id, body, h)

@@ -21,6 +21,15 @@ func TestForbiddenAddresses(t *testing.T) {
 	}
 }
 
+// TestCredentials: also who may be in a private network is not where clouds keep
+// credentials.
+func TestCredentials(t *testing.T) {
+	n := newNotifier(t, notify.Config{Endpoints: map[string]notify.Endpoint{"e": {URL: "http://169.254.169.254/", AllowPrivate: true}}})
+	if r, _ := n.Do(t.Context(), "e", "1", nil); r.GetOutcome() != pluginv1.Outcome_REJECTED || r.GetCode() != "private_address" {
+		t.Errorf("got %v", r)
+	}
+}
+
 // A name that leads to a public address when it is checked and to a private one
 // when it is dialled gets nowhere, because only what is dialled counts.
 func TestRebinding(t *testing.T) {

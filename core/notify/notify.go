@@ -41,6 +41,7 @@ type Notifier struct {
 	timeout   time.Duration
 	perHost   int
 	source    string
+	origin    string // its host; "" if it has none
 	now       func() time.Time
 	memory    Memory
 	setting   sync.Mutex // of SetEndpoints
@@ -68,8 +69,8 @@ func New(c Config) (*Notifier, error) {
 		c.Now = time.Now
 	}
 	n := &Notifier{
-		timeout: c.Timeout, perHost: c.PerHost, source: cmp.Or(c.Source, "urn:openccsp:gateway"), now: c.Now, memory: c.Memory, log: c.Log,
-		guarded: newTransport(c, outbound.Control), open: newTransport(c, nil),
+		timeout: c.Timeout, perHost: c.PerHost, source: cmp.Or(c.Source, "urn:openccsp:gateway"), origin: originOf(c.Source), now: c.Now, memory: c.Memory, log: c.Log,
+		guarded: newTransport(c, outbound.Control), open: newTransport(c, outbound.ControlPrivate),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_notify_attempts_total", Help: "Requests to endpoints, by outcome.",
 		}, []string{"endpoint", "outcome"}),
@@ -102,13 +103,13 @@ func (n *Notifier) SetEndpoints(endpoints map[string]Endpoint) error {
 	}
 	set := make(map[string]*endpoint, len(endpoints))
 	for name, conf := range endpoints {
-		e, err := newEndpoint(name, conf, n.perHost)
+		e, err := newEndpoint(name, conf, n.origin, n.perHost)
 		if err != nil {
 			return core.Errorf(core.Invalid, "endpoint %q: %s", name, err)
 		}
 		if old := before[name]; old != nil && old.URL == conf.URL {
 			e.gate = old.gate
-			e.gate.pace(conf.Rate)
+			e.gate.set(conf.Rate, conf.Validate)
 		} else if e.gate.off, err = n.remembered(e); err != nil {
 			return err
 		}
@@ -165,13 +166,23 @@ func (n *Notifier) do(ctx context.Context, name, id string, body []byte, limit i
 		return &pluginv1.Result{Outcome: pluginv1.Outcome_RETRY}, nil, core.NotSent
 	}
 	start := n.now()
-	r, said := n.post(ctx, e, webhookID(id), start, body, limit)
+	r, said := n.attempt(ctx, e, webhookID(id), start, body, limit)
 	took := n.now().Sub(start)
 	n.attempts.WithLabelValues(name, strings.ToLower(r.GetOutcome().String())).Inc()
 	n.seconds.WithLabelValues(name).Observe(took.Seconds())
 	n.log.Debug("endpoint answered", "endpoint", name, "id", id, "outcome", r.GetOutcome().String(), "code", r.GetCode(), "took", took.String())
 	n.settle(ctx, e, r)
 	return r, said, core.Answered
+}
+
+// attempt posts to an endpoint that has said, if it is to, that it wants it.
+func (n *Notifier) attempt(ctx context.Context, e *endpoint, id string, at time.Time, body []byte, limit int) (*pluginv1.Result, []byte) {
+	if e.gate.mustAsk() {
+		if r := n.consent(ctx, e); r.GetOutcome() != pluginv1.Outcome_OK {
+			return r, nil
+		}
+	}
+	return n.post(ctx, e, id, at, body, limit)
 }
 
 // settle lets the endpoint's gate know what became of an attempt.

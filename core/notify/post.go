@@ -42,15 +42,8 @@ func newTransport(c Config, control func(network, address string, c syscall.RawC
 	}
 }
 
-func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Time, body []byte, limit int) (*pluginv1.Result, []byte) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(e.Timeout, n.timeout))
-	defer cancel()
-	header, body := n.dress(e, id, at, body)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
-	if err != nil {
-		return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "request", Detail: "the URL cannot be used"}, nil
-	}
-	req.Header = header
+// send makes one request to an endpoint. It follows no redirect.
+func (n *Notifier) send(e *endpoint, req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", "OpenCCSP/"+core.Version)
 	transport := n.guarded
 	if e.AllowPrivate {
@@ -60,7 +53,23 @@ func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Tim
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	resp, err := client.Do(req)
+	return client.Do(req)
+}
+
+func badURL() *pluginv1.Result {
+	return &pluginv1.Result{Outcome: pluginv1.Outcome_REJECTED, Code: "request", Detail: "the URL cannot be used"}
+}
+
+func (n *Notifier) post(ctx context.Context, e *endpoint, id string, at time.Time, body []byte, limit int) (*pluginv1.Result, []byte) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(e.Timeout, n.timeout))
+	defer cancel()
+	header, body := n.dress(e, id, at, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
+	if err != nil {
+		return badURL(), nil
+	}
+	req.Header = header
+	resp, err := n.send(e, req)
 	if err != nil {
 		return unanswered(err), nil
 	}
@@ -102,6 +111,11 @@ func unanswered(err error) *pluginv1.Result {
 		return &pluginv1.Result{
 			Outcome: pluginv1.Outcome_REJECTED, Code: "private_address",
 			Detail: "the endpoint is in a private network; set allow_private = true if that is meant",
+		}
+	}
+	if outbound.IsCredentials(err) {
+		return &pluginv1.Result{
+			Outcome: pluginv1.Outcome_REJECTED, Code: "private_address", Detail: "the endpoint is where clouds keep credentials",
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

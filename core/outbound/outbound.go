@@ -27,6 +27,33 @@ func Control(network, address string, c syscall.RawConn) error {
 	return guard.Safe(network, address, c)
 }
 
+// credentials is where clouds give credentials to whoever asks from inside.
+var credentials = []netip.Prefix{
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("168.63.129.16/32"),
+	netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("192.0.0.192/32"), netip.MustParsePrefix("fd00:ec2::/32"),
+}
+
+var errCredentials = errors.New("clouds keep credentials there")
+
+// ControlPrivate is Control for what may be in a private network or on this machine.
+// Only where clouds keep credentials it lets nobody.
+func ControlPrivate(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	for _, p := range credentials {
+		if p.Contains(ip) {
+			return errCredentials
+		}
+	}
+	return nil
+}
+
+// IsCredentials says whether err is ControlPrivate's.
+func IsCredentials(err error) bool { return errors.Is(err, errCredentials) }
+
 // IsPrivate says whether err is Control's.
 func IsPrivate(err error) bool {
 	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork)

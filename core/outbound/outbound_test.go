@@ -26,6 +26,25 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
+// TestForbiddenInPrivate: what is in a private network may be reached, what clouds keep
+// there may not.
+func TestForbiddenInPrivate(t *testing.T) {
+	tests := []struct {
+		address string
+		reached bool
+	}{
+		{"127.0.0.1:80", true}, {"10.0.0.1:443", true}, {"[fd12::1]:80", true}, {"[::1]:80", true}, {"8.8.8.8:53", true},
+		{"169.254.169.254:80", false}, {"169.254.170.2:80", false}, {"168.63.129.16:80", false}, {"100.100.100.200:80", false},
+		{"192.0.0.192:80", false}, {"[fd00:ec2::254]:80", false}, {"[::ffff:169.254.169.254]:80", false}, {"[fe80::a9fe:a9fe%lo]:80", false},
+	}
+	for _, tt := range tests {
+		err := outbound.ControlPrivate("tcp", tt.address, nil)
+		if (err == nil) != tt.reached || !tt.reached && !outbound.IsCredentials(&net.OpError{Op: "dial", Err: err}) {
+			t.Errorf("%s: %v, want it reached: %v", tt.address, err, tt.reached)
+		}
+	}
+}
+
 // No error shows the URL, which may hold a token.
 func TestErrorsDoNotRepeat(t *testing.T) {
 	if len(outboundtest.Forbidden) < 60 {

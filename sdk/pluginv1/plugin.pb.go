@@ -3739,6 +3739,7 @@ type HostReply struct {
 	Messages      []*Message             `protobuf:"bytes,6,rep,name=messages,proto3" json:"messages,omitempty"`
 	Attachment    *Attachment            `protobuf:"bytes,7,opt,name=attachment,proto3" json:"attachment,omitempty"`
 	Refused       bool                   `protobuf:"varint,8,opt,name=refused,proto3" json:"refused,omitempty"` // with !ok: trying again is of no use, such as a file of a type that is not taken
+	Code          string                 `protobuf:"bytes,9,opt,name=code,proto3" json:"code,omitempty"`        // with !ok: why, for programs, such as media_type; may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3827,6 +3828,13 @@ func (x *HostReply) GetRefused() bool {
 		return x.Refused
 	}
 	return false
+}
+
+func (x *HostReply) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
 }
 
 type SocketChunk struct {
@@ -5197,7 +5205,7 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\bMediaGet\x12\x19\n" +
 	"\bmedia_id\x18\x01 \x01(\tR\amediaId\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\rR\x05limit\"\x8a\x02\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"\x9e\x02\n" +
 	"\tHostReply\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x1a\n" +
@@ -5208,7 +5216,8 @@ const file_sdk_pluginv1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"attachment\x18\a \x01(\v2\x1d.gateway.plugin.v1.AttachmentR\n" +
 	"attachment\x12\x18\n" +
-	"\arefused\x18\b \x01(\bR\arefused\"j\n" +
+	"\arefused\x18\b \x01(\bR\arefused\x12\x12\n" +
+	"\x04code\x18\t \x01(\tR\x04code\"j\n" +
 	"\vSocketChunk\x121\n" +
 	"\x04open\x18\x01 \x01(\v2\x1d.gateway.plugin.v1.SocketOpenR\x04open\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x14\n" +

@@ -15,11 +15,13 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/outbound"
 )
 
@@ -27,7 +29,7 @@ import (
 type Config struct {
 	AllowPrivate bool          // files may be on this machine or in a private network
 	Timeout      time.Duration // of a file, with all that it leads to; default 30 s
-	AtOnce       int           // files under way, over all; default 32
+	AtOnce       int           // files under way, over all, of one instance a quarter; default 64
 	PerHost      int           // connections to one host; default 16
 	Resolver     *net.Resolver // default the system's
 }
@@ -37,6 +39,9 @@ type Fetcher struct {
 	transport *http.Transport
 	timeout   time.Duration
 	slots     chan struct{}
+
+	mu  sync.Mutex
+	own map[string]chan struct{} // slots of an instance
 }
 
 const (
@@ -49,13 +54,13 @@ const (
 // New returns a Fetcher.
 func New(c Config) *Fetcher {
 	setDefault(&c.Timeout, 30*time.Second)
-	setDefault(&c.AtOnce, 32)
+	setDefault(&c.AtOnce, 64)
 	setDefault(&c.PerHost, 16)
 	d := &net.Dialer{Timeout: 10 * time.Second, Resolver: c.Resolver, Control: outbound.Control}
 	if c.AllowPrivate {
-		d.Control = nil
+		d.Control = outbound.ControlPrivate
 	}
-	return &Fetcher{timeout: c.Timeout, slots: make(chan struct{}, c.AtOnce), transport: &http.Transport{
+	return &Fetcher{timeout: c.Timeout, slots: make(chan struct{}, c.AtOnce), own: map[string]chan struct{}{}, transport: &http.Transport{
 		Proxy:                  nil, // a proxy would reach what the guard forbids
 		DialContext:            d.DialContext,
 		DisableCompression:     true, // nothing is unpacked
@@ -86,17 +91,19 @@ type Body struct {
 	Size int64  // -1: it does not say
 }
 
-// Get asks for a file and has take read it. Errors of its own are
+// Get asks for a file for an instance and has take read it. Errors of its own are
 // [core.Invalid] if another try will not help, else [core.Unavailable]; none names
 // the address, which may hold a key. Those of take are returned as they are.
-func (f *Fetcher) Get(ctx context.Context, raw string, header http.Header, take func(Body) error) error {
+func (f *Fetcher) Get(ctx context.Context, instance, raw string, header http.Header, take func(Body) error) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	case <-ctx.Done():
-		return core.Errorf(core.Unavailable, "too many files are fetched at once")
+	for _, slots := range []chan struct{}{f.ownSlots(instance), f.slots} { // slow hosts of one keep no other from its files
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return media.Refused(core.Unavailable, media.Unreachable, "too many files are fetched at once")
+		}
 	}
 	at, err := readURL(raw)
 	if err != nil {
@@ -124,17 +131,36 @@ func (f *Fetcher) Get(ctx context.Context, raw string, header http.Header, take 
 		}
 		at = next
 	}
-	return refused("the file's address leads on more than %d times", maxHops)
+	return missing("the file's address leads on more than %d times", maxHops)
 }
 
-func refused(format string, args ...any) error { return core.Errorf(core.Invalid, format, args...) }
+func (f *Fetcher) ownSlots(instance string) chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.own[instance]
+	if s == nil {
+		s = make(chan struct{}, max(cap(f.slots)/4, 1))
+		f.own[instance] = s
+	}
+	return s
+}
+
+// blocked is the error for an address that is not asked.
+func blocked(format string, args ...any) error {
+	return media.Refused(core.Invalid, media.Blocked, format, args...)
+}
+
+// missing is the error for a file that its host does not give.
+func missing(format string, args ...any) error {
+	return media.Refused(core.Invalid, media.Unreachable, format, args...)
+}
 
 func readURL(raw string) (*url.URL, error) {
 	if len(raw) > maxURL {
-		return nil, refused("the file's address has more than %d bytes", maxURL)
+		return nil, blocked("the file's address has more than %d bytes", maxURL)
 	}
 	if err := outbound.CheckURL(raw); err != nil {
-		return nil, refused("the file's address: %s", err)
+		return nil, blocked("the file's address: %s", err)
 	}
 	return url.Parse(raw)
 }
@@ -143,12 +169,12 @@ func readURL(raw string) (*url.URL, error) {
 // what is the gateway's.
 func cleanHeader(given http.Header) (http.Header, error) {
 	if len(given) > maxHeaders {
-		return nil, refused("a file is asked for with at most %d headers", maxHeaders)
+		return nil, blocked("a file is asked for with at most %d headers", maxHeaders)
 	}
 	out := http.Header{}
 	for name, values := range given {
 		if !httpguts.ValidHeaderFieldName(name) || slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
-			return nil, refused("a header for the file cannot be sent")
+			return nil, blocked("a header for the file cannot be sent")
 		}
 		switch http.CanonicalHeaderKey(name) {
 		case "Accept-Encoding", "Connection", "Content-Length", "Host", "Proxy-Authorization", "Range", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
@@ -168,7 +194,7 @@ func sameHost(a, b *url.URL) bool {
 func (f *Fetcher) ask(ctx context.Context, at *url.URL, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return nil, refused("the file's address cannot be asked")
+		return nil, blocked("the file's address cannot be asked")
 	}
 	if header != nil {
 		r.Header = header.Clone()
@@ -182,7 +208,10 @@ func (f *Fetcher) ask(ctx context.Context, at *url.URL, header http.Header) (*ht
 		return resp, nil
 	}
 	if outbound.IsPrivate(err) {
-		return nil, refused("the file is in a private network; media { allow_private = true } lets the gateway fetch from there")
+		return nil, blocked("the file is in a private network; media { allow_private = true } lets the gateway fetch from there")
+	}
+	if outbound.IsCredentials(err) {
+		return nil, blocked("the file is where clouds keep credentials")
 	}
 	return nil, away(err)
 }
@@ -193,7 +222,7 @@ func away(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		message = "the file does not come in time"
 	}
-	return &core.Error{Code: core.Unavailable, Message: message, Err: err}
+	return &core.Error{Code: core.Unavailable, Reason: media.Unreachable, Message: message, Err: err}
 }
 
 // leadsTo returns where an answer sends whoever asks, nil if it does not.
@@ -206,7 +235,7 @@ func leadsTo(at *url.URL, resp *http.Response) (*url.URL, error) {
 	to := resp.Header.Get("Location")
 	next, err := at.Parse(to)
 	if err != nil || to == "" {
-		return nil, refused("the file's address leads to one that cannot be read")
+		return nil, missing("the file's address leads to one that cannot be read")
 	}
 	next.Fragment = ""
 	return readURL(next.String())
@@ -216,12 +245,12 @@ func deliver(resp *http.Response, at *url.URL, take func(Body) error) error {
 	switch s := resp.StatusCode; {
 	case s == http.StatusOK:
 	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s == http.StatusTooManyRequests, s >= 500:
-		return core.Errorf(core.Unavailable, "the file's host answers with status %d", s)
+		return media.Refused(core.Unavailable, media.Unreachable, "the file's host answers with status %d", s)
 	default:
-		return refused("the file's host answers with status %d", s)
+		return missing("the file's host answers with status %d", s)
 	}
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return refused("the file comes packed, which was not asked for")
+		return missing("the file comes packed, which was not asked for")
 	}
 	body := &reader{r: resp.Body}
 	err := take(Body{Reader: body, Name: nameOf(resp, at), MIME: resp.Header.Get("Content-Type"), Size: resp.ContentLength})

@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/openccsp/gateway/core"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/media/fetch"
 	"github.com/openccsp/gateway/core/outbound/outboundtest"
 )
@@ -25,7 +27,7 @@ func get(t *testing.T, c fetch.Config, url string, header http.Header) (string, 
 	t.Cleanup(f.Close)
 	var text []byte
 	var body fetch.Body
-	err := f.Get(t.Context(), url, header, func(b fetch.Body) (err error) {
+	err := f.Get(t.Context(), "shop", url, header, func(b fetch.Body) (err error) {
 		body = b
 		text, err = io.ReadAll(b)
 		return err
@@ -42,8 +44,17 @@ func TestForbiddenAddresses(t *testing.T) {
 		t.Fatalf("only %d vectors", len(outboundtest.Forbidden))
 	}
 	for _, url := range outboundtest.Forbidden {
-		err := f.Get(t.Context(), url, nil, func(fetch.Body) error { return errors.New("it was reached") })
-		if core.CodeOf(err) != core.Invalid {
+		err := f.Get(t.Context(), "shop", url, nil, func(fetch.Body) error { return errors.New("it was reached") })
+		if core.CodeOf(err) != core.Invalid || core.ReasonOf(err) != media.Blocked {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// TestCredentials: who may fetch from next door may not fetch what clouds keep there.
+func TestCredentials(t *testing.T) {
+	for _, url := range []string{"http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://168.63.129.16/", "http://[::ffff:169.254.169.254]/"} {
+		if _, _, err := get(t, private, url, nil); core.ReasonOf(err) != media.Blocked || core.CodeOf(err) != core.Invalid {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -70,7 +81,7 @@ func TestForbiddenRedirects(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}))
 		f := fetch.NewGuardedAfter(srv.Listener.Addr().String())
-		err := f.Get(t.Context(), srv.URL+"/a", nil, func(fetch.Body) error { return errors.New("it was reached") })
+		err := f.Get(t.Context(), "shop", srv.URL+"/a", nil, func(fetch.Body) error { return errors.New("it was reached") })
 		public := strings.HasPrefix(to, "http://example.com#") // a fragment is no part of where it leads
 		if code := core.CodeOf(err); code != core.Invalid && (!public || code != core.Unavailable) {
 			t.Errorf("%s: %v", to, err)
@@ -162,6 +173,13 @@ func TestRefusals(t *testing.T) {
 			srv := httptest.NewServer(tt.answer)
 			defer srv.Close()
 			_, _, err := get(t, private, srv.URL+"/secret-path", tt.header)
+			reason := media.Unreachable
+			if tt.header != nil {
+				reason = media.Blocked
+			}
+			if core.ReasonOf(err) != reason {
+				t.Errorf("reason %q, want %q", core.ReasonOf(err), reason)
+			}
 			if core.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.message) {
 				t.Errorf("got %v, want %s with %q", err, tt.code, tt.message)
 			}
@@ -190,19 +208,19 @@ func TestSlow(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(ended)
-	f := fetch.New(fetch.Config{AllowPrivate: true, Timeout: time.Second, AtOnce: 2})
+	f := fetch.New(fetch.Config{AllowPrivate: true, Timeout: time.Second, AtOnce: 8})
 	defer f.Close()
 	slow := make(chan error, 1)
 	reached := make(chan struct{})
 	go func() {
-		slow <- f.Get(context.Background(), srv.URL+"/slow", nil, func(b fetch.Body) error {
+		slow <- f.Get(context.Background(), "shop", srv.URL+"/slow", nil, func(b fetch.Body) error {
 			close(reached)
 			_, err := io.ReadAll(b)
 			return err
 		})
 	}()
 	<-reached
-	err := f.Get(t.Context(), srv.URL+"/fast", nil, func(b fetch.Body) error {
+	err := f.Get(t.Context(), "shop", srv.URL+"/fast", nil, func(b fetch.Body) error {
 		text, err := io.ReadAll(b)
 		if !bytes.Equal(text, []byte("here")) {
 			t.Errorf("got %q", text)
@@ -214,6 +232,39 @@ func TestSlow(t *testing.T) {
 	}
 	if err := <-slow; core.CodeOf(err) != core.Unavailable || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("the slow one: %v", err)
+	}
+}
+
+// TestSlowOfOneInstance: hosts that an instance's customers have chosen, and that hang,
+// keep no other instance from its files.
+func TestSlowOfOneInstance(t *testing.T) {
+	ended := make(chan struct{})
+	reached := make(chan struct{}, 16)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			reached <- struct{}{}
+			<-ended
+		}
+	}))
+	defer srv.Close()
+	f := fetch.New(fetch.Config{AllowPrivate: true, Timeout: time.Minute, AtOnce: 8})
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var slow sync.WaitGroup
+	for range 16 {
+		slow.Go(func() { _ = f.Get(ctx, "hostile", srv.URL+"/slow", nil, func(fetch.Body) error { return nil }) })
+	}
+	for range 2 { // its share
+		<-reached
+	}
+	if err := f.Get(t.Context(), "shop", srv.URL+"/fast", nil, func(fetch.Body) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	slow.Wait()
+	close(ended)
+	if n := len(reached); n != 0 {
+		t.Errorf("%d more were under way", n)
 	}
 }
 
@@ -230,7 +281,7 @@ func TestTaker(t *testing.T) {
 	f := fetch.New(private)
 	defer f.Close()
 	enough := core.Errorf(core.TooLarge, "enough")
-	err := f.Get(t.Context(), srv.URL, nil, func(b fetch.Body) error {
+	err := f.Get(t.Context(), "shop", srv.URL, nil, func(b fetch.Body) error {
 		_, _ = io.CopyN(io.Discard, b, 1<<20)
 		return enough
 	})

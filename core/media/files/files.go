@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +60,8 @@ type Store struct {
 	mu      sync.Mutex
 	blobs   map[string]*blob // by hash
 	files   int
-	used    int64 // bytes on disk, with those that are arriving
+	lost    atomic.Int64 // blobs that are gone
+	used    int64        // bytes on disk, with those that are arriving
 	uploads map[string]*Upload
 	wake    chan struct{} // a sweep is wanted
 }
@@ -68,6 +70,7 @@ type Store struct {
 type blob struct {
 	bytes int64
 	files int
+	gone  bool // it should be there
 }
 
 const (
@@ -113,11 +116,21 @@ func setDefault[T int | int64 | time.Duration](v *T, d T) {
 // makeFolders makes all folders, durably, so that a file needs no more than its
 // own folder's fsync.
 func (s *Store) makeFolders() error {
+	if err := s.makeKinds(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.tmp()); err != nil {
+		return err
+	}
+	if err := os.Mkdir(s.tmp(), 0o700); err != nil {
+		return err
+	}
+	return errors.Join(durable.SyncDir(s.o.Dir), durable.SyncDir(filepath.Dir(s.o.Dir)))
+}
+
+func (s *Store) makeKinds() error {
 	for _, kind := range []string{"blobs", "records"} {
 		dir := filepath.Join(s.o.Dir, kind)
-		if _, err := os.Stat(filepath.Join(dir, "ff")); err == nil {
-			continue // the last one
-		}
 		for n := range 256 {
 			if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("%02x", n)), 0o700); err != nil {
 				return err
@@ -127,13 +140,7 @@ func (s *Store) makeFolders() error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(s.tmp()); err != nil {
-		return err
-	}
-	if err := os.Mkdir(s.tmp(), 0o700); err != nil {
-		return err
-	}
-	return errors.Join(durable.SyncDir(s.o.Dir), durable.SyncDir(filepath.Dir(s.o.Dir)))
+	return nil
 }
 
 func (s *Store) tmp() string { return filepath.Join(s.o.Dir, "tmp") }
@@ -145,6 +152,7 @@ func (s *Store) recordPath(id string) string { return filepath.Join(s.o.Dir, "re
 // Usage is how full the store is.
 type Usage struct {
 	Files    int   // that came; several may hold the same
+	Lost     int   // of what they hold, what is not on the disk any more
 	Bytes    int64 // on disk
 	MaxFile  int64
 	MaxTotal int64
@@ -154,7 +162,7 @@ type Usage struct {
 func (s *Store) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Usage{Files: s.files, Bytes: s.used, MaxFile: s.o.MaxFile, MaxTotal: s.o.MaxTotal}
+	return Usage{Files: s.files, Lost: int(s.lost.Load()), Bytes: s.used, MaxFile: s.o.MaxFile, MaxTotal: s.o.MaxTotal}
 }
 
 // onDisk is what so many bytes take.
@@ -172,7 +180,7 @@ func (s *Store) reserve(bytes int64) error {
 	if s.used+bytes > s.o.MaxTotal {
 		s.m.refused.WithLabelValues("total").Inc()
 		s.poke()
-		return core.Errorf(core.TooLarge, "the gateway's store of files is full (max_total is %d bytes)", s.o.MaxTotal)
+		return media.Refused(core.TooLarge, media.Full, "the gateway's store of files is full (max_total is %d bytes)", s.o.MaxTotal)
 	}
 	s.used += bytes
 	return nil
@@ -192,12 +200,12 @@ func (s *Store) poke() {
 	}
 }
 
-var errDisk = core.Errorf(core.Unavailable, "there is no room on the disk for files")
+var errDisk = media.Refused(core.Unavailable, media.Full, "there is no room on the disk for files")
 
 // diskError makes an error for whoever brings a file of one of the disk.
 func diskError(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &core.Error{Code: core.Unavailable, Message: "there is no room on the disk for files", Err: err}
+		return &core.Error{Code: core.Unavailable, Reason: media.Full, Message: "there is no room on the disk for files", Err: err}
 	}
 	return err
 }
@@ -205,7 +213,7 @@ func diskError(err error) error {
 // noFile is the error for a file that is not there.
 func noFile(err error) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return core.Errorf(core.NotFound, "there is no such file, or not any more")
+		return media.Refused(core.NotFound, media.Gone, "there is no such file, or not any more")
 	}
 	return err
 }

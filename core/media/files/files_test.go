@@ -135,24 +135,25 @@ func TestRefused(t *testing.T) {
 		want    files.Want
 		body    io.Reader
 		code    core.Code
+		reason  string
 		says    string
 	}{
-		{"too large", files.Options{MaxFile: 4}, files.Want{}, strings.NewReader("hello"), core.TooLarge, "more than 4 bytes"},
-		{"too large for the instance", files.Options{}, files.Want{MaxFile: 3}, strings.NewReader("hello"), core.TooLarge, "more than 3 bytes"},
-		{"an instance cannot have more", files.Options{MaxFile: 4}, files.Want{MaxFile: 100}, strings.NewReader("hello"), core.TooLarge, "more than 4 bytes"},
-		{"over all", files.Options{MaxTotal: 8191}, files.Want{}, strings.NewReader("hello"), core.TooLarge, "store of files is full (max_total is 8191 bytes)"},
-		{"no room", files.Options{Full: func() bool { return true }}, files.Want{}, strings.NewReader("hello"), core.Unavailable, "no room on the disk"},
-		{"a page", files.Options{}, files.Want{MIME: "image/png"}, strings.NewReader("<html>"), core.Invalid, "text/html can do harm"},
-		{"a type that is not taken", files.Options{}, files.Want{Policy: inspect.Policy{Types: []string{"image/*"}}}, strings.NewReader("x"), core.Invalid, "text/plain are not taken"},
-		{"broken off", files.Options{}, files.Want{}, iotest.ErrReader(errors.New("reset")), core.Internal, "reset"},
+		{"too large", files.Options{MaxFile: 4}, files.Want{}, strings.NewReader("hello"), core.TooLarge, media.TooLarge, "more than 4 bytes"},
+		{"too large for the instance", files.Options{}, files.Want{MaxFile: 3}, strings.NewReader("hello"), core.TooLarge, media.TooLarge, "more than 3 bytes"},
+		{"an instance cannot have more", files.Options{MaxFile: 4}, files.Want{MaxFile: 100}, strings.NewReader("hello"), core.TooLarge, media.TooLarge, "more than 4 bytes"},
+		{"over all", files.Options{MaxTotal: 8191}, files.Want{}, strings.NewReader("hello"), core.TooLarge, media.Full, "store of files is full (max_total is 8191 bytes)"},
+		{"no room", files.Options{Full: func() bool { return true }}, files.Want{}, strings.NewReader("hello"), core.Unavailable, media.Full, "no room on the disk"},
+		{"a page", files.Options{}, files.Want{MIME: "image/png"}, strings.NewReader("<html>"), core.Invalid, media.WrongType, "text/html can do harm"},
+		{"a type that is not taken", files.Options{}, files.Want{Policy: inspect.Policy{Types: []string{"image/*"}}}, strings.NewReader("x"), core.Invalid, media.WrongType, "text/plain are not taken"},
+		{"broken off", files.Options{}, files.Want{}, iotest.ErrReader(errors.New("reset")), core.Internal, "", "reset"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.options.Dir = filepath.Join(t.TempDir(), "media")
 			s := open(t, tt.options)
 			_, err := s.Save(t.Context(), tt.want, tt.body)
-			if core.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) {
-				t.Errorf("got %v, want %s with %q", err, tt.code, tt.says)
+			if core.CodeOf(err) != tt.code || core.ReasonOf(err) != tt.reason || !strings.Contains(fmt.Sprint(err), tt.says) {
+				t.Errorf("got %v (%s), want %s with %q", err, core.ReasonOf(err), tt.code, tt.says)
 			}
 			if u, left := s.Usage(), onDisk(t, tt.options.Dir); u.Bytes != 0 || u.Files != 0 || len(left) != 0 {
 				t.Errorf("%+v and %q are left", u, left)
@@ -311,7 +312,7 @@ func TestLeftovers(t *testing.T) {
 	if got := read(t, s, good.ID); got != "good" {
 		t.Errorf("read %q", got)
 	}
-	if u, left := s.Usage(), onDisk(t, dir); u.Files != 1 || u.Bytes != 8192 || len(left) != 2 {
+	if u, left := s.Usage(), onDisk(t, dir); u.Files != 3 || u.Lost != 2 || u.Bytes != 4*4096 || len(left) != 5 {
 		t.Errorf("%+v; %q", u, left)
 	}
 }

@@ -23,6 +23,8 @@ func newMetrics(reg prometheus.Registerer, s *Store) *metrics {
 		reg.MustRegister(m.saved, m.read, m.expired, m.refused,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_media_files", Help: "Files of messages that are kept."},
 				func() float64 { return float64(s.Usage().Files) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_media_lost", Help: "What files hold that should be on the disk and is not."},
+				func() float64 { return float64(s.Usage().Lost) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gateway_media_bytes", Help: "What kept files and those that arrive take on disk."},
 				func() float64 { return float64(s.Usage().Bytes) }))
 	}

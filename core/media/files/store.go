@@ -41,7 +41,11 @@ func (s *Store) drop(f File) {
 		return
 	}
 	delete(s.blobs, f.Hash)
-	s.used -= onDisk(b.bytes)
+	if b.gone {
+		s.lost.Add(-1)
+	} else {
+		s.used -= onDisk(b.bytes)
+	}
 	if err := os.Remove(s.blobPath(f.Hash)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.o.Log.Error("what a file held is not removed, the next start does", "hash", f.Hash, "err", err)
 	}
@@ -49,6 +53,15 @@ func (s *Store) drop(f File) {
 
 // Stat returns what is known of a file, or [core.NotFound].
 func (s *Store) Stat(id string) (File, error) {
+	f, err := s.record(id)
+	if err == nil {
+		err = s.look(f)
+	}
+	return f, err
+}
+
+// record is Stat for a file whose bytes may be gone.
+func (s *Store) record(id string) (File, error) {
 	if !valid(id) {
 		return File{}, noFile(nil)
 	}
@@ -59,13 +72,15 @@ func (s *Store) Stat(id string) (File, error) {
 	return f, nil
 }
 
+var errRecord = errors.New("the record of a file makes no sense")
+
 func readRecord(path string) (f File, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return f, err
 	}
 	if err := json.Unmarshal(b, &f); err != nil || f.ID != filepath.Base(path) || len(f.Hash) != 64 || !valid(f.Hash[:32]) || !valid(f.Hash[32:]) || f.Bytes < 0 {
-		return f, fmt.Errorf("record %s of a file cannot be read", filepath.Base(path))
+		return f, fmt.Errorf("%w: %s", errRecord, filepath.Base(path))
 	}
 	return f, nil
 }
@@ -78,7 +93,7 @@ func (s *Store) Open(id string) (*os.File, File, error) {
 	}
 	body, err := os.Open(s.blobPath(f.Hash))
 	if err != nil {
-		return nil, f, noFile(err)
+		return nil, f, noFile(err) // it was removed just now
 	}
 	s.m.read.Inc()
 	return body, f, nil
@@ -87,7 +102,7 @@ func (s *Store) Open(id string) (*os.File, File, error) {
 // Delete removes a file for good, or is [core.NotFound]. Links to it lead nowhere
 // from now on.
 func (s *Store) Delete(id string) error {
-	f, err := s.Stat(id)
+	f, err := s.record(id)
 	if err != nil {
 		return err
 	}
@@ -206,17 +221,19 @@ func (s *Store) arriving() (all []*Upload) {
 	return all
 }
 
-// recover counts the files and removes what is none: records that cannot be read
-// or hold nothing, and blobs that no record names.
+// recover counts the files and removes what is none: records that make no sense, and
+// blobs that no record names. What cannot be looked at is an error: it is not gone.
 func (s *Store) recover() error {
 	err := s.records(func(path string, f File, err error) error {
 		if err == nil {
-			info, serr := os.Stat(s.blobPath(f.Hash))
-			if serr == nil && info.Size() == f.Bytes {
-				s.count(f)
-				return nil
+			s.count(f)
+			if err := s.look(f); !errors.Is(err, errGone) {
+				return err
 			}
-			err = errors.New("its bytes are not there")
+			return nil
+		}
+		if !errors.Is(err, errRecord) {
+			return err
 		}
 		if filepath.Base(path)[0] != '.' { // else it was being written
 			s.o.Log.Error("a file is lost, its record is removed", "record", filepath.Base(path), "err", err)

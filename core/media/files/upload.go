@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/openccsp/gateway/core"
 	"github.com/openccsp/gateway/core/durable"
+	"github.com/openccsp/gateway/core/media"
 	"github.com/openccsp/gateway/core/media/inspect"
 )
 
@@ -136,7 +138,7 @@ func (u *Upload) Write(b []byte) error {
 	if u.bytes+int64(len(b)) > u.Want.MaxFile {
 		u.end()
 		u.s.m.refused.WithLabelValues("size").Inc()
-		return core.Errorf(core.TooLarge, "the file has more than %d bytes", u.Want.MaxFile)
+		return media.Refused(core.TooLarge, media.TooLarge, "the file has more than %d bytes", u.Want.MaxFile)
 	}
 	if need := block + onDisk(u.bytes+int64(len(b))) - u.reserved; need > 0 {
 		if err := u.s.reserve(need); err != nil {
@@ -199,6 +201,9 @@ func (u *Upload) Finish() (File, error) {
 		Instance: u.Want.Instance, At: u.s.o.Now().UTC().Truncate(time.Millisecond),
 	}
 	if err := u.s.keep(u.f.Name(), f); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // somebody has removed a folder; another try finds it
+			err = &core.Error{Code: core.Unavailable, Message: "a folder of files is not there", Err: errors.Join(err, u.s.makeKinds())}
+		}
 		return File{}, diskError(err)
 	}
 	return f, nil
@@ -226,12 +231,11 @@ func (s *Store) keep(tmp string, f File) error {
 }
 
 // hold counts a file that holds what is in tmp, which becomes a blob if there is
-// none of its hash. The blob is durable when hold returns.
+// none of its hash on the disk. The blob is durable when hold returns.
 func (s *Store) hold(tmp string, f File) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.blobs[f.Hash]
-	if b == nil {
+	if there, err := s.there(f); err != nil || !there || s.blobs[f.Hash] == nil {
 		path := s.blobPath(f.Hash)
 		if err := os.Rename(tmp, path); err != nil {
 			return err
@@ -242,5 +246,6 @@ func (s *Store) hold(tmp string, f File) error {
 		}
 	}
 	s.count(f)
+	s.gone(f, false)
 	return nil
 }

@@ -49,7 +49,7 @@ func File(r io.ReaderAt, size int64, declared, name string, p Policy) (Found, er
 		return f, err
 	}
 	if ext := media.Extension(name); harmfulName(ext, f.MIME) {
-		return f, refused("files that end in %s can do harm", ext)
+		return f, notTaken("files that end in %s can do harm", ext)
 	}
 	if err := checkPicture(r, size, head, f.MIME, p.pixels()); err != nil {
 		return f, err
@@ -61,7 +61,15 @@ func File(r io.ReaderAt, size int64, declared, name string, p Policy) (Found, er
 	return f, nil
 }
 
-func refused(format string, args ...any) error { return core.Errorf(core.Invalid, format, args...) }
+// notTaken is the error for a file of a type that is not taken.
+func notTaken(format string, args ...any) error {
+	return media.Refused(core.Invalid, media.WrongType, format, args...)
+}
+
+// refused is the error for a file that harms, or is none of its type.
+func refused(format string, args ...any) error {
+	return media.Refused(core.Invalid, media.Harmful, format, args...)
+}
 
 func (p Policy) pixels() int64 {
 	if p.Pixels > 0 {
@@ -79,9 +87,9 @@ func (p Policy) allows(mime string) error {
 	}
 	switch {
 	case harmful(mime):
-		return refused("files of type %s can do harm", mime)
+		return notTaken("files of type %s can do harm", mime)
 	case len(p.Types) > 0 && !media.Takes(p.Types, mime):
-		return refused("files of type %s are not taken here", mime)
+		return notTaken("files of type %s are not taken here", mime)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ func (p *twilioProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Messag
 	if number == "" {
 		return sdk.Receipt{}, fmt.Errorf("%w: the address is no phone number", sdk.ErrRecipientGone)
 	}
+	if err := p.Allow.number(number); err != nil {
+		return sdk.Receipt{}, err
+	}
 	if m.Resent { // nobody does, but nobody's phone rings twice
 		return sdk.Receipt{}, sdk.Rejected("ambiguous", "an earlier attempt may have rung")
 	}

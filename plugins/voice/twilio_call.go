@@ -43,7 +43,8 @@ func (p *twilioProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Messag
 		return sdk.Receipt{}, err
 	}
 	form := p.form(number, m.ID)
-	hosted := utf8.RuneCountInString(doc) > twilio.MaxInline
+	// Who has answered is known when Twilio asks what to say, and told with that.
+	hosted := utf8.RuneCountInString(doc) > twilio.MaxInline || p.MachineDetection != ""
 	if hosted {
 		if err := p.keep(ctx, m.ID, doc); err != nil {
 			return sdk.Receipt{}, sdk.Retry(fmt.Errorf("keep what the call says: %w", err), 0)

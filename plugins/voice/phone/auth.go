@@ -30,11 +30,10 @@ type proof struct {
 // proof of who we are gets one.
 func (p *Phone) ask(ctx context.Context, req *sip.Request) (*sip.Response, error) {
 	for shown := (proofs{}); ; {
-		res, err := p.client.Do(ctx, req, renewed)
+		res, err := p.attempt(ctx, req)
 		if err != nil {
 			return nil, err
 		}
-		p.gate.welcome(res.Source())
 		if !challenged(res) || p.Password == "" {
 			return res, nil
 		}
@@ -42,6 +41,21 @@ func (p *Phone) ask(ctx context.Context, req *sip.Request) (*sip.Response, error
 			return nil, err
 		}
 	}
+}
+
+// attempt sends a request once.
+func (p *Phone) attempt(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	if req.CallID() == nil {
+		id := sip.CallIDHeader(sip.GenerateTagN(32))
+		req.AppendHeader(&id)
+	}
+	p.gate.expect(req.CallID().Value(), true)
+	defer p.gate.expect(req.CallID().Value(), false)
+	res, err := p.client.Do(ctx, req, renewed)
+	if err == nil {
+		p.gate.welcome(res.Source())
+	}
+	return res, err
 }
 
 // renewed makes what each attempt of a request has for itself: a branch, and what

@@ -12,13 +12,14 @@ import (
 )
 
 // gate keeps strangers out: what comes from another address than the server's, and
-// is not about a call of ours, is dropped before anybody reads it. Sockets of SIP are
+// is not about a call or a request of ours, is dropped before anybody reads it. Sockets of SIP are
 // called from all over the world within minutes.
 type gate struct {
 	ours func(callID string) bool
 
 	mu     sync.Mutex
 	server map[netip.Addr]bool
+	asked  map[string]bool // requests that wait for an answer, by Call-ID
 }
 
 // maxServers bounds how many addresses a server has.
@@ -26,7 +27,7 @@ const maxServers = 64
 
 // newGate looks the server up. If that fails, its answers will tell its addresses.
 func newGate(server string, ours func(callID string) bool) *gate {
-	g := &gate{ours: ours, server: map[netip.Addr]bool{}}
+	g := &gate{ours: ours, server: map[netip.Addr]bool{}, asked: map[string]bool{}}
 	host, _, _ := net.SplitHostPort(server)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -46,6 +47,23 @@ func (g *gate) add(a netip.Addr) {
 	if len(g.server) < maxServers {
 		g.server[a.Unmap().WithZone("")] = true
 	}
+}
+
+// expect says whether an answer is waited for.
+func (g *gate) expect(callID string, waits bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if waits {
+		g.asked[callID] = true
+	} else {
+		delete(g.asked, callID)
+	}
+}
+
+func (g *gate) expects(callID string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked[callID]
 }
 
 // welcome lets in where an answer to a request of ours came from: only who got the
@@ -68,7 +86,10 @@ func (g *gate) knows(a net.Addr) bool {
 
 // filter is for datagrams. It implements sip.TransportReadFilter.
 func (g *gate) filter(of sip.TransportReadProps, data []byte) ([]byte, error) {
-	if of.Transport != "UDP" || g.knows(of.RemoteAddr) || g.ours(callID(data)) {
+	if of.Transport != "UDP" || g.knows(of.RemoteAddr) {
+		return data, nil
+	}
+	if id := callID(data); g.ours(id) || g.expects(id) {
 		return data, nil
 	}
 	return nil, nil

@@ -47,11 +47,9 @@ func (p *Phone) reachable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, p.Patience))
 	defer cancel()
-	res, err := p.client.Do(ctx, p.request(sip.OPTIONS, p.target("")), renewed)
-	if err != nil { // any answer is a sign of life
+	if _, err := p.attempt(ctx, p.request(sip.OPTIONS, p.target(""))); err != nil { // any answer is a sign of life
 		return sdk.Retry(fmt.Errorf("the trunk does not answer: %w", err), askTimeout)
 	}
-	p.gate.welcome(res.Source())
 	p.mu.Lock()
 	p.state.seen = time.Now()
 	p.mu.Unlock()

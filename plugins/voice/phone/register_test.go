@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,26 @@ func TestRegistrar(t *testing.T) {
 		t.Errorf("got\n%s", last.text)
 	}
 	f.answer(last, "200 OK", "t")
+	<-done
+}
+
+// A server whose name has got another address meanwhile is still heard.
+func TestServerMoves(t *testing.T) {
+	elsewhere, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})
+	if err != nil {
+		t.Skip("not run: this system has no 127.0.0.2")
+	}
+	defer func() { _ = elsewhere.Close() }()
+	f := newFar(t)
+	p := f.phone(func(c *Config) { c.Register, c.Password = true, "p" })
+	first := f.next("REGISTER")
+	f.conn, elsewhere = elsewhere, f.conn
+	f.answer(first, "200 OK", "t")
+	f.conn, elsewhere = elsewhere, f.conn
+	registered(t, p)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = p.Close() }()
+	f.answer(f.next("REGISTER"), "200 OK", "t")
 	<-done
 }
 

@@ -119,11 +119,18 @@ func (p *Phone) open() (err error) {
 		_ = p.ua.Close()
 		return err
 	}
-	p.contact = sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: p.User, Host: host, Port: int(p.local.Port()), UriParams: sip.NewParams()}}
+	return p.routes()
+}
+
+// introduce says where requests come to. Nothing is read before that.
+func (p *Phone) introduce(local netip.AddrPort) {
+	p.local = local
+	p.contact = sip.ContactHeader{Address: sip.Uri{
+		Scheme: "sip", User: p.User, Host: p.told().String(), Port: int(local.Port()), UriParams: sip.NewParams(),
+	}}
 	if p.Transport != "udp" {
 		p.contact.Address.UriParams.Add("transport", p.Transport)
 	}
-	return p.routes()
 }
 
 // routes makes the route that all requests take.
@@ -162,7 +169,8 @@ func (p *Phone) serve() error {
 		if err != nil {
 			return fmt.Errorf("listen for SIP: %w", err)
 		}
-		p.socket, p.local = conn, conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		p.socket = conn
+		p.introduce(conn.LocalAddr().(*net.UDPAddr).AddrPort())
 		reading := &readConn{PacketConn: conn, begun: make(chan struct{})}
 		p.tasks.Go(func() { p.served(p.server.ServeUDP(reading)) })
 		<-reading.begun // before that, the library would open a second socket for our requests
@@ -171,10 +179,12 @@ func (p *Phone) serve() error {
 		if err != nil {
 			return fmt.Errorf("listen for SIP: %w", err)
 		}
-		p.socket, p.local = ln, ln.Addr().(*net.TCPAddr).AddrPort()
+		p.socket = ln
+		p.introduce(ln.Addr().(*net.TCPAddr).AddrPort())
 		p.tasks.Go(func() { p.served(p.server.ServeTCP(gatedListener{ln, p.gate})) })
 	default:
-		p.socket, p.local = io.NopCloser(nil), netip.AddrPortFrom(p.Listen, cmp.Or(p.Port, sipsPort))
+		p.socket = io.NopCloser(nil)
+		p.introduce(netip.AddrPortFrom(p.Listen, cmp.Or(p.Port, sipsPort)))
 	}
 	return nil
 }

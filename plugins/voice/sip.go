@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/openccsp/gateway/plugins/voice/phone"
@@ -14,17 +16,23 @@ import (
 const (
 	maxTold   = 1024            // events that wait to become durable
 	farewell  = 4 * time.Second // for the events of calls that are hung up because the instance ends
-	lookAgain = time.Second     // whether the telephone is registered
+	lookAgain = time.Second     // whether the telephone is registered, or the gateway takes events
 	between   = phone.Rate / 2  // samples of silence between two things that are said
 )
 
 // sipProvider places calls over SIP.
 type sipProvider struct {
 	sipConfig
-	host  sdk.Host
-	phone *phone.Phone
-	told  chan phone.Event // has what happens to calls; Listen makes it durable
-	news  chan struct{}    // of the registration, for Listen
+	host sdk.Host
+	told chan phone.Event // has what happens to calls; Listen makes it durable
+	news chan struct{}    // of the registration, for Listen
+
+	opening sync.Mutex
+	phone   *phone.Phone // nil while an older instance has its port
+	closed  bool
+
+	noting sync.Mutex
+	own    map[string]bool // calls under way that this process has placed
 }
 
 // openSIP makes the provider. It registers, if that is wanted, and calls nobody.
@@ -33,19 +41,38 @@ func openSIP(s SIPSettings, h sdk.Host) (*sipProvider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &sipProvider{sipConfig: c, host: h, told: make(chan phone.Event, maxTold), news: make(chan struct{}, 1)}
-	conf := c.phone()
-	conf.Tell, conf.Log = func(e phone.Event) { p.told <- e }, h.Log()
+	p := &sipProvider{sipConfig: c, host: h, told: make(chan phone.Event, maxTold), news: make(chan struct{}, 1), own: map[string]bool{}}
+	if _, err := p.telephone(); err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+		return nil, err
+	}
+	return p, nil
+}
+
+// telephone opens the telephone, if it is not open. An older instance with other
+// settings has its port until it ends.
+func (p *sipProvider) telephone() (*phone.Phone, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	switch {
+	case p.closed:
+		return nil, sdk.Retry(errors.New("the telephone is closed"), lookAgain)
+	case p.phone != nil:
+		return p.phone, nil
+	}
+	conf := p.sipConfig.phone()
+	conf.Tell, conf.Log = func(e phone.Event) { p.told <- e }, p.host.Log()
 	conf.Changed = func() {
 		select {
 		case p.news <- struct{}{}:
 		default:
 		}
 	}
-	if p.phone, err = phone.New(conf); err != nil {
-		return nil, sdk.Retry(err, 0)
+	opened, err := phone.New(conf)
+	if err != nil {
+		return nil, sdk.Retry(err, lookAgain)
 	}
-	return p, nil
+	p.phone = opened
+	return opened, nil
 }
 
 // Send implements sdk.Channel. A phone is rung by the action call alone.
@@ -63,6 +90,9 @@ func (p *sipProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Message) 
 	if m.Resent { // nobody does, but nobody's phone rings twice
 		return sdk.Receipt{}, sdk.Rejected("ambiguous", "an earlier attempt may have rung")
 	}
+	if err := p.Allow.number(to.Address); err != nil {
+		return sdk.Receipt{}, err
+	}
 	digits, err := digitsOf(m, p.Digits)
 	if err != nil {
 		return sdk.Receipt{}, err
@@ -75,8 +105,16 @@ func (p *sipProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Message) 
 	if !p.Plus {
 		number = strings.TrimPrefix(number, "+")
 	}
-	err = p.phone.Place(ctx, phone.Call{ID: m.ID, To: number, Samples: samples, Digits: digits, Wait: p.digitsFor, Repeat: p.Repeat})
+	tel, err := p.telephone()
 	if err != nil {
+		return sdk.Receipt{}, err
+	}
+	if err := p.begins(ctx, m.ID); err != nil {
+		return sdk.Receipt{}, sdk.Retry(fmt.Errorf("note the call: %w", err), 0)
+	}
+	err = tel.Place(ctx, phone.Call{ID: m.ID, To: number, Samples: samples, Digits: digits, Wait: p.digitsFor, Repeat: p.Repeat})
+	if err != nil {
+		p.over(ctx, m.ID)
 		return sdk.Receipt{}, err
 	}
 	return sdk.Receipt{MessageID: m.ID}, nil
@@ -147,32 +185,39 @@ func (p *sipProvider) recording(ctx context.Context, a sdk.Attachment) ([]int16,
 // end the calls are hung up, and their ends are still told. While the telephone is
 // not registered it ends with why, again and again: the instance shows that.
 func (p *sipProvider) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	tel, err := p.telephone()
+	if err != nil {
+		return err
+	}
+	if err := p.bury(ctx, emit); err != nil {
+		return sdk.Retry(err, lookAgain)
+	}
 	for {
-		if why := p.phone.Trouble(); why != "" && len(p.told) == 0 {
+		if why := tel.Trouble(); why != "" && len(p.told) == 0 {
 			return sdk.Retry(fmt.Errorf("not registered: %s", why), lookAgain)
 		}
 		select {
 		case <-p.news:
 		case e := <-p.told:
-			if p.report(ctx, emit, e) != nil && ctx.Err() != nil {
-				p.goodbye(ctx, emit, e)
+			if p.report(ctx, emit, e) != nil {
+				p.goodbye(ctx, emit, tel, e)
 				return nil
 			}
 		case <-ctx.Done():
-			p.goodbye(ctx, emit)
+			p.goodbye(ctx, emit, tel)
 			return nil
 		}
 	}
 }
 
 // goodbye hangs up and tells what there is still to tell.
-func (p *sipProvider) goodbye(ctx context.Context, emit func(context.Context, ...sdk.Event) error, first ...phone.Event) {
+func (p *sipProvider) goodbye(ctx context.Context, emit func(context.Context, ...sdk.Event) error, tel *phone.Phone, first ...phone.Event) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	hungUp := make(chan struct{})
 	go func() {
 		defer close(hungUp)
-		p.phone.HangUp()
+		tel.HangUp()
 	}()
 	for _, e := range first {
 		_ = p.report(ctx, emit, e)
@@ -191,13 +236,29 @@ func (p *sipProvider) goodbye(ctx context.Context, emit func(context.Context, ..
 	}
 }
 
-// report emits one event of a call.
+// report emits one event of a call, again and again until the gateway has it, or
+// will never take it. An error says that ctx has ended before.
 func (p *sipProvider) report(ctx context.Context, emit func(context.Context, ...sdk.Event) error, e phone.Event) error {
-	err := emit(ctx, eventOf(e))
-	if err != nil && ctx.Err() == nil {
-		p.host.Log().Warn("the gateway does not take what became of a call", "call", e.ID, "err", err)
+	for {
+		err := emit(ctx, eventOf(e))
+		_, never := errors.AsType[*sdk.RejectedError](err)
+		if err != nil && ctx.Err() == nil {
+			p.host.Log().Warn("the gateway does not take what became of a call", "call", e.ID, "err", err)
+		}
+		switch {
+		case (err == nil || never) && e.Ended != "":
+			p.over(ctx, e.ID)
+			return nil
+		case err == nil || never:
+			return nil
+		case ctx.Err() != nil:
+			return err
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+		}
 	}
-	return err
 }
 
 // eventOf is what the gateway is told. Each step of a call happens once.
@@ -218,4 +279,12 @@ func eventOf(e phone.Event) sdk.Event {
 }
 
 // CloseInstance implements sdk.Closer.
-func (p *sipProvider) CloseInstance(context.Context) error { return p.phone.Close() }
+func (p *sipProvider) CloseInstance(context.Context) error {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	p.closed = true
+	if p.phone == nil {
+		return nil
+	}
+	return p.phone.Close()
+}

@@ -25,6 +25,7 @@ type SIPSettings struct {
 	AuthUser      string  `json:"auth_user,omitempty" jsonschema:"title=User of the password" jsonschema_description:"Empty: the same."`
 	Register      bool    `json:"register,omitempty" jsonschema:"title=Register" jsonschema_description:"As a telephone does. A trunk wants none."`
 	NoPing        bool    `json:"no_ping,omitempty" jsonschema:"title=No sign of life" jsonschema_description:"A trunk is not asked (OPTIONS) before a call whether it is there."`
+	Allow         allow   `json:"allow,omitempty" jsonschema:"title=Numbers that may be called" jsonschema_description:"Their beginnings, such as +41; none: any number."`
 	Plus          bool    `json:"plus,omitempty" jsonschema:"title=Keep the plus" jsonschema_description:"Numbers go as +41…; else without the plus."`
 	Listen        string  `json:"listen,omitempty" jsonschema:"title=Own address" jsonschema_description:"IP address of this machine, and a port if it must be a certain one, such as 192.0.2.7:5060; empty: the one on the way to the server."`
 	PublicAddress string  `json:"public_address,omitempty" jsonschema:"title=Own address from outside" jsonschema_description:"IP address that the other side is told, behind a translator of addresses."`
@@ -65,8 +66,9 @@ func (s SIPSettings) check() (sipConfig, error) {
 }
 
 var (
-	sipUser = regexp.MustCompile(`^[A-Za-z0-9+*#._-]{1,64}$`)
-	sipHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
+	sipUser  = regexp.MustCompile(`^[A-Za-z0-9+*#._-]{1,64}$`)
+	authUser = regexp.MustCompile(`^[^\x00-\x20"\\\x7f]{1,128}$`)
+	sipHost  = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 )
 
 func (c *sipConfig) checkServer() error {
@@ -87,6 +89,8 @@ func (c *sipConfig) checkServer() error {
 		return fmt.Errorf("domain %q is none", c.Domain)
 	case c.Transport != "udp" && c.Transport != "tcp" && c.Transport != "tls":
 		return fmt.Errorf("transport %q is not udp, tcp or tls", c.Transport)
+	case c.AuthUser != "" && !authUser.MatchString(c.AuthUser):
+		return fmt.Errorf("auth_user %q is no user of a password", c.AuthUser)
 	case !sipUser.MatchString(c.User):
 		return fmt.Errorf("user %q is not a number or a name", c.User)
 	case c.Register && c.password == "":
@@ -149,7 +153,7 @@ func (s SIPSettings) checkWords() error {
 	case s.Rate < 0:
 		return errors.New("rate is below 0")
 	}
-	return nil
+	return s.Allow.check()
 }
 
 // phone is the telephone that these settings describe.

@@ -2,18 +2,21 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pion/rtp"
 
+	"github.com/openccsp/gateway/plugins/voice/phone"
 	"github.com/openccsp/gateway/plugins/voice/phone/phonetest"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
@@ -124,6 +127,9 @@ func TestSIPDrain(t *testing.T) {
 	default:
 		t.Error("the drain ended before the end of the call was told")
 	}
+	if kept := g.State(stateCalls); kept != nil {
+		t.Errorf("%s are still noted", kept)
+	}
 	line.Content()
 }
 
@@ -196,6 +202,7 @@ func TestSIPRefusesCalls(t *testing.T) {
 		"bad number":    {"a b@evil", sdk.Message{Attachments: []sdk.Attachment{g.AddMedia("b.wav", "audio/wav", beep())}}, "number"},
 		"ten choices":   {"100", sdk.Message{Text: "x", QuickReplies: make([]sdk.QuickReply, 10)}, "too_many_choices"},
 		"header in to":  {"1\r\nX: y", sdk.Message{Attachments: []sdk.Attachment{g.AddMedia("b.wav", "audio/wav", beep())}}, "number"},
+		"a code":        {"*21#", sdk.Message{Attachments: []sdk.Attachment{g.AddMedia("b.wav", "audio/wav", beep())}}, "not_allowed"},
 		"another's URI": {"1@10.0.0.1", sdk.Message{Attachments: []sdk.Attachment{g.AddMedia("b.wav", "audio/wav", beep())}}, "number"},
 	} {
 		tt.m.ID = "m"
@@ -228,6 +235,8 @@ func TestSIPSettings(t *testing.T) {
 		"choice_text":    func(s *SIPSettings) { s.ChoiceText = "press" },
 		"rate":           func(s *SIPSettings) { s.Rate = -1 },
 		"domain":         func(s *SIPSettings) { s.Domain = "a;b" },
+		"allow":          func(s *SIPSettings) { s.Allow = allow{"+41 79"} },
+		"auth_user":      func(s *SIPSettings) { s.AuthUser = "a\"b" },
 	} {
 		s := good
 		change(&s)
@@ -249,4 +258,120 @@ func TestSIPConformance(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	sdktest.Run(t, sdktest.Config{Plugin: plugin(), Driver: "voice", Settings: viaSIP(silent.LocalAddr().String()),
 		BadSettings: []any{settings{Provider: providerSIP}, viaSIP("")}})
+}
+
+// What the gateway could not take is told again, and what it never will is not.
+func TestSIPTellsAgain(t *testing.T) {
+	p, err := openSIP(SIPSettings{Server: "127.0.0.1:9", User: "100"}, &keptState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.CloseInstance(t.Context()) }()
+	p.told <- phone.Event{ID: "refused", Answered: true}
+	p.told <- phone.Event{ID: "m", Ended: phone.Busy}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got []string
+	err = p.Listen(ctx, func(_ context.Context, events ...sdk.Event) error {
+		got = append(got, events[0].ID)
+		switch len(got) {
+		case 1:
+			return sdk.Rejected("x", "it names nobody")
+		case 2:
+			return errors.New("the disk is full")
+		}
+		cancel()
+		return nil
+	})
+	if want := []string{"refused.answered", "m.ended", "m.ended"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// A call that died with its process has an end: the next process tells it. One that
+// this process has placed has its own.
+func TestSIPBuries(t *testing.T) {
+	h := &keptState{}
+	before, err := openSIP(SIPSettings{Server: "127.0.0.1:9", User: "100"}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.CloseInstance(t.Context()) }()
+	for _, id := range []string{"ended", "died"} {
+		if err := before.begins(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before.over(t.Context(), "ended")
+
+	p, err := openSIP(SIPSettings{Server: "127.0.0.1:9", User: "100"}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.CloseInstance(t.Context()) }()
+	if err := p.begins(t.Context(), "talks"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = p.Listen(ctx, func(_ context.Context, events ...sdk.Event) error {
+		defer cancel()
+		if e := events[0]; len(events) != 1 || e.ID != "died.ended" || e.CallID != "died" || e.Type != sdk.CallEnded || e.Reason != "failed" || e.Duration != nil {
+			t.Errorf("told of %+v", events)
+		}
+		return nil
+	})
+	if err != nil || string(h.kept) != `["talks"]` {
+		t.Errorf("%v; still noted: %s", err, h.kept)
+	}
+}
+
+// keptState is a gateway that keeps one value.
+type keptState struct {
+	stateHost
+	kept []byte
+}
+
+func (h *keptState) State(context.Context, string) ([]byte, error) { return h.kept, nil }
+func (h *keptState) SetState(_ context.Context, _ string, old, next []byte) error {
+	if !bytes.Equal(old, h.kept) {
+		return sdk.ErrConflict
+	}
+	h.kept = next
+	return nil
+}
+
+// Settings that are saved again have the same port: the old instance has it until it
+// ends, and the new one takes it then.
+func TestSIPPort(t *testing.T) {
+	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := SIPSettings{Server: "127.0.0.1:9", User: "100", Listen: probe.LocalAddr().String()}
+	_ = probe.Close()
+	before, err := openSIP(s, &keptState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := openSIP(s, &keptState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again *sdk.RetryError
+	if err := after.Listen(t.Context(), nil); !errors.As(err, &again) {
+		t.Errorf("while the port is taken: %v, want a retry", err)
+	}
+	if err := before.CloseInstance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.telephone(); err != nil {
+		t.Errorf("the port is free: %v", err)
+	}
+	if err := after.CloseInstance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.telephone(); err == nil {
+		t.Error("what is closed opens again")
+	}
 }

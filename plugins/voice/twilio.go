@@ -20,6 +20,7 @@ import (
 type TwilioSettings struct {
 	twilio.Account
 	From             string            `json:"from" jsonschema:"required,title=Number that calls" jsonschema_description:"Such as +41440000000."`
+	Allow            allow             `json:"allow,omitempty" jsonschema:"title=Numbers that may be called" jsonschema_description:"Their beginnings, such as +41; none: any number."`
 	Language         string            `json:"language,omitempty" jsonschema:"title=Language,default=en-US" jsonschema_description:"Of what is said to customers whose language is not among voices."`
 	Voice            string            `json:"voice,omitempty" jsonschema:"title=Voice" jsonschema_description:"Of that language, such as Polly.Joanna; empty: Twilio's own."`
 	Voices           map[string]string `json:"voices,omitempty" jsonschema:"title=Voices of further languages" jsonschema_description:"By language, such as de-DE: Polly.Vicki; empty: Twilio's own."`
@@ -93,7 +94,7 @@ func (s TwilioSettings) checkChoices() error {
 	case s.Rate < 0:
 		return errors.New("rate is below 0")
 	}
-	return nil
+	return s.Allow.check()
 }
 
 // machineDetection are Twilio's words for the setting.

@@ -29,6 +29,9 @@ func (p *twilioProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Messag
 	if number == "" {
 		return sdk.Receipt{}, fmt.Errorf("%w: the address is no phone number", sdk.ErrRecipientGone)
 	}
+	if err := p.Allow.number(number); err != nil {
+		return sdk.Receipt{}, err
+	}
 	if m.Resent { // nobody does, but nobody's phone rings twice
 		return sdk.Receipt{}, sdk.Rejected("ambiguous", "an earlier attempt may have rung")
 	}
@@ -40,7 +43,8 @@ func (p *twilioProvider) Call(ctx context.Context, to sdk.Customer, m sdk.Messag
 		return sdk.Receipt{}, err
 	}
 	form := p.form(number, m.ID)
-	hosted := utf8.RuneCountInString(doc) > twilio.MaxInline
+	// Who has answered is known when Twilio asks what to say, and told with that.
+	hosted := utf8.RuneCountInString(doc) > twilio.MaxInline || p.MachineDetection != ""
 	if hosted {
 		if err := p.keep(ctx, m.ID, doc); err != nil {
 			return sdk.Receipt{}, sdk.Retry(fmt.Errorf("keep what the call says: %w", err), 0)

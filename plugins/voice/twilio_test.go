@@ -379,6 +379,32 @@ func TestTwilioWebhook(t *testing.T) {
 	}
 }
 
+// TestTwilioDetects: who has answered is told once Twilio knows it, also if that is
+// only when it asks what to say, or at the end.
+func TestTwilioDetects(t *testing.T) {
+	r := startTwilio(t, sim.Options{}, func(s *TwilioSettings) { s.MachineDetection = "enable" })
+	r.sim.SetFate(ada, sim.Fate{AnsweredBy: "human"})
+	if c, _ := r.call(t, sdk.Customer{Address: ada}, sdk.Message{Text: "Hello"}); len(c.Did) != 1 || c.Did[0] != "say en-US: Hello" {
+		t.Errorf("did %q", c.Did)
+	}
+	r.SetState(stateKey("other"), []byte("<Response/>"))
+	for _, tt := range []struct {
+		path, status, by string
+		events           []string
+	}{
+		{"/status?m=other", "in-progress", "", nil},
+		{"/twiml?m=other", "in-progress", "machine_start", []string{"call_answered machine_start"}},
+		{"/twiml?m=other", "in-progress", "", nil},
+		{"/status?m=other", "in-progress", "human", []string{"call_answered human"}},
+		{"/status?m=other", "completed", "human", []string{"call_answered human", "call_ended completed"}},
+	} {
+		res := r.post(t, tt.path, url.Values{"AccountSid": {account}, "CallSid": {sid}, "CallStatus": {tt.status}, "AnsweredBy": {tt.by}})
+		if res.Status != 200 || !slices.Equal(named(res.Events), tt.events) {
+			t.Errorf("%+v: %d %v", tt, res.Status, named(res.Events))
+		}
+	}
+}
+
 // TestTwilioRings: who rings the number is greeted, and told of.
 func TestTwilioRings(t *testing.T) {
 	for greeting, want := range map[string]string{

@@ -99,6 +99,9 @@ func (p *twilioProvider) status(ctx context.Context, h *heard) (sdk.WebhookRespo
 	ended.Reason, ended.ReasonCode = h.Get("CallStatus"), h.Get("SipResponseCode")
 	switch h.Get("CallStatus") {
 	case "in-progress":
+		if p.MachineDetection != "" && answered.Reason == "" { // Twilio is still finding out
+			return twilio.Answer(twilio.Silence), nil
+		}
 		return twilio.Answer(twilio.Silence, answered), nil
 	case "completed":
 		ended.Duration = seconds(h.Get("CallDuration"))
@@ -143,7 +146,8 @@ func hangup(events ...sdk.Event) (sdk.WebhookResponse, error) {
 	return twilio.Answer(doc, events...), err
 }
 
-// hosted is what a call says whose text was too long to go along.
+// hosted is what a call says whose text was too long to go along, or for which
+// Twilio has found out who answered.
 func (p *twilioProvider) hosted(ctx context.Context, h *heard) (sdk.WebhookResponse, error) {
 	doc, err := p.host.State(ctx, stateKey(h.id))
 	if err != nil {
@@ -152,5 +156,9 @@ func (p *twilioProvider) hosted(ctx context.Context, h *heard) (sdk.WebhookRespo
 	if doc == nil {
 		return twilio.NotFound(), nil
 	}
-	return twilio.Answer(string(doc)), nil
+	answered := h.event(sdk.CallAnswered, "answered")
+	if answered.Reason = h.Get("AnsweredBy"); answered.Reason == "" {
+		return twilio.Answer(string(doc)), nil
+	}
+	return twilio.Answer(string(doc), answered), nil
 }

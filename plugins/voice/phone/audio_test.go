@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The vectors of Python's audioop.
@@ -131,10 +132,7 @@ func TestSpeak(t *testing.T) {
 }
 
 func TestOfferAndAnswer(t *testing.T) {
-	b, err := offer(netip.MustParseAddrPort("192.0.2.1:4000"), 7)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newMedia(netip.MustParseAddrPort("192.0.2.1:4000")).offer()
 	a, err := readAnswer(b)
 	if err != nil || a.remote.String() != "192.0.2.1:4000" || a.codec != typePCMU || a.events != typeEvents {
 		t.Errorf("our own offer: %+v, %v\n%s", a, err, b)
@@ -146,11 +144,11 @@ func TestOfferAndAnswer(t *testing.T) {
 		ok   bool
 	}{
 		"a-law and events": {head + "m=audio 9000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n",
-			answer{netip.MustParseAddrPort("192.0.2.9:9000"), typePCMA, 96}, true},
+			answer{netip.MustParseAddrPort("192.0.2.9:9000"), typePCMA, 96, 160, false}, true},
 		"its own address": {head + "m=audio 9000 RTP/AVP 18 0\r\nc=IN IP4 192.0.2.10\r\n",
-			answer{netip.MustParseAddrPort("192.0.2.10:9000"), typePCMU, 0}, true},
+			answer{netip.MustParseAddrPort("192.0.2.10:9000"), typePCMU, 0, 160, false}, true},
 		"events that are not in its list": {head + "m=audio 9000 RTP/AVP 0\r\na=rtpmap:96 telephone-event/8000\r\n",
-			answer{netip.MustParseAddrPort("192.0.2.9:9000"), typePCMU, 0}, true},
+			answer{netip.MustParseAddrPort("192.0.2.9:9000"), typePCMU, 0, 160, false}, true},
 		"no codec of ours": {head + "m=audio 9000 RTP/AVP 18\r\n", answer{}, false},
 		"encrypted":        {head + "m=audio 9000 RTP/SAVP 0\r\n", answer{}, false},
 		"refused":          {head + "m=audio 0 RTP/AVP 0\r\n", answer{}, false},
@@ -166,14 +164,23 @@ func TestOfferAndAnswer(t *testing.T) {
 }
 
 func FuzzReadAnswer(f *testing.F) {
-	b, err := offer(netip.MustParseAddrPort("192.0.2.1:4000"), 7)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
+	f.Add(newMedia(netip.MustParseAddrPort("192.0.2.1:4000")).offer())
+	f.Add([]byte("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\na=sendonly\r\nm=video 9 RTP/AVP 99\r\nm=audio 9 RTP/AVP 8 96\r\na=ptime:30\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if a, err := readAnswer(b); err == nil && !a.remote.IsValid() {
-			t.Errorf("no address: %+v", a)
+		a, err := readAnswer(b)
+		if err == nil && (!a.remote.IsValid() || a.packet < Rate/100) {
+			t.Errorf("no address, or no audio: %+v", a)
+		}
+		ours, _, failed := newMedia(netip.MustParseAddrPort("192.0.2.1:4000")).answer(b)
+		if (failed == nil) != (err == nil) {
+			t.Fatalf("as an answer: %v; as an offer: %v", err, failed)
+		}
+		if err != nil {
+			return
+		}
+		theirs, _, _ := readAudio(b)
+		if said, at, err := readAudio(ours); err != nil || len(said.MediaDescriptions) != len(theirs.MediaDescriptions) || said.MediaDescriptions[at].MediaName.Port.Value != 4000 {
+			t.Errorf("we answer %q, %v", ours, err)
 		}
 	})
 }
@@ -185,7 +192,7 @@ func TestKeys(t *testing.T) {
 		at    uint32
 		event byte
 	}{{100, 5}, {100, 5}, {100, 5}, {900, 11}, {900, 11}, {1700, 5}, {2500, 16}, {3300, 15}} {
-		if key, ok := k.press(p.at, []byte{p.event, 0x80, 0, 160}); ok {
+		if key, ok := k.press(1, p.at, []byte{p.event, 0x80, 0, 160}); ok {
 			got = append(got, key)
 		}
 	}
@@ -199,5 +206,22 @@ func TestKeys(t *testing.T) {
 		if got := strings.Trim(string(key), "\x00"); got != want || ok != (want != "") {
 			t.Errorf("INFO %q: %q", body, got)
 		}
+	}
+}
+
+// What a filter is made of costs much more than what it is used for: one for each
+// sample would make a call wait for half a minute.
+func TestResampleIsFast(t *testing.T) {
+	began := time.Now()
+	for i := range Rate / 2 {
+		newFilter(44100, i)
+	}
+	each := time.Since(began)
+	began = time.Now()
+	if out := resample(make([]int16, 5*44100), 44100); len(out) != 5*Rate {
+		t.Errorf("%d samples", len(out))
+	}
+	if took := time.Since(began); took > 5*each {
+		t.Errorf("five seconds took %v; with a filter for each sample, %v", took, 10*each)
 	}
 }

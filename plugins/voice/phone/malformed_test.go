@@ -65,10 +65,7 @@ func mangled(rnd *rand.Rand, b []byte) []byte {
 // error.
 func TestMalformed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 6))
-	sdp, err := offer(netip.MustParseAddrPort("192.0.2.1:4000"), 7)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sdp := newMedia(netip.MustParseAddrPort("192.0.2.1:4000")).offer()
 	packet, err := (&rtp.Packet{Payload: []byte{5, 0x80, 0, 160}, Header: rtp.Header{Version: 2, PayloadType: 101, Timestamp: 1}}).Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +81,7 @@ func TestMalformed(t *testing.T) {
 		var p rtp.Packet
 		var k keypad
 		if p.Unmarshal(mangled(rnd, packet)) == nil {
-			if key, ok := k.press(p.Timestamp, p.Payload); ok && !strings.ContainsRune(keys, rune(key)) {
+			if key, ok := k.press(p.SSRC, p.Timestamp, p.Payload); ok && !strings.ContainsRune(keys, rune(key)) {
 				t.Fatalf("key %q", key)
 			}
 		}

@@ -55,7 +55,7 @@ type Phone struct {
 	ua      *sipgo.UserAgent
 	server  *sipgo.Server
 	client  *sipgo.Client
-	dialogs sipgo.DialogUA
+	gate    *gate
 	socket  io.Closer
 	local   netip.AddrPort // where requests come to
 	contact sip.ContactHeader
@@ -88,7 +88,12 @@ func New(c Config) (*Phone, error) {
 }
 
 func (p *Phone) open() (err error) {
-	options := []sipgo.UserAgentOption{sipgo.WithUserAgent("OpenCCSP"), sipgo.WithUserAgentHostname(p.Domain)}
+	p.gate = newGate(p.Server, func(id string) bool { return p.byID(id) != nil })
+	options := []sipgo.UserAgentOption{
+		sipgo.WithUserAgent("OpenCCSP"), sipgo.WithUserAgentHostname(p.Domain),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(p.Log), sip.WithTransportLayerReadFilter(p.gate.filter)),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(p.Log)),
+	}
 	if p.TLS != nil {
 		options = append(options, sipgo.WithUserAgenTLSConfig(p.TLS))
 	}
@@ -103,7 +108,10 @@ func (p *Phone) open() (err error) {
 		return err
 	}
 	host := p.told().String()
-	own := []sipgo.ClientOption{sipgo.WithClientLogger(p.Log), sipgo.WithClientHostname(host), sipgo.WithClientPort(int(p.local.Port()))}
+	own := []sipgo.ClientOption{
+		sipgo.WithClientLogger(p.Log), sipgo.WithClientHostname(host), sipgo.WithClientPort(int(p.local.Port())),
+		sipgo.WithClientNAT(), // answers come where the request came from (RFC 3581)
+	}
 	if p.Transport == "udp" {
 		own = append(own, sipgo.WithClientConnectionAddr(p.local.String())) // not another socket: answers come where we listen
 	}
@@ -111,12 +119,18 @@ func (p *Phone) open() (err error) {
 		_ = p.ua.Close()
 		return err
 	}
-	p.contact = sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: p.User, Host: host, Port: int(p.local.Port()), UriParams: sip.NewParams()}}
+	return p.routes()
+}
+
+// introduce says where requests come to. Nothing is read before that.
+func (p *Phone) introduce(local netip.AddrPort) {
+	p.local = local
+	p.contact = sip.ContactHeader{Address: sip.Uri{
+		Scheme: "sip", User: p.User, Host: p.told().String(), Port: int(local.Port()), UriParams: sip.NewParams(),
+	}}
 	if p.Transport != "udp" {
 		p.contact.Address.UriParams.Add("transport", p.Transport)
 	}
-	p.dialogs = sipgo.DialogUA{Client: p.client, ContactHDR: p.contact}
-	return p.routes()
 }
 
 // routes makes the route that all requests take.
@@ -144,36 +158,39 @@ func (p *Phone) told() netip.Addr {
 	return p.Listen
 }
 
-// serve listens for what the other side asks: the end of a call, keys, a new
-// description of the media.
+// serve listens for what the other side asks: see requests.go. With TLS that comes
+// over the connection that we made.
 func (p *Phone) serve() error {
-	p.server.OnBye(p.onBye)
-	p.server.OnInfo(p.onInfo)
-	p.server.OnInvite(p.onInvite)
-	p.server.OnUpdate(p.accept)
-	p.server.OnOptions(p.accept)
-	p.server.OnNotify(p.accept)
-	p.server.OnAck(func(*sip.Request, sip.ServerTransaction) {})
-	at := netip.AddrPortFrom(p.Listen, p.Port).String()
-	if p.Transport == "udp" {
-		conn, err := net.ListenPacket("udp", at)
+	p.handle()
+	at := netip.AddrPortFrom(p.Listen, p.Port)
+	switch p.Transport {
+	case "udp":
+		conn, err := net.ListenPacket("udp", at.String())
 		if err != nil {
 			return fmt.Errorf("listen for SIP: %w", err)
 		}
-		p.socket, p.local = conn, conn.LocalAddr().(*net.UDPAddr).AddrPort()
+		p.socket = conn
+		p.introduce(conn.LocalAddr().(*net.UDPAddr).AddrPort())
 		reading := &readConn{PacketConn: conn, begun: make(chan struct{})}
 		p.tasks.Go(func() { p.served(p.server.ServeUDP(reading)) })
 		<-reading.begun // before that, the library would open a second socket for our requests
-		return nil
+	case "tcp":
+		ln, err := net.Listen("tcp", at.String())
+		if err != nil {
+			return fmt.Errorf("listen for SIP: %w", err)
+		}
+		p.socket = ln
+		p.introduce(ln.Addr().(*net.TCPAddr).AddrPort())
+		p.tasks.Go(func() { p.served(p.server.ServeTCP(gatedListener{ln, p.gate})) })
+	default:
+		p.socket = io.NopCloser(nil)
+		p.introduce(netip.AddrPortFrom(p.Listen, cmp.Or(p.Port, sipsPort)))
 	}
-	ln, err := net.Listen("tcp", at)
-	if err != nil {
-		return fmt.Errorf("listen for SIP: %w", err)
-	}
-	p.socket, p.local = ln, ln.Addr().(*net.TCPAddr).AddrPort()
-	p.tasks.Go(func() { p.served(p.server.ServeTCP(ln)) })
 	return nil
 }
+
+// sipsPort is that of SIP over TLS.
+const sipsPort = 5061
 
 // readConn tells when it is first read from.
 type readConn struct {
@@ -220,77 +237,6 @@ func (p *Phone) Close() error {
 	return err
 }
 
-func (p *Phone) call(req *sip.Request) *call {
-	if req.CallID() == nil {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.calls[req.CallID().Value()]
-}
-
-// respond answers a request of the other side.
-func (p *Phone) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string, body []byte) {
-	res := sip.NewResponseFromRequest(req, code, reason, body)
-	if body != nil {
-		res.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-		res.AppendHeader(sip.HeaderClone(&p.contact))
-	}
-	if err := tx.Respond(res); err != nil {
-		p.Log.Debug("an answer could not be sent", "method", req.Method.String(), "err", err)
-	}
-}
-
-func (p *Phone) accept(req *sip.Request, tx sip.ServerTransaction) {
-	if req.Method != sip.OPTIONS && p.call(req) == nil {
-		p.respond(req, tx, sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist", nil)
-		return
-	}
-	p.respond(req, tx, sip.StatusOK, "OK", nil)
-}
-
-func (p *Phone) onBye(req *sip.Request, tx sip.ServerTransaction) {
-	c := p.call(req)
-	if c == nil || c.dialog.ReadBye(req, tx) != nil {
-		p.respond(req, tx, sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist", nil)
-		return
-	}
-	c.hungUp()
-}
-
-func (p *Phone) onInfo(req *sip.Request, tx sip.ServerTransaction) {
-	c := p.call(req)
-	p.accept(req, tx)
-	if c == nil {
-		return
-	}
-	if key, ok := infoKey(req.Body()); ok {
-		select {
-		case c.pressed <- key:
-		default:
-		}
-	}
-}
-
-// onInvite answers a new description of a call that is under way, as at the end of
-// a hold or to keep it alive. We are called by nobody.
-func (p *Phone) onInvite(req *sip.Request, tx sip.ServerTransaction) {
-	c := p.call(req)
-	if c == nil {
-		p.respond(req, tx, sip.StatusTemporarilyUnavailable, "Temporarily Unavailable", nil)
-		return
-	}
-	if len(req.Body()) > 0 {
-		to, err := readAnswer(req.Body())
-		if err != nil {
-			p.respond(req, tx, sip.StatusNotAcceptableHere, "Not Acceptable Here", nil)
-			return
-		}
-		c.audio.connect(to)
-	}
-	p.respond(req, tx, sip.StatusOK, "OK", c.offer)
-}
-
 // dialable is what may be called: the part of a SIP address before the @.
 var dialable = regexp.MustCompile(`^[0-9A-Za-z+*#._-]{1,64}$`)
 
@@ -298,7 +244,7 @@ func number(address string) (string, error) {
 	if !dialable.MatchString(address) {
 		return "", sdk.Rejected("number", "a number has 1 to 64 digits, letters and + * # . - _")
 	}
-	return address, nil
+	return strings.ReplaceAll(address, "#", "%23"), nil // as RFC 3261, section 25.1, wants it
 }
 
 // target is the address that a request is for.
@@ -322,5 +268,6 @@ func (p *Phone) request(method sip.RequestMethod, to sip.Uri) *sip.Request {
 	from := &sip.FromHeader{Address: sip.Uri{Scheme: "sip", User: p.User, Host: to.Host}, Params: sip.NewParams()}
 	from.Params.Add("tag", sip.GenerateTagN(16))
 	req.AppendHeader(from)
+	req.AppendHeader(sip.NewHeader("User-Agent", "OpenCCSP"))
 	return req
 }

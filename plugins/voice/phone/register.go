@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/openccsp/gateway/sdk"
@@ -19,6 +20,7 @@ const (
 	askTimeout  = 5 * time.Second // of a request that is no call
 	believed    = 30 * time.Second
 	leastExpiry = 10 * time.Second
+	mostExpiry  = 24 * time.Hour
 )
 
 // reachability is what is known of the server.
@@ -45,8 +47,7 @@ func (p *Phone) reachable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, p.Patience))
 	defer cancel()
-	_, err := p.client.Do(ctx, p.request(sip.OPTIONS, p.target("")))
-	if err != nil { // any answer is a sign of life
+	if _, err := p.attempt(ctx, p.request(sip.OPTIONS, p.target(""))); err != nil { // any answer is a sign of life
 		return sdk.Retry(fmt.Errorf("the trunk does not answer: %w", err), askTimeout)
 	}
 	p.mu.Lock()
@@ -109,47 +110,64 @@ func (p *Phone) keepRegistered() {
 }
 
 // register makes one registration and returns how long it lasts. All have one
-// Call-ID, and req is changed.
+// Call-ID, and req is changed. A registrar that finds the time too short is asked for
+// as much as it wants.
 func (p *Phone) register(ctx context.Context, req *sip.Request, lasts time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	for _, name := range []string{"Expires", "Via", "Authorization", "Proxy-Authorization"} {
+	for _, name := range []string{"Expires", "Authorization", "Proxy-Authorization"} {
 		req.RemoveHeader(name)
 	}
 	req.AppendHeader(sip.NewHeader("Expires", strconv.Itoa(int(lasts.Seconds()))))
-	res, err := p.client.Do(ctx, req, sipgo.ClientRequestRegisterBuild)
-	if err == nil && challenged(res) && p.Password != "" {
-		res, err = p.client.DoDigestAuth(ctx, req, res, p.digest())
+	if cseq := req.CSeq(); cseq != nil {
+		cseq.SeqNo++
 	}
+	res, err := p.ask(ctx, req)
 	if err != nil {
 		return 0, err
+	}
+	if least := seconds(res, "Min-Expires"); res.StatusCode == sip.StatusIntervalToBrief && least > lasts && lasts > 0 {
+		return p.register(ctx, req, min(least, mostExpiry))
 	}
 	if !res.IsSuccess() {
 		return 0, refused(res)
 	}
-	return max(granted(res, lasts), leastExpiry), nil
+	return max(p.granted(res, lasts), leastExpiry), nil
 }
 
-func (p *Phone) digest() sipgo.DigestAuth {
-	user := p.AuthUser
-	if user == "" {
-		user = p.User
+// granted is how long a registration lasts, which the registrar decides: it lists all
+// telephones that are registered so, of which one is ours.
+func (p *Phone) granted(res *sip.Response, asked time.Duration) time.Duration {
+	ours := "sip:" + p.User + "@" + net.JoinHostPort(p.told().String(), strconv.Itoa(int(p.local.Port())))
+	for _, h := range res.GetHeaders("Contact") {
+		for _, e := range elements(h.Value()) {
+			address, params, _ := strings.Cut(e, ">")
+			if !strings.Contains(address, ours) {
+				continue
+			}
+			for param := range strings.SplitSeq(params, ";") {
+				name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+				if n, err := strconv.ParseUint(value, 10, 31); err == nil && strings.EqualFold(name, "expires") {
+					return time.Duration(n) * time.Second
+				}
+			}
+		}
 	}
-	return sipgo.DigestAuth{Username: user, Password: p.Password}
+	if n := seconds(res, "Expires"); n > 0 {
+		return n
+	}
+	return asked
 }
 
-// granted is how long a registration lasts, which the registrar decides.
-func granted(res *sip.Response, asked time.Duration) time.Duration {
-	text := ""
-	if c := res.Contact(); c != nil {
-		text, _ = c.Params.Get("expires")
+// seconds reads a header that is a number of them, 0 if there is none.
+func seconds(res *sip.Response, name string) time.Duration {
+	h := res.GetHeader(name)
+	if h == nil {
+		return 0
 	}
-	if h := res.GetHeader("Expires"); text == "" && h != nil {
-		text = h.Value()
-	}
-	n, err := strconv.ParseUint(text, 10, 31)
+	n, err := strconv.ParseUint(strings.TrimSpace(h.Value()), 10, 31)
 	if err != nil {
-		return asked
+		return 0
 	}
 	return time.Duration(n) * time.Second
 }

@@ -14,15 +14,11 @@ import (
 	"github.com/pion/rtp"
 )
 
-// One packet of RTP has 20 ms.
-const (
-	packetTime    = 20 * time.Millisecond
-	packetSamples = Rate / 50
-)
+// silence is how much of it is sent at once: half a second.
+const silence = Rate / 2
 
 // audio is the media side of one call: it sends what is played and reads the keys
-// that are pressed. Its address is where audio is wanted until audio comes from
-// another one: behind a translator of addresses only that is right.
+// that are pressed.
 type audio struct {
 	conn *net.UDPConn
 	keys chan byte // pressed; closed when nothing more is read
@@ -31,21 +27,22 @@ type audio struct {
 	answer answer
 	heard  bool // audio came from the address that is in answer
 
+	// Of what is sent, by one goroutine.
+	next      time.Time // when the next packet is due
+	fresh     bool      // it is the first after a pause
 	sequence  uint16
 	timestamp uint32
 	source    uint32
 }
 
-// listenAudio opens the socket, at a port of the range, of which an even one is
-// taken; 0 and 0: any port.
+// listenAudio opens the socket, at an even port of the range; 0 and 0: any port.
 func listenAudio(ip netip.Addr, first, last uint16) (*audio, error) {
 	a := &audio{keys: make(chan byte, 64), sequence: uint16(rand.Uint32()), timestamp: rand.Uint32(), source: rand.Uint32()}
-	span := int(last) - int(first) + 1
-	for try := range max(span, 1) {
-		port := uint16(0)
-		if first > 0 {
-			port = first + uint16((int(rand.Uint32()>>1)+try)%span)&^1
-		}
+	low := (int(first) + 1) / 2
+	span := int(last)/2 - low + 1
+	from := rand.IntN(span)
+	for n := range span {
+		port := uint16(2 * (low + (from+n)%span))
 		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port)))
 		if err == nil {
 			a.conn = conn
@@ -89,14 +86,14 @@ func (a *audio) read() {
 			continue // such as "port unreachable" of a packet that we sent
 		}
 		var p rtp.Packet
-		if p.Unmarshal(buf[:n]) != nil {
+		if p.Unmarshal(buf[:n]) != nil || p.Version != 2 {
 			continue
 		}
-		peer := a.latch(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
-		if peer.events == 0 || p.PayloadType != peer.events {
+		events, ok := a.latch(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), p.PayloadType)
+		if !ok || events == 0 || p.PayloadType != events {
 			continue
 		}
-		if key, ok := k.press(p.Timestamp, p.Payload); ok {
+		if key, ok := k.press(p.SSRC, p.Timestamp, p.Payload); ok {
 			select {
 			case a.keys <- key:
 			default: // nobody reads so many
@@ -105,44 +102,89 @@ func (a *audio) read() {
 	}
 }
 
-// latch takes over the first address that audio comes from.
-func (a *audio) latch(from netip.AddrPort) answer {
+// latch says whether audio from an address is the other side's, and which type its
+// telephone events have. It is wanted where the other side says, until the first
+// comes from elsewhere: behind a translator of addresses only that is right. That may
+// be another port of the same host, or a public address of one that has a private
+// one; anybody else could listen in, or press keys.
+func (a *audio) latch(from netip.AddrPort, payload uint8) (events uint8, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.heard && a.answer.remote.IsValid() {
+	said := a.answer.remote
+	switch {
+	case !said.IsValid():
+		return 0, false
+	case from == said:
+		a.heard = true
+	case a.heard || payload != a.answer.codec && (a.answer.events == 0 || payload != a.answer.events):
+		return 0, false
+	case from.Addr() == said.Addr(), hidden(said.Addr()) && !hidden(from.Addr()):
 		a.heard, a.answer.remote = true, from
+	default:
+		return 0, false
 	}
-	return a.answer
+	return a.answer.events, true
+}
+
+// shared are the addresses behind the translators of carriers (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// hidden says whether an address means nothing to the world outside.
+func hidden(a netip.Addr) bool {
+	return a.IsPrivate() || a.IsLoopback() || a.IsUnspecified() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }
 
 // play sends the samples at their pace and returns when all are sent, or ctx ends.
+// Calls of it follow one another without a gap. While the other side wants no audio,
+// it waits.
 func (a *audio) play(ctx context.Context, samples []int16) error {
-	began := time.Now()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for n := 0; n*packetSamples < len(samples); n++ {
-		timer.Reset(time.Until(began.Add(time.Duration(n) * packetTime)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		end := min((n+1)*packetSamples, len(samples))
-		if err := a.send(samples[n*packetSamples:end], n == 0); err != nil {
+	for len(samples) > 0 {
+		peer := a.peer()
+		if err := a.tick(ctx, peer.packet); err != nil {
 			return err
 		}
+		if peer.held {
+			a.timestamp += uint32(peer.packet)
+			a.fresh = true
+			continue
+		}
+		n := min(peer.packet, len(samples))
+		if err := a.send(peer, samples[:n]); err != nil {
+			return err
+		}
+		samples = samples[n:]
 	}
 	return nil
 }
 
+// stall is how late a packet may be. After more the clock starts anew: the other side
+// could do nothing with all that is late at once.
+const stall = 100 * time.Millisecond
+
+// tick waits until the next packet, of so many samples, is due.
+func (a *audio) tick(ctx context.Context, samples int) error {
+	now := time.Now()
+	if now.Sub(a.next) > stall {
+		a.next, a.fresh = now, true
+	}
+	timer := time.NewTimer(a.next.Sub(now))
+	defer timer.Stop()
+	a.next = a.next.Add(time.Duration(samples) * time.Second / Rate)
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // send sends one packet. A short one is filled up with silence.
-func (a *audio) send(samples []int16, first bool) error {
-	peer := a.peer()
+func (a *audio) send(peer answer, samples []int16) error {
 	encode := muLaw
 	if peer.codec == typePCMA {
 		encode = aLaw
 	}
-	payload := make([]byte, packetSamples)
+	payload := make([]byte, peer.packet)
 	for i := range payload {
 		if i < len(samples) {
 			payload[i] = encode(samples[i])
@@ -151,10 +193,11 @@ func (a *audio) send(samples []int16, first bool) error {
 		}
 	}
 	p := rtp.Packet{Payload: payload, Header: rtp.Header{
-		Version: 2, Marker: first, PayloadType: peer.codec, SequenceNumber: a.sequence, Timestamp: a.timestamp, SSRC: a.source,
+		Version: 2, Marker: a.fresh, PayloadType: peer.codec, SequenceNumber: a.sequence, Timestamp: a.timestamp, SSRC: a.source,
 	}}
+	a.fresh = false
 	a.sequence++
-	a.timestamp += packetSamples
+	a.timestamp += uint32(peer.packet)
 	b, err := p.Marshal()
 	if err != nil {
 		return err
@@ -167,19 +210,22 @@ func (a *audio) send(samples []int16, first bool) error {
 }
 
 // keypad makes keys of telephone events (RFC 4733): each is sent in many packets
-// with one time stamp.
+// with one time stamp, and one that is older has been overtaken.
 type keypad struct {
-	last uint32
-	any  bool
+	source, last uint32
+	any          bool
 }
 
 const keys = "0123456789*#ABCD"
 
-func (k *keypad) press(timestamp uint32, payload []byte) (byte, bool) {
-	if len(payload) < 4 || int(payload[0]) >= len(keys) || k.any && k.last == timestamp {
+func (k *keypad) press(source, timestamp uint32, payload []byte) (byte, bool) {
+	if len(payload) < 4 || int(payload[0]) >= len(keys) {
 		return 0, false
 	}
-	k.last, k.any = timestamp, true
+	if k.any && k.source == source && int32(timestamp-k.last) <= 0 {
+		return 0, false
+	}
+	k.source, k.last, k.any = source, timestamp, true
 	return keys[payload[0]], true
 }
 

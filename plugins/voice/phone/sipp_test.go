@@ -19,6 +19,8 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
+const packet = Rate / 50 // samples of 20 ms
+
 // line is a telephone line, and what happens to the calls over it.
 type line struct {
 	*phonetest.Line
@@ -81,8 +83,8 @@ func (l *line) heard(n int) (samples []int16) {
 		if err := p.Unmarshal(buf[:size]); err != nil {
 			l.t.Fatal(err)
 		}
-		if p.PayloadType != typePCMA || len(p.Payload) != packetSamples ||
-			i > 0 && (p.SequenceNumber != last.SequenceNumber+1 || p.Timestamp != last.Timestamp+packetSamples || p.SSRC != last.SSRC) {
+		if p.PayloadType != typePCMA || len(p.Payload) != packet ||
+			i > 0 && (p.SequenceNumber != last.SequenceNumber+1 || p.Timestamp != last.Timestamp+packet || p.SSRC != last.SSRC) {
 			l.t.Fatalf("packet %d: %v after %v", i, &p, &last)
 		}
 		last = rtp.Packet{Header: p.Header}
@@ -115,7 +117,7 @@ func TestAnswered(t *testing.T) {
 		t.Errorf("got %+v, want it answered", e)
 	}
 	samples := l.heard(25 + 50) // half a second of silence, and the tone
-	if p := pitch(samples[25*packetSamples:]); p < 430 || p > 450 {
+	if p := pitch(samples[25*packet:]); p < 430 || p > 450 {
 		t.Errorf("the tone has %.0f Hz, want 440", p)
 	}
 	press(t, l, p, "7", "#")
@@ -269,19 +271,7 @@ func TestDigest(t *testing.T) {
 func TestRegister(t *testing.T) {
 	l := newLine(t, "register")
 	p := l.phone(func(c *Config) { c.Register, c.AuthUser, c.Password = true, "u", "p" })
-	deadline := time.Now().Add(time.Minute)
-	for {
-		p.mu.Lock()
-		registered := p.state.registered
-		p.mu.Unlock()
-		if registered {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not registered: %s", p.Trouble())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	registered(t, p)
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}

@@ -122,22 +122,52 @@ func resample(in []int16, from int) []int16 {
 	if from == Rate || len(in) == 0 {
 		return in
 	}
-	step := float64(from) / Rate
-	cutoff := min(1, 1/step)
-	width := float64(taps) / cutoff
-	out := make([]int16, int(float64(len(in))/step))
+	phases := Rate / gcd(from, Rate) // where samples of the two rates can lie to each other
+	var filters []filter
+	out := make([]int16, len(in)*Rate/from)
 	for i := range out {
-		center := float64(i) * step
+		if i < phases {
+			filters = append(filters, newFilter(from, i))
+		}
+		f := &filters[i%phases]
+		first := i/phases*(from*phases/Rate) + f.first
 		var sum, weight float64
-		for n := max(int(math.Ceil(center-width)), 0); n <= min(int(center+width), len(in)-1); n++ {
-			x := float64(n) - center
-			w := sinc(x*cutoff) * (0.5 + 0.5*math.Cos(math.Pi*x/width))
-			sum += w * float64(in[n])
-			weight += w
+		for n, w := range f.weights {
+			if at := first + n; at >= 0 && at < len(in) {
+				sum += w * float64(in[at])
+				weight += w
+			}
 		}
 		out[i] = int16(max(min(sum/weight, math.MaxInt16), math.MinInt16))
 	}
 	return out
+}
+
+// filter makes one sample of those around it.
+type filter struct {
+	first   int // the first of them
+	weights []float64
+}
+
+// newFilter is the filter of the sample i at [Rate] among samples at another rate.
+func newFilter(from, i int) filter {
+	step := float64(from) / Rate
+	cutoff := min(1, 1/step)
+	width := taps / cutoff
+	center := float64(i) * step
+	f := filter{first: int(math.Ceil(center - width))}
+	for n := f.first; n <= int(center+width); n++ {
+		x := float64(n) - center
+		f.weights = append(f.weights, sinc(x*cutoff)*(0.5+0.5*math.Cos(math.Pi*x/width)))
+	}
+	return f
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func sinc(x float64) float64 {

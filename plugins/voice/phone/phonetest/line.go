@@ -29,6 +29,13 @@ type Line struct {
 // strings.NewReplacer has them. Without sipp the test is skipped.
 func Start(t testing.TB, scenario string, replace ...string) *Line {
 	t.Helper()
+	return StartOn(t, "u1", 1, scenario, replace...)
+}
+
+// StartOn is Start for so many calls over another of sipp's transports, such as t1 for
+// TCP.
+func StartOn(t testing.TB, transport string, calls int, scenario string, replace ...string) *Line {
+	t.Helper()
 	sipp, err := exec.LookPath("sipp")
 	if err != nil {
 		t.Skip("not run: sipp is not installed (Debian: sip-tester)")
@@ -50,7 +57,7 @@ func Start(t testing.TB, scenario string, replace ...string) *Line {
 	port := freePort(t)
 	l.Addr = net.JoinHostPort("127.0.0.1", port)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, sipp, "-sf", file, "-i", "127.0.0.1", "-p", port, "-m", "1", "-nostdin", "-timeout", "60",
+	cmd := exec.CommandContext(ctx, sipp, "-sf", file, "-i", "127.0.0.1", "-p", port, "-t", transport, "-m", strconv.Itoa(calls), "-nostdin", "-buff_size", "1048576", "-timeout", "60",
 		"-timeout_error", "-trace_err", "-key", "audio", strconv.Itoa(l.Sink.LocalAddr().(*net.UDPAddr).Port))
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = l.said, l.said

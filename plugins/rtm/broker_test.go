@@ -37,16 +37,16 @@ func TestConnect(t *testing.T) {
 	address := r.listen()
 	alice, bob := r.user("alice"), r.user("bob")
 	foreign := newSigner("webshop", "another secret entirely", time.Hour, time.Now)
-	forged, _, err := foreign.issue("alice", profile{})
+	forged, _, err := foreign.issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	otherApp, _, err := newSigner("otherapp", testSecret, time.Hour, time.Now).issue("alice", profile{})
+	otherApp, _, err := newSigner("otherapp", testSecret, time.Hour, time.Now).issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, _, err := newSigner("webshop", testSecret, time.Hour,
-		func() time.Time { return time.Now().Add(-2 * time.Hour) }).issue("alice", profile{})
+		func() time.Time { return time.Now().Add(-2 * time.Hour) }).issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}

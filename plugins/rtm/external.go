@@ -165,7 +165,7 @@ func (e *external) take(ctx context.Context, m mqttclient.Message) bool {
 		e.c.isHere(user, string(m.Payload()) == "online")
 		return true
 	}
-	answer, err := e.c.uplink(ctx, user, profile{}, kind, m.Payload())
+	answer, err := e.c.uplink(ctx, user, identity{}, kind, m.Payload())
 	if err != nil {
 		if ctx.Err() == nil {
 			e.c.host.Log().Warn("what a customer published is not taken yet", "err", err)

@@ -167,8 +167,8 @@ func (c *channel) answerForm(_ context.Context, r *request) (reply, error) {
 	}
 	id := "form:" + message
 	return reply{body: map[string]string{"tid": id}, events: []sdk.Event{
-		{Type: sdk.CustomEvent, EventName: formEvent, ID: r.user + "/event/" + id, Customer: r.customer(), Params: params},
-		{Type: sdk.CustomerMessage, ID: r.user + "/" + id, MessageID: id, Customer: r.customer(), Text: text},
+		{Type: sdk.CustomEvent, EventName: formEvent, ID: r.user + "/event/" + id, Customer: c.customer(r), Params: params},
+		{Type: sdk.CustomerMessage, ID: r.user + "/" + id, MessageID: id, Customer: c.customer(r), Text: text},
 	}}, nil
 }
 

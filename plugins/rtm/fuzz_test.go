@@ -25,7 +25,7 @@ func FuzzBody(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func FuzzBody(f *testing.F) {
 // the right ones is valid.
 func FuzzToken(f *testing.F) {
 	s := newSigner("webshop", testSecret, time.Hour, func() time.Time { return time.Unix(1_800_000_000, 0) })
-	good, _, err := s.issue("alice", profile{Name: "Ada"})
+	good, _, err := s.issue("alice", identity{Profile: profile{Name: "Ada"}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), uplinkLimit)
 	defer cancel()
-	answer, err := g.b.c.uplink(ctx, s.user, s.profile, kind, pk.Payload)
+	answer, err := g.b.c.uplink(ctx, s.user, s.known, kind, pk.Payload)
 	switch {
 	case err == nil && answer.body != nil:
 		s.enqueue(answer)

@@ -259,7 +259,7 @@ func (r *rig) register() registered {
 // user makes an access token for a chosen id.
 func (r *rig) user(id string) registered {
 	r.t.Helper()
-	token, _, err := r.signer.issue(id, profile{})
+	token, _, err := r.signer.issue(id, identity{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

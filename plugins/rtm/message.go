@@ -64,7 +64,7 @@ func (c *channel) message(_ context.Context, r *request) (reply, error) {
 	}
 	e := sdk.Event{
 		Type:     sdk.CustomerMessage,
-		Customer: r.customer(),
+		Customer: c.customer(r),
 		Text:     in.Message,
 		Payload:  json.RawMessage(r.Body),
 	}
@@ -118,14 +118,6 @@ func checkMessageID(id string) error {
 		return invalid("tid: want at most %d characters without spaces", maxMessageID)
 	}
 	return nil
-}
-
-func (r *request) customer() sdk.Customer {
-	p := r.profile
-	return sdk.Customer{
-		Address: r.user, Name: p.Name, FirstName: p.FirstName, LastName: p.LastName,
-		Locale: p.Locale, Timezone: p.Timezone, Addresses: p.Addresses, Attributes: p.Attributes,
-	}
 }
 
 // receiptBody is the body of POST /deliveryupdate.

@@ -98,7 +98,7 @@ func FuzzPacket(f *testing.F) {
 	}
 	emit := emitter(h.emit)
 	c.emitter.Store(&emit)
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		f.Fatal(err)
 	}

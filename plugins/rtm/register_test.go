@@ -216,7 +216,7 @@ func TestProfileTravelsInToken(t *testing.T) {
 	again := into[registered](t, r.call("POST", "/register", `{}`, "Authorization: Bearer "+reg.AccessToken))
 	resp := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+again.AccessToken)
 	want := sdk.Customer{Address: reg.UserID, Name: "Ada L", FirstName: "Ada", Locale: "de-CH", Timezone: "Europe/Zurich",
-		Addresses: map[string]string{"sms": "+4179"}, Attributes: map[string]string{"plan": "gold"}}
+		Attributes: map[string]string{"plan": "gold", "claimed_sms": "+4179"}}
 	if diff := cmp.Diff(want, resp.Events[0].Customer); diff != "" {
 		t.Error(diff)
 	}
@@ -242,7 +242,7 @@ func TestSecretIsMadeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type session struct {
 	cl      *mqtt.Client
 	conn    *conn
 	user    string
-	profile profile
+	known   identity
 	expires time.Time
 	window  chan struct{}              // one element per unacknowledged message
 	wake    chan struct{}              // the queue has changed
@@ -52,7 +52,7 @@ func newSession(b *broker, cl *mqtt.Client, c *conn, token claims) *session {
 	}
 	done, _ := lru.NewLRU[string, struct{}](maxPublished, nil) // fails for sizes below 1 only
 	return &session{
-		b: b, cl: cl, conn: c, user: token.Subject, profile: token.Profile, expires: token.ExpiresAt.Time,
+		b: b, cl: cl, conn: c, user: token.Subject, known: token.identity, expires: token.ExpiresAt.Time,
 		window: make(chan struct{}, window), wake: make(chan struct{}, 1), done: done,
 		waiting: map[uint16]struct{}{},
 	}

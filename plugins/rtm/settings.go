@@ -26,6 +26,8 @@ type Settings struct {
 	MaxFile            int `json:"max_file,omitempty" jsonschema:"title=Largest file,minimum=1,maximum=104857600,default=10485760" jsonschema_description:"Bytes of one file from a customer."`
 	FileBytesPerHour   int `json:"file_bytes_per_hour,omitempty" jsonschema:"title=Bytes of files per hour,minimum=1,default=104857600" jsonschema_description:"Bytes of files from one customer."`
 
+	TrustAddresses bool `json:"trust_addresses,omitempty" jsonschema:"title=Trust addresses" jsonschema_description:"Believe the phone numbers and other addresses that visitors state of themselves: rules then send texts and place calls to whatever number anybody writes there."`
+
 	Presence bool `json:"presence,omitempty" jsonschema:"title=Presence" jsonschema_description:"Report customers who come and go as custom events named presence."`
 
 	BrokerURL        string `json:"broker_url,omitempty" jsonschema:"title=External broker" jsonschema_description:"Broker to publish to in place of the embedded one, such as mqtts://broker.example.com:8883."`

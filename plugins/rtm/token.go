@@ -27,7 +27,8 @@ var (
 )
 
 // profile is what a registration says of the customer. It travels in the
-// access token, so that the driver keeps nothing.
+// access token, so that the driver keeps nothing. Anybody can say anything there:
+// addresses of a profile are claimed, and nobody is called at them.
 type profile struct {
 	Name       string            `json:"name,omitempty"`
 	FirstName  string            `json:"firstName,omitempty"`
@@ -38,11 +39,19 @@ type profile struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// claims are those of an access token. Its subject is the user id, its
-// audience the app id.
+// claims are those of an access token, and of a JWT of the app's backend. The
+// subject is the user id, the audience the app id.
 type claims struct {
 	jwt.RegisteredClaims
+	identity
+}
+
+// identity is what is known of a user beside the id.
+type identity struct {
 	Profile profile `json:"profile,omitzero"`
+	// Addresses are those that the app's backend vouches for, by channel type:
+	// rules send texts there and place calls.
+	Addresses map[string]string `json:"addresses,omitempty"`
 }
 
 // signer issues and checks all proofs of who a user is. It is safe for
@@ -79,7 +88,7 @@ func mac(key []byte, text string) []byte {
 }
 
 // issue makes an access token for user.
-func (s *signer) issue(user string, p profile) (token string, expires time.Time, err error) {
+func (s *signer) issue(user string, known identity) (token string, expires time.Time, err error) {
 	now := s.now()
 	expires = now.Add(s.ttl).Truncate(time.Second)
 	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -89,7 +98,7 @@ func (s *signer) issue(user string, p profile) (token string, expires time.Time,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Profile: p,
+		identity: known,
 	}).SignedString(s.accessKey)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign access token: %w", err)
@@ -108,12 +117,28 @@ func (s *signer) access(token string) (claims, error) {
 
 // backend checks a JWT that the app's backend signed with the app's secret:
 // HS256, sub is the user id, exp is required, aud, if there is one, is the app.
+// Its word on addresses counts wherever it stands.
 func (s *signer) backend(token string) (claims, error) {
 	c, err := s.parse(token, s.secret)
 	if err != nil || (len(c.Audience) > 0 && !slices.Contains(c.Audience, s.appID)) {
 		return claims{}, errToken
 	}
+	for typ, address := range c.Profile.Addresses {
+		if _, twice := c.Addresses[typ]; !twice {
+			c.Addresses = with(c.Addresses, typ, address)
+		}
+	}
+	c.Profile.Addresses = nil
 	return c, nil
+}
+
+// with returns m with one more.
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
 }
 
 func (s *signer) parse(token string, key []byte) (claims, error) {

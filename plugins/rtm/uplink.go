@@ -42,7 +42,7 @@ func (c *channel) emit(ctx context.Context, events ...sdk.Event) error {
 //
 //	{"payload_type":"ack","tid":"c1"}
 //	{"payload_type":"refused","tid":"c1","code":"invalid","message":"…"}
-func (c *channel) uplink(ctx context.Context, user string, known profile, kind string, payload []byte) (packet, error) {
+func (c *channel) uplink(ctx context.Context, user string, known identity, kind string, payload []byte) (packet, error) {
 	rep, err := c.published(ctx, user, known, kind, payload)
 	if err == nil && len(rep.events) > 0 {
 		err = c.emit(ctx, rep.events...)
@@ -66,7 +66,7 @@ func (c *channel) uplink(ctx context.Context, user string, known profile, kind s
 	return packet{sure: true, body: body}, err
 }
 
-func (c *channel) published(ctx context.Context, user string, known profile, kind string, payload []byte) (reply, error) {
+func (c *channel) published(ctx context.Context, user string, known identity, kind string, payload []byte) (reply, error) {
 	handle := uplinks[kind]
 	if handle == nil {
 		return reply{}, &apiError{http.StatusNotFound, "not_found", "there is no such topic"}
@@ -74,7 +74,7 @@ func (c *channel) published(ctx context.Context, user string, known profile, kin
 	if len(payload) > maxBody {
 		return reply{}, tooLarge()
 	}
-	return handle(c, ctx, &request{WebhookRequest: &sdk.WebhookRequest{Body: payload}, user: user, profile: known})
+	return handle(c, ctx, &request{WebhookRequest: &sdk.WebhookRequest{Body: payload}, user: user, known: known})
 }
 
 func refusal(payload []byte, e *apiError) (packet, error) {

@@ -43,7 +43,7 @@ func TestPublish(t *testing.T) {
 	versions(t, func(t *testing.T, version byte) {
 		r := newRig(t, nil)
 		c := dial(t, r.listen(), version)
-		token, _, err := r.signer.issue("alice", profile{Name: "Ada"})
+		token, _, err := r.signer.issue("alice", identity{Profile: profile{Name: "Ada"}})
 		if err != nil {
 			t.Fatal(err)
 		}

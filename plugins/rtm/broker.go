@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,7 @@ type broker struct {
 	closed bool
 	tcp    net.Listener // from bind until listen ends, nil else
 	conns  map[*conn]struct{}
+	crowds map[netip.Prefix]int  // connections by network
 	live   map[string][]*session // by user, those that have subscribed, oldest first
 	recent recent
 }
@@ -53,6 +55,7 @@ func newBroker(c *channel) (*broker, error) {
 		replays:  make(chan struct{}, maxReplays),
 		patience: writeTimeout,
 		conns:    map[*conn]struct{}{},
+		crowds:   map[netip.Prefix]int{},
 		live:     map[string][]*session{},
 		recent:   newRecent(c.host.Now),
 	}
@@ -132,7 +135,7 @@ func (b *broker) accept(ctx context.Context, l net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("mqtt_listen: accept: %w", err)
 		}
-		clients.Go(func() { b.serve(ctx, raw) })
+		clients.Go(func() { b.serve(ctx, raw, raw.RemoteAddr().String()) })
 	}
 }
 
@@ -147,14 +150,14 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // serveSocket implements link.
-func (b *broker) serveSocket(ctx context.Context, raw net.Conn) error {
-	b.serve(ctx, raw)
+func (b *broker) serveSocket(ctx context.Context, raw net.Conn, from string) error {
+	b.serve(ctx, raw, from)
 	return nil
 }
 
 // serve speaks MQTT with one client until it leaves or ctx ends.
-func (b *broker) serve(ctx context.Context, raw net.Conn) {
-	c := &conn{Conn: raw, patience: b.patience}
+func (b *broker) serve(ctx context.Context, raw net.Conn, from string) {
+	c := &conn{Conn: raw, from: network(from), patience: b.patience}
 	defer c.Close() //nolint:errcheck // the client may have closed it
 	if !b.admit(c) {
 		return
@@ -186,13 +189,24 @@ func reason(err error) string {
 	return "connection ended"
 }
 
+// admit takes a connection in, unless there are too many, in all or of its
+// network. Those of this machine are not counted: they are a proxy's.
 func (b *broker) admit(c *conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || len(b.conns) >= maxConnections {
+	counted := c.from.IsValid() && !c.from.Addr().IsLoopback()
+	switch {
+	case b.closed:
+		return false
+	case len(b.conns) >= maxConnections:
+		b.c.refusals.count("connections")
+		return false
+	case counted && b.crowds[c.from] >= b.c.cfg.ConnectionsPerAddress:
+		b.c.refusals.count("connections_per_address")
 		return false
 	}
 	b.conns[c] = struct{}{}
+	b.crowds[c.from]++
 	b.wg.Add(1)
 	return true
 }
@@ -207,6 +221,9 @@ func (b *broker) dismiss(c *conn) {
 	}
 	b.mu.Lock()
 	delete(b.conns, c)
+	if b.crowds[c.from]--; b.crowds[c.from] == 0 {
+		delete(b.crowds, c.from)
+	}
 	b.mu.Unlock()
 	b.wg.Done()
 }

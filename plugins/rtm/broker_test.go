@@ -415,7 +415,7 @@ func TestTakeoverOfHangingConnection(t *testing.T) {
 	t.Cleanup(all.Wait)
 	socket := func() *client {
 		here, there := net.Pipe() // nothing is buffered
-		all.Go(func() { r.link.serveSocket(context.Background(), there) })
+		all.Go(func() { r.link.serveSocket(context.Background(), there, "") })
 		return newClient(t, here, 5)
 	}
 	hanging := socket()

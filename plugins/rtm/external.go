@@ -206,7 +206,7 @@ func (*external) forget(string, []string) {}
 func (*external) bind(context.Context) error { return nil }
 
 // serveSocket implements link.
-func (*external) serveSocket(_ context.Context, conn net.Conn) error { return conn.Close() }
+func (*external) serveSocket(_ context.Context, conn net.Conn, _ string) error { return conn.Close() }
 
 // address implements link.
 func (e *external) address() map[string]string {

@@ -158,8 +158,8 @@ func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error)
 	sub, subscribed := cl.State.Subscriptions.Get(g.b.c.topic(s.user))
 	switch pk.FixedHeader.Type {
 	case packets.Subscribe:
-		if subscribed {
-			s.start(sub)
+		if subscribed && !s.start(sub) {
+			g.b.end(s.conn, packets.ErrQuotaExceeded)
 		}
 	case packets.Unsubscribe:
 		if !subscribed {

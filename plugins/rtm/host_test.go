@@ -175,7 +175,7 @@ type rig struct {
 func newRig(t *testing.T, change func(*Settings)) *rig {
 	t.Helper()
 	s := Settings{AppID: "webshop", Secret: testSecret, MQTTListen: "127.0.0.1:0",
-		MessagesPerMinute: 1_000_000, RegistersPerMinute: 1_000_000}
+		MessagesPerMinute: 1_000_000, RegistersPerMinute: 1_000_000, ReceiptsPerMinute: 1_000_000, ReadsPerMinute: 1_000_000}
 	if change != nil {
 		change(&s)
 	}

@@ -163,6 +163,9 @@ func (c *channel) receipts(_ context.Context, r *request) (reply, error) {
 			})
 		}
 	}
+	if !c.receipted.allowN(r.user, len(ids)) {
+		return reply{}, throttled("too many receipts")
+	}
 	c.link.forget(r.user, ids)
 	return reply{body: map[string]int{"accepted": len(ids)}, events: events}, nil
 }
@@ -200,6 +203,9 @@ func (c *channel) typing(_ context.Context, r *request) (reply, error) {
 //	GET /messages?after=…&limit=50
 //	200 {"messages":[…]}
 func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		return reply{}, invalid("the query cannot be read")

@@ -48,7 +48,7 @@ func (tape) SetWriteDeadline(time.Time) error { return nil }
 
 // say sends bytes, and returns when the broker is done with them.
 func say(c *channel, b []byte) {
-	c.link.serveSocket(context.Background(), tape{Reader: bytes.NewReader(b)})
+	c.link.serveSocket(context.Background(), tape{Reader: bytes.NewReader(b)}, "")
 }
 
 // foreign returns an event of anybody but alice, if there is one.

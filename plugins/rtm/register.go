@@ -26,7 +26,7 @@ type registration struct {
 // token of that user, a JWT of the app's backend (both Authorization: Bearer),
 // or a signature by the app's secret.
 func (c *channel) register(_ context.Context, r *request) (reply, error) {
-	if !c.registrations.allow(r.RemoteAddr) {
+	if !c.registrations.allow(network(r.RemoteAddr).String()) {
 		return reply{}, throttled("too many registrations from this address")
 	}
 	var in registration

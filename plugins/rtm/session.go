@@ -74,12 +74,17 @@ func (s *session) close() {
 	}
 }
 
-// start begins to publish, unless it has begun.
-func (s *session) start(sub packets.Subscription) {
+// start begins to publish, unless it has begun. It is false if the user's clients
+// begin too often: each time the gateway reads what they missed.
+func (s *session) start(sub packets.Subscription) bool {
 	s.mu.Lock()
 	if s.cancel != nil {
 		s.mu.Unlock()
-		return
+		return true
+	}
+	if !s.b.c.read.allow(s.user) {
+		s.mu.Unlock()
+		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended, s.busy = cancel, make(chan struct{}), true
@@ -89,6 +94,7 @@ func (s *session) start(sub packets.Subscription) {
 	if surplus != nil {
 		s.b.end(surplus.conn, packets.ErrQuotaExceeded)
 	}
+	return true
 }
 
 // stop ends publishing and waits for the end.

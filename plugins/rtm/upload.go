@@ -114,6 +114,9 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 	if !c.fileBytes.allowN(r.user, len(r.Body)) {
 		return reply{}, throttled("too many bytes of files")
 	}
+	if len(r.Body) == 0 && !c.read.allow(r.user) { // each time the whole file may be checked
+		return reply{}, throttled("too many questions")
+	}
 	u, err := c.uploads.open(t.File)
 	if err != nil {
 		return reply{}, err
@@ -146,6 +149,9 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 //
 //	GET /media?upload=…   200 {"upload":"…","offset":524288,"bytes":3000000}, or {"media":{…}} if it is whole
 func (c *channel) progress(_ context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	t, _, err := c.ticketOf(r)
 	if err != nil {
 		return reply{}, err
@@ -165,6 +171,9 @@ func (c *channel) progress(_ context.Context, r *request) (reply, error) {
 //
 //	DELETE /media?upload=…   200 {}
 func (c *channel) abandon(_ context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	t, _, err := c.ticketOf(r)
 	if err != nil {
 		return reply{}, err

@@ -68,7 +68,6 @@ func newBroker(c *channel) (*broker, error) {
 	limits.TopicAliasMaximum = 0
 	limits.SharedSubAvailable = 0
 	limits.WildcardSubAvailable = 0
-	limits.RetainAvailable = 0
 	limits.MaximumQos = 1
 	limits.MinimumProtocolVersion = 4
 	b.srv = mqtt.New(&mqtt.Options{

@@ -23,8 +23,10 @@ type channel struct {
 	script  *script
 	uploads *uploads
 
+	standing *standing
+
 	emitter  atomic.Pointer[emitter] // nil while the channel does not listen
-	presence *presence               // nil if it is not reported
+	presence *presence               // nil if nobody wants to know
 
 	refusals                         *refusals
 	incoming, receipted, read, typed *limiter // by user
@@ -69,12 +71,15 @@ func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, e
 		return nil, err
 	}
 	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now),
-		uploads: newUploads(h.DataDir())}
+		uploads: newUploads(h.DataDir()), standing: newStanding(h.Now)}
 	if err := c.setLimits(); err != nil {
 		return nil, err
 	}
-	if cfg.Presence {
+	switch {
+	case cfg.Presence:
 		c.presence = newPresence(c.emit, h.Now)
+	case cfg.BrokerURL == "": // whoever watches at the broker inside
+		c.presence = newPresence(nil, h.Now)
 	}
 	if c.script, err = newScript(h.Instance()); err != nil {
 		return nil, err
@@ -167,6 +172,14 @@ func (c *channel) Bind(ctx context.Context) error { return c.link.bind(ctx) }
 // Listen implements sdk.Listener: it serves MQTT over TCP, or is a client of
 // another broker, and takes what customers publish.
 func (c *channel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	if err := c.standing.load(c.standingFile()); err != nil {
+		c.host.Log().Warn("ticks are forgotten", "err", err)
+	}
+	defer func() {
+		if err := c.standing.save(c.standingFile()); err != nil {
+			c.host.Log().Warn("ticks will be forgotten", "err", err)
+		}
+	}()
 	take := emitter(emit)
 	c.emitter.Store(&take)
 	defer c.emitter.Store(nil)

@@ -184,7 +184,7 @@ func (e *external) deliver(ctx context.Context, user string, p packet) error {
 		return sdk.Retry(errNotConnected, time.Second)
 	}
 	qos := byte(1)
-	if p.id == "" {
+	if p.id == "" && !p.sure {
 		qos = 0
 	}
 	t := e.client.Publish(e.c.topic(user), qos, false, p.body)

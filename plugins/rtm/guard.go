@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -108,8 +109,8 @@ func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	s.setExpiry(time.AfterFunc(left, func() { g.b.end(s.conn, packets.ErrNotAuthorized) }))
 }
 
-// OnACLCheck allows reading one's own topic, and writing on those below it that
-// are for that.
+// OnACLCheck allows reading one's own topic and presence, and writing on those
+// below it that are for that.
 func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	s := sessionOf(cl)
 	switch {
@@ -118,7 +119,7 @@ func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	case write:
 		return g.b.c.mayPublish(topic, s.user)
 	}
-	return topic == g.b.c.topic(s.user)
+	return g.b.c.mayRead(topic, s.user)
 }
 
 // OnPublish takes what a client publishes, and hands it to nobody. The library
@@ -149,21 +150,30 @@ func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	return pk, packets.ErrRejectPacket
 }
 
-// OnPacketProcessed starts the messages after the SUBACK.
+// OnPacketProcessed starts and stops what a client has subscribed to, after the
+// SUBACK or UNSUBACK.
 func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
 	s := sessionOf(cl)
 	if s == nil || err != nil {
 		return
 	}
-	sub, subscribed := cl.State.Subscriptions.Get(g.b.c.topic(s.user))
-	switch pk.FixedHeader.Type {
-	case packets.Subscribe:
-		if subscribed && !s.start(sub) {
-			g.b.end(s.conn, packets.ErrQuotaExceeded)
-		}
-	case packets.Unsubscribe:
-		if !subscribed {
-			s.stop()
-		}
+	if t := pk.FixedHeader.Type; t != packets.Subscribe && t != packets.Unsubscribe {
+		return
 	}
+	own := g.b.c.topic(s.user)
+	if sub, subscribed := cl.State.Subscriptions.Get(own); !subscribed {
+		s.stop()
+	} else if !s.start(sub) {
+		g.b.end(s.conn, packets.ErrQuotaExceeded)
+	}
+	if sub, subscribed := cl.State.Subscriptions.Get(own + "/" + presenceTopic); !subscribed {
+		s.unwatch()
+	} else if has(pk.Filters, sub.Filter) {
+		s.watch(sub)
+	}
+}
+
+// has says whether a SUBSCRIBE names topic.
+func has(subs packets.Subscriptions, topic string) bool {
+	return slices.ContainsFunc(subs, func(s packets.Subscription) bool { return s.Filter == topic })
 }

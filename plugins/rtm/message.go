@@ -200,8 +200,10 @@ func (c *channel) typing(_ context.Context, r *request) (reply, error) {
 // messages returns what was sent to the customer and has no delivered receipt,
 // oldest first, for clients without MQTT.
 //
+// Without after it is also how things stand beside messages, as over MQTT.
+//
 //	GET /messages?after=…&limit=50
-//	200 {"messages":[…]}
+//	200 {"messages":[…],"state":[{"payload_type":"receipt",…},…]}
 func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
 	if !c.read.allow(r.user) {
 		return reply{}, throttled("too many questions")
@@ -233,7 +235,22 @@ func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
 		}
 		list = append(list, p.body)
 	}
-	return reply{body: map[string]any{"messages": list}}, nil
+	body := map[string]any{"messages": list}
+	if after == "" {
+		if body["state"], err = c.state(r.user); err != nil {
+			return reply{}, err
+		}
+	}
+	return reply{body: body}, nil
+}
+
+func (c *channel) state(user string) ([]json.RawMessage, error) {
+	list := []json.RawMessage{}
+	packets, err := c.stands(user)
+	for _, p := range packets {
+		list = append(list, p.body)
+	}
+	return list, err
 }
 
 // unreadable is the refusal when the gateway did not list messages: if it does

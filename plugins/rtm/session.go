@@ -33,6 +33,7 @@ type session struct {
 	wake    chan struct{}              // the queue has changed
 	done    *lru.LRU[string, struct{}] // published message ids; only the pump uses it
 	last    string                     // the message published last; only the pump uses it
+	watcher *watcher                   // nil if the client does not watch presence; only the client's goroutine uses it
 
 	mu      sync.Mutex
 	expiry  *time.Timer
@@ -67,6 +68,7 @@ func (s *session) setExpiry(t *time.Timer) {
 // close ends the session when its connection has ended.
 func (s *session) close() {
 	s.stop()
+	s.unwatch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.expiry != nil {
@@ -200,7 +202,21 @@ func (s *session) replay(ctx context.Context, sub packets.Subscription) error {
 			break
 		}
 	}
-	return s.catchUp(ctx, sub)
+	if err := s.catchUp(ctx, sub); err != nil {
+		return err
+	}
+	return s.tellStanding(ctx, sub)
+}
+
+// tellStanding publishes what the client may have missed beside messages.
+func (s *session) tellStanding(ctx context.Context, sub packets.Subscription) error {
+	list, err := s.b.c.stands(s.user)
+	for _, p := range list {
+		if err == nil {
+			err = s.publish(ctx, sub, p)
+		}
+	}
+	return err
 }
 
 // catchUp publishes what was just sent and stands behind all that is published.
@@ -254,8 +270,8 @@ func (s *session) publish(ctx context.Context, sub packets.Subscription, p packe
 		return nil
 	}
 	out := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish},
-		TopicName:   s.b.c.topic(s.user),
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: p.retained},
+		TopicName:   sub.Filter,
 		Payload:     p.body,
 	}
 	if sub.Identifier > 0 {

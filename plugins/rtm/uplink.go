@@ -10,7 +10,8 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// presenceTopic is below a user's own topic. Clients say online and offline there.
+// presenceTopic is below a user's own topic: whether the user is there, retained, as
+// online or offline. With a broker elsewhere, clients say it themselves.
 const presenceTopic = "presence"
 
 // uplinks are the topics below a user's own on which clients may publish what
@@ -95,6 +96,11 @@ func (c *channel) below(topic, user string) (kind string, ok bool) {
 func (c *channel) mayPublish(topic, user string) bool {
 	kind, ok := c.below(topic, user)
 	return ok && (kind == presenceTopic || uplinks[kind] != nil)
+}
+
+// mayRead says whether a user's clients may subscribe to a topic.
+func (c *channel) mayRead(topic, user string) bool {
+	return topic == c.topic(user) || topic == c.topic(user)+"/"+presenceTopic
 }
 
 // topic is a user's own topic, and user name.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -204,53 +203,6 @@ func exchange(t *testing.T, address string, b []byte, n int) (answer string) {
 		}
 	}
 	return answer
-}
-
-func TestPresence(t *testing.T) {
-	r := newRig(t, func(s *Settings) { s.Presence = true })
-	r.presence.grace = 50 * time.Millisecond
-	address := r.listen()
-	first, second := dial(t, address, 5), dial(t, address, 5)
-	alice := r.user("alice")
-	first.connect(as(alice))
-	first.subscribe("webshop/alice", 1, 1)
-	second.connect(login{"webshop/alice", alice.AccessToken, "webshop/alice/d2", false})
-	second.subscribe("webshop/alice", 1, 1)
-	states := func() (list []string) {
-		for _, e := range r.host.taken() {
-			list = append(list, e.Customer.Address+" "+e.EventName+" "+e.Params["state"])
-		}
-		return list
-	}
-	until(t, "online", func() bool { return len(states()) == 1 })
-	first.conn.Close()
-	until(t, "one device is left", func() bool { return r.devices("alice") == 1 })
-	second.conn.Close()
-	until(t, "offline", func() bool { return len(states()) == 2 })
-	if diff := cmp.Diff([]string{"alice presence online", "alice presence offline"}, states()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestPresenceForgivesFlaps(t *testing.T) {
-	var got []string
-	done := make(chan struct{}, 9)
-	p := newPresence(func(_ context.Context, events ...sdk.Event) error {
-		got = append(got, events[0].Params["state"])
-		done <- struct{}{}
-		return nil
-	}, time.Now)
-	p.grace = time.Hour
-	p.set("alice", true)
-	<-done
-	p.set("alice", false)
-	p.set("alice", true) // within the grace
-	p.set("bob", false)  // who was never there
-	p.close()
-	p.set("carol", true) // too late
-	if fmt.Sprint(got) != "[online]" {
-		t.Errorf("reported %v, want online once", got)
-	}
 }
 
 func TestManyClientsGetOneEach(t *testing.T) {

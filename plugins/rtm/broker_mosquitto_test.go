@@ -40,6 +40,7 @@ const mosquittoACL = `user gateway
 topic readwrite webshop/#
 
 pattern read %u
+pattern read %u/presence
 pattern write %u/mo
 pattern write %u/form
 pattern write %u/deliveryupdate

@@ -7,6 +7,8 @@
 const maxLog = 200; // messages kept in this browser
 const device = "web-" + crypto.getRandomValues(new Uint32Array(2)).join("-");
 
+const isUnread = (m) => !m.mine && !m.event && !m.read;
+
 class Talk extends EventTarget {
   constructor(hook, proof) {
     super();
@@ -17,7 +19,7 @@ class Talk extends EventTarget {
     this.me = this.kept.read("me"); // what register answered
     if (this.me && this.proven && this.me.userId !== proof.userId) this.forget();
     if (this.me?.proven && !this.proven) this.me = null; // a page must not go on for whom it does not name
-    this.log = []; // { tid, mine, text, …, state: waiting | uploading | sent | failed }
+    this.log = []; // { tid, mine, text, …, state: waiting | uploading | sent | failed, got: delivered | read }, { tid, event, name, at }
     this.config = { maxFile: Infinity, part: 512 << 10 };
     this.status = "offline";
     this.problem = "";
@@ -169,9 +171,9 @@ class Talk extends EventTarget {
   async fetchMissed(mine) {
     for (let after = ""; mine === this.session; ) {
       const query = after ? "?after=" + encodeURIComponent(after) : "";
-      const { messages } = await this.rest.call("GET", "/messages" + query, { token: this.me.accessToken });
+      const { messages, state = [] } = await this.rest.call("GET", "/messages" + query, { token: this.me.accessToken });
+      [...messages, ...state].forEach((m) => this.take(m));
       if (!messages.length) return;
-      messages.forEach((m) => this.take(m));
       after = messages.at(-1).tid;
     }
   }
@@ -186,6 +188,8 @@ class Talk extends EventTarget {
 
   take(m) {
     if (m.payload_type === "typingStart" || m.payload_type === "typingStop") return this.typed(m.payload_type === "typingStart");
+    if (m.payload_type === "receipt") return this.receipt(m);
+    if (m.payload_type === "event") return this.happened(m);
     if ((m.payload_type !== "message" && m.payload_type !== "form") || typeof m.tid !== "string") return;
     this.typed(false);
     const known = this.log.find((known) => known.tid === m.tid);
@@ -200,6 +204,31 @@ class Talk extends EventTarget {
     this.delivered.add(m.tid); // again, if the first word of it was lost
     if (known?.read) this.read.add(m.tid);
     this.report();
+  }
+
+  // receipt says what became of messages of the customer's. What was read is not
+  // only delivered any more.
+  receipt({ tids, status }) {
+    if (!Array.isArray(tids) || (status !== "delivered" && status !== "read")) return;
+    for (const m of this.log) {
+      if (m.mine && m.got !== "read" && (tids.includes(m.tid) || tids.includes(m.as))) m.got = status;
+    }
+    this.keep();
+    this.changed();
+  }
+
+  // happened shows who has come and gone, once, where it belongs. That somebody has
+  // left who was never seen is no news.
+  happened({ id, event, params, created_on: at }) {
+    const tid = "event:" + id;
+    const name = String(params?.name ?? "");
+    if ((event !== "agent_joined" && event !== "agent_left") || this.log.some((m) => m.tid === tid)) return;
+    if (event === "agent_left" && this.log.findLast((m) => m.event && m.name === name)?.event !== "agent_joined") return;
+    let place = this.log.length;
+    while (place > 0 && Date.parse(this.log[place - 1].at) > Date.parse(at)) place--;
+    this.log.splice(place, 0, { tid, event, name, at });
+    this.keep();
+    this.changed();
   }
 
   // ---- receipts ----
@@ -223,13 +252,13 @@ class Talk extends EventTarget {
   }
 
   get unread() {
-    return this.log.filter((m) => !m.mine && !m.read).length;
+    return this.log.filter(isUnread).length;
   }
 
   // seen marks what is there as read, if somebody looks.
   seen() {
     if (!this.me || !this.looking() || this.unread === 0) return;
-    for (const m of this.log.filter((m) => !m.mine && !m.read)) {
+    for (const m of this.log.filter(isUnread)) {
       m.read = true;
       this.read.add(m.tid);
     }
@@ -288,7 +317,7 @@ class Talk extends EventTarget {
       const m = this.log.find((m) => m.mine && m.state === "waiting");
       if (!m) break;
       try {
-        if (m.answer) await this.rest.call("POST", "/form", { body: m.answer, token: this.me.accessToken });
+        if (m.answer) m.as = (await this.rest.call("POST", "/form", { body: m.answer, token: this.me.accessToken })).tid;
         else await this.rest.call("POST", "/mo", { body: this.wire(m), token: this.me.accessToken });
         m.state = "sent";
         attempt = 0;

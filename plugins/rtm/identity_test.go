@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -106,6 +107,46 @@ func TestOldTokensProveNoAddresses(t *testing.T) {
 	for _, token := range []string{old, again} {
 		if got := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+token).Events[0].Customer.Addresses; len(got) > 0 {
 			t.Errorf("addresses %v, want none", got)
+		}
+	}
+}
+
+// TestBackendsWordGoesFirst: rules decide by attributes. A page's own data, which
+// anybody can change, does not replace what the backend says of a customer.
+func TestBackendsWordGoesFirst(t *testing.T) {
+	r := newRig(t, nil)
+	told := backendJWT(t, jwt.SigningMethodHS256, []byte(testSecret), jwt.MapClaims{
+		"profile": map[string]any{"name": "Ada", "attributes": map[string]string{"tier": "basic"}}})
+	token := told
+	for range 2 { // the second time with the access token of the first
+		reg := into[registered](t, r.call("POST", "/register",
+			`{"data":{"name":"Eve","locale":"de","attributes":{"tier":"gold","page":"cart"}}}`, "Authorization: Bearer "+token))
+		got := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+reg.AccessToken).Events[0].Customer
+		want := sdk.Customer{Address: "alice", Name: "Ada", Locale: "de", Attributes: map[string]string{"tier": "basic", "page": "cart"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		token = reg.AccessToken
+	}
+	forged := backendJWT(t, jwt.SigningMethodHS256, []byte(testSecret), jwt.MapClaims{"vouched": map[string]any{"name": "x"}})
+	reg := into[registered](t, r.call("POST", "/register", `{}`, "Authorization: Bearer "+forged))
+	if got := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+reg.AccessToken).Events[0].Customer.Name; got != "" {
+		t.Errorf("a claim that only access tokens have makes the name %q", got)
+	}
+}
+
+// TestTokensThatAreIssuedCount: one that is too long would be refused everywhere.
+func TestTokensThatAreIssuedCount(t *testing.T) {
+	r := newRig(t, nil)
+	for _, c := range []string{"x", "<", "\\u0001", "é"} { // some become six times as long
+		for _, n := range []int{300, 340, 400, 1000, maxProfile} {
+			resp := r.call("POST", "/register", `{"data":{"name":"`+strings.Repeat(c, n)+`"}}`)
+			if resp.Status == 400 {
+				continue
+			}
+			if resp := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+into[registered](t, resp).AccessToken); resp.Status != 200 {
+				t.Errorf("a name of %d times %s: the token is refused with %d", n, c, resp.Status)
+			}
 		}
 	}
 }

@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
 
-const maxProfile = 1024 // bytes of all values, because they travel in the token
+const maxProfile = 2048 // bytes of all names and values, because they travel in the token
 
 // registration is the body of POST /register.
 type registration struct {
@@ -41,7 +42,7 @@ func (c *channel) register(_ context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	if in.Data != nil {
-		known.Profile = *in.Data // what the backend vouches for stands
+		known.Profile = *in.Data
 		if err := known.Profile.checkOwnWord(); err != nil {
 			return reply{}, err
 		}
@@ -50,6 +51,9 @@ func (c *channel) register(_ context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	token, expires, err := c.signer.issue(user, known)
+	if errors.Is(err, errTooMuch) {
+		return reply{}, invalid("data: is too much for a token")
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -126,14 +130,16 @@ func signatureOf(h http.Header, in *registration) (signature, timestamp string, 
 
 // check limits the size and shape of what travels in a token.
 func (i identity) check() error {
-	p := i.Profile
-	size := len(p.Name) + len(p.FirstName) + len(p.LastName) + len(p.Locale) + len(p.Timezone)
-	for _, m := range []map[string]string{p.Addresses, p.Attributes, i.Addresses} {
-		for k, v := range m {
-			if k == "" {
-				return invalid("data: a name is empty")
+	size := 0
+	for _, p := range []profile{i.Profile, i.Vouched} {
+		size += len(p.Name) + len(p.FirstName) + len(p.LastName) + len(p.Locale) + len(p.Timezone)
+		for _, m := range []map[string]string{p.Addresses, p.Attributes} {
+			for k, v := range m {
+				if k == "" {
+					return invalid("data: a name is empty")
+				}
+				size += len(k) + len(v)
 			}
-			size += len(k) + len(v)
 		}
 	}
 	if size > maxProfile {

@@ -24,11 +24,10 @@ const (
 var (
 	errToken     = errors.New("token is not valid")
 	errSignature = errors.New("signature is not valid")
+	errTooMuch   = errors.New("profile does not fit into a token")
 )
 
-// profile is what a registration says of the customer. It travels in the
-// access token, so that the driver keeps nothing. Anybody can say anything there:
-// addresses of a profile are claimed, and nobody is called at them.
+// profile is what somebody says of the customer.
 type profile struct {
 	Name       string            `json:"name,omitempty"`
 	FirstName  string            `json:"firstName,omitempty"`
@@ -44,14 +43,14 @@ type profile struct {
 type claims struct {
 	jwt.RegisteredClaims
 	identity
+	Addresses map[string]string `json:"addresses,omitempty"` // of the backend's JWT alone
 }
 
-// identity is what is known of a user beside the id.
+// identity is what is known of a user beside the id. It travels in the access
+// token, so that the driver keeps nothing.
 type identity struct {
-	Profile profile `json:"profile,omitzero"`
-	// Addresses are those that the app's backend vouches for, by channel type:
-	// rules send texts there and place calls.
-	Addresses map[string]string `json:"addresses,omitempty"`
+	Profile profile `json:"profile,omitzero"` // the customer's own word: anybody can say anything there
+	Vouched profile `json:"vouched,omitzero"` // the word of the app's backend
 }
 
 // signer issues and checks all proofs of who a user is. It is safe for
@@ -103,6 +102,9 @@ func (s *signer) issue(user string, known identity) (token string, expires time.
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign access token: %w", err)
 	}
+	if len(token) > maxToken {
+		return "", time.Time{}, errTooMuch
+	}
 	return token, expires, nil
 }
 
@@ -117,18 +119,16 @@ func (s *signer) access(token string) (claims, error) {
 
 // backend checks a JWT that the app's backend signed with the app's secret:
 // HS256, sub is the user id, exp is required, aud, if there is one, is the app.
-// Its word on addresses counts wherever it stands.
+// What it says in profile, it vouches for, and addresses may stand beside that.
 func (s *signer) backend(token string) (claims, error) {
 	c, err := s.parse(token, s.secret)
 	if err != nil || (len(c.Audience) > 0 && !slices.Contains(c.Audience, s.appID)) {
 		return claims{}, errToken
 	}
-	for typ, address := range c.Profile.Addresses {
-		if _, twice := c.Addresses[typ]; !twice {
-			c.Addresses = with(c.Addresses, typ, address)
-		}
+	c.identity = identity{Vouched: c.Profile}
+	for typ, address := range c.Addresses {
+		c.Vouched.Addresses = with(c.Vouched.Addresses, typ, address)
 	}
-	c.Profile.Addresses = nil
 	return c, nil
 }
 

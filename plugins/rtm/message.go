@@ -16,6 +16,8 @@ const (
 	maxMessageID   = 128 // bytes of a client's message id
 	maxAttachments = 10
 	maxURL         = 2048 // bytes
+	maxCaption     = 2048 // bytes
+	maxChoice      = 4096 // bytes of the title or payload of a quick reply
 	maxReceipts    = 100  // message ids in one deliveryupdate
 	maxPage        = 50   // messages that are read from the gateway at once
 	maxPageBytes   = 1 << 20
@@ -84,9 +86,6 @@ func (c *channel) message(_ context.Context, r *request) (reply, error) {
 
 // fill checks the content of in and puts it into e.
 func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
-	if len(in.Message) > c.cfg.MaxMessage {
-		return tooLarge()
-	}
 	if len(in.Thread) > maxMessageID {
 		return invalid("thread: want an id of at most %d bytes", maxMessageID)
 	}
@@ -102,10 +101,16 @@ func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
 		e.Attachments = append(e.Attachments, a)
 	}
 	if q := in.QuickReply; q != nil {
+		if len(q.Title) > maxChoice || len(q.Payload) > maxChoice {
+			return invalid("quickReply: title and payload have at most %d bytes", maxChoice)
+		}
 		e.QuickReply = &sdk.QuickReply{Title: q.Title, Payload: q.Payload}
 		if e.Text == "" {
 			e.Text = q.Title
 		}
+	}
+	if len(e.Text) > c.cfg.MaxMessage {
+		return tooLarge()
 	}
 	if e.Text == "" && len(e.Attachments) == 0 && e.QuickReply == nil {
 		return invalid("message: is empty, and there is no attachment")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -228,6 +229,14 @@ func (c *channel) saveFile(ctx context.Context, t ticket, r io.Reader) (sdk.Atta
 // attachment is the file that a message names: one that was uploaded, or one
 // that is elsewhere.
 func (c *channel) attachment(user string, f mediaItem) (sdk.Attachment, error) {
+	switch {
+	case len(f.Caption) > maxCaption:
+		return sdk.Attachment{}, fmt.Errorf("caption: want at most %d bytes", maxCaption)
+	case f.Bytes < 0:
+		return sdk.Attachment{}, errors.New("bytes: are less than none")
+	case len(f.Name) > maxFileName || len(f.MIME) > maxFileName:
+		return sdk.Attachment{}, fmt.Errorf("name: want at most %d bytes, and of mime, too", maxFileName)
+	}
 	if f.Ref != "" {
 		var a sdk.Attachment
 		if _, err := c.signer.open(aboutFile, user, f.Ref, &a); err != nil {

@@ -44,9 +44,11 @@ type broker struct {
 	closed bool
 	tcp    net.Listener // from bind until listen ends, nil else
 	conns  map[*conn]struct{}
-	crowds map[netip.Prefix]int  // connections by network
-	live   map[string][]*session // by user, those that have subscribed, oldest first
+	crowds map[netip.Prefix]int // connections by network
 	recent recent
+
+	sessions map[string][]*session // by user, those that count, oldest first
+	live     map[string][]*session // by user, those that have subscribed
 }
 
 func newBroker(c *channel) (*broker, error) {
@@ -56,6 +58,7 @@ func newBroker(c *channel) (*broker, error) {
 		patience: writeTimeout,
 		conns:    map[*conn]struct{}{},
 		crowds:   map[netip.Prefix]int{},
+		sessions: map[string][]*session{},
 		live:     map[string][]*session{},
 		recent:   newRecent(c.host.Now),
 	}
@@ -68,7 +71,6 @@ func newBroker(c *channel) (*broker, error) {
 	limits.TopicAliasMaximum = 0
 	limits.SharedSubAvailable = 0
 	limits.WildcardSubAvailable = 0
-	limits.MaximumQos = 1
 	limits.MinimumProtocolVersion = 4
 	b.srv = mqtt.New(&mqtt.Options{
 		Capabilities:           limits,
@@ -213,6 +215,7 @@ func (b *broker) admit(c *conn) bool {
 func (b *broker) dismiss(c *conn) {
 	if s := c.session.Load(); s != nil {
 		s.close()
+		b.exit(s)
 		// The library forgets to, if the client left before its CONNACK.
 		if known, ok := b.srv.Clients.Get(s.cl.ID); ok && known == s.cl {
 			b.srv.Clients.Delete(s.cl.ID)
@@ -283,18 +286,36 @@ func (b *broker) forget(user string, ids []string) {
 	b.recent.remove(user, ids)
 }
 
-// join lets s have what is sent to its user from now on, and returns the
-// session that has to go for it, if any.
-func (b *broker) join(s *session) (surplus *session) {
+// enter counts a session of its user, and returns the one that has to go for it,
+// if any. The one whose place it takes does not count any more.
+func (b *broker) enter(s *session) (surplus *session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := append(b.live[s.user], s)
-	b.live[s.user] = list
-	b.c.isHere(s.user, true)
+	list := slices.DeleteFunc(b.sessions[s.user], func(o *session) bool { return o.cl.ID == s.cl.ID })
+	list = append(list, s)
 	if len(list) > b.c.cfg.ConnectionsPerUser {
-		return list[0]
+		surplus, list = list[0], list[1:]
 	}
-	return nil
+	b.sessions[s.user] = list
+	return surplus
+}
+
+func (b *broker) exit(s *session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := slices.DeleteFunc(b.sessions[s.user], func(o *session) bool { return o == s })
+	b.sessions[s.user] = list
+	if len(list) == 0 {
+		delete(b.sessions, s.user)
+	}
+}
+
+// join lets s have what is sent to its user from now on.
+func (b *broker) join(s *session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.live[s.user] = append(b.live[s.user], s)
+	b.c.isHere(s.user, true)
 }
 
 func (b *broker) leave(s *session) {

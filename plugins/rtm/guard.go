@@ -32,7 +32,7 @@ func (*guard) ID() string { return "rtm" }
 func (*guard) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished,
-		mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPacketProcessed:
+		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnPacketProcessed:
 		return true
 	}
 	return false
@@ -99,7 +99,8 @@ func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return true
 }
 
-// OnSessionEstablished ends the session with its token.
+// OnSessionEstablished ends the session with its token, and another one if there
+// are too many.
 func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	s := sessionOf(cl)
 	if s == nil {
@@ -107,6 +108,10 @@ func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	}
 	left := s.expires.Sub(g.b.c.host.Now())
 	s.setExpiry(time.AfterFunc(left, func() { g.b.end(s.conn, packets.ErrNotAuthorized) }))
+	if surplus := g.b.enter(s); surplus != nil {
+		surplus.conn.makeWay()
+		g.b.end(surplus.conn, packets.ErrQuotaExceeded)
+	}
 }
 
 // OnACLCheck allows reading one's own topic and presence, and writing on those
@@ -122,9 +127,18 @@ func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	return g.b.c.mayRead(topic, s.user)
 }
 
+// OnSubscribe grants QoS 1 at most: clients tell messages that come again by
+// their tid.
+func (*guard) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	for i := range pk.Filters {
+		pk.Filters[i].Qos = min(pk.Filters[i].Qos, 1)
+	}
+	return pk
+}
+
 // OnPublish takes what a client publishes, and hands it to nobody. The library
 // acknowledges it when it is durable. If it cannot be now, a client of version 5
-// is told so, and one of version 3.1.1 disconnected, to try again.
+// is told so; others are disconnected, to try again.
 func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	s := sessionOf(cl)
 	if s == nil {
@@ -143,7 +157,7 @@ func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 		return pk, packets.CodeSuccessIgnore
 	case err == nil:
 		return pk, packets.CodeSuccessIgnore
-	case cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos > 0:
+	case cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos == 1: // the library has no refusal of QoS 2
 		return pk, packets.ErrImplementationSpecificError
 	}
 	g.b.end(s.conn, packets.ErrServerBusy)

@@ -57,6 +57,15 @@ func TestMosquittoSub(t *testing.T) {
 				t.Errorf("the client ended with %v", err)
 			}
 
+			for _, qos := range []string{"0", "1", "2"} {
+				cmd := exec.CommandContext(t.Context(), "mosquitto_pub", "-h", host, "-p", port, "-V", version, "-u", alice.Broker["username"], //nolint:misspell // the program's name
+					"-P", alice.AccessToken, "-i", alice.Broker["username"]+"/pub", "-q", qos, "-t", alice.Broker["topic"]+"/mo", "-m", `{"message":"at `+qos+`"}`)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("at QoS %s: %v %s", qos, err, out)
+				}
+			}
+			until(t, "all that was published", func() bool { return len(r.host.taken()) == 3 })
+
 			// Presence: retained, of a user who is away, comes, and goes.
 			watch := exec.CommandContext(t.Context(), sub, "-h", host, "-p", port, "-V", version, "-u", alice.Broker["username"],
 				"-P", alice.AccessToken, "-i", alice.Broker["username"]+"/watch", "-q", "1", "-t", alice.Broker["topic"]+"/presence",

@@ -91,11 +91,8 @@ func (s *session) start(sub packets.Subscription) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended, s.busy = cancel, make(chan struct{}), true
 	s.mu.Unlock()
-	surplus := s.b.join(s)
+	s.b.join(s)
 	go s.pump(ctx, sub)
-	if surplus != nil {
-		s.b.end(surplus.conn, packets.ErrQuotaExceeded)
-	}
 	return true
 }
 

@@ -106,6 +106,42 @@ func TestPublishNotNow(t *testing.T) {
 	})
 }
 
+// Many clients publish at QoS 2, because it sounds best. 3.1.1 has no way to
+// refuse it.
+func TestPublishExactlyOnce(t *testing.T) {
+	versions(t, func(t *testing.T, version byte) {
+		r := newRig(t, nil)
+		address := r.listen()
+		connected := func() *client {
+			c := dial(t, address, version)
+			c.connect(as(r.user("alice")))
+			c.subscribe("webshop/alice", 2, 1)
+			pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 2}, ProtocolVersion: version,
+				PacketID: 7, TopicName: "webshop/alice/mo", Payload: []byte(`{"tid":"c1","message":"hello"}`)}
+			c.send(pk.PublishEncode)
+			return c
+		}
+		r.host.failNext(1)
+		connected().ended() // not now
+		c := connected()
+		if pk := c.next(packets.Pubrec); pk.PacketID != 7 || pk.ReasonCode != 0 {
+			t.Errorf("PUBREC of %d with %#x", pk.PacketID, pk.ReasonCode)
+		}
+		if n := len(r.host.taken()); n != 1 {
+			t.Errorf("%d events, want 1", n)
+		}
+		rel := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, ProtocolVersion: version, PacketID: 7}
+		c.send(rel.PubrelEncode)
+		if pk := c.next(packets.Pubcomp); pk.PacketID != 7 || pk.ReasonCode != 0 {
+			t.Errorf("PUBCOMP of %d with %#x", pk.PacketID, pk.ReasonCode)
+		}
+		r.send("alice", text(1)) // at QoS 1, as it was published
+		if pk := c.next(packets.Publish); pk.FixedHeader.Qos != 1 {
+			t.Errorf("a message of QoS %d", pk.FixedHeader.Qos)
+		}
+	})
+}
+
 func TestWillOnPresenceOnly(t *testing.T) {
 	versions(t, func(t *testing.T, version byte) {
 		r := newRig(t, nil)

@@ -165,6 +165,9 @@ func (e *external) take(ctx context.Context, m mqttclient.Message) bool {
 		e.c.isHere(user, string(m.Payload()) == "online")
 		return true
 	}
+	if m.Retained() { // it came when it was published
+		return true
+	}
 	answer, err := e.c.uplink(ctx, user, identity{}, kind, m.Payload())
 	if err != nil {
 		if ctx.Err() == nil {

@@ -51,6 +51,20 @@ func (r *rig) say(words ...string) {
 	}
 }
 
+// idle says whether the one client of a user has all there is.
+func (r *rig) idle(user string) bool {
+	b := r.link.(*broker)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.live[user]) != 1 {
+		return false
+	}
+	s := b.live[user][0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.busy
+}
+
 func receiptOf(status string, tids ...string) notice {
 	return notice{PayloadType: "receipt", Status: status, TIDs: tids}
 }
@@ -68,6 +82,7 @@ func TestNotices(t *testing.T) {
 		c := dial(t, address, version)
 		c.connect(as(r.user("alice")))
 		c.subscribe("webshop/alice", 1, 1)
+		until(t, "all that was before is told", func() bool { return r.idle("alice") })
 		r.say("delivered c1", "read c1", "agent_joined Anna")
 		want := []notice{receiptOf("delivered", "c1"), receiptOf("read", "c1"), eventOf("agent_joined", "Anna")}
 		got := c.notices(3)

@@ -142,7 +142,8 @@ class Talk extends EventTarget {
       this.client = client;
       client.on("connect", async () => {
         try {
-          await client.subscribeAsync(topic, { qos: 1 });
+          const granted = await Promise.race([client.subscribeAsync(topic, { qos: 1 }), pause(10_000)]);
+          if (!granted) throw new Error("no answer");
           up = true;
           this.problem = "";
           this.set("status", "online");

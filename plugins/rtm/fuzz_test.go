@@ -21,7 +21,8 @@ func FuzzBody(f *testing.F) {
 	}
 	h := newFakeHost()
 	h.dir = f.TempDir()
-	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, RegistersPerMinute: 1 << 30}, h)
+	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, RegistersPerMinute: 1 << 30,
+		ReceiptsPerMinute: 1 << 30, ReadsPerMinute: 1 << 30}, h)
 	if err != nil {
 		f.Fatal(err)
 	}

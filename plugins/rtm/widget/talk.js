@@ -16,6 +16,7 @@ class Talk extends EventTarget {
     this.kept = new Kept("openccsp." + hook + ".");
     this.proof = proof; // { userId, timestamp, signature } or { token } by the page's backend
     this.proven = Boolean(proof.userId || proof.token);
+    this.proved = false; // what the page has was heard, so a kept token is as good
     this.me = this.kept.read("me"); // what register answered
     if (this.me && this.proven && this.me.userId !== proof.userId) this.forget();
     if (this.me?.proven && !this.proven) this.me = null; // a page must not go on for whom it does not name
@@ -51,18 +52,23 @@ class Talk extends EventTarget {
   // ---- registration ----
 
   // register gets a token, or a fresh one for the same user. The profile travels
-  // in the token, and is told again only if the token has become too old.
+  // in the token, and is told again only if the token has become too old, or the
+  // page has a JWT, which may say something new.
   async register(data = this.me?.data) {
     const mine = this.session;
-    const known = this.me?.accessToken;
-    const body = { deviceId: device, ...(data && !known ? { data } : {}) };
+    const kept = this.me?.accessToken;
+    const known = this.proof.token && !this.proved ? undefined : kept;
+    const again = { deviceId: device };
+    const anew = { ...again, data };
     let answer;
     try {
-      answer = await this.ask(body, known);
+      answer = await this.ask(known ? again : anew, known);
     } catch (err) {
-      if (!(known && err instanceof Refused && err.status === 401)) throw err;
-      answer = await this.ask({ ...body, data }, null); // to the gateway this is a new customer, unless the page proves who it is
+      if (!(kept && err instanceof Refused && err.status === 401)) throw err;
+      // without the kept token this is a new customer, unless the page proves who it is
+      answer = await (known ? this.ask(anew) : this.ask(again, kept));
     }
+    this.proved = true;
     if (mine !== this.session) return; // the customer was forgotten meanwhile
     this.me = { ...answer, data, proven: this.proven };
     this.kept.write("me", this.me);

@@ -33,8 +33,11 @@ func TestRTMClient(t *testing.T) {
 			r.Discard(int(n))
 			io.WriteString(conn, answer)
 		}
-		io.WriteString(conn, "\x30\x05\x00\x01t{}\x32\x07\x00\x01t\x00\x09{}") // typing, and a message
-		b := make([]byte, 4)
+		io.WriteString(conn, "\x30\x05\x00\x01t{}") // typing
+		for id, kind := range []string{"receipt", "message"} {
+			conn.Write(framed(0x32, append(fields("t"), "\x00"+string(rune(8+id))+`{"payload_type":"`+kind+`"}`...)))
+		}
+		b := make([]byte, 8)
 		io.ReadFull(r, b)
 		acks <- b
 	}()
@@ -47,11 +50,11 @@ func TestRTMClient(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("no message")
 	}
-	if got := string(<-acks); got != "\x40\x02\x00\x09" {
+	if got := string(<-acks); got != "\x40\x02\x00\x08\x40\x02\x00\x09" {
 		t.Errorf("PUBACK % x", got)
 	}
 	if len(c.got) > 0 {
-		t.Error("typing counted as a message")
+		t.Error("typing, or a receipt, counted as a message")
 	}
 }
 

@@ -98,10 +98,12 @@ func (c *rtmClient) take(kind byte, packet []byte) error {
 	if len(packet) < topic+4 {
 		return io.ErrUnexpectedEOF
 	}
-	select {
-	case c.got <- time.Now():
-	default:
-		return errors.New("more than one message came")
+	if bytes.Contains(packet[topic+4:], []byte(`"payload_type":"message"`)) { // and no receipt or event
+		select {
+		case c.got <- time.Now():
+		default:
+			return errors.New("more than one message came")
+		}
 	}
 	_, err := c.conn.Write(framed(0x40, packet[2+topic:4+topic]))
 	return err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	mqttclient "github.com/eclipse/paho.mqtt.golang"
@@ -122,7 +121,7 @@ func (c *rtmCustomer) topic(client mqttclient.Client) string {
 func (c *rtmCustomer) took(_ mqttclient.Client, m mqttclient.Message) {
 	c.s.out.out(fmt.Sprintf("PUBLISH QoS %d %s", m.Qos(), m.Payload()))
 	var got rtmMessage
-	if json.Unmarshal(m.Payload(), &got) == nil && !strings.HasPrefix(got.PayloadType, "typing") {
+	if json.Unmarshal(m.Payload(), &got) == nil && (got.PayloadType == "message" || got.PayloadType == "ack") {
 		c.got <- got
 	}
 }

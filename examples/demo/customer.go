@@ -122,7 +122,9 @@ func (c *customer) receive(_ mqtt.Client, m mqtt.Message) {
 	defer c.mu.Unlock()
 	defer c.touch()
 	if d.TID == "" {
-		c.typing = d.Type
+		if strings.HasPrefix(d.Type, "typing") { // and no receipt or event
+			c.typing = d.Type
+		}
 		return
 	}
 	c.receipts = append(c.receipts, d.TID)

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"slices"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,8 +43,11 @@ type broker struct {
 	closed bool
 	tcp    net.Listener // from bind until listen ends, nil else
 	conns  map[*conn]struct{}
-	live   map[string][]*session // by user, those that have subscribed, oldest first
+	crowds map[netip.Prefix]int // connections by network
 	recent recent
+
+	sessions map[string][]*session // by user, those that count, oldest first
+	live     map[string][]*session // by user, those that have subscribed
 }
 
 func newBroker(c *channel) (*broker, error) {
@@ -53,6 +56,8 @@ func newBroker(c *channel) (*broker, error) {
 		replays:  make(chan struct{}, maxReplays),
 		patience: writeTimeout,
 		conns:    map[*conn]struct{}{},
+		crowds:   map[netip.Prefix]int{},
+		sessions: map[string][]*session{},
 		live:     map[string][]*session{},
 		recent:   newRecent(c.host.Now),
 	}
@@ -65,8 +70,6 @@ func newBroker(c *channel) (*broker, error) {
 	limits.TopicAliasMaximum = 0
 	limits.SharedSubAvailable = 0
 	limits.WildcardSubAvailable = 0
-	limits.RetainAvailable = 0
-	limits.MaximumQos = 1
 	limits.MinimumProtocolVersion = 4
 	b.srv = mqtt.New(&mqtt.Options{
 		Capabilities:           limits,
@@ -132,7 +135,7 @@ func (b *broker) accept(ctx context.Context, l net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("mqtt_listen: accept: %w", err)
 		}
-		clients.Go(func() { b.serve(ctx, raw) })
+		clients.Go(func() { b.serve(ctx, raw, raw.RemoteAddr().String()) })
 	}
 }
 
@@ -147,14 +150,14 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // serveSocket implements link.
-func (b *broker) serveSocket(ctx context.Context, raw net.Conn) error {
-	b.serve(ctx, raw)
+func (b *broker) serveSocket(ctx context.Context, raw net.Conn, from string) error {
+	b.serve(ctx, raw, from)
 	return nil
 }
 
 // serve speaks MQTT with one client until it leaves or ctx ends.
-func (b *broker) serve(ctx context.Context, raw net.Conn) {
-	c := &conn{Conn: raw, patience: b.patience}
+func (b *broker) serve(ctx context.Context, raw net.Conn, from string) {
+	c := &conn{Conn: raw, from: network(from), patience: b.patience}
 	defer c.Close() //nolint:errcheck // the client may have closed it
 	if !b.admit(c) {
 		return
@@ -184,31 +187,6 @@ func reason(err error) string {
 		return code.Reason
 	}
 	return "connection ended"
-}
-
-func (b *broker) admit(c *conn) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed || len(b.conns) >= maxConnections {
-		return false
-	}
-	b.conns[c] = struct{}{}
-	b.wg.Add(1)
-	return true
-}
-
-func (b *broker) dismiss(c *conn) {
-	if s := c.session.Load(); s != nil {
-		s.close()
-		// The library forgets to, if the client left before its CONNACK.
-		if known, ok := b.srv.Clients.Get(s.cl.ID); ok && known == s.cl {
-			b.srv.Clients.Delete(s.cl.ID)
-		}
-	}
-	b.mu.Lock()
-	delete(b.conns, c)
-	b.mu.Unlock()
-	b.wg.Done()
 }
 
 // end disconnects one client and says why, if its protocol can.
@@ -265,34 +243,6 @@ func (b *broker) forget(user string, ids []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.recent.remove(user, ids)
-}
-
-// join lets s have what is sent to its user from now on, and returns the
-// session that has to go for it, if any.
-func (b *broker) join(s *session) (surplus *session) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	list := append(b.live[s.user], s)
-	b.live[s.user] = list
-	b.c.isHere(s.user, true)
-	if len(list) > b.c.cfg.ConnectionsPerUser {
-		return list[0]
-	}
-	return nil
-}
-
-func (b *broker) leave(s *session) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	list := slices.DeleteFunc(b.live[s.user], func(o *session) bool { return o == s })
-	if len(list) == 0 {
-		if _, was := b.live[s.user]; was {
-			b.c.isHere(s.user, false)
-		}
-		delete(b.live, s.user)
-		return
-	}
-	b.live[s.user] = list
 }
 
 // justSent returns what was sent to user in the last moments.

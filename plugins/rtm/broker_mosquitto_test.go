@@ -40,6 +40,7 @@ const mosquittoACL = `user gateway
 topic readwrite webshop/#
 
 pattern read %u
+pattern read %u/presence
 pattern write %u/mo
 pattern write %u/form
 pattern write %u/deliveryupdate
@@ -201,6 +202,47 @@ func TestMosquittoBroker(t *testing.T) {
 	connected()
 	until(t, "what was kept", func() bool { return len(texts()) == 3 })
 
+	// What is retained comes again whenever the driver subscribes.
+	if out, err := m.as("mosquitto_pub", alice, "-r", "-t", "webshop/alice/mo", "-m", `{"message":"retained"}`).CombinedOutput(); err != nil { //nolint:misspell // the program's name
+		t.Fatalf("%v %s", err, out)
+	}
+	until(t, "what is retained, when it is published", func() bool { return len(texts()) == 4 })
+	m.stop()
+	until(t, "the driver knows that it is gone", func() bool { return !r.link.(*external).client.IsConnectionOpen() })
+	m.start()
+	connected()
+	publish(alice, "webshop/alice/mo", `{"message":"after that"}`)
+	until(t, "what is published later", func() bool { return len(texts()) >= 5 })
+	if got := texts(); got[4] != "alice: after that" {
+		t.Errorf("messages %q: one came again", got)
+	}
+
+	// Ticks and agents, and presence as the user reads it.
+	sub = m.as("mosquitto_sub", alice, "-t", "webshop/alice", "-t", "webshop/alice/presence", "-C", "3", "-W", "60", "-F", "%q %p") //nolint:misspell // the program's name
+	if out, err = sub.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	publishPresence := m.as("mosquitto_pub", alice, "-r", "-t", "webshop/alice/presence", "-m", "online") //nolint:misspell // the program's name
+	if out, err := publishPresence.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines = bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "1 online" {
+		t.Errorf("presence %q", lines.Text())
+	}
+	r.say("read c1", "agent_joined Anna")
+	for _, want := range []string{`1 {"payload_type":"receipt"`, `1 {"payload_type":"event"`} {
+		if !lines.Scan() || !strings.HasPrefix(lines.Text(), want) {
+			t.Errorf("notice %q, want %s", lines.Text(), want)
+		}
+	}
+	if err := sub.Wait(); err != nil {
+		t.Errorf("the client ended with %v", err)
+	}
+
 	node := plugintest.Node(t, "../..", "testdata/mqttjs.cjs", "ws://127.0.0.1:"+m.web, "5", "webshop/eve", eve.AccessToken, "webshop/eve/node", "webshop/eve")
 	if out, err = node.StdoutPipe(); err != nil {
 		t.Fatal(err)
@@ -210,7 +252,7 @@ func TestMosquittoBroker(t *testing.T) {
 	}
 	lines = bufio.NewScanner(out)
 	lines.Scan()
-	until(t, "the message over WebSocket", func() bool { return len(texts()) == 4 })
+	until(t, "the message over WebSocket", func() bool { return len(texts()) == 6 })
 	if _, err := r.Send(t.Context(), sdk.Customer{Address: "eve"}, sdk.Message{ID: "c.9", Text: "bye"}); err != nil {
 		t.Fatal(err)
 	}

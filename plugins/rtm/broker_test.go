@@ -37,16 +37,16 @@ func TestConnect(t *testing.T) {
 	address := r.listen()
 	alice, bob := r.user("alice"), r.user("bob")
 	foreign := newSigner("webshop", "another secret entirely", time.Hour, time.Now)
-	forged, _, err := foreign.issue("alice", profile{})
+	forged, _, err := foreign.issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	otherApp, _, err := newSigner("otherapp", testSecret, time.Hour, time.Now).issue("alice", profile{})
+	otherApp, _, err := newSigner("otherapp", testSecret, time.Hour, time.Now).issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old, _, err := newSigner("webshop", testSecret, time.Hour,
-		func() time.Time { return time.Now().Add(-2 * time.Hour) }).issue("alice", profile{})
+		func() time.Time { return time.Now().Add(-2 * time.Hour) }).issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,6 +337,44 @@ func TestManyDevices(t *testing.T) {
 	}
 }
 
+// Connections count, whether they have subscribed or not; one that takes the place
+// of another does not push out a third.
+func TestDevicesThatDoNotSubscribe(t *testing.T) {
+	r := newRig(t, func(s *Settings) { s.ConnectionsPerUser = 2 })
+	address := r.listen()
+	alice := r.user("alice")
+	device := func(name string) *client {
+		c := dial(t, address, 5)
+		l := as(alice)
+		l.id = "webshop/alice/" + name
+		if code := c.connect(l); code != 0 {
+			t.Fatalf("CONNACK %d", code)
+		}
+		return c
+	}
+	first, second := device("a"), device("b")
+	again := device("b")
+	if code := second.ended(); code != packets.ErrSessionTakenOver.Code {
+		t.Errorf("the one with the same id ended with %#x", code)
+	}
+	first.subscribe("webshop/alice", 1, 1)
+	third := device("c")
+	if code := first.ended(); code != packets.ErrQuotaExceeded.Code {
+		t.Errorf("the oldest ended with %#x, want quota exceeded", code)
+	}
+	for _, c := range []*client{again, third} {
+		c.subscribe("webshop/alice", 1, 1)
+	}
+	again.conn.Close()
+	third.conn.Close()
+	until(t, "nothing is left", func() bool {
+		b := r.link.(*broker)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.sessions) == 0 && len(b.live) == 0 && len(b.conns) == 0 && len(b.crowds) == 0
+	})
+}
+
 func TestTokenExpiryEndsConnection(t *testing.T) {
 	r := newRig(t, nil)
 	address := r.listen()
@@ -415,7 +453,7 @@ func TestTakeoverOfHangingConnection(t *testing.T) {
 	t.Cleanup(all.Wait)
 	socket := func() *client {
 		here, there := net.Pipe() // nothing is buffered
-		all.Go(func() { r.link.serveSocket(context.Background(), there) })
+		all.Go(func() { r.link.serveSocket(context.Background(), there, "") })
 		return newClient(t, here, 5)
 	}
 	hanging := socket()

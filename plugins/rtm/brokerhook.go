@@ -58,7 +58,7 @@ func (c *channel) brokerACL(_ context.Context, r *request) (reply, error) {
 	case q.Action == "publish" || q.Acc == "2":
 		return verdict(c.mayPublish(q.Topic, user), nil)
 	case q.Action == "subscribe" || q.Acc == "1" || q.Acc == "4":
-		return verdict(q.Topic == c.topic(user), nil)
+		return verdict(c.mayRead(q.Topic, user), nil)
 	}
 	return verdict(false, nil)
 }

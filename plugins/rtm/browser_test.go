@@ -100,7 +100,11 @@ func (b *tab) until(what, statements string) {
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, time.Minute)
 	defer stop()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](chat+statements+";\n})()", chromedp.WithPollingTimeout(0))); err != nil {
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool](chat+statements+";\n})()", chromedp.WithPollingTimeout(0)))
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Cannot find context") { // the page was just replaced
+		_, err = chromedp.Run(ctx, chromedp.Poll[bool](chat+statements+";\n})()", chromedp.WithPollingTimeout(0)))
+	}
+	if err != nil {
 		b.t.Fatalf("%s: %v\nthe widget shows:\n%s", what, err, get[string](b, chat+`return $("panel")?.innerText ?? "nothing" })()`))
 	}
 }
@@ -233,6 +237,19 @@ func TestWidgetAwayAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("the conversation is still there", `return all("#log li").length === 4 && chat.talk.me.userId === "`+user+`"`)
+}
+
+// A connection on which nothing is answered is none.
+func TestWidgetHalfOpen(t *testing.T) {
+	w := newWeb(t, nil)
+	w.mute = true
+	b := openTab(t, w, "")
+	b.enter("Ada")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mute {
+		t.Error("the first connection was not a mute one")
+	}
 }
 
 func TestWidgetIsAccessible(t *testing.T) {

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/openccsp/gateway/sdk"
 )
 
 // TestWidgetOfAnotherUser: a browser that knows one customer shows that conversation
@@ -26,6 +29,48 @@ func TestWidgetOfAnotherUser(t *testing.T) {
 		t.Error("bob goes on as alice")
 	}
 	b.until("bob is there", `return bob.talk.me?.userId === "bob"`)
+}
+
+// TestWidgetNewWord: what the page's backend says today counts, though the browser has
+// a token of yesterday; without that, yesterday's goes on.
+func TestWidgetNewWord(t *testing.T) {
+	w := newWeb(t, nil)
+	as := func(tier string, exp time.Time) string {
+		return backendJWT(t, jwt.SigningMethodHS256, []byte(testSecret), jwt.MapClaims{
+			"exp": exp.Unix(), "profile": map[string]any{"attributes": map[string]string{"tier": tier}}})
+	}
+	tier := func(text string) (tier string) {
+		t.Helper()
+		until(t, "the message "+text, func() (there bool) {
+			for _, e := range w.seen(sdk.CustomerMessage) {
+				if e.Text == text {
+					there, tier = true, e.Customer.Attributes["tier"]
+				}
+			}
+			return there
+		})
+		return tier
+	}
+	later := time.Now().Add(time.Hour)
+	b := openTab(t, w, fmt.Sprintf(`data-token=%q data-open`, as("basic", later)))
+	b.until("alice is there", `return chat.talk.status === "online"`)
+	b.js(`chat.talk.say("one")`)
+	if got := tier("one"); got != "basic" {
+		t.Errorf("at first the tier is %q", got)
+	}
+	another := `window.%s = new chat.constructor(); %[1]s.open({ hook: chat.options.hook, token: %q }); document.body.append(%[1]s)`
+	b.js(fmt.Sprintf(another, "today", as("gold", later)))
+	b.until("she is there again", `return today.talk.status === "online"`)
+	b.js(`today.talk.say("two")`)
+	if got := tier("two"); got != "gold" {
+		t.Errorf("with another word of the backend the tier is %q", got)
+	}
+	b.js(fmt.Sprintf(another, "stale", as("platinum", time.Now().Add(-time.Hour))))
+	b.until("she is there with what is kept", `return stale.talk.status === "online"`)
+	b.js(`stale.talk.say("three")`)
+	if got := tier("three"); got != "gold" {
+		t.Errorf("with a stale word of the backend the tier is %q", got)
+	}
 }
 
 // TestWidgetStartsAfresh: an answer on its way does not bring back who was forgotten.

@@ -23,12 +23,15 @@ type channel struct {
 	script  *script
 	uploads *uploads
 
-	emitter  atomic.Pointer[emitter] // nil while the channel does not listen
-	presence *presence               // nil if it is not reported
+	standing *standing
 
-	incoming, typed *limiter // by user
-	fileBytes       *limiter // by user
-	registrations   *limiter // by IP address
+	emitter  atomic.Pointer[emitter] // nil while the channel does not listen
+	presence *presence               // nil if nobody wants to know
+
+	refusals                         *refusals
+	incoming, receipted, read, typed *limiter // by user
+	fileBytes                        *limiter // by user
+	registrations                    *limiter // by network
 }
 
 // link is the way of a message to a customer's clients. It is safe for
@@ -43,8 +46,9 @@ type link interface {
 	// there and closes it when ctx ends.
 	bind(ctx context.Context) error
 	listen(ctx context.Context) error
-	// serveSocket serves one MQTT client over conn, until it leaves or ctx ends.
-	serveSocket(ctx context.Context, conn net.Conn) error
+	// serveSocket serves one MQTT client over conn, until it leaves or ctx ends. It
+	// connects from an IP address.
+	serveSocket(ctx context.Context, conn net.Conn, from string) error
 	// address is what clients are told of the way to connect.
 	address() map[string]string
 	close()
@@ -67,27 +71,43 @@ func (k *secrets) open(ctx context.Context, s Settings, h sdk.Host) (*channel, e
 		return nil, err
 	}
 	c := &channel{cfg: cfg, host: h, signer: newSigner(cfg.AppID, cfg.Secret, cfg.tokenTTL, h.Now),
-		uploads: newUploads(h.DataDir())}
-	for limit, perMinute := range map[**limiter]int{
-		&c.incoming:      cfg.MessagesPerMinute,
-		&c.typed:         typingPerMinute,
-		&c.registrations: cfg.RegistersPerMinute,
-	} {
-		if *limit, err = newLimiter(perMinute, time.Minute, h.Now); err != nil {
-			return nil, err
-		}
-	}
-	if c.fileBytes, err = newLimiter(cfg.FileBytesPerHour, time.Hour, h.Now); err != nil {
+		uploads: newUploads(h.DataDir()), standing: newStanding(h.Now)}
+	if err := c.setLimits(); err != nil {
 		return nil, err
 	}
-	if cfg.Presence {
+	switch {
+	case cfg.Presence:
 		c.presence = newPresence(c.emit, h.Now)
+	case cfg.BrokerURL == "": // whoever watches at the broker inside
+		c.presence = newPresence(nil, h.Now)
 	}
 	if c.script, err = newScript(h.Instance()); err != nil {
 		return nil, err
 	}
 	c.link, err = c.newLink()
 	return c, err
+}
+
+func (c *channel) setLimits() (err error) {
+	c.refusals = newRefusals(c.host.Log(), c.host.Now)
+	for _, of := range []struct {
+		limit   **limiter
+		setting string
+		n       int
+		per     time.Duration
+	}{
+		{&c.incoming, "messages_per_minute", c.cfg.MessagesPerMinute, time.Minute},
+		{&c.receipted, "receipts_per_minute", c.cfg.ReceiptsPerMinute, time.Minute},
+		{&c.read, "reads_per_minute", c.cfg.ReadsPerMinute, time.Minute},
+		{&c.typed, "typing", typingPerMinute, time.Minute},
+		{&c.registrations, "registers_per_minute", c.cfg.RegistersPerMinute, time.Minute},
+		{&c.fileBytes, "file_bytes_per_hour", c.cfg.FileBytesPerHour, time.Hour},
+	} {
+		if *of.limit, err = c.refusals.newLimiter(of.setting, of.n, of.per); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *channel) newLink() (link, error) {
@@ -152,6 +172,14 @@ func (c *channel) Bind(ctx context.Context) error { return c.link.bind(ctx) }
 // Listen implements sdk.Listener: it serves MQTT over TCP, or is a client of
 // another broker, and takes what customers publish.
 func (c *channel) Listen(ctx context.Context, emit func(context.Context, ...sdk.Event) error) error {
+	if err := c.standing.load(c.standingFile()); err != nil {
+		c.host.Log().Warn("ticks are forgotten", "err", err)
+	}
+	defer func() {
+		if err := c.standing.save(c.standingFile()); err != nil {
+			c.host.Log().Warn("ticks will be forgotten", "err", err)
+		}
+	}()
 	take := emitter(emit)
 	c.emitter.Store(&take)
 	defer c.emitter.Store(nil)
@@ -174,7 +202,7 @@ func (c *channel) ServeSocket(ctx context.Context, r *sdk.WebhookRequest, conn n
 	if c.path(r.Path) != "/mqtt" || !c.originAllowed(r) {
 		return conn.Close()
 	}
-	return c.link.serveSocket(ctx, conn)
+	return c.link.serveSocket(ctx, conn, r.RemoteAddr)
 }
 
 // CloseInstance implements sdk.Closer.

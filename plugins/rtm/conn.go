@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -16,6 +17,7 @@ const (
 // that a client may take to read.
 type conn struct {
 	net.Conn
+	from     netip.Prefix  // whose it is; not valid if nobody knows
 	patience time.Duration // for one packet to leave
 
 	session atomic.Pointer[session] // nil before the client has proved who it is

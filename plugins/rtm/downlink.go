@@ -69,9 +69,10 @@ func (c *channel) downlink(user string, m sdk.Message) downlink {
 // packet is a downlink ready for MQTT: a message if it has an id. Others come
 // once and are forgotten; those that are sure wait for a client that is slow.
 type packet struct {
-	id   string
-	sure bool
-	body []byte
+	id       string
+	sure     bool
+	retained bool
+	body     []byte
 }
 
 func (c *channel) packet(user string, m sdk.Message) (packet, error) {

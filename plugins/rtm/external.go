@@ -165,7 +165,10 @@ func (e *external) take(ctx context.Context, m mqttclient.Message) bool {
 		e.c.isHere(user, string(m.Payload()) == "online")
 		return true
 	}
-	answer, err := e.c.uplink(ctx, user, profile{}, kind, m.Payload())
+	if m.Retained() { // it came when it was published
+		return true
+	}
+	answer, err := e.c.uplink(ctx, user, identity{}, kind, m.Payload())
 	if err != nil {
 		if ctx.Err() == nil {
 			e.c.host.Log().Warn("what a customer published is not taken yet", "err", err)
@@ -184,7 +187,7 @@ func (e *external) deliver(ctx context.Context, user string, p packet) error {
 		return sdk.Retry(errNotConnected, time.Second)
 	}
 	qos := byte(1)
-	if p.id == "" {
+	if p.id == "" && !p.sure {
 		qos = 0
 	}
 	t := e.client.Publish(e.c.topic(user), qos, false, p.body)
@@ -206,7 +209,7 @@ func (*external) forget(string, []string) {}
 func (*external) bind(context.Context) error { return nil }
 
 // serveSocket implements link.
-func (*external) serveSocket(_ context.Context, conn net.Conn) error { return conn.Close() }
+func (*external) serveSocket(_ context.Context, conn net.Conn, _ string) error { return conn.Close() }
 
 // address implements link.
 func (e *external) address() map[string]string {

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/mail"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +22,9 @@ const (
 	aboutForm = "form"
 	formEvent = "form" // name of the custom event with an answer
 )
+
+// number is what people write, and every program reads: no NaN, no 0x1p-2.
+var number = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
 // form is a list of fields for the customer to fill in. Bots, rules and agents
 // send it as a message whose text is nothing but {"form":{…}}, a driver as the
@@ -161,14 +164,17 @@ func (c *channel) answerForm(_ context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, invalid("values: %s", err)
 	}
+	if len(text) > c.cfg.MaxMessage {
+		return reply{}, tooLarge()
+	}
 	params := map[string]string{"form": f.ID}
 	for name, v := range in.Values {
 		params[name] = v
 	}
 	id := "form:" + message
 	return reply{body: map[string]string{"tid": id}, events: []sdk.Event{
-		{Type: sdk.CustomEvent, EventName: formEvent, ID: r.user + "/event/" + id, Customer: r.customer(), Params: params},
-		{Type: sdk.CustomerMessage, ID: r.user + "/" + id, MessageID: id, Customer: r.customer(), Text: text},
+		{Type: sdk.CustomEvent, EventName: formEvent, ID: r.user + "/event/" + id, Customer: c.customer(r), Params: params},
+		{Type: sdk.CustomerMessage, ID: r.user + "/" + id, MessageID: id, Customer: c.customer(r), Text: text},
 	}}, nil
 }
 
@@ -212,7 +218,7 @@ func (f *formField) accepts(v string) error {
 	}
 	switch f.Type {
 	case "number":
-		if _, err := strconv.ParseFloat(v, 64); err != nil {
+		if !number.MatchString(v) {
 			return fmt.Errorf("want a number")
 		}
 	case "email":

@@ -49,6 +49,8 @@ func TestForm(t *testing.T) {
 		{answer(`{"size":"M"}`), alice, "street: is needed"},
 		{answer(`{"street":"x","size":"XXL"}`), alice, "size: want one of the options"},
 		{answer(`{"street":"x","n":"many"}`), alice, "n: want a number"},
+		{answer(`{"street":"x","n":"NaN"}`), alice, "n: want a number"},
+		{answer(`{"street":"x","n":"0x1p-2"}`), alice, "n: want a number"},
 		{answer(`{"street":"x","mail":"nobody"}`), alice, "mail: want an e-mail address"},
 		{answer(`{"street":"x","mail":"A <a@b.example>"}`), alice, "mail: want an e-mail address"},
 		{answer(`{"street":"x","more":"y"}`), alice, "does not ask for"},
@@ -62,6 +64,11 @@ func TestForm(t *testing.T) {
 			t.Errorf("%.60s: %d %s, want %q", tt.body, resp.Status, resp.Body, tt.why)
 		}
 	}
+	r.cfg.MaxMessage = 30 // of what people read of it
+	if resp := r.call("POST", "/form", answer(`{"street":"Main Street 1"}`), alice); resp.Status != 413 || len(resp.Events) != 0 {
+		t.Errorf("more than max_message: %d %s", resp.Status, resp.Body)
+	}
+	r.cfg.MaxMessage = defaultMaxMessage
 	r.host.setNow(time.Now().Add(undeliveredFor + r.cfg.tokenTTL + time.Minute))
 	if resp := r.call("POST", "/form", answer(`{"street":"x"}`), "accesstoken: "+r.user("alice").AccessToken); resp.Status != 400 {
 		t.Errorf("an old form: %d %s", resp.Status, resp.Body)

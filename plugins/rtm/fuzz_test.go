@@ -21,11 +21,12 @@ func FuzzBody(f *testing.F) {
 	}
 	h := newFakeHost()
 	h.dir = f.TempDir()
-	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, RegistersPerMinute: 1 << 30}, h)
+	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, RegistersPerMinute: 1 << 30,
+		ReceiptsPerMinute: 1 << 30, ReadsPerMinute: 1 << 30}, h)
 	if err != nil {
 		f.Fatal(err)
 	}
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func FuzzBody(f *testing.F) {
 // the right ones is valid.
 func FuzzToken(f *testing.F) {
 	s := newSigner("webshop", testSecret, time.Hour, func() time.Time { return time.Unix(1_800_000_000, 0) })
-	good, _, err := s.issue("alice", profile{Name: "Ada"})
+	good, _, err := s.issue("alice", identity{Profile: profile{Name: "Ada"}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -31,7 +32,7 @@ func (*guard) ID() string { return "rtm" }
 func (*guard) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnPacketRead, mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished,
-		mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPacketProcessed:
+		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnPacketProcessed:
 		return true
 	}
 	return false
@@ -98,7 +99,8 @@ func (g *guard) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return true
 }
 
-// OnSessionEstablished ends the session with its token.
+// OnSessionEstablished ends the session with its token, and another one if there
+// are too many.
 func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	s := sessionOf(cl)
 	if s == nil {
@@ -106,10 +108,14 @@ func (g *guard) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	}
 	left := s.expires.Sub(g.b.c.host.Now())
 	s.setExpiry(time.AfterFunc(left, func() { g.b.end(s.conn, packets.ErrNotAuthorized) }))
+	if surplus := g.b.enter(s); surplus != nil {
+		surplus.conn.makeWay()
+		g.b.end(surplus.conn, packets.ErrQuotaExceeded)
+	}
 }
 
-// OnACLCheck allows reading one's own topic, and writing on those below it that
-// are for that.
+// OnACLCheck allows reading one's own topic and presence, and writing on those
+// below it that are for that.
 func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	s := sessionOf(cl)
 	switch {
@@ -118,12 +124,21 @@ func (g *guard) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	case write:
 		return g.b.c.mayPublish(topic, s.user)
 	}
-	return topic == g.b.c.topic(s.user)
+	return g.b.c.mayRead(topic, s.user)
+}
+
+// OnSubscribe grants QoS 1 at most: clients tell messages that come again by
+// their tid.
+func (*guard) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	for i := range pk.Filters {
+		pk.Filters[i].Qos = min(pk.Filters[i].Qos, 1)
+	}
+	return pk
 }
 
 // OnPublish takes what a client publishes, and hands it to nobody. The library
 // acknowledges it when it is durable. If it cannot be now, a client of version 5
-// is told so, and one of version 3.1.1 disconnected, to try again.
+// is told so; others are disconnected, to try again.
 func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	s := sessionOf(cl)
 	if s == nil {
@@ -135,35 +150,44 @@ func (g *guard) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, e
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), uplinkLimit)
 	defer cancel()
-	answer, err := g.b.c.uplink(ctx, s.user, s.profile, kind, pk.Payload)
+	answer, err := g.b.c.uplink(ctx, s.user, s.known, kind, pk.Payload)
 	switch {
 	case err == nil && answer.body != nil:
 		s.enqueue(answer)
 		return pk, packets.CodeSuccessIgnore
 	case err == nil:
 		return pk, packets.CodeSuccessIgnore
-	case cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos > 0:
+	case cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Qos == 1: // the library has no refusal of QoS 2
 		return pk, packets.ErrImplementationSpecificError
 	}
 	g.b.end(s.conn, packets.ErrServerBusy)
 	return pk, packets.ErrRejectPacket
 }
 
-// OnPacketProcessed starts the messages after the SUBACK.
+// OnPacketProcessed starts and stops what a client has subscribed to, after the
+// SUBACK or UNSUBACK.
 func (g *guard) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
 	s := sessionOf(cl)
 	if s == nil || err != nil {
 		return
 	}
-	sub, subscribed := cl.State.Subscriptions.Get(g.b.c.topic(s.user))
-	switch pk.FixedHeader.Type {
-	case packets.Subscribe:
-		if subscribed {
-			s.start(sub)
-		}
-	case packets.Unsubscribe:
-		if !subscribed {
-			s.stop()
-		}
+	if t := pk.FixedHeader.Type; t != packets.Subscribe && t != packets.Unsubscribe {
+		return
 	}
+	own := g.b.c.topic(s.user)
+	if sub, subscribed := cl.State.Subscriptions.Get(own); !subscribed {
+		s.stop()
+	} else if !s.start(sub) {
+		g.b.end(s.conn, packets.ErrQuotaExceeded)
+	}
+	if sub, subscribed := cl.State.Subscriptions.Get(own + "/" + presenceTopic); !subscribed {
+		s.unwatch()
+	} else if has(pk.Filters, sub.Filter) {
+		s.watch(sub)
+	}
+}
+
+// has says whether a SUBSCRIBE names topic.
+func has(subs packets.Subscriptions, topic string) bool {
+	return slices.ContainsFunc(subs, func(s packets.Subscription) bool { return s.Filter == topic })
 }

@@ -175,7 +175,7 @@ type rig struct {
 func newRig(t *testing.T, change func(*Settings)) *rig {
 	t.Helper()
 	s := Settings{AppID: "webshop", Secret: testSecret, MQTTListen: "127.0.0.1:0",
-		MessagesPerMinute: 1_000_000, RegistersPerMinute: 1_000_000}
+		MessagesPerMinute: 1_000_000, RegistersPerMinute: 1_000_000, ReceiptsPerMinute: 1_000_000, ReadsPerMinute: 1_000_000}
 	if change != nil {
 		change(&s)
 	}
@@ -259,7 +259,7 @@ func (r *rig) register() registered {
 // user makes an access token for a chosen id.
 func (r *rig) user(id string) registered {
 	r.t.Helper()
-	token, _, err := r.signer.issue(id, profile{})
+	token, _, err := r.signer.issue(id, identity{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

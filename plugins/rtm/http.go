@@ -35,8 +35,8 @@ func unauthorized(message string) error {
 // request is one call, with its path below the instance.
 type request struct {
 	*sdk.WebhookRequest
-	user    string // who calls, on routes that need it
-	profile profile
+	user  string // who calls, on routes that need it
+	known identity
 }
 
 // reply is the answer to a call, and what it meant.
@@ -220,7 +220,7 @@ func (c *channel) identify(r *request) error {
 	if err != nil {
 		return unauthorized("the access token is not valid here, or not any more; register again")
 	}
-	r.user, r.profile = cl.Subject, cl.Profile
+	r.user, r.known = cl.Subject, cl.identity
 	return nil
 }
 

@@ -16,6 +16,8 @@ const (
 	maxMessageID   = 128 // bytes of a client's message id
 	maxAttachments = 10
 	maxURL         = 2048 // bytes
+	maxCaption     = 2048 // bytes
+	maxChoice      = 4096 // bytes of the title or payload of a quick reply
 	maxReceipts    = 100  // message ids in one deliveryupdate
 	maxPage        = 50   // messages that are read from the gateway at once
 	maxPageBytes   = 1 << 20
@@ -64,7 +66,7 @@ func (c *channel) message(_ context.Context, r *request) (reply, error) {
 	}
 	e := sdk.Event{
 		Type:     sdk.CustomerMessage,
-		Customer: r.customer(),
+		Customer: c.customer(r),
 		Text:     in.Message,
 		Payload:  json.RawMessage(r.Body),
 	}
@@ -84,9 +86,6 @@ func (c *channel) message(_ context.Context, r *request) (reply, error) {
 
 // fill checks the content of in and puts it into e.
 func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
-	if len(in.Message) > c.cfg.MaxMessage {
-		return tooLarge()
-	}
 	if len(in.Thread) > maxMessageID {
 		return invalid("thread: want an id of at most %d bytes", maxMessageID)
 	}
@@ -102,10 +101,16 @@ func (c *channel) fill(e *sdk.Event, in *mobileOriginated) error {
 		e.Attachments = append(e.Attachments, a)
 	}
 	if q := in.QuickReply; q != nil {
+		if len(q.Title) > maxChoice || len(q.Payload) > maxChoice {
+			return invalid("quickReply: title and payload have at most %d bytes", maxChoice)
+		}
 		e.QuickReply = &sdk.QuickReply{Title: q.Title, Payload: q.Payload}
 		if e.Text == "" {
 			e.Text = q.Title
 		}
+	}
+	if len(e.Text) > c.cfg.MaxMessage {
+		return tooLarge()
 	}
 	if e.Text == "" && len(e.Attachments) == 0 && e.QuickReply == nil {
 		return invalid("message: is empty, and there is no attachment")
@@ -118,14 +123,6 @@ func checkMessageID(id string) error {
 		return invalid("tid: want at most %d characters without spaces", maxMessageID)
 	}
 	return nil
-}
-
-func (r *request) customer() sdk.Customer {
-	p := r.profile
-	return sdk.Customer{
-		Address: r.user, Name: p.Name, FirstName: p.FirstName, LastName: p.LastName,
-		Locale: p.Locale, Timezone: p.Timezone, Addresses: p.Addresses, Attributes: p.Attributes,
-	}
 }
 
 // receiptBody is the body of POST /deliveryupdate.
@@ -171,6 +168,9 @@ func (c *channel) receipts(_ context.Context, r *request) (reply, error) {
 			})
 		}
 	}
+	if !c.receipted.allowN(r.user, len(ids)) {
+		return reply{}, throttled("too many receipts")
+	}
 	c.link.forget(r.user, ids)
 	return reply{body: map[string]int{"accepted": len(ids)}, events: events}, nil
 }
@@ -205,9 +205,14 @@ func (c *channel) typing(_ context.Context, r *request) (reply, error) {
 // messages returns what was sent to the customer and has no delivered receipt,
 // oldest first, for clients without MQTT.
 //
+// Without after it is also how things stand beside messages, as over MQTT.
+//
 //	GET /messages?after=…&limit=50
-//	200 {"messages":[…]}
+//	200 {"messages":[…],"state":[{"payload_type":"receipt",…},…]}
 func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		return reply{}, invalid("the query cannot be read")
@@ -235,7 +240,22 @@ func (c *channel) messages(ctx context.Context, r *request) (reply, error) {
 		}
 		list = append(list, p.body)
 	}
-	return reply{body: map[string]any{"messages": list}}, nil
+	body := map[string]any{"messages": list}
+	if after == "" {
+		if body["state"], err = c.state(r.user); err != nil {
+			return reply{}, err
+		}
+	}
+	return reply{body: body}, nil
+}
+
+func (c *channel) state(user string) ([]json.RawMessage, error) {
+	list := []json.RawMessage{}
+	packets, err := c.stands(user)
+	for _, p := range packets {
+		list = append(list, p.body)
+	}
+	return list, err
 }
 
 // unreadable is the refusal when the gateway did not list messages: if it does

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openccsp/gateway/sdk"
 )
@@ -21,6 +22,7 @@ func TestMosquittoSub(t *testing.T) {
 	for _, version := range []string{"mqttv311", "mqttv5"} {
 		t.Run(version, func(t *testing.T) {
 			r := newRig(t, nil)
+			r.presence.grace = 50 * time.Millisecond
 			host, port, err := net.SplitHostPort(r.listen())
 			if err != nil {
 				t.Fatal(err)
@@ -53,6 +55,45 @@ func TestMosquittoSub(t *testing.T) {
 			}
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("the client ended with %v", err)
+			}
+
+			for _, qos := range []string{"0", "1", "2"} {
+				cmd := exec.CommandContext(t.Context(), "mosquitto_pub", "-h", host, "-p", port, "-V", version, "-u", alice.Broker["username"], //nolint:misspell // the program's name
+					"-P", alice.AccessToken, "-i", alice.Broker["username"]+"/pub", "-q", qos, "-t", alice.Broker["topic"]+"/mo", "-m", `{"message":"at `+qos+`"}`)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("at QoS %s: %v %s", qos, err, out)
+				}
+			}
+			until(t, "all that was published", func() bool { return len(r.host.taken()) == 3 })
+
+			// Presence: retained, of a user who is away, comes, and goes.
+			watch := exec.CommandContext(t.Context(), sub, "-h", host, "-p", port, "-V", version, "-u", alice.Broker["username"],
+				"-P", alice.AccessToken, "-i", alice.Broker["username"]+"/watch", "-q", "1", "-t", alice.Broker["topic"]+"/presence",
+				"-F", "%r %p", "-C", "3", "-W", "60")
+			if out, err = watch.StdoutPipe(); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "nobody is there", func() bool { return r.devices(alice.UserID) == 0 && !r.presence.isHere(alice.UserID) })
+			if err := watch.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines = bufio.NewScanner(out)
+			var c *client
+			for n, want := range []string{"1 offline", "0 online", "0 offline"} {
+				switch n {
+				case 1:
+					c = dial(t, net.JoinHostPort(host, port), 4)
+					c.connect(as(registered{UserID: alice.UserID, AccessToken: alice.AccessToken}))
+					c.subscribe(alice.Broker["topic"], 1, 1)
+				case 2:
+					c.conn.Close()
+				}
+				if !lines.Scan() || lines.Text() != want {
+					t.Fatalf("presence %q, want %q", lines.Text(), want)
+				}
+			}
+			if err := watch.Wait(); err != nil {
+				t.Errorf("the watcher ended with %v", err)
 			}
 
 			outErr, err := command("webshop/somebody-else").CombinedOutput() // its status says nothing

@@ -48,7 +48,7 @@ func (tape) SetWriteDeadline(time.Time) error { return nil }
 
 // say sends bytes, and returns when the broker is done with them.
 func say(c *channel, b []byte) {
-	c.link.serveSocket(context.Background(), tape{Reader: bytes.NewReader(b)})
+	c.link.serveSocket(context.Background(), tape{Reader: bytes.NewReader(b)}, "")
 }
 
 // foreign returns an event of anybody but alice, if there is one.
@@ -92,13 +92,13 @@ func FuzzPacket(f *testing.F) {
 	f.Add(byte(5), 40, []byte{0x30, 0})
 	f.Add(byte(5), 3, []byte("\xff\xff\xff\x7f"))
 	h := newFakeHost()
-	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret}, h)
+	c, err := new(secrets).open(f.Context(), Settings{AppID: "webshop", Secret: testSecret, MessagesPerMinute: 1 << 30, ReceiptsPerMinute: 1 << 30, ReadsPerMinute: 1 << 30}, h)
 	if err != nil {
 		f.Fatal(err)
 	}
 	emit := emitter(h.emit)
 	c.emitter.Store(&emit)
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,22 +15,25 @@ const (
 	presenceLimit = 10 * time.Second // for the gateway to take the word
 )
 
-// presence reports customers who come and go, as custom events. It is a hint: a
-// connection that has died counts until its broker finds out. It is safe for
-// concurrent use.
+// presence knows which customers are there. It tells those who watch, and reports
+// who comes and goes as custom events. It is a hint: a connection that has died
+// counts until its broker finds out. It is safe for concurrent use.
 type presence struct {
-	emit  emitter
+	emit  emitter // nil: nothing is reported
 	now   func() time.Time
 	grace time.Duration
 
-	mu     sync.Mutex
-	closed bool
-	here   map[string]*time.Timer // by user; a timer runs when no client is connected
-	wg     sync.WaitGroup
+	mu       sync.Mutex
+	closed   bool
+	here     map[string]*time.Timer // by user; a timer runs when no client is connected
+	watchers map[string][]chan bool // by user
+	due      map[string][]sdk.Event // by user, reports in order; the first is under way
+	wg       sync.WaitGroup
 }
 
 func newPresence(emit emitter, now func() time.Time) *presence {
-	return &presence{emit: emit, now: now, grace: presenceGrace, here: map[string]*time.Timer{}}
+	return &presence{emit: emit, now: now, grace: presenceGrace,
+		here: map[string]*time.Timer{}, watchers: map[string][]chan bool{}, due: map[string][]sdk.Event{}}
 }
 
 // set says whether a user has a client that is connected.
@@ -41,7 +45,7 @@ func (p *presence) set(user string, online bool) {
 	case p.closed:
 	case online && !known:
 		p.here[user] = nil
-		p.report(user, "online")
+		p.changed(user, true)
 	case online && leaving != nil:
 		leaving.Stop()
 		p.here[user] = nil
@@ -59,21 +63,74 @@ func (p *presence) gone(user string, t **time.Timer) {
 		return // it came back
 	}
 	delete(p.here, user)
-	p.report(user, "offline")
+	p.changed(user, false)
 }
 
-// report tells the gateway. The caller holds p.mu.
-func (p *presence) report(user, state string) {
-	e := sdk.Event{
+// changed tells everybody. The caller holds p.mu.
+func (p *presence) changed(user string, online bool) {
+	for _, w := range p.watchers[user] {
+		select {
+		case <-w: // has not been told yet, and the later word counts
+		default:
+		}
+		w <- online
+	}
+	if p.emit == nil {
+		return
+	}
+	state := presenceWord(online)
+	p.due[user] = append(p.due[user], sdk.Event{
 		Type: sdk.CustomEvent, EventName: "presence", Params: map[string]string{"state": state},
 		ID:       "presence/" + user + "/" + state + "/" + strconv.FormatInt(p.now().UnixNano(), 10),
 		Customer: sdk.Customer{Address: user},
-	}
-	p.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), presenceLimit)
-		defer cancel()
-		_ = p.emit(ctx, e) // it is a hint
 	})
+	if len(p.due[user]) == 1 {
+		p.wg.Go(func() { p.report(user) })
+	}
+}
+
+func presenceWord(online bool) string {
+	if online {
+		return "online"
+	}
+	return "offline"
+}
+
+// report tells the gateway what is due, one after the other.
+func (p *presence) report(user string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.due[user]) > 0 {
+		e := p.due[user][0]
+		p.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), presenceLimit)
+		_ = p.emit(ctx, e) // it is a hint
+		cancel()
+		p.mu.Lock()
+		p.due[user] = p.due[user][1:]
+	}
+	delete(p.due, user)
+}
+
+// watch returns whether user is there, now and whenever it changes. Who is slow
+// gets the last word only.
+func (p *presence) watch(user string) chan bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := make(chan bool, 1)
+	_, online := p.here[user]
+	w <- online
+	p.watchers[user] = append(p.watchers[user], w)
+	return w
+}
+
+func (p *presence) unwatch(user string, w chan bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watchers[user] = slices.DeleteFunc(p.watchers[user], func(o chan bool) bool { return o == w })
+	if len(p.watchers[user]) == 0 {
+		delete(p.watchers, user)
+	}
 }
 
 func (p *presence) close() {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
 
-const maxProfile = 1024 // bytes of all values, because they travel in the token
+const maxProfile = 2048 // bytes of all names and values, because they travel in the token
 
 // registration is the body of POST /register.
 type registration struct {
@@ -26,7 +27,7 @@ type registration struct {
 // token of that user, a JWT of the app's backend (both Authorization: Bearer),
 // or a signature by the app's secret.
 func (c *channel) register(_ context.Context, r *request) (reply, error) {
-	if !c.registrations.allow(r.RemoteAddr) {
+	if !c.registrations.allow(network(r.RemoteAddr).String()) {
 		return reply{}, throttled("too many registrations from this address")
 	}
 	var in registration
@@ -41,12 +42,18 @@ func (c *channel) register(_ context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	if in.Data != nil {
-		known = *in.Data
-		if err := known.checkOwnWord(); err != nil {
+		known.Profile = *in.Data
+		if err := known.Profile.checkOwnWord(); err != nil {
 			return reply{}, err
 		}
 	}
+	if err := known.check(); err != nil {
+		return reply{}, err
+	}
 	token, expires, err := c.signer.issue(user, known)
+	if errors.Is(err, errTooMuch) {
+		return reply{}, invalid("data: is too much for a token")
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -61,14 +68,14 @@ func (c *channel) register(_ context.Context, r *request) (reply, error) {
 
 // prove returns the user id that the request has a proof of, and what is known
 // of the user, or a new random id.
-func (c *channel) prove(r *request, in *registration) (string, profile, error) {
+func (c *channel) prove(r *request, in *registration) (string, identity, error) {
 	token, err := bearer(r.Header)
 	if err != nil {
-		return "", profile{}, err
+		return "", identity{}, err
 	}
 	signature, timestamp, err := signatureOf(r.Header, in)
 	if err != nil {
-		return "", profile{}, err
+		return "", identity{}, err
 	}
 	switch {
 	case token != "":
@@ -76,35 +83,31 @@ func (c *channel) prove(r *request, in *registration) (string, profile, error) {
 	case signature != "":
 		return c.proveBySignature(in.UserID, timestamp, signature)
 	}
-	return randomID("u-"), profile{}, nil
+	return randomID("u-"), identity{}, nil
 }
 
-func (c *channel) proveByToken(token, want string) (string, profile, error) {
+func (c *channel) proveByToken(token, want string) (string, identity, error) {
 	cl, err := c.signer.access(token)
 	if err != nil {
 		cl, err = c.signer.backend(token)
 	}
 	if err != nil {
-		return "", profile{}, unauthorized("the token in Authorization is not valid here, or not any more")
+		return "", identity{}, unauthorized("the token in Authorization is not valid here, or not any more")
 	}
 	if want != "" && want != cl.Subject {
-		return "", profile{}, &apiError{http.StatusForbidden, "forbidden", "the token is another user's"}
+		return "", identity{}, &apiError{http.StatusForbidden, "forbidden", "the token is another user's"}
 	}
-	p := cl.Profile
-	if p.check() != nil {
-		p = profile{}
-	}
-	return cl.Subject, p, nil
+	return cl.Subject, cl.identity, nil
 }
 
-func (c *channel) proveBySignature(user, timestamp, signature string) (string, profile, error) {
+func (c *channel) proveBySignature(user, timestamp, signature string) (string, identity, error) {
 	if !idPattern.MatchString(user) {
-		return "", profile{}, invalid("userId: want 1 to 128 of A-Z a-z 0-9 . _ ~ @ : = - with a letter or digit first")
+		return "", identity{}, invalid("userId: want 1 to 128 of A-Z a-z 0-9 . _ ~ @ : = - with a letter or digit first")
 	}
 	if err := c.signer.signature(user, timestamp, signature); err != nil {
-		return "", profile{}, unauthorized("the signature is wrong, too old or used before")
+		return "", identity{}, unauthorized("the signature is wrong, too old or used before")
 	}
-	return user, profile{}, nil
+	return user, identity{}, nil
 }
 
 // signatureOf reads signature and timestamp from header or body, not both.
@@ -125,15 +128,18 @@ func signatureOf(h http.Header, in *registration) (signature, timestamp string, 
 	return signatures[0], string(in.Timestamp), nil
 }
 
-// check limits the profile's size and shape.
-func (p profile) check() error {
-	size := len(p.Name) + len(p.FirstName) + len(p.LastName) + len(p.Locale) + len(p.Timezone)
-	for _, m := range []map[string]string{p.Addresses, p.Attributes} {
-		for k, v := range m {
-			if k == "" {
-				return invalid("data: a name is empty")
+// check limits the size and shape of what travels in a token.
+func (i identity) check() error {
+	size := 0
+	for _, p := range []profile{i.Profile, i.Vouched} {
+		size += len(p.Name) + len(p.FirstName) + len(p.LastName) + len(p.Locale) + len(p.Timezone)
+		for _, m := range []map[string]string{p.Addresses, p.Attributes} {
+			for k, v := range m {
+				if k == "" {
+					return invalid("data: a name is empty")
+				}
+				size += len(k) + len(v)
 			}
-			size += len(k) + len(v)
 		}
 	}
 	if size > maxProfile {
@@ -142,14 +148,14 @@ func (p profile) check() error {
 	return nil
 }
 
-// checkOwnWord is check for what a client says itself. Its push token is bound at the
-// address for push: a client that could choose it would get what another
+// checkOwnWord is for what a client says itself. The app's push token is bound at
+// the address for push: a client that could choose it would get what another
 // customer's app is told. The app's backend may name it, in its JWT.
 func (p profile) checkOwnWord() error {
 	if _, ok := p.Addresses["push"]; ok {
 		return invalid("data: addresses may not have push; POST push binds the app's token")
 	}
-	return p.check()
+	return nil
 }
 
 // describe answers what a client needs to know before it registers.

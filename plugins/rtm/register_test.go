@@ -216,7 +216,7 @@ func TestProfileTravelsInToken(t *testing.T) {
 	again := into[registered](t, r.call("POST", "/register", `{}`, "Authorization: Bearer "+reg.AccessToken))
 	resp := r.call("POST", "/mo", `{"message":"hi"}`, "accesstoken: "+again.AccessToken)
 	want := sdk.Customer{Address: reg.UserID, Name: "Ada L", FirstName: "Ada", Locale: "de-CH", Timezone: "Europe/Zurich",
-		Addresses: map[string]string{"sms": "+4179"}, Attributes: map[string]string{"plan": "gold"}}
+		Attributes: map[string]string{"plan": "gold", "claimed_sms": "+4179"}}
 	if diff := cmp.Diff(want, resp.Events[0].Customer); diff != "" {
 		t.Error(diff)
 	}
@@ -242,7 +242,7 @@ func TestSecretIsMadeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, _, err := c.signer.issue("alice", profile{})
+	token, _, err := c.signer.issue("alice", identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,6 +275,9 @@ func TestSettingsProblems(t *testing.T) {
 		{func(s *Settings) { s.MaxMessage = 1 << 20 }, `max_message 1048576: want 1 to 131072 bytes`},
 		{func(s *Settings) { s.Origins = []string{"shop.example.com"} }, `origins[0]: "shop.example.com" is not an origin; want scheme, host and port only, such as "https://shop.example.com"`},
 		{func(s *Settings) { s.Origins = []string{"*", "https://a.example/x"} }, `origins[1]: "https://a.example/x" is not an origin; want scheme, host and port only, such as "https://shop.example.com"`},
+		{func(s *Settings) { s.ReceiptsPerMinute = 99 }, `receipts_per_minute 99: want at least 100, which one call may have`},
+		{func(s *Settings) { s.ReadsPerMinute = -1 }, `reads_per_minute -1: want at least 1`},
+		{func(s *Settings) { s.ConnectionsPerAddress = 10001 }, `connections_per_address 10001: want 1 to 10000`},
 		{func(s *Settings) { s.BrokerUser = "x" }, `broker_url: missing, while other broker_ settings are given`},
 		{func(s *Settings) { s.BrokerURL, s.MQTTListen = "mqtt://b", ":1883" }, `mqtt_listen: there is no embedded broker when broker_url is set; remove one of them`},
 		{func(s *Settings) { s.BrokerURL = "http://b" }, `broker_url: want an address with scheme mqtt, mqtts, tcp, ssl, tls, ws, wss`},

@@ -9,8 +9,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
-
-	"github.com/openccsp/gateway/sdk"
 )
 
 const (
@@ -27,12 +25,13 @@ type session struct {
 	cl      *mqtt.Client
 	conn    *conn
 	user    string
-	profile profile
+	known   identity
 	expires time.Time
 	window  chan struct{}              // one element per unacknowledged message
 	wake    chan struct{}              // the queue has changed
 	done    *lru.LRU[string, struct{}] // published message ids; only the pump uses it
 	last    string                     // the message published last; only the pump uses it
+	watcher *watcher                   // nil if the client does not watch presence; only the client's goroutine uses it
 
 	mu      sync.Mutex
 	expiry  *time.Timer
@@ -52,7 +51,7 @@ func newSession(b *broker, cl *mqtt.Client, c *conn, token claims) *session {
 	}
 	done, _ := lru.NewLRU[string, struct{}](maxPublished, nil) // fails for sizes below 1 only
 	return &session{
-		b: b, cl: cl, conn: c, user: token.Subject, profile: token.Profile, expires: token.ExpiresAt.Time,
+		b: b, cl: cl, conn: c, user: token.Subject, known: token.identity, expires: token.ExpiresAt.Time,
 		window: make(chan struct{}, window), wake: make(chan struct{}, 1), done: done,
 		waiting: map[uint16]struct{}{},
 	}
@@ -67,6 +66,7 @@ func (s *session) setExpiry(t *time.Timer) {
 // close ends the session when its connection has ended.
 func (s *session) close() {
 	s.stop()
+	s.unwatch()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.expiry != nil {
@@ -74,21 +74,24 @@ func (s *session) close() {
 	}
 }
 
-// start begins to publish, unless it has begun.
-func (s *session) start(sub packets.Subscription) {
+// start begins to publish, unless it has begun. It is false if the user's clients
+// begin too often: each time the gateway reads what they missed.
+func (s *session) start(sub packets.Subscription) bool {
 	s.mu.Lock()
 	if s.cancel != nil {
 		s.mu.Unlock()
-		return
+		return true
+	}
+	if !s.b.c.read.allow(s.user) {
+		s.mu.Unlock()
+		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended, s.busy = cancel, make(chan struct{}), true
 	s.mu.Unlock()
-	surplus := s.b.join(s)
+	s.b.join(s)
 	go s.pump(ctx, sub)
-	if surplus != nil {
-		s.b.end(surplus.conn, packets.ErrQuotaExceeded)
-	}
+	return true
 }
 
 // stop ends publishing and waits for the end.
@@ -172,84 +175,14 @@ func (s *session) pump(ctx context.Context, sub packets.Subscription) {
 	}
 }
 
-// replay publishes what the gateway keeps for the user after the message that
-// was published last, and what it may not list yet.
-func (s *session) replay(ctx context.Context, sub packets.Subscription) error {
-	for after := s.last; ; {
-		page, err := s.undelivered(ctx, after)
-		if err != nil {
-			return err
-		}
-		for _, m := range page {
-			p, err := s.b.c.packet(s.user, m)
-			if err != nil {
-				continue // Send has refused it
-			}
-			if err := s.publish(ctx, sub, p); err != nil {
-				return err
-			}
-			after = m.ID
-		}
-		if len(page) < maxPage {
-			break
-		}
-	}
-	return s.catchUp(ctx, sub)
-}
-
-// catchUp publishes what was just sent and stands behind all that is published.
-func (s *session) catchUp(ctx context.Context, sub packets.Subscription) error {
-	just := s.b.justSent(s.user)
-	from := 0
-	for i, p := range just {
-		if s.done.Contains(p.id) {
-			from = i + 1
-		}
-	}
-	for _, p := range just[from:] {
-		if err := s.publish(ctx, sub, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// undelivered asks the gateway until it answers.
-func (s *session) undelivered(ctx context.Context, after string) ([]sdk.Message, error) {
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		page, err := s.page(ctx, after)
-		if err == nil || errors.Is(err, sdk.ErrUnsupported) {
-			return page, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		s.b.c.host.Log().Warn("undelivered messages not readable, will retry", "wait", wait.String(), "err", err)
-		pause(ctx, wait)
-	}
-}
-
-// page asks the gateway once. Only some sessions ask at the same time, and none of
-// them waits for its client meanwhile: one that acknowledges nothing would keep
-// the others from their messages.
-func (s *session) page(ctx context.Context, after string) ([]sdk.Message, error) {
-	select {
-	case s.b.replays <- struct{}{}:
-		defer func() { <-s.b.replays }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	return s.b.c.host.Undelivered(ctx, s.user, after, maxPage)
-}
-
 // publish writes one packet to the client, once per session.
 func (s *session) publish(ctx context.Context, sub packets.Subscription, p packet) error {
 	if p.id != "" && s.done.Contains(p.id) {
 		return nil
 	}
 	out := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish},
-		TopicName:   s.b.c.topic(s.user),
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: p.retained},
+		TopicName:   sub.Filter,
 		Payload:     p.body,
 	}
 	if sub.Identifier > 0 {

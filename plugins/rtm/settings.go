@@ -19,12 +19,17 @@ type Settings struct {
 	Origins    []string `json:"origins,omitempty" jsonschema:"title=Browser origins" jsonschema_description:"Pages that may use this channel, such as https://shop.example.com; * allows all. Pages from the gateway's own host always may."`
 	TokenTTL   string   `json:"token_ttl,omitempty" jsonschema:"title=Token lifetime,default=24h" jsonschema_description:"How long an access token is valid."`
 
-	MaxMessage         int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=16384" jsonschema_description:"Bytes of the text of one message from a customer."`
-	MessagesPerMinute  int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages and files from one customer."`
-	RegistersPerMinute int `json:"registers_per_minute,omitempty" jsonschema:"title=Registrations per minute,minimum=1,default=120" jsonschema_description:"Registrations from one IP address."`
-	ConnectionsPerUser int `json:"connections_per_user,omitempty" jsonschema:"title=Connections per user,minimum=1,maximum=1000,default=16" jsonschema_description:"MQTT clients of one customer at the embedded broker; a further one ends the oldest."`
-	MaxFile            int `json:"max_file,omitempty" jsonschema:"title=Largest file,minimum=1,maximum=104857600,default=10485760" jsonschema_description:"Bytes of one file from a customer."`
-	FileBytesPerHour   int `json:"file_bytes_per_hour,omitempty" jsonschema:"title=Bytes of files per hour,minimum=1,default=104857600" jsonschema_description:"Bytes of files from one customer."`
+	MaxMessage            int `json:"max_message,omitempty" jsonschema:"title=Longest message,minimum=1,maximum=131072,default=16384" jsonschema_description:"Bytes of the text of one message from a customer."`
+	MessagesPerMinute     int `json:"messages_per_minute,omitempty" jsonschema:"title=Messages per minute,minimum=1,default=120" jsonschema_description:"Messages and files from one customer."`
+	ReceiptsPerMinute     int `json:"receipts_per_minute,omitempty" jsonschema:"title=Receipts per minute,minimum=100,default=1200" jsonschema_description:"Messages that one customer confirms or marks as read."`
+	ReadsPerMinute        int `json:"reads_per_minute,omitempty" jsonschema:"title=Reads per minute,minimum=1,default=240" jsonschema_description:"How often one customer's clients may ask for what they missed, and how far an upload is."`
+	RegistersPerMinute    int `json:"registers_per_minute,omitempty" jsonschema:"title=Registrations per minute,minimum=1,default=120" jsonschema_description:"Registrations from one IP address."`
+	ConnectionsPerUser    int `json:"connections_per_user,omitempty" jsonschema:"title=Connections per user,minimum=1,maximum=1000,default=16" jsonschema_description:"MQTT clients of one customer at the embedded broker; a further one ends the oldest."`
+	ConnectionsPerAddress int `json:"connections_per_address,omitempty" jsonschema:"title=Connections per address,minimum=1,maximum=10000,default=256" jsonschema_description:"MQTT clients from one IPv4 address or IPv6 /64 at the embedded broker; those of this machine are not counted."`
+	MaxFile               int `json:"max_file,omitempty" jsonschema:"title=Largest file,minimum=1,maximum=104857600,default=10485760" jsonschema_description:"Bytes of one file from a customer."`
+	FileBytesPerHour      int `json:"file_bytes_per_hour,omitempty" jsonschema:"title=Bytes of files per hour,minimum=1,default=104857600" jsonschema_description:"Bytes of files from one customer."`
+
+	TrustAddresses bool `json:"trust_addresses,omitempty" jsonschema:"title=Trust addresses" jsonschema_description:"Believe the phone numbers and other addresses that visitors state of themselves: rules then send texts and place calls to whatever number anybody writes there."`
 
 	Presence bool `json:"presence,omitempty" jsonschema:"title=Presence" jsonschema_description:"Report customers who come and go as custom events named presence."`
 
@@ -47,7 +52,10 @@ const (
 	defaultMaxMessage = 16 << 10 // bytes: words of it fit into 20 parts of 1024 for an agent's desk
 	limitMaxMessage   = 128 << 10
 	defaultPerMinute  = 120
+	defaultReceipts   = 1200 // per minute
+	defaultReads      = 240  // per minute
 	defaultPerUser    = 16
+	defaultPerAddress = 256
 	defaultMaxFile    = 10 << 20
 	limitMaxFile      = 100 << 20
 	defaultFileBytes  = 100 << 20 // per hour
@@ -78,12 +86,15 @@ func (s Settings) config() (config, error) {
 		return c, err
 	}
 	for setting, unset := range map[*int]int{
-		&c.MaxMessage:         defaultMaxMessage,
-		&c.MessagesPerMinute:  defaultPerMinute,
-		&c.RegistersPerMinute: defaultPerMinute,
-		&c.ConnectionsPerUser: defaultPerUser,
-		&c.MaxFile:            defaultMaxFile,
-		&c.FileBytesPerHour:   defaultFileBytes,
+		&c.MaxMessage:            defaultMaxMessage,
+		&c.MessagesPerMinute:     defaultPerMinute,
+		&c.RegistersPerMinute:    defaultPerMinute,
+		&c.ReceiptsPerMinute:     defaultReceipts,
+		&c.ReadsPerMinute:        defaultReads,
+		&c.ConnectionsPerAddress: defaultPerAddress,
+		&c.ConnectionsPerUser:    defaultPerUser,
+		&c.MaxFile:               defaultMaxFile,
+		&c.FileBytesPerHour:      defaultFileBytes,
 	} {
 		if *setting == 0 {
 			*setting = unset
@@ -113,12 +124,19 @@ func (s Settings) checkNumbers() error {
 	if s.ConnectionsPerUser < 0 || s.ConnectionsPerUser > 1000 {
 		return fmt.Errorf("connections_per_user %d: want 1 to 1000", s.ConnectionsPerUser)
 	}
+	if s.ConnectionsPerAddress < 0 || s.ConnectionsPerAddress > maxConnections {
+		return fmt.Errorf("connections_per_address %d: want 1 to %d", s.ConnectionsPerAddress, maxConnections)
+	}
+	if n := s.ReceiptsPerMinute; n < 0 || n > 0 && n < maxReceipts {
+		return fmt.Errorf("receipts_per_minute %d: want at least %d, which one call may have", n, maxReceipts)
+	}
 	for _, of := range []struct {
 		name string
 		n    int
 	}{
 		{"messages_per_minute", s.MessagesPerMinute},
 		{"registers_per_minute", s.RegistersPerMinute},
+		{"reads_per_minute", s.ReadsPerMinute},
 		{"file_bytes_per_hour", s.FileBytesPerHour},
 	} {
 		if of.n < 0 {

@@ -24,10 +24,10 @@ const (
 var (
 	errToken     = errors.New("token is not valid")
 	errSignature = errors.New("signature is not valid")
+	errTooMuch   = errors.New("profile does not fit into a token")
 )
 
-// profile is what a registration says of the customer. It travels in the
-// access token, so that the driver keeps nothing.
+// profile is what somebody says of the customer.
 type profile struct {
 	Name       string            `json:"name,omitempty"`
 	FirstName  string            `json:"firstName,omitempty"`
@@ -38,11 +38,19 @@ type profile struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// claims are those of an access token. Its subject is the user id, its
-// audience the app id.
+// claims are those of an access token, and of a JWT of the app's backend. The
+// subject is the user id, the audience the app id.
 type claims struct {
 	jwt.RegisteredClaims
-	Profile profile `json:"profile,omitzero"`
+	identity
+	Addresses map[string]string `json:"addresses,omitempty"` // of the backend's JWT alone
+}
+
+// identity is what is known of a user beside the id. It travels in the access
+// token, so that the driver keeps nothing.
+type identity struct {
+	Profile profile `json:"profile,omitzero"` // the customer's own word: anybody can say anything there
+	Vouched profile `json:"vouched,omitzero"` // the word of the app's backend
 }
 
 // signer issues and checks all proofs of who a user is. It is safe for
@@ -79,7 +87,7 @@ func mac(key []byte, text string) []byte {
 }
 
 // issue makes an access token for user.
-func (s *signer) issue(user string, p profile) (token string, expires time.Time, err error) {
+func (s *signer) issue(user string, known identity) (token string, expires time.Time, err error) {
 	now := s.now()
 	expires = now.Add(s.ttl).Truncate(time.Second)
 	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -89,10 +97,13 @@ func (s *signer) issue(user string, p profile) (token string, expires time.Time,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		Profile: p,
+		identity: known,
 	}).SignedString(s.accessKey)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign access token: %w", err)
+	}
+	if len(token) > maxToken {
+		return "", time.Time{}, errTooMuch
 	}
 	return token, expires, nil
 }
@@ -108,12 +119,26 @@ func (s *signer) access(token string) (claims, error) {
 
 // backend checks a JWT that the app's backend signed with the app's secret:
 // HS256, sub is the user id, exp is required, aud, if there is one, is the app.
+// What it says in profile, it vouches for, and addresses may stand beside that.
 func (s *signer) backend(token string) (claims, error) {
 	c, err := s.parse(token, s.secret)
 	if err != nil || (len(c.Audience) > 0 && !slices.Contains(c.Audience, s.appID)) {
 		return claims{}, errToken
 	}
+	c.identity = identity{Vouched: c.Profile}
+	for typ, address := range c.Addresses {
+		c.Vouched.Addresses = with(c.Vouched.Addresses, typ, address)
+	}
 	return c, nil
+}
+
+// with returns m with one more.
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
 }
 
 func (s *signer) parse(token string, key []byte) (claims, error) {

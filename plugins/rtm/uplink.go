@@ -10,7 +10,8 @@ import (
 	"github.com/openccsp/gateway/sdk"
 )
 
-// presenceTopic is below a user's own topic. Clients say online and offline there.
+// presenceTopic is below a user's own topic: whether the user is there, retained, as
+// online or offline. With a broker elsewhere, clients say it themselves.
 const presenceTopic = "presence"
 
 // uplinks are the topics below a user's own on which clients may publish what
@@ -42,7 +43,7 @@ func (c *channel) emit(ctx context.Context, events ...sdk.Event) error {
 //
 //	{"payload_type":"ack","tid":"c1"}
 //	{"payload_type":"refused","tid":"c1","code":"invalid","message":"…"}
-func (c *channel) uplink(ctx context.Context, user string, known profile, kind string, payload []byte) (packet, error) {
+func (c *channel) uplink(ctx context.Context, user string, known identity, kind string, payload []byte) (packet, error) {
 	rep, err := c.published(ctx, user, known, kind, payload)
 	if err == nil && len(rep.events) > 0 {
 		err = c.emit(ctx, rep.events...)
@@ -66,7 +67,7 @@ func (c *channel) uplink(ctx context.Context, user string, known profile, kind s
 	return packet{sure: true, body: body}, err
 }
 
-func (c *channel) published(ctx context.Context, user string, known profile, kind string, payload []byte) (reply, error) {
+func (c *channel) published(ctx context.Context, user string, known identity, kind string, payload []byte) (reply, error) {
 	handle := uplinks[kind]
 	if handle == nil {
 		return reply{}, &apiError{http.StatusNotFound, "not_found", "there is no such topic"}
@@ -74,7 +75,7 @@ func (c *channel) published(ctx context.Context, user string, known profile, kin
 	if len(payload) > maxBody {
 		return reply{}, tooLarge()
 	}
-	return handle(c, ctx, &request{WebhookRequest: &sdk.WebhookRequest{Body: payload}, user: user, profile: known})
+	return handle(c, ctx, &request{WebhookRequest: &sdk.WebhookRequest{Body: payload}, user: user, known: known})
 }
 
 func refusal(payload []byte, e *apiError) (packet, error) {
@@ -95,6 +96,11 @@ func (c *channel) below(topic, user string) (kind string, ok bool) {
 func (c *channel) mayPublish(topic, user string) bool {
 	kind, ok := c.below(topic, user)
 	return ok && (kind == presenceTopic || uplinks[kind] != nil)
+}
+
+// mayRead says whether a user's clients may subscribe to a topic.
+func (c *channel) mayRead(topic, user string) bool {
+	return topic == c.topic(user) || topic == c.topic(user)+"/"+presenceTopic
 }
 
 // topic is a user's own topic, and user name.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -43,7 +42,7 @@ func TestPublish(t *testing.T) {
 	versions(t, func(t *testing.T, version byte) {
 		r := newRig(t, nil)
 		c := dial(t, r.listen(), version)
-		token, _, err := r.signer.issue("alice", profile{Name: "Ada"})
+		token, _, err := r.signer.issue("alice", identity{Profile: profile{Name: "Ada"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,6 +102,42 @@ func TestPublishNotNow(t *testing.T) {
 		connected().next(packets.Puback)
 		if n := len(r.host.taken()); n != 1 {
 			t.Errorf("%d events, want 1", n)
+		}
+	})
+}
+
+// Many clients publish at QoS 2, because it sounds best. 3.1.1 has no way to
+// refuse it.
+func TestPublishExactlyOnce(t *testing.T) {
+	versions(t, func(t *testing.T, version byte) {
+		r := newRig(t, nil)
+		address := r.listen()
+		connected := func() *client {
+			c := dial(t, address, version)
+			c.connect(as(r.user("alice")))
+			c.subscribe("webshop/alice", 2, 1)
+			pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 2}, ProtocolVersion: version,
+				PacketID: 7, TopicName: "webshop/alice/mo", Payload: []byte(`{"tid":"c1","message":"hello"}`)}
+			c.send(pk.PublishEncode)
+			return c
+		}
+		r.host.failNext(1)
+		connected().ended() // not now
+		c := connected()
+		if pk := c.next(packets.Pubrec); pk.PacketID != 7 || pk.ReasonCode != 0 {
+			t.Errorf("PUBREC of %d with %#x", pk.PacketID, pk.ReasonCode)
+		}
+		if n := len(r.host.taken()); n != 1 {
+			t.Errorf("%d events, want 1", n)
+		}
+		rel := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, ProtocolVersion: version, PacketID: 7}
+		c.send(rel.PubrelEncode)
+		if pk := c.next(packets.Pubcomp); pk.PacketID != 7 || pk.ReasonCode != 0 {
+			t.Errorf("PUBCOMP of %d with %#x", pk.PacketID, pk.ReasonCode)
+		}
+		r.send("alice", text(1)) // at QoS 1, as it was published
+		if pk := c.next(packets.Publish); pk.FixedHeader.Qos != 1 {
+			t.Errorf("a message of QoS %d", pk.FixedHeader.Qos)
 		}
 	})
 }
@@ -204,53 +239,6 @@ func exchange(t *testing.T, address string, b []byte, n int) (answer string) {
 		}
 	}
 	return answer
-}
-
-func TestPresence(t *testing.T) {
-	r := newRig(t, func(s *Settings) { s.Presence = true })
-	r.presence.grace = 50 * time.Millisecond
-	address := r.listen()
-	first, second := dial(t, address, 5), dial(t, address, 5)
-	alice := r.user("alice")
-	first.connect(as(alice))
-	first.subscribe("webshop/alice", 1, 1)
-	second.connect(login{"webshop/alice", alice.AccessToken, "webshop/alice/d2", false})
-	second.subscribe("webshop/alice", 1, 1)
-	states := func() (list []string) {
-		for _, e := range r.host.taken() {
-			list = append(list, e.Customer.Address+" "+e.EventName+" "+e.Params["state"])
-		}
-		return list
-	}
-	until(t, "online", func() bool { return len(states()) == 1 })
-	first.conn.Close()
-	until(t, "one device is left", func() bool { return r.devices("alice") == 1 })
-	second.conn.Close()
-	until(t, "offline", func() bool { return len(states()) == 2 })
-	if diff := cmp.Diff([]string{"alice presence online", "alice presence offline"}, states()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestPresenceForgivesFlaps(t *testing.T) {
-	var got []string
-	done := make(chan struct{}, 9)
-	p := newPresence(func(_ context.Context, events ...sdk.Event) error {
-		got = append(got, events[0].Params["state"])
-		done <- struct{}{}
-		return nil
-	}, time.Now)
-	p.grace = time.Hour
-	p.set("alice", true)
-	<-done
-	p.set("alice", false)
-	p.set("alice", true) // within the grace
-	p.set("bob", false)  // who was never there
-	p.close()
-	p.set("carol", true) // too late
-	if fmt.Sprint(got) != "[online]" {
-		t.Errorf("reported %v, want online once", got)
-	}
 }
 
 func TestManyClientsGetOneEach(t *testing.T) {

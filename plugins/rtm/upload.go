@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -114,6 +115,9 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 	if !c.fileBytes.allowN(r.user, len(r.Body)) {
 		return reply{}, throttled("too many bytes of files")
 	}
+	if len(r.Body) == 0 && !c.read.allow(r.user) { // each time the whole file may be checked
+		return reply{}, throttled("too many questions")
+	}
 	u, err := c.uploads.open(t.File)
 	if err != nil {
 		return reply{}, err
@@ -146,6 +150,9 @@ func (c *channel) proceed(ctx context.Context, r *request) (reply, error) {
 //
 //	GET /media?upload=…   200 {"upload":"…","offset":524288,"bytes":3000000}, or {"media":{…}} if it is whole
 func (c *channel) progress(_ context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	t, _, err := c.ticketOf(r)
 	if err != nil {
 		return reply{}, err
@@ -165,6 +172,9 @@ func (c *channel) progress(_ context.Context, r *request) (reply, error) {
 //
 //	DELETE /media?upload=…   200 {}
 func (c *channel) abandon(_ context.Context, r *request) (reply, error) {
+	if !c.read.allow(r.user) {
+		return reply{}, throttled("too many questions")
+	}
 	t, _, err := c.ticketOf(r)
 	if err != nil {
 		return reply{}, err
@@ -219,6 +229,14 @@ func (c *channel) saveFile(ctx context.Context, t ticket, r io.Reader) (sdk.Atta
 // attachment is the file that a message names: one that was uploaded, or one
 // that is elsewhere.
 func (c *channel) attachment(user string, f mediaItem) (sdk.Attachment, error) {
+	switch {
+	case len(f.Caption) > maxCaption:
+		return sdk.Attachment{}, fmt.Errorf("caption: want at most %d bytes", maxCaption)
+	case f.Bytes < 0:
+		return sdk.Attachment{}, errors.New("bytes: are less than none")
+	case len(f.Name) > maxFileName || len(f.MIME) > maxFileName:
+		return sdk.Attachment{}, fmt.Errorf("name: want at most %d bytes, and of mime, too", maxFileName)
+	}
 	if f.Ref != "" {
 		var a sdk.Attachment
 		if _, err := c.signer.open(aboutFile, user, f.Ref, &a); err != nil {

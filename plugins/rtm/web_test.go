@@ -23,6 +23,7 @@ type web struct {
 	mu     sync.Mutex
 	events []sdk.Event
 	down   bool // nothing is answered
+	mute   bool // the next client that connects over MQTT hears no more than that it has
 }
 
 func newWeb(t *testing.T, change func(*Settings)) *web {
@@ -76,6 +77,18 @@ func (w *web) socket(out http.ResponseWriter, r *http.Request, req *sdk.WebhookR
 	up := websocket.Upgrader{Subprotocols: w.Subprotocols(), CheckOrigin: func(*http.Request) bool { return true }}
 	ws, err := up.Upgrade(out, r, nil)
 	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	mute := w.mute
+	w.mute = false
+	w.mu.Unlock()
+	if mute {
+		defer ws.Close()
+		err := ws.WriteMessage(websocket.BinaryMessage, []byte{0x20, 3, 0, 0, 0}) // CONNACK
+		for err == nil {
+			_, _, err = ws.ReadMessage()
+		}
 		return
 	}
 	if err := w.ServeSocket(r.Context(), req, &wsConn{Conn: ws}); err != nil {

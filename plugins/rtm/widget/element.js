@@ -248,13 +248,15 @@ class ChatElement extends HTMLElement {
       this.shown.delete(tid);
     }
     let added = false;
-    for (const m of this.talk.log) {
-      const state = [m.state, m.done, m.answered].join();
+    for (const [i, m] of this.talk.log.entries()) {
+      const state = [m.state, m.done, m.answered, m.got].join();
       const before = this.shown.get(m.tid);
       if (before?.state === state) continue;
-      const li = rowOf(m, this.say, this.options.hook, (row, values, text) => this.talk.answer(row, values, text));
-      if (before) before.li.replaceWith(li);
-      else list.append(li);
+      let li = before?.li;
+      if (li && m.mine) renote(li, m, this.say);
+      else li = rowOf(m, this.say, this.options.hook, (row, values, text) => this.talk.answer(row, values, text));
+      if (!before) list.insertBefore(li, list.children[i] ?? null);
+      else if (li !== before.li) before.li.replaceWith(li);
       added ||= !before;
       this.shown.set(m.tid, { li, state });
     }
@@ -262,7 +264,7 @@ class ChatElement extends HTMLElement {
   }
 
   choices() {
-    const last = this.talk.log.at(-1);
+    const last = this.talk.log.findLast((m) => !m.event);
     if (last === this.lastChoices) return;
     this.lastChoices = last;
     const offered = last && !last.mine && Array.isArray(last.quickReplies) ? last.quickReplies : [];

@@ -37,7 +37,7 @@ function noteOf(m, say) {
       case "waiting": return say("sending");
       case "failed": return say("failed", { why: m.lost ? say("lostFile") : m.why });
     }
-    return [say("sent"), time].filter(Boolean).join(", ");
+    return [say(m.got ?? "sent"), time].filter(Boolean).join(", ");
   }
   return [whoOf(m, say), time, m.late ? say("late") : "", m.answered ? say("answered") : ""].filter(Boolean).join(", ");
 }
@@ -46,8 +46,33 @@ function whoOf(m, say) {
   return m.name || { bot: say("bot"), rule: say("automatic"), system: say("automatic") }[m.author] || say("agent");
 }
 
+// noteLine is the line below a message. Ticks say the same as the words beside them,
+// so they are not read aloud; nor is each step of a message, but that it failed is.
+function noteLine(m, say) {
+  const p = make("p", "note", noteOf(m, say));
+  if (!m.mine) return p;
+  p.setAttribute("aria-live", m.state === "failed" ? "polite" : "off");
+  if (m.state !== "sent") return p;
+  const tick = make("span", "tick", m.got ? "✓✓" : "✓");
+  tick.setAttribute("aria-hidden", "true");
+  p.prepend(tick, " ");
+  return p;
+}
+
+const classOf = (m) => (m.mine ? ["mine", m.state, m.got].filter(Boolean).join(" ") : "theirs");
+
+// renote changes what stands below one of the customer's own messages.
+function renote(li, m, say) {
+  li.className = classOf(m);
+  li.lastChild.replaceWith(noteLine(m, say));
+}
+
 function rowOf(m, say, hook, onAnswer) {
-  const li = make("li", m.mine ? "mine " + m.state : "theirs");
+  const li = make("li", m.event ? "event" : classOf(m));
+  if (m.event) {
+    li.append(make("p", "note", say(m.event === "agent_joined" ? "joined" : "left", { name: m.name || say("agent") })));
+    return li;
+  }
   const bubble = make("div", "bubble");
   const text = String(m.text ?? "");
   const at = m.urlPush ? text.indexOf(m.urlPush) : -1;
@@ -56,7 +81,7 @@ function rowOf(m, say, hook, onAnswer) {
   else bubble.append(text.slice(0, at), link(m.urlPush, m.urlPush, hook), text.slice(at + m.urlPush.length));
   if (m.urlPush && at < 0) bubble.append(make("br"), link(m.urlPush, m.urlPush, hook));
   for (const f of Array.isArray(m.media) ? m.media : []) bubble.append(fileOf(f, say, hook));
-  li.append(bubble, make("p", "note", noteOf(m, say)));
+  li.append(bubble, noteLine(m, say));
   return li;
 }
 

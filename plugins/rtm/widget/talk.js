@@ -7,6 +7,8 @@
 const maxLog = 200; // messages kept in this browser
 const device = "web-" + crypto.getRandomValues(new Uint32Array(2)).join("-");
 
+const isUnread = (m) => !m.mine && !m.event && !m.read;
+
 class Talk extends EventTarget {
   constructor(hook, proof) {
     super();
@@ -14,10 +16,11 @@ class Talk extends EventTarget {
     this.kept = new Kept("openccsp." + hook + ".");
     this.proof = proof; // { userId, timestamp, signature } or { token } by the page's backend
     this.proven = Boolean(proof.userId || proof.token);
+    this.proved = false; // what the page has was heard, so a kept token is as good
     this.me = this.kept.read("me"); // what register answered
     if (this.me && this.proven && this.me.userId !== proof.userId) this.forget();
     if (this.me?.proven && !this.proven) this.me = null; // a page must not go on for whom it does not name
-    this.log = []; // { tid, mine, text, …, state: waiting | uploading | sent | failed }
+    this.log = []; // { tid, mine, text, …, state: waiting | uploading | sent | failed, got: delivered | read }, { tid, event, name, at }
     this.config = { maxFile: Infinity, part: 512 << 10 };
     this.status = "offline";
     this.problem = "";
@@ -49,18 +52,23 @@ class Talk extends EventTarget {
   // ---- registration ----
 
   // register gets a token, or a fresh one for the same user. The profile travels
-  // in the token, and is told again only if the token has become too old.
+  // in the token, and is told again only if the token has become too old, or the
+  // page has a JWT, which may say something new.
   async register(data = this.me?.data) {
     const mine = this.session;
-    const known = this.me?.accessToken;
-    const body = { deviceId: device, ...(data && !known ? { data } : {}) };
+    const kept = this.me?.accessToken;
+    const known = this.proof.token && !this.proved ? undefined : kept;
+    const again = { deviceId: device };
+    const anew = { ...again, data };
     let answer;
     try {
-      answer = await this.ask(body, known);
+      answer = await this.ask(known ? again : anew, known);
     } catch (err) {
-      if (!(known && err instanceof Refused && err.status === 401)) throw err;
-      answer = await this.ask({ ...body, data }, null); // to the gateway this is a new customer, unless the page proves who it is
+      if (!(kept && err instanceof Refused && err.status === 401)) throw err;
+      // without the kept token this is a new customer, unless the page proves who it is
+      answer = await (known ? this.ask(anew) : this.ask(again, kept));
     }
+    this.proved = true;
     if (mine !== this.session) return; // the customer was forgotten meanwhile
     this.me = { ...answer, data, proven: this.proven };
     this.kept.write("me", this.me);
@@ -140,7 +148,8 @@ class Talk extends EventTarget {
       this.client = client;
       client.on("connect", async () => {
         try {
-          await client.subscribeAsync(topic, { qos: 1 });
+          const granted = await Promise.race([client.subscribeAsync(topic, { qos: 1 }), pause(10_000)]);
+          if (!granted) throw new Error("no answer");
           up = true;
           this.problem = "";
           this.set("status", "online");
@@ -169,9 +178,9 @@ class Talk extends EventTarget {
   async fetchMissed(mine) {
     for (let after = ""; mine === this.session; ) {
       const query = after ? "?after=" + encodeURIComponent(after) : "";
-      const { messages } = await this.rest.call("GET", "/messages" + query, { token: this.me.accessToken });
+      const { messages, state = [] } = await this.rest.call("GET", "/messages" + query, { token: this.me.accessToken });
+      [...messages, ...state].forEach((m) => this.take(m));
       if (!messages.length) return;
-      messages.forEach((m) => this.take(m));
       after = messages.at(-1).tid;
     }
   }
@@ -186,6 +195,8 @@ class Talk extends EventTarget {
 
   take(m) {
     if (m.payload_type === "typingStart" || m.payload_type === "typingStop") return this.typed(m.payload_type === "typingStart");
+    if (m.payload_type === "receipt") return this.receipt(m);
+    if (m.payload_type === "event") return this.happened(m);
     if ((m.payload_type !== "message" && m.payload_type !== "form") || typeof m.tid !== "string") return;
     this.typed(false);
     const known = this.log.find((known) => known.tid === m.tid);
@@ -200,6 +211,31 @@ class Talk extends EventTarget {
     this.delivered.add(m.tid); // again, if the first word of it was lost
     if (known?.read) this.read.add(m.tid);
     this.report();
+  }
+
+  // receipt says what became of messages of the customer's. What was read is not
+  // only delivered any more.
+  receipt({ tids, status }) {
+    if (!Array.isArray(tids) || (status !== "delivered" && status !== "read")) return;
+    for (const m of this.log) {
+      if (m.mine && m.got !== "read" && (tids.includes(m.tid) || tids.includes(m.as))) m.got = status;
+    }
+    this.keep();
+    this.changed();
+  }
+
+  // happened shows who has come and gone, once, where it belongs. That somebody has
+  // left who was never seen is no news.
+  happened({ id, event, params, created_on: at }) {
+    const tid = "event:" + id;
+    const name = String(params?.name ?? "");
+    if ((event !== "agent_joined" && event !== "agent_left") || this.log.some((m) => m.tid === tid)) return;
+    if (event === "agent_left" && this.log.findLast((m) => m.event && m.name === name)?.event !== "agent_joined") return;
+    let place = this.log.length;
+    while (place > 0 && Date.parse(this.log[place - 1].at) > Date.parse(at)) place--;
+    this.log.splice(place, 0, { tid, event, name, at });
+    this.keep();
+    this.changed();
   }
 
   // ---- receipts ----
@@ -223,13 +259,13 @@ class Talk extends EventTarget {
   }
 
   get unread() {
-    return this.log.filter((m) => !m.mine && !m.read).length;
+    return this.log.filter(isUnread).length;
   }
 
   // seen marks what is there as read, if somebody looks.
   seen() {
     if (!this.me || !this.looking() || this.unread === 0) return;
-    for (const m of this.log.filter((m) => !m.mine && !m.read)) {
+    for (const m of this.log.filter(isUnread)) {
       m.read = true;
       this.read.add(m.tid);
     }
@@ -288,7 +324,7 @@ class Talk extends EventTarget {
       const m = this.log.find((m) => m.mine && m.state === "waiting");
       if (!m) break;
       try {
-        if (m.answer) await this.rest.call("POST", "/form", { body: m.answer, token: this.me.accessToken });
+        if (m.answer) m.as = (await this.rest.call("POST", "/form", { body: m.answer, token: this.me.accessToken })).tid;
         else await this.rest.call("POST", "/mo", { body: this.wire(m), token: this.me.accessToken });
         m.state = "sent";
         attempt = 0;

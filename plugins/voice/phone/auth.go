@@ -49,11 +49,13 @@ func (p *Phone) attempt(ctx context.Context, req *sip.Request) (*sip.Response, e
 		id := sip.CallIDHeader(sip.GenerateTagN(32))
 		req.AppendHeader(&id)
 	}
-	p.gate.expect(req.CallID().Value(), true)
-	defer p.gate.expect(req.CallID().Value(), false)
+	if id := req.CallID().Value(); p.byID(id) == nil {
+		p.gate.expect(id)
+		defer p.gate.forget(id)
+	}
 	res, err := p.client.Do(ctx, req, renewed)
 	if err == nil {
-		p.gate.welcome(res.Source())
+		p.alive(res)
 	}
 	return res, err
 }
@@ -96,9 +98,9 @@ func (p *Phone) prove(req *sip.Request, res *sip.Response, shown proofs) error {
 	shown[at] = proof{made.String(), tries + 1}
 	for req.RemoveHeader(answers) {
 	}
-	for r, p := range shown {
-		if r.header == answers {
-			req.AppendHeader(sip.NewHeader(answers, p.value))
+	for at, known := range shown {
+		if at.header == answers {
+			req.AppendHeader(sip.NewHeader(answers, known.value))
 		}
 	}
 	req.CSeq().SeqNo++

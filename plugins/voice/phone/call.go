@@ -89,6 +89,7 @@ func (p *Phone) add(c *call) bool {
 		return false
 	}
 	p.calls[c.ID] = c
+	p.gate.expect(c.ID)
 	return true
 }
 
@@ -96,6 +97,7 @@ func (p *Phone) remove(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.calls, c.ID)
+	p.gate.forget(c.ID)
 }
 
 // settle says what became of placing the call; only the first word counts.

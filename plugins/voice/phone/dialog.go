@@ -22,11 +22,11 @@ type dialog struct {
 	mu     sync.Mutex
 	target sip.Uri // where the other side wants requests
 	sent   uint32  // the last CSeq of ours
-	heard  uint32  // and of the other side's; 0: none came
+	heard  int64   // and of the other side's; -1: none came
 }
 
 func newDialog(p *Phone, invite *sip.Request, res *sip.Response) *dialog {
-	d := &dialog{p: p, invite: invite, remote: res.To(), target: invite.Recipient, sent: invite.CSeq().SeqNo}
+	d := &dialog{p: p, invite: invite, remote: res.To(), target: invite.Recipient, sent: invite.CSeq().SeqNo, heard: -1}
 	if d.remote == nil {
 		d.remote = invite.To()
 	}
@@ -60,7 +60,7 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 		req.AppendHeader(sip.NewHeader("Route", r))
 	}
 	if len(d.routes) == 0 {
-		req.SetDestination(d.p.Server)
+		req.SetDestination(d.invite.Destination())
 	}
 	number := d.invite.CSeq().SeqNo
 	if method != sip.ACK {
@@ -105,7 +105,7 @@ func (d *dialog) has(req *sip.Request) bool {
 func (d *dialog) follows(req *sip.Request) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	number := req.CSeq().SeqNo
+	number := int64(req.CSeq().SeqNo)
 	if number <= d.heard {
 		return false
 	}

@@ -2,44 +2,26 @@ package phone
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 // gate keeps strangers out: what comes from another address than the server's, and
-// is not about a call or a request of ours, is dropped before anybody reads it. Sockets of SIP are
-// called from all over the world within minutes.
+// is not about a call or a request of ours, is dropped before anybody reads it.
+// Sockets of SIP are called from all over the world within minutes.
 type gate struct {
-	ours func(callID string) bool
-
 	mu     sync.Mutex
 	server map[netip.Addr]bool
-	asked  map[string]bool // requests that wait for an answer, by Call-ID
+	ours   map[string]bool // calls, and requests that wait for an answer, by Call-ID
 }
 
 // maxServers bounds how many addresses a server has.
 const maxServers = 64
 
-// newGate looks the server up. If that fails, its answers will tell its addresses.
-func newGate(server string, ours func(callID string) bool) *gate {
-	g := &gate{ours: ours, server: map[netip.Addr]bool{}, asked: map[string]bool{}}
-	host, _, _ := net.SplitHostPort(server)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return g
-	}
-	for _, a := range addrs {
-		g.add(a)
-	}
-	return g
-}
+func newGate() *gate { return &gate{server: map[netip.Addr]bool{}, ours: map[string]bool{}} }
 
 func (g *gate) add(a netip.Addr) {
 	g.mu.Lock()
@@ -49,21 +31,23 @@ func (g *gate) add(a netip.Addr) {
 	}
 }
 
-// expect says whether an answer is waited for.
-func (g *gate) expect(callID string, waits bool) {
+// expect lets in what is about a call or a request of ours, from wherever it comes.
+func (g *gate) expect(callID string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if waits {
-		g.asked[callID] = true
-	} else {
-		delete(g.asked, callID)
-	}
+	g.ours[callID] = true
+}
+
+func (g *gate) forget(callID string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.ours, callID)
 }
 
 func (g *gate) expects(callID string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.asked[callID]
+	return g.ours[callID]
 }
 
 // welcome lets in where an answer to a request of ours came from: only who got the
@@ -86,10 +70,7 @@ func (g *gate) knows(a net.Addr) bool {
 
 // filter is for datagrams. It implements sip.TransportReadFilter.
 func (g *gate) filter(of sip.TransportReadProps, data []byte) ([]byte, error) {
-	if of.Transport != "UDP" || g.knows(of.RemoteAddr) {
-		return data, nil
-	}
-	if id := callID(data); g.ours(id) || g.expects(id) {
+	if of.Transport != "UDP" || g.knows(of.RemoteAddr) || g.expects(callID(data)) {
 		return data, nil
 	}
 	return nil, nil

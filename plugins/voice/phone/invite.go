@@ -39,6 +39,11 @@ func (c *call) invite(to string) (reason string, err error) {
 	i.req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	i.req.AppendHeader(sip.NewHeader("Allow", allowed))
 	i.req.SetBody(c.media.offer())
+	ctx, cancel := context.WithTimeout(c.ctx, askTimeout)
+	defer cancel()
+	if err := c.p.aim(ctx, i.req); err != nil {
+		return Failed, sdk.Retry(fmt.Errorf("invite: %w", err), 0)
+	}
 	if err := i.send(); err != nil {
 		return Failed, err
 	}
@@ -73,9 +78,12 @@ func (i *invitation) wait() (reason string, err error) {
 			if r.StatusCode > 100 {
 				silence.Stop()
 			}
-			i.p.gate.welcome(r.Source())
+			i.p.alive(r)
 			if done, reason, err := i.heard(r); done {
 				return reason, err
+			}
+			if !r.IsProvisional() { // the INVITE went once more, with a proof
+				silence.Reset(i.p.Patience)
 			}
 		case <-i.tx.Done():
 			return i.lost(i.tx.Err())
@@ -125,6 +133,7 @@ func (i *invitation) cancel() {
 	req := sip.NewRequest(sip.CANCEL, i.req.Recipient)
 	req.SetTransport(i.req.Transport())
 	req.Laddr = i.req.Laddr
+	req.SetDestination(i.req.Destination())
 	for _, name := range []string{"Via", "Route", "From", "To", "Call-ID", "CSeq"} {
 		sip.CopyHeaders(name, i.req, req)
 	}

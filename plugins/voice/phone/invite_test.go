@@ -180,7 +180,8 @@ func TestInvite(t *testing.T) {
 	p := f.phone(nil)
 	placed := f.place(p, Call{ID: "c", To: "*21#"})
 	invite := f.next("INVITE")
-	if !strings.HasPrefix(invite.first(), "INVITE sip:*21%23@gw.test SIP/2.0") || !strings.Contains(invite.header("Via"), ";rport") {
+	if !strings.HasPrefix(invite.first(), "INVITE sip:*21%23@gw.test SIP/2.0") || !strings.Contains(invite.header("Via"), ";rport") ||
+		strings.Contains(invite.header("Allow"), "UPDATE") {
 		t.Errorf("got\n%s", invite.text)
 	}
 	f.answer(invite, "486 Busy Here", "t")
@@ -305,6 +306,57 @@ func TestChallengeAgain(t *testing.T) {
 	}
 }
 
+// A trunk that asks for a proof and then says nothing.
+func TestSilentAfterChallenge(t *testing.T) {
+	f := newFar(t)
+	p := f.phone(func(c *Config) { c.Password, c.Patience = "p", time.Second })
+	placed := f.place(p, Call{ID: "c", To: "1"})
+	f.answer(f.next("INVITE"), "401 Unauthorized", "t", md5)
+	f.next("ACK")
+	f.next("INVITE")
+	select {
+	case err := <-placed:
+		if _, ok := errors.AsType[*sdk.AmbiguousError](err); !ok {
+			t.Errorf("got %v, want it ambiguous", err)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("it waits for ever")
+	}
+}
+
+// Where both sides have addresses of the newer kind.
+func TestIPv6(t *testing.T) {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv6loopback})
+	if err != nil {
+		t.Skip("not run: this system has no ::1")
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	f := newFar(t)
+	f.conn = conn
+	p := f.phone(func(c *Config) { c.Listen = netip.IPv6Loopback() })
+	invite := f.talk(p, Call{ID: "c", To: "1"})
+	if !strings.HasPrefix(invite.header("Via"), "SIP/2.0/UDP [::1]:") || !strings.Contains(invite.body(), "c=IN IP6 ::1\r\n") ||
+		!strings.Contains(invite.header("Contact"), "@[::1]:") {
+		t.Errorf("got\n%s", invite.text)
+	}
+	f.answer(f.next("BYE"), "200 OK", "")
+	if e := f.told(); e.Ended != Completed {
+		t.Errorf("got %+v, want the end", e)
+	}
+}
+
+// A name that has addresses of both kinds: it is called at that of ours.
+func TestAddress(t *testing.T) {
+	p := &Phone{Config: Config{Server: "localhost:5060", Listen: netip.MustParseAddr("192.0.2.1")}, gate: newGate()}
+	if at, err := p.address(t.Context()); err != nil || at != "127.0.0.1:5060" {
+		t.Errorf("got %s, %v", at, err)
+	}
+	p.Listen = netip.MustParseAddr("2001:db8::1")
+	if at, err := p.address(t.Context()); err == nil && at != "[::1]:5060" {
+		t.Errorf("got %s", at)
+	}
+}
+
 // A proof that fits into no datagram: nobody would ever be called.
 func TestTooBig(t *testing.T) {
 	f := newFar(t)
@@ -340,6 +392,8 @@ func TestStrangers(t *testing.T) {
 	f.next("SIP/2.0 481")
 	f.ask(f.conn, invite, "CANCEL", 5, "other", "")
 	f.next("SIP/2.0 481")
+	f.ask(f.conn, invite, "UPDATE", 0, "t", "") // the first may have any number
+	f.next("SIP/2.0 200")
 	f.ask(f.conn, invite, "UPDATE", 10, "t", "")
 	f.next("SIP/2.0 200")
 	f.ask(f.conn, invite, "INFO", 9, "t", "", key...) // an old one, once more
@@ -353,8 +407,12 @@ func TestStrangers(t *testing.T) {
 
 // Strangers are not answered at all, and whatever the server asks is.
 func TestGate(t *testing.T) {
-	g := newGate("192.0.2.1:5060", func(id string) bool { return id == "mine" })
+	g := newGate()
+	g.add(netip.MustParseAddr("192.0.2.1"))
 	g.welcome("192.0.2.2:5060")
+	g.expect("mine")
+	g.expect("other")
+	g.forget("other")
 	for from, want := range map[string]bool{"192.0.2.1:9": true, "192.0.2.2:5060": true, "[::ffff:192.0.2.2]:5060": true, "192.0.2.3:5060": false} {
 		a := net.UDPAddrFromAddrPort(mustAddrPort(from))
 		for message, ours := range map[string]bool{"OPTIONS x SIP/2.0\r\nCall-ID: other\r\n\r\n": false,

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,7 +87,10 @@ func New(c Config) (*Phone, error) {
 }
 
 func (p *Phone) open() (err error) {
-	p.gate = newGate(p.Server, func(id string) bool { return p.byID(id) != nil })
+	p.gate = newGate()
+	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+	defer cancel()
+	_, _ = p.address(ctx) // if nobody knows it yet, the first request finds it
 	options := []sipgo.UserAgentOption{
 		sipgo.WithUserAgent("OpenCCSP"), sipgo.WithUserAgentHostname(p.Domain),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(p.Log), sip.WithTransportLayerReadFilter(p.gate.filter)),
@@ -231,9 +233,39 @@ func (p *Phone) Close() error {
 	p.end()
 	p.HangUp()
 	p.registering.Wait()
-	err := errors.Join(p.client.Close(), p.server.Close(), p.ua.Close())
-	_ = p.socket.Close() // some of these have done so already
+	err := p.ua.Close()
+	_ = p.socket.Close() // it may have done so already
 	p.tasks.Wait()
+	return err
+}
+
+// address is an address of the server. All of a call goes to one: the other machines
+// behind a name do not know of it. It is of the kind that we have ourselves.
+func (p *Phone) address(ctx context.Context) (string, error) {
+	host, port, err := net.SplitHostPort(p.Server)
+	if err != nil {
+		return "", err
+	}
+	kind := "ip4"
+	if p.told().Is6() {
+		kind = "ip6"
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, kind, host)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range addrs {
+		p.gate.add(a)
+	}
+	return net.JoinHostPort(addrs[0].Unmap().String(), port), nil
+}
+
+// aim sends a request to the server.
+func (p *Phone) aim(ctx context.Context, req *sip.Request) error {
+	at, err := p.address(ctx)
+	if err == nil {
+		req.SetDestination(at)
+	}
 	return err
 }
 
@@ -260,7 +292,7 @@ func (p *Phone) target(user string) sip.Uri {
 	return u
 }
 
-// request makes a request to the server.
+// request makes a request for the server.
 func (p *Phone) request(method sip.RequestMethod, to sip.Uri) *sip.Request {
 	req := sip.NewRequest(method, to)
 	req.SetTransport(strings.ToUpper(p.Transport))

@@ -47,13 +47,23 @@ func (p *Phone) reachable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, p.Patience))
 	defer cancel()
-	if _, err := p.attempt(ctx, p.request(sip.OPTIONS, p.target(""))); err != nil { // any answer is a sign of life
+	req := p.request(sip.OPTIONS, p.target(""))
+	err := p.aim(ctx, req)
+	if err == nil {
+		_, err = p.attempt(ctx, req) // any answer is a sign of life
+	}
+	if err != nil {
 		return sdk.Retry(fmt.Errorf("the trunk does not answer: %w", err), askTimeout)
 	}
-	p.mu.Lock()
-	p.state.seen = time.Now()
-	p.mu.Unlock()
 	return nil
+}
+
+// alive notes that the server has answered, and from where.
+func (p *Phone) alive(res *sip.Response) {
+	p.gate.welcome(res.Source())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state.seen = time.Now()
 }
 
 // Trouble says what an operator must know, "" if all is well.
@@ -122,11 +132,14 @@ func (p *Phone) register(ctx context.Context, req *sip.Request, lasts time.Durat
 	if cseq := req.CSeq(); cseq != nil {
 		cseq.SeqNo++
 	}
+	if err := p.aim(ctx, req); err != nil {
+		return 0, err
+	}
 	res, err := p.ask(ctx, req)
 	if err != nil {
 		return 0, err
 	}
-	if least := seconds(res, "Min-Expires"); res.StatusCode == sip.StatusIntervalToBrief && least > lasts && lasts > 0 {
+	if least := seconds(res, "Min-Expires"); res.StatusCode == sip.StatusIntervalToBrief && lasts == expires && least > lasts {
 		return p.register(ctx, req, min(least, mostExpiry))
 	}
 	if !res.IsSuccess() {

@@ -51,6 +51,20 @@ func TestRegistrar(t *testing.T) {
 	<-done
 }
 
+// A registrar that finds each time too short is not asked without end.
+func TestAlwaysTooBrief(t *testing.T) {
+	f := newFar(t)
+	p := f.phone(func(c *Config) { c.Register, c.Password = true, "p" })
+	for range 2 {
+		f.answer(f.next("REGISTER"), "423 Interval Too Brief", "t", "Min-Expires: 999999")
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.Trouble(), "423"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the telephone says %q", p.Trouble())
+		}
+	}
+}
+
 // A server whose name has got another address meanwhile is still heard.
 func TestServerMoves(t *testing.T) {
 	elsewhere, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)})

@@ -4,8 +4,9 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// allowed are the methods that we understand.
-const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY"
+// allowed are the methods that we ask for. An UPDATE is understood, but we do not say
+// so: some send it while it rings, before there is a call that it could be about.
+const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY"
 
 // handle says what is done with what the other side asks: the end of a call, keys, a
 // new description of the media, a sign of life.

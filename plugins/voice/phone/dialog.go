@@ -23,6 +23,7 @@ type dialog struct {
 	target sip.Uri // where the other side wants requests
 	sent   uint32  // the last CSeq of ours
 	heard  int64   // and of the other side's; -1: none came
+	acked  uint32  // of the last INVITE of the other side whose answer it has
 }
 
 func newDialog(p *Phone, invite *sip.Request, res *sip.Response) *dialog {
@@ -111,6 +112,19 @@ func (d *dialog) follows(req *sip.Request) bool {
 	}
 	d.heard = number
 	return true
+}
+
+// confirmed says whether the other side has our answer to its INVITE.
+func (d *dialog) confirmed(invite *sip.Request) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.acked == invite.CSeq().SeqNo
+}
+
+func (d *dialog) confirm(ack *sip.Request) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acked = ack.CSeq().SeqNo
 }
 
 func tag(p sip.HeaderParams) string {

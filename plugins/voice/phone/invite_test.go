@@ -96,7 +96,7 @@ func TestLate(t *testing.T) {
 // whoever wants to know has waited for too long.
 func TestTrying(t *testing.T) {
 	f := newFar(t)
-	p := f.phone(func(c *Config) { c.Patience = 200 * time.Millisecond })
+	p := f.phone(func(c *Config) { c.Patience = 2 * time.Second })
 	placed := f.place(p, Call{ID: "c", To: "1"})
 	invite := f.next("INVITE")
 	f.answer(invite, "100 Trying", "")
@@ -105,7 +105,7 @@ func TestTrying(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("it waits for ever")
 	}
 	f.answer(invite, "503 Service Unavailable", "t")
@@ -309,7 +309,7 @@ func TestChallengeAgain(t *testing.T) {
 // A trunk that asks for a proof and then says nothing.
 func TestSilentAfterChallenge(t *testing.T) {
 	f := newFar(t)
-	p := f.phone(func(c *Config) { c.Password, c.Patience = "p", time.Second })
+	p := f.phone(func(c *Config) { c.Password, c.Patience = "p", 3*time.Second })
 	placed := f.place(p, Call{ID: "c", To: "1"})
 	f.answer(f.next("INVITE"), "401 Unauthorized", "t", md5)
 	f.next("ACK")
@@ -319,7 +319,7 @@ func TestSilentAfterChallenge(t *testing.T) {
 		if _, ok := errors.AsType[*sdk.AmbiguousError](err); !ok {
 			t.Errorf("got %v, want it ambiguous", err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("it waits for ever")
 	}
 }

@@ -1,6 +1,8 @@
 package phone
 
 import (
+	"time"
+
 	"github.com/emiago/sipgo/sip"
 )
 
@@ -124,11 +126,28 @@ func (p *Phone) describe(c *call, d *dialog, req *sip.Request, tx sip.ServerTran
 	}
 	d.refresh(req.Contact())
 	p.respond(req, tx, sip.StatusOK, "OK", ours)
+	for wait := sip.T1; req.IsInvite(); wait = min(2*wait, sip.T2) { // RFC 3261, section 13.3.1.4
+		select {
+		case <-time.After(wait):
+		case <-tx.Done():
+			return
+		case <-c.done:
+			return
+		}
+		if d.confirmed(req) {
+			return
+		}
+		p.respond(req, tx, sip.StatusOK, "OK", ours)
+	}
 }
 
 func (p *Phone) onAck(req *sip.Request, _ sip.ServerTransaction) {
-	c, _ := p.dialogOf(req)
-	if c == nil || len(req.Body()) == 0 {
+	c, d := p.dialogOf(req)
+	if c == nil {
+		return
+	}
+	d.confirm(req)
+	if len(req.Body()) == 0 {
 		return
 	}
 	if to, err := readAnswer(req.Body()); err == nil {

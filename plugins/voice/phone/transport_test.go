@@ -183,6 +183,7 @@ func TestMany(t *testing.T) {
 		}
 	}
 	l.Content()
+	p.HangUp() // none is left; who has just told of its end is waited for
 	if n := openFiles(t); n > files+2 {
 		t.Errorf("%d files are open, were %d before", n, files)
 	}

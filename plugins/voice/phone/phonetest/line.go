@@ -73,15 +73,24 @@ func StartOn(t testing.TB, transport string, calls int, scenario string, replace
 	return l
 }
 
-// freePort returns a port of UDP that nobody has now.
+// freePort returns a port that nobody has now, neither of UDP nor of TCP.
 func freePort(t testing.TB) string {
 	t.Helper()
-	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		stream, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := strconv.Itoa(stream.Addr().(*net.TCPAddr).Port)
+		datagrams, err := net.ListenPacket("udp", stream.Addr().String())
+		_ = stream.Close()
+		if err == nil {
+			_ = datagrams.Close()
+			return port
+		}
 	}
-	defer func() { _ = probe.Close() }()
-	return strconv.Itoa(probe.LocalAddr().(*net.UDPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // Content wants sipp to have seen its scenario to the end.

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	maxTold   = 1024            // events that wait to become durable
-	farewell  = 4 * time.Second // for the events of calls that are hung up because the instance ends
-	lookAgain = time.Second     // whether the telephone is registered, or the gateway takes events
-	between   = phone.Rate / 2  // samples of silence between two things that are said
+	maxTold   = 1024             // events that wait to become durable
+	farewell  = 4 * time.Second  // for the events of calls that are hung up because the instance ends
+	lookAgain = time.Second      // whether the gateway takes events, or the port is free
+	saidAgain = 10 * time.Second // that the telephone is not registered
+	between   = phone.Rate / 2   // samples of silence between two things that are said
 )
 
 // sipProvider places calls over SIP.
@@ -194,7 +195,7 @@ func (p *sipProvider) Listen(ctx context.Context, emit func(context.Context, ...
 	}
 	for {
 		if why := tel.Trouble(); why != "" && len(p.told) == 0 {
-			return sdk.Retry(fmt.Errorf("not registered: %s", why), lookAgain)
+			return sdk.Retry(fmt.Errorf("not registered: %s", why), saidAgain)
 		}
 		select {
 		case <-p.news:

@@ -117,14 +117,16 @@ func (c *sipConfig) checkAddresses() (err error) {
 		c.own = netip.AddrPortFrom(conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr(), 0)
 		return conn.Close()
 	}
-	if c.own, err = netip.ParseAddrPort(c.Listen); err == nil {
-		return nil
+	if c.own, err = netip.ParseAddrPort(c.Listen); err != nil {
+		a, err := netip.ParseAddr(c.Listen)
+		if err != nil {
+			return fmt.Errorf("listen %q is no IP address, with or without a port", c.Listen)
+		}
+		c.own = netip.AddrPortFrom(a, 0)
 	}
-	a, err := netip.ParseAddr(c.Listen)
-	if err != nil {
-		return fmt.Errorf("listen %q is no IP address, with or without a port", c.Listen)
+	if c.own.Addr().IsUnspecified() && !c.public.IsValid() {
+		return fmt.Errorf("listen %q is all addresses, and the other side is told one; set public_address", c.Listen)
 	}
-	c.own = netip.AddrPortFrom(a, 0)
 	return nil
 }
 

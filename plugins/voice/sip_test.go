@@ -224,6 +224,7 @@ func TestSIPSettings(t *testing.T) {
 		"transport":      func(s *SIPSettings) { s.Transport = "smoke" },
 		"register":       func(s *SIPSettings) { s.Register = true },
 		"listen":         func(s *SIPSettings) { s.Listen = "localhost" },
+		"listen ":        func(s *SIPSettings) { s.Listen = "0.0.0.0:5060" },
 		"public_address": func(s *SIPSettings) { s.PublicAddress = "gw.example.com" },
 		"audio_ports":    func(s *SIPSettings) { s.AudioPorts = "2000-1000" },
 		"ring_for":       func(s *SIPSettings) { s.RingFor = "1h" },

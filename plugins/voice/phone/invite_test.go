@@ -347,7 +347,7 @@ func TestIPv6(t *testing.T) {
 
 // A name that has addresses of both kinds: it is called at that of ours.
 func TestAddress(t *testing.T) {
-	p := &Phone{Config: Config{Server: "localhost:5060", Listen: netip.MustParseAddr("192.0.2.1")}, gate: newGate()}
+	p := &Phone{Config: Config{Listen: netip.MustParseAddr("192.0.2.1")}, gate: newGate(), route: sip.Uri{Host: "localhost", Port: 5060}}
 	if at, err := p.address(t.Context()); err != nil || at != "127.0.0.1:5060" {
 		t.Errorf("got %s, %v", at, err)
 	}

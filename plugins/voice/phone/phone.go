@@ -87,6 +87,9 @@ func New(c Config) (*Phone, error) {
 }
 
 func (p *Phone) open() (err error) {
+	if p.route, err = p.routes(); err != nil {
+		return err
+	}
 	p.gate = newGate()
 	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
 	defer cancel()
@@ -121,7 +124,7 @@ func (p *Phone) open() (err error) {
 		_ = p.ua.Close()
 		return err
 	}
-	return p.routes()
+	return nil
 }
 
 // introduce says where requests come to. Nothing is read before that.
@@ -133,23 +136,6 @@ func (p *Phone) introduce(local netip.AddrPort) {
 	if p.Transport != "udp" {
 		p.contact.Address.UriParams.Add("transport", p.Transport)
 	}
-}
-
-// routes makes the route that all requests take.
-func (p *Phone) routes() error {
-	host, port, err := net.SplitHostPort(p.Server)
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
-	}
-	p.route = sip.Uri{Scheme: "sip", Host: host, UriParams: sip.NewParams()}
-	if p.route.Port, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("server: %q is no port", port)
-	}
-	p.route.UriParams.Add("lr", "")
-	if p.Transport != "udp" {
-		p.route.UriParams.Add("transport", p.Transport)
-	}
-	return nil
 }
 
 // told is the address that the other side is told.
@@ -236,36 +222,6 @@ func (p *Phone) Close() error {
 	err := p.ua.Close()
 	_ = p.socket.Close() // it may have done so already
 	p.tasks.Wait()
-	return err
-}
-
-// address is an address of the server. All of a call goes to one: the other machines
-// behind a name do not know of it. It is of the kind that we have ourselves.
-func (p *Phone) address(ctx context.Context) (string, error) {
-	host, port, err := net.SplitHostPort(p.Server)
-	if err != nil {
-		return "", err
-	}
-	kind := "ip4"
-	if p.told().Is6() {
-		kind = "ip6"
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, kind, host)
-	if err != nil {
-		return "", err
-	}
-	for _, a := range addrs {
-		p.gate.add(a)
-	}
-	return net.JoinHostPort(addrs[0].Unmap().String(), port), nil
-}
-
-// aim sends a request to the server.
-func (p *Phone) aim(ctx context.Context, req *sip.Request) error {
-	at, err := p.address(ctx)
-	if err == nil {
-		req.SetDestination(at)
-	}
 	return err
 }
 

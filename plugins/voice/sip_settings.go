@@ -24,7 +24,7 @@ type SIPSettings struct {
 	User          string  `json:"user" jsonschema:"required,title=User" jsonschema_description:"The number or name that calls."`
 	AuthUser      string  `json:"auth_user,omitempty" jsonschema:"title=User of the password" jsonschema_description:"Empty: the same."`
 	Register      bool    `json:"register,omitempty" jsonschema:"title=Register" jsonschema_description:"As a telephone does. A trunk wants none."`
-	NoPing        bool    `json:"no_ping,omitempty" jsonschema:"title=No sign of life" jsonschema_description:"A trunk is not asked (OPTIONS) before a call whether it is there."`
+	NoPing        bool    `json:"no_ping,omitempty" jsonschema:"title=No sign of life" jsonschema_description:"The server is not asked (OPTIONS) before a call whether it is there."`
 	Allow         allow   `json:"allow,omitempty" jsonschema:"title=Numbers that may be called" jsonschema_description:"Their beginnings, such as +41; none: any number."`
 	Plus          bool    `json:"plus,omitempty" jsonschema:"title=Keep the plus" jsonschema_description:"Numbers go as +41…; else without the plus."`
 	Listen        string  `json:"listen,omitempty" jsonschema:"title=Own address" jsonschema_description:"IP address of this machine, and a port if it must be a certain one, such as 192.0.2.7:5060; empty: the one on the way to the server."`

@@ -34,7 +34,7 @@ type Config struct {
 	AuthUser  string // for the digest; "": User
 	Password  string
 	Register  bool          // register, and call only while registered
-	Ping      bool          // ask a trunk for a sign of life before a call
+	Ping      bool          // ask the server for a sign of life before a call
 	Listen    netip.Addr    // address of this machine that requests and audio come to
 	Port      uint16        // for SIP; 0: any
 	Public    netip.Addr    // address that the other side is told; invalid: Listen
@@ -194,7 +194,7 @@ func (c *readConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (p *Phone) served(err error) {
-	if err != nil && p.ctx.Err() == nil {
+	if p.ctx.Err() == nil {
 		p.Log.Error("the socket of SIP is broken", "err", err)
 	}
 }

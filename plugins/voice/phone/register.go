@@ -36,14 +36,14 @@ func (p *Phone) reachable(ctx context.Context) error {
 	s := p.state
 	p.mu.Unlock()
 	switch {
-	case p.Register && s.registered, !p.Register && !p.Ping, !p.Register && time.Since(s.seen) < believed:
-		return nil
-	case p.Register && errors.Is(s.err, sdk.ErrAuthConfig):
+	case errors.Is(s.err, sdk.ErrAuthConfig):
 		return s.err
-	case p.Register && s.err == nil:
-		return sdk.Retry(errors.New("not registered yet"), askTimeout)
-	case p.Register:
+	case s.err != nil:
 		return sdk.Retry(fmt.Errorf("not registered: %w", s.err), askTimeout)
+	case p.Register && !s.registered:
+		return sdk.Retry(errors.New("not registered yet"), askTimeout)
+	case !p.Ping || time.Since(s.seen) < believed:
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, p.Patience))
 	defer cancel()
@@ -53,7 +53,7 @@ func (p *Phone) reachable(ctx context.Context) error {
 		_, err = p.attempt(ctx, req) // any answer is a sign of life
 	}
 	if err != nil {
-		return sdk.Retry(fmt.Errorf("the trunk does not answer: %w", err), askTimeout)
+		return sdk.Retry(fmt.Errorf("the server does not answer: %w", err), askTimeout)
 	}
 	return nil
 }

@@ -1,12 +1,15 @@
 package phone
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/openccsp/gateway/sdk"
 )
 
 // registered waits until the telephone is registered, or says why not.
@@ -83,6 +86,22 @@ func TestServerMoves(t *testing.T) {
 	go func() { defer close(done); _ = p.Close() }()
 	f.answer(f.next("REGISTER"), "200 OK", "t")
 	<-done
+}
+
+// A registrar that is gone for a while, which the registration does not know yet: no
+// call is placed that nobody would answer.
+func TestRegistrarGone(t *testing.T) {
+	f := newFar(t)
+	p := f.phone(func(c *Config) { c.Register, c.Password, c.Ping, c.Patience = true, "p", true, time.Second })
+	f.answer(f.next("REGISTER"), "200 OK", "t")
+	registered(t, p)
+	p.mu.Lock()
+	p.state.seen = time.Now().Add(-believed)
+	p.mu.Unlock()
+	err := p.Place(t.Context(), Call{ID: "c", To: "1"})
+	if _, ok := errors.AsType[*sdk.RetryError](err); !ok {
+		t.Errorf("got %v, want a retry", err)
+	}
 }
 
 func TestGranted(t *testing.T) {

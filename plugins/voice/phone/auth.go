@@ -54,8 +54,11 @@ func (p *Phone) attempt(ctx context.Context, req *sip.Request) (*sip.Response, e
 		defer p.gate.forget(id)
 	}
 	res, err := p.client.Do(ctx, req, renewed)
-	if err == nil {
+	switch {
+	case err == nil:
 		p.alive(res)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errors.New("the server does not answer")
 	}
 	return res, err
 }

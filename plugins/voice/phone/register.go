@@ -53,7 +53,7 @@ func (p *Phone) reachable(ctx context.Context) error {
 		_, err = p.attempt(ctx, req) // any answer is a sign of life
 	}
 	if err != nil {
-		return sdk.Retry(fmt.Errorf("the server does not answer: %w", err), askTimeout)
+		return sdk.Retry(err, askTimeout)
 	}
 	return nil
 }

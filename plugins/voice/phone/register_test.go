@@ -99,7 +99,7 @@ func TestRegistrarGone(t *testing.T) {
 	p.state.seen = time.Now().Add(-believed)
 	p.mu.Unlock()
 	err := p.Place(t.Context(), Call{ID: "c", To: "1"})
-	if _, ok := errors.AsType[*sdk.RetryError](err); !ok {
+	if _, ok := errors.AsType[*sdk.RetryError](err); !ok || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("got %v, want a retry", err)
 	}
 }

@@ -13,11 +13,12 @@ import (
 // address is what a customer says it is, and some numbers cost a lot.
 type allow []string
 
-var beginning = regexp.MustCompile(`^[0-9A-Za-z+*#._-]{1,64}$`)
+// dialable is what a number, or the name of a telephone, is made of.
+var dialable = regexp.MustCompile(`^[0-9A-Za-z+*#._-]{1,64}$`)
 
 func (a allow) check() error {
 	for _, b := range a {
-		if !beginning.MatchString(b) {
+		if !dialable.MatchString(b) {
 			return fmt.Errorf("allow: %q is not the beginning of a number, such as +41", b)
 		}
 	}

@@ -27,6 +27,16 @@ func TestReadme(t *testing.T) {
 			t.Errorf("README.md does not tell of %s", word)
 		}
 	}
+	page, err := os.ReadFile("sip.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| setting |")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[SIPSettings]()) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && !strings.Contains(table, name) {
+			t.Errorf("sip.md does not tell of %s", name)
+		}
+	}
 	last := -1
 	for _, h := range []string{"Name", "Description", "Configuration", "Examples", "Metrics", "Errors"} {
 		at := strings.Index(text, "\n## "+h+"\n")

@@ -66,7 +66,6 @@ func (s SIPSettings) check() (sipConfig, error) {
 }
 
 var (
-	sipUser  = regexp.MustCompile(`^[A-Za-z0-9+*#._-]{1,64}$`)
 	authUser = regexp.MustCompile(`^[^\x00-\x20"\\\x7f]{1,128}$`)
 	sipHost  = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 )
@@ -91,7 +90,7 @@ func (c *sipConfig) checkServer() error {
 		return fmt.Errorf("transport %q is not udp, tcp or tls", c.Transport)
 	case c.AuthUser != "" && !authUser.MatchString(c.AuthUser):
 		return fmt.Errorf("auth_user %q is no user of a password", c.AuthUser)
-	case !sipUser.MatchString(c.User):
+	case !dialable.MatchString(c.User):
 		return fmt.Errorf("user %q is not a number or a name", c.User)
 	case c.Register && c.password == "":
 		return errors.New("register wants a password")

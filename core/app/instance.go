@@ -46,6 +46,17 @@ type shownInstance struct {
 	}
 }
 
+// text says how it does.
+func (i *shownInstance) text() string {
+	switch {
+	case i.Draining != nil:
+		return i.drains()
+	case i.Health != "":
+		return i.State + ": " + printable(i.Health)
+	}
+	return i.State
+}
+
 // drains says what an instance that leaves still has.
 func (i *shownInstance) drains() string {
 	d := i.Draining
@@ -85,14 +96,7 @@ func (c *command) listInstances(ctx context.Context) error {
 	}
 	var b strings.Builder
 	for _, i := range all {
-		text := i.State
-		if i.Health != "" {
-			text += ": " + i.Health
-		}
-		if i.Draining != nil {
-			text = i.drains()
-		}
-		fmt.Fprintf(&b, "%s %s (%s): %s\n", i.kind, i.Name, i.Driver, text)
+		fmt.Fprintf(&b, "%s %s (%s): %s\n", i.kind, i.Name, i.Driver, i.text())
 	}
 	_, err = io.WriteString(c.out, b.String())
 	return err

@@ -132,8 +132,8 @@ func (c *command) status(ctx context.Context) error {
 		fmt.Fprintf(&b, "rules: %s; see gateway check\n", count(len(rules.Warnings), "warning"))
 	}
 	for _, i := range instances {
-		if i.Draining != nil {
-			fmt.Fprintf(&b, "%s %s: %s\n", i.kind, i.Name, i.drains())
+		if i.Draining != nil || i.Health != "" {
+			fmt.Fprintf(&b, "%s %s: %s\n", i.kind, i.Name, i.text())
 		}
 	}
 	for _, e := range endpoints.Items {

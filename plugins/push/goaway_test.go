@@ -206,7 +206,7 @@ func TestHalfOpen(t *testing.T) {
 		close(ended)
 		return err
 	})
-	set.Timeout = "500ms"
+	set.Timeout = "2s"
 	cfg, err := set.config()
 	if err != nil {
 		t.Fatal(err)

@@ -23,9 +23,10 @@ func Build(ctx context.Context, dir, root string, plugins ...string) (*Home, err
 	for i, p := range plugins {
 		of[i] = root + "/" + p
 	}
-	// With -trimpath, as in the Makefile, the packages that it has compiled are taken.
+	// With -trimpath, as in the Makefile, the packages that it has compiled are taken; what
+	// only a debugger reads is left out, which halves the time to link.
 	for out, from := range map[string][]string{h.Dir + "/": {root}, h.Path("plugins") + "/": of} {
-		args := append([]string{"build", "-trimpath", "-o", out}, from...)
+		args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", out}, from...)
 		if text, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("go build %s: %w\n%s", from, err, text)
 		}

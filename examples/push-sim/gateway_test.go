@@ -141,9 +141,7 @@ func (s *shop) asked(token string) (n int) {
 // until waits for what another process does.
 func (s *shop) until(t *testing.T, what string, done func(ctx context.Context) (bool, error)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), agent.StepLimit)
-	defer cancel()
-	if err := agent.Until(ctx, what, done); err != nil {
+	if err := agent.Until(t.Context(), what, done); err != nil {
 		t.Fatal(err)
 	}
 }

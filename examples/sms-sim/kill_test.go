@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -62,23 +61,13 @@ func (k *killer) arm(pid int, is func(in bool, p smpp.PDU) bool) {
 	k.pid, k.is = pid, is
 }
 
-// built builds the gateway and the plugin, as they lie in bin.
-func built(t *testing.T) (gateway string) {
-	t.Helper()
-	dir := t.TempDir()
-	gateway = filepath.Join(dir, "gateway")
-	for out, of := range map[string]string{gateway: "../..", filepath.Join(dir, "plugins") + "/": "../../plugins/sms"} {
-		if text, err := exec.Command("go", "build", "-o", out, of).CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, text)
-		}
-	}
-	return gateway
-}
-
 // TestKilled kills the real gateway, and the plugin alone, in the middle of long texts in
 // both directions: each arrives, whole, and once.
 func TestKilled(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	if testing.Short() {
+		t.Skip("builds the gateway")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var k killer
 	center := sim.New(sim.Options{Wire: k.see})
@@ -92,7 +81,7 @@ func TestKilled(t *testing.T) {
 	defer func() { stop(); <-done }()
 	h := home(t, l.Addr().(*net.TCPAddr).Port)
 	start := func() *rig.Process {
-		p, err := rig.Start(ctx, []string{h.Path("gateway"), "run", "--config", h.Path("gateway.hcl")}, nil, h.Path("gateway.log"), "gateway ready")
+		p, err := h.Start(ctx, nil, nil)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, h.LogTail())
 		}
@@ -115,7 +104,9 @@ func TestKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pid = r.Files[0].PID
+			if pid = r.Files[0].PID; pid == 0 {
+				t.Fatalf("the plugin does not run: %+v", r.Files)
+			}
 		}
 		k.arm(pid, test.is)
 		wrote := make(chan error, 1)
@@ -134,7 +125,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("%s: %v: %+v\n%s", text[:2], err, center.Messages(), h.LogTail())
 		}
 	}
-	if _, err := gateway.Terminate(15 * time.Second); err != nil {
+	if _, err := gateway.Terminate(time.Minute); err != nil {
 		t.Error(err)
 	}
 	if got := center.Messages(); len(got) != 6 {
@@ -145,25 +136,17 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// home is the gateway's folder.
+// home builds the gateway and the plugin.
 func home(t *testing.T, port int) *rig.Home {
 	t.Helper()
-	h := &rig.Home{Dir: filepath.Dir(built(t))}
-	for _, addr := range []*string{&h.Listen, &h.Admin} {
-		var err error
-		if *addr, err = rig.FreeAddress(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(h.Path("rules.d"), 0o700); err != nil {
+	h, err := rig.Build(t.Context(), t.TempDir(), "../..", "plugins/sms")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{
-		"gateway.hcl": fmt.Sprintf(killHCL, h.Listen, h.Admin, port), "rules.d/answer.yaml": killRules,
-	} {
-		if err := os.WriteFile(h.Path(name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	err = errors.Join(os.WriteFile(h.Path("gateway.hcl"), fmt.Appendf(nil, killHCL, h.Listen, h.Admin, port), 0o600),
+		os.WriteFile(h.Path("rules.d", "answer.yaml"), []byte(killRules), 0o600))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return h
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -107,6 +108,7 @@ type page struct {
 	*rig.Home
 	sim     *sim.Sim
 	process *rig.Process
+	posts   atomic.Int64 // of WeChat's to the gateway
 }
 
 func startPage(t *testing.T) *page {
@@ -117,7 +119,7 @@ func startPage(t *testing.T) *page {
 	}
 	p := &page{Home: home}
 	if p.sim, err = sim.New(sim.Options{AppID: "wx5823bf96d3bd56c7", Secret: "demo-app-secret", Token: "wxtoken", AESKey: wechatKey,
-		Compatible: true, Limit: 2 * time.Second}); err != nil {
+		Compatible: true, Limit: 2 * time.Second, Wire: p.count}); err != nil {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(p.sim)
@@ -148,10 +150,20 @@ func (p *page) start(t *testing.T) {
 	if p.process, err = p.Start(t.Context(), nil, nil); err != nil {
 		t.Fatalf("%v\n%s", err, p.LogTail())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err = agent.Until(ctx, "WeChat's check is answered", func(ctx context.Context) (bool, error) { return p.sim.Check(ctx) == nil, nil })
-	if err != nil {
+	p.until(t, "WeChat's check is answered", func() bool { return p.sim.Check(t.Context()) == nil })
+}
+
+// count counts what WeChat posts.
+func (p *page) count(toHook bool, _ string) {
+	if toHook {
+		p.posts.Add(1)
+	}
+}
+
+// until waits for what another process does.
+func (p *page) until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	if err := agent.Until(t.Context(), what, func(context.Context) (bool, error) { return done(), nil }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -169,9 +181,7 @@ func (p *page) shown(who string) (texts []string) {
 // sees waits until a customer has seen n messages, and returns their texts.
 func (p *page) sees(t *testing.T, who string, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err := agent.Until(ctx, fmt.Sprint(who, " sees ", n), func(context.Context) (bool, error) { return len(p.shown(who)) >= n, nil })
+	err := agent.Until(t.Context(), fmt.Sprint(who, " sees ", n), func(context.Context) (bool, error) { return len(p.shown(who)) >= n, nil })
 	if err != nil {
 		t.Fatalf("%v: %q", err, p.shown(who))
 	}
@@ -181,10 +191,8 @@ func (p *page) sees(t *testing.T, who string, n int) []string {
 // history waits until a customer's history has a text, and returns it.
 func (p *page) history(t *testing.T, who, text string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	var last []byte
-	err := agent.Until(ctx, "the history of "+who+" has "+text, func(ctx context.Context) (bool, error) {
+	err := agent.Until(t.Context(), "the history of "+who+" has "+text, func(ctx context.Context) (bool, error) {
 		var found struct{ Items []struct{ ID string } }
 		if err := p.Get(ctx, "/v1/conversations?customer="+who, &found); err != nil || len(found.Items) == 0 {
 			return false, err
@@ -324,10 +332,11 @@ func playLong(t *testing.T, p *page) {
 // request, and the customer is answered once.
 func playSlow(t *testing.T, p *page) {
 	p.process.Signal(syscall.SIGSTOP)
+	posts := p.posts.Load()
 	told := make(chan error, 2)
 	go func() { told <- p.sim.Say(t.Context(), "oGus", "say it once") }()
 	go func() { told <- p.sim.Act(t.Context(), "oHal", "CLICK", sim.Field{K: "EventKey", V: "K"}) }()
-	time.Sleep(3 * time.Second) // of the eight in which this WeChat tries four times
+	p.until(t, "WeChat tries again", func() bool { return p.posts.Load() >= posts+4 })
 	p.process.Signal(syscall.SIGCONT)
 	for range 2 {
 		if err := <-told; err != nil {
@@ -350,10 +359,14 @@ func playKilled(t *testing.T, p *page) {
 	p.says(t, "oIda", "say a")
 	p.process.Kill()
 	p.sim.Rotate()
+	calls := p.sim.TokenCalls()
 	p.start(t)
 	if got := p.sees(t, "oIda", 1); got[0] != "you said say a" {
 		t.Errorf("%q: what was acknowledged before the kill is lost", got)
 	}
+	p.says(t, "oKim", "say c")
+	p.sees(t, "oKim", 1)
+	p.until(t, "the settings are checked, too", func() bool { return p.sim.TokenCalls() >= calls+2 })
 	before := p.sim.TokenCalls()
 	p.sim.Rotate()
 	var all sync.WaitGroup

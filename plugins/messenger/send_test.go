@@ -152,12 +152,12 @@ func TestSendAgain(t *testing.T) {
 				}
 			}
 			m.Attempt, m.Resent = 2, tt.after
-			if s.Advance(9 * time.Second); tt.after && !tt.echoes { // the echo may still come
+			if s.Advance(echoFor / 2); tt.after && !tt.echoes { // the echo may still come
 				if _, err := s.Send(t.Context(), ada, m); !strings.HasPrefix(verdict(err), "retry ") {
 					t.Errorf("%v, want it to wait for the echo", err)
 				}
 			}
-			s.Advance(time.Second)
+			s.Advance(echoFor / 2)
 			r, err := s.Send(t.Context(), ada, m)
 			if err != nil || r.MessageID == "" {
 				t.Fatal(r, err)

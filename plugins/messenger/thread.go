@@ -93,7 +93,7 @@ func (l *letter) claim(ctx context.Context, held error) error {
 	if l.cfg.TakeControl && !l.claimed {
 		l.claimed = true
 		err := l.control(ctx, takeControl, body)
-		if _, refused := errors.AsType[*sdk.RejectedError](err); !refused {
+		if !refused(err) {
 			return err
 		}
 		l.host.Log().Info("a thread cannot be taken", "err", err)
@@ -102,12 +102,21 @@ func (l *letter) claim(ctx context.Context, held error) error {
 	if l.cfg.RequestControl && l.asked.may(l.to, now) {
 		if err := l.control(ctx, requestControl, body); err != nil {
 			l.host.Log().Info("a thread cannot be asked for", "err", err)
+			if !refused(err) { // it did not come there, so it is made again
+				l.asked.forget(l.to)
+			}
 		}
 	}
 	if !l.m.Late && !l.m.At.IsZero() && now.Sub(l.m.At) > l.cfg.waitForControl {
 		return sdk.Rejected(notOwner, fmt.Sprintf("another app has controlled the thread for %v", l.cfg.waitForControl))
 	}
 	return held
+}
+
+// refused says whether err is Meta's last word.
+func refused(err error) bool {
+	_, ok := errors.AsType[*sdk.RejectedError](err)
+	return ok
 }
 
 // asked remembers for which threads other apps were asked.
@@ -129,5 +138,5 @@ func (a asked) may(psid string, now time.Time) bool {
 	return true
 }
 
-// forget has a thread be asked for again, should it go to another app once more.
+// forget has a thread be asked for again.
 func (a asked) forget(psid string) { a.last.Remove(psid) }

@@ -93,6 +93,26 @@ func TestAskedAgain(t *testing.T) {
 	s.unbroken(t)
 }
 
+// A request that did not come to Meta is made again with the next attempt; one that Meta
+// refuses is not.
+func TestAskFails(t *testing.T) {
+	for fault, want := range map[string]int{"2/0": 1, "613/0": 1, "rst": 1, "100/0": 0} {
+		s := begin(t, sim.Options{Default: "77"}, func(s *settings) { s.RequestControl = true })
+		s.sim.Say("2002", "hi")
+		if err := s.sim.SetFault(sim.Fault{Verb: requestControl, Kind: fault, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := s.Send(t.Context(), ada, sdk.Message{Text: "a"}); verdict(err) != "retry 1m0s" {
+				t.Errorf("%s: %v, want the message to wait", fault, err)
+			}
+		}
+		if got := len(s.sim.Actions()); got != want {
+			t.Errorf("%s: asked %d times, want %d", fault, got, want)
+		}
+	}
+}
+
 // What Meta has against the take does not become of the message, unless it may pass.
 func TestTakeFails(t *testing.T) {
 	for _, tt := range []struct{ fault, want string }{

@@ -28,33 +28,43 @@ type gate struct {
 }
 
 func (g *gate) send(ctx context.Context, token string, n notice) (string, error) {
-	g.mu.Lock()
-	wait, why := g.closed.Sub(g.host.Now()), g.why
-	g.mu.Unlock()
-	if wait > 0 {
-		return "", g.later(wait, why)
+	if err := g.waits(); err != nil {
+		return "", err
 	}
 	id, err := g.platform.send(ctx, token, n)
-	if wait = pauseOf(err); wait == 0 {
-		return id, err
+	if wait := pauseOf(err); wait > 0 {
+		return "", g.close(wait, err.Error())
 	}
-	g.close(wait, err.Error())
-	return "", g.later(wait, err.Error())
+	return id, err
 }
 
-// later says that an app is to be tried again; nothing in the error stops the channel.
-func (g *gate) later(wait time.Duration, why string) error {
-	return sdk.Retry(fmt.Errorf("%s waits: %s", g.name, why), wait)
+// waits says that an app is to be tried again later, if the platform is not to be called.
+func (g *gate) waits() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if wait := g.closed.Sub(g.host.Now()); wait > 0 {
+		return g.later(wait)
+	}
+	return nil
 }
 
-func (g *gate) close(wait time.Duration, why string) {
+// close has the platform left alone for so long, or longer if another call wants that.
+func (g *gate) close(wait time.Duration, why string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.host.Now()
 	if g.closed.Before(now) { // else it has been said
 		g.host.Log().Error("notices of one platform wait", "platform", g.name, "for", wait.String(), "err", why)
 	}
-	g.closed, g.why = now.Add(wait), why
+	if until := now.Add(wait); until.After(g.closed) {
+		g.closed, g.why = until, why
+	}
+	return g.later(g.closed.Sub(now))
+}
+
+// later holds nothing that stops the whole channel.
+func (g *gate) later(wait time.Duration) error {
+	return sdk.Retry(fmt.Errorf("%s waits: %s", g.name, g.why), wait)
 }
 
 // pauseOf is how long an error stops a whole platform, 0 for other errors.

@@ -102,6 +102,21 @@ func serveFrames(t *testing.T, serve func(n int, f *frames) error) Settings {
 	return set
 }
 
+// apnsAt sends to where set says.
+func apnsAt(t *testing.T, set Settings) *apns {
+	t.Helper()
+	cfg, err := set.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHTTP(cfg.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.CloseIdleConnections)
+	return newAPNs(cfg, h, at)
+}
+
 // all answers requests until the connection ends.
 func (f *frames) all() error {
 	for {
@@ -161,22 +176,13 @@ func TestGoAway(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var conns atomic.Int32
-			cfg, err := serveFrames(t, func(n int, f *frames) error {
+			a := apnsAt(t, serveFrames(t, func(n int, f *frames) error {
 				conns.Store(int32(n))
 				if n == 1 {
 					return tt.first(f)
 				}
 				return f.all()
-			}).config()
-			if err != nil {
-				t.Fatal(err)
-			}
-			h, err := newHTTP(cfg.CA)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(h.CloseIdleConnections)
-			a := newAPNs(cfg, h, at)
+			}))
 			for i, want := range tt.want {
 				if _, err := a.send(t.Context(), phone[5:], notice{id: "c.1", text: "Hi"}); plugintest.Verdict(err) != want {
 					t.Errorf("notice %d: %v, want %s", i, err, want)
@@ -206,17 +212,8 @@ func TestHalfOpen(t *testing.T) {
 		close(ended)
 		return err
 	})
-	set.Timeout = "500ms"
-	cfg, err := set.config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := newHTTP(cfg.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.CloseIdleConnections)
-	a := newAPNs(cfg, h, at)
+	set.Timeout = "2s"
+	a := apnsAt(t, set)
 	send := func(want string) {
 		t.Helper()
 		if _, err := a.send(t.Context(), phone[5:], notice{id: "c.1", text: "Hi"}); plugintest.Verdict(err) != want {

@@ -243,6 +243,24 @@ func TestPlatformsApart(t *testing.T) {
 	}
 }
 
+// TestLongerWait: of two calls that are under way the one that asks for less does not end
+// the wait that the other one asks for.
+func TestLongerWait(t *testing.T) {
+	g := &gate{name: onAPNs, host: new(plugintest.Host)}
+	throttled := errors.New("throttled")
+	g.platform = asked(func() error {
+		g.platform = asked(func() error { return sdk.Throttled(throttled, tooManyTokens) })
+		_, _ = g.send(t.Context(), phone, notice{}) // the other one
+		return sdk.Throttled(throttled, oneMinute)
+	})
+	for i := range 2 {
+		_, err := g.send(t.Context(), phone, notice{})
+		if e, ok := errors.AsType[*sdk.RetryError](err); !ok || e.After <= oneMinute {
+			t.Errorf("%d: %v, want another attempt in %v", i, err, tooManyTokens)
+		}
+	}
+}
+
 // TestLongID: APNs takes 64 bytes of what a copy takes the first one's place by.
 func TestLongID(t *testing.T) {
 	r := connect(t)

@@ -152,29 +152,33 @@ func TestReceiptOfATextUnderway(t *testing.T) {
 func TestUnderwayIsBounded(t *testing.T) {
 	h := &stateHost{state: map[string][]byte{}}
 	u := newUnderway(h)
-	kept := func() (n int) {
+	shelf := u.shelves.of("0")
+	var messages []string
+	for n := 0; len(messages) < 2*maxOnShelf; n++ {
+		if m := fmt.Sprint(n); u.shelves.of(m) == shelf {
+			messages = append(messages, m)
+		}
+	}
+	kept := func() int {
 		again := newUnderway(h)
 		if err := again.shelves.load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for i := range again.shelves {
-			n += len(again.shelves[i].list)
-		}
-		return n
+		return len(again.shelves.of("0").list)
 	}
-	for n := range 2 * shelfCount * maxOnShelf {
-		got := u.begin(t.Context(), fmt.Sprint(n), 1, func() uint16 { return 1 })
+	for _, m := range messages {
+		got := u.begin(t.Context(), m, 1, func() uint16 { return 1 })
 		u.taken(t.Context(), got, "1001")
 	}
-	if n := kept(); n > shelfCount*maxOnShelf || n < shelfCount*maxOnShelf/2 {
-		t.Errorf("%d are kept", n)
+	if n := kept(); n != maxOnShelf {
+		t.Errorf("%d are kept, want %d", n, maxOnShelf)
 	}
 	h.Set(time.Now().Add(underwayFor + time.Hour))
-	for n := range 1000 {
-		u.begin(t.Context(), fmt.Sprint(n), 1, func() uint16 { return 1 })
-		u.done(fmt.Sprint(n))
+	for _, m := range messages {
+		u.begin(t.Context(), m, 1, func() uint16 { return 1 })
+		u.done(m)
 	}
-	if n := kept(); n > shelfCount {
-		t.Errorf("%d are kept two days later", n)
+	if n := kept(); n != 1 {
+		t.Errorf("%d are kept two days later, want the last one", n)
 	}
 }

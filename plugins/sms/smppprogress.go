@@ -36,8 +36,8 @@ func (c *smppConfig) sum(text string) uint64 {
 // underway knows how far texts in segments have got, so that the next attempt goes on
 // with the first one that was not taken, under the same reference: a handset that has
 // some already puts them together. It is in the instance's state, for the next
-// process; what cannot be written there is known as long as this one lives. It is safe
-// for concurrent use, but a message must not be in two calls at a time.
+// process; what cannot be written there is known as long as the connection lives. It is
+// safe for concurrent use, but a message must not be in two calls at a time.
 type underway struct {
 	host    sdk.Host
 	shelves *shelves[progress]

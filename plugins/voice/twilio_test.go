@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -51,16 +50,8 @@ func startTwilio(t *testing.T, o sim.Options, change ...func(*TwilioSettings)) *
 	t.Helper()
 	o.AccountSID, o.AuthToken = account, token
 	r := &twilioRig{sim: sim.New(o)}
-	far := httptest.NewServer(r.sim)
-	r.Gateway = sdktest.Start(t, plugin(), "phone", "voice", viaTwilio(far.URL, change...))
-	r.hook = &twiliotest.Hook{Gateway: r.Gateway, Publics: publics}
-	r.sim.SetTransport(r.hook)
-	t.Cleanup(far.Close)
-	t.Cleanup(r.sim.Close)
-	t.Cleanup(func() {
-		if b := r.sim.Breaches(); len(b) > 0 {
-			t.Errorf("the contract is broken: %v", b)
-		}
+	r.Gateway, r.hook = twiliotest.Connect(t, r.sim, publics, func(base string) *sdktest.Gateway {
+		return sdktest.Start(t, plugin(), "phone", "voice", viaTwilio(base, change...))
 	})
 	return r
 }
@@ -452,58 +443,22 @@ func sound(e sdk.Event) string {
 	return ""
 }
 
-// TestTwilioMalformed: 10,000 malformed bodies for each route, half of them
-// signed: no panic, and events of authentic requests alone.
+// receiver is the plugin with what its events must have.
+func receiver(t testing.TB) twiliotest.Receiver {
+	return twiliotest.Receiver{WebhookReceiver: provided(t), Token: token, Publics: publics, Wrong: sound}
+}
+
+// TestTwilioMalformed: 10,000 malformed bodies for each route.
 func TestTwilioMalformed(t *testing.T) {
-	p := provided(t)
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for _, path := range []string{"/status?m=" + callID, "/digits?m=" + callID, "/twiml?m=" + callID} {
-		good := signedForm(path, url.Values{"AccountSid": {account}, "CallSid": {sid}, "CallStatus": {"completed"}, "CallDuration": {"7"}, "Digits": {"12"}})
-		for i := range 10_000 {
-			q := *good
-			q.Header = good.Header.Clone()
-			q.Body = twiliotest.Mangled(rnd, good.Body)
-			authentic := i%2 == 0
-			q.Header.Set("X-Twilio-Signature", twilio.Sign("another-token-16", q.URL, nil))
-			if form, _ := url.ParseQuery(string(q.Body)); authentic {
-				q.Header.Set("X-Twilio-Signature", twilio.Sign(token, q.URL, form))
-			}
-			res, err := p.Webhook(t.Context(), &q)
-			if err != nil || res.Status < 200 || res.Status >= 500 || !authentic && res.Status != 401 || res.Status != 200 && len(res.Events) > 0 {
-				t.Fatalf("%q: %+v, %v", q.Body, res, err)
-			}
-			for _, e := range res.Events {
-				if wrong := sound(e); wrong != "" {
-					t.Fatalf("%q: %s: %+v", q.Body, wrong, e)
-				}
-			}
-		}
-	}
+	form := url.Values{"AccountSid": {account}, "CallSid": {sid}, "CallStatus": {"completed"}, "CallDuration": {"7"}, "Digits": {"12"}}
+	receiver(t).Malformed(t, form, "/status?m="+callID, "/digits?m="+callID, "/twiml?m="+callID)
 }
 
 func FuzzTwilioWebhook(f *testing.F) {
 	f.Add(true, "/status?m="+callID, "AccountSid="+account+"&CallSid="+sid+"&CallStatus=completed&CallDuration=7")
 	f.Add(true, "/digits?m="+callID, "AccountSid="+account+"&CallSid="+sid+"&Digits=1")
 	f.Add(false, "/twiml?m="+callID, "AccountSid="+account+"&CallSid="+sid)
-	f.Add(true, "/status?m=%zz", "%zz")
-	p := provided(f)
-	f.Fuzz(func(t *testing.T, proven bool, path, body string) {
-		form, _ := url.ParseQuery(body)
-		q := signedForm(path, form)
-		q.Body = []byte(body)
-		if !proven {
-			q.Header.Set("X-Twilio-Signature", twilio.Sign("another-token-16", q.URL, form))
-		}
-		res, err := p.Webhook(t.Context(), q)
-		if err != nil || res.Status >= 500 || !proven && (len(res.Events) > 0 || res.Status < 400 || res.Quarantine != "") {
-			t.Fatalf("%q: %+v, %v", body, res, err)
-		}
-		for _, e := range res.Events {
-			if wrong := sound(e); wrong != "" {
-				t.Errorf("%q: %s: %+v", body, wrong, e)
-			}
-		}
-	})
+	receiver(f).Fuzz(f)
 }
 
 // FuzzTwilioSpeech: whatever is to be said, the document is TwiML, and says it.

@@ -16,11 +16,11 @@ import (
 func Form(token, publics, path string, form url.Values) *sdk.WebhookRequest {
 	at, query, _ := strings.Cut(path, "?")
 	return &sdk.WebhookRequest{Method: http.MethodPost, Path: at, Query: query, URL: publics + path, Body: []byte(form.Encode()),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "X-Twilio-Signature": {twilio.Sign(token, publics+path, form)}}}
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, signature: {twilio.Sign(token, publics+path, form)}}}
 }
 
-// Mangled changes some bytes of b.
-func Mangled(rnd *rand.Rand, b []byte) []byte {
+// mangled changes some bytes of b.
+func mangled(rnd *rand.Rand, b []byte) []byte {
 	b = slices.Clone(b)
 	for range 1 + rnd.IntN(8) {
 		at := rnd.IntN(len(b) + 1)

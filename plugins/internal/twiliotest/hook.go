@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 
+	"github.com/openccsp/gateway/examples/twilio-sim/sim"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
@@ -22,6 +24,24 @@ type Hook struct {
 
 	mu     sync.Mutex
 	events []sdk.Event
+}
+
+// Connect connects a Twilio and a gateway with the plugin, which start starts: base is
+// Twilio's address, and publics that of the gateway, which need not exist. The test
+// fails if the contract is broken.
+func Connect(t *testing.T, s *sim.Sim, publics string, start func(base string) *sdktest.Gateway) (*sdktest.Gateway, *Hook) {
+	t.Helper()
+	far := httptest.NewServer(s)
+	h := &Hook{Gateway: start(far.URL), Publics: publics}
+	s.SetTransport(h)
+	t.Cleanup(far.Close)
+	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		if b := s.Breaches(); len(b) > 0 {
+			t.Errorf("the contract is broken: %v", b)
+		}
+	})
+	return h.Gateway, h
 }
 
 // RoundTrip implements http.RoundTripper.

@@ -64,16 +64,16 @@ func TestFetchMedia(t *testing.T) {
 		t.Errorf("fetch: %+v, %v", a, err)
 	}
 	_, err = f.host.FetchMedia(t.Context(), far.URL+"/a", nil)
-	if _, ok := errors.AsType[*sdk.RejectedError](err); !ok {
-		t.Errorf("without the header: %v, want it rejected", err)
+	if r, ok := errors.AsType[*sdk.RejectedError](err); !ok || r.Code != "media_unreachable" {
+		t.Errorf("without the header: %v, want media_unreachable", err)
 	}
 	got, known := readMedia(t, f.host, sdk.Attachment{URL: far.URL + "/open", Caption: "c"})
 	if string(got) != "picture" || known.MIME != "image/png" || known.URL != far.URL+"/open" || known.Caption != "c" {
 		t.Errorf("by its URL: %q, %+v", got, known)
 	}
-	g.RefuseMedia("no files today")
+	g.RefuseMedia("media_type", "no files today")
 	_, err = f.host.SaveMedia(t.Context(), "a", "", bytes.NewReader(nil))
-	if r, ok := errors.AsType[*sdk.RejectedError](err); !ok || r.Detail != "no files today" {
+	if r, ok := errors.AsType[*sdk.RejectedError](err); !ok || r.Code != "media_type" || r.Detail != "no files today" {
 		t.Errorf("refused: %v", err)
 	}
 }

@@ -92,7 +92,7 @@ func openQuiet(context.Context, struct{}, sdk.Host) (*quiet, error) { return &qu
 type settings struct {
 	URL     string `json:"url" jsonschema:"required,format=uri"`
 	Token   string `json:"token,omitempty"`
-	Retries int8   `json:"retries,omitempty"`
+	Retries int8   `json:"retries,omitempty" jsonschema:"minimum=0"`
 }
 
 // Validate implements sdk.Validator: the vendor is always away.

@@ -62,6 +62,9 @@ func (t *turn) joins(ev *pluginv1.Event) {
 // leaves tells the customer that an agent is there no longer; who is not named is all
 // of them.
 func (t *turn) leaves(ev *pluginv1.Event) {
+	if ev.Private {
+		return // she was not told of that one, see joins
+	}
 	name := state.CutText(ev.Agent.GetName())
 	if name == "" || slices.Equal(t.doc.Chat.Present, []string{""}) {
 		t.allLeave()

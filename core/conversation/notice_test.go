@@ -162,6 +162,10 @@ func TestCustomerIsToldWhoIsThere(t *testing.T) {
 		{"a watcher whom nobody is to see", func(w *world) {
 			w.event("desk", &pluginv1.Event{Type: sdk.AgentJoined, Ref: "chat-1", Agent: &pluginv1.Agent{Name: "Boss"}, Private: true})
 		}, nil},
+		{"a watcher without a name leaves", func(w *world) {
+			w.staff(sdk.AgentJoined, "Bob")
+			w.event("desk", &pluginv1.Event{Type: sdk.AgentLeft, Ref: "chat-1", Private: true})
+		}, []string{"agent_joined Bob"}},
 		{"a crowd", func(w *world) {
 			for _, name := range strings.Split("abcdefghijkl", "") {
 				w.staff(sdk.AgentJoined, name)

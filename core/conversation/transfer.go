@@ -32,6 +32,7 @@ func (t *turn) tellVendor(a *core.Action) {
 func (t *turn) tellChannel(a *core.Action) {
 	c := &state.Command{
 		Kind: state.CommandKind_CHAT_EVENT, Lane: LaneCustomer, Instance: t.doc.Channel, EventName: a.Key, Params: a.Params, Rule: a.Rule,
+		Reply: t.reply,
 	}
 	switch {
 	case t.doc.Customer.GetAddress() == "":

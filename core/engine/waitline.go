@@ -19,6 +19,8 @@ func isBulk(c *state.Command) bool {
 	switch c.Kind {
 	case state.CommandKind_DELIVER:
 		return !c.Reply && (c.Rule != "" || c.Message.GetAuthor() == pluginv1.AuthorKind_AUTHOR_RULE)
+	case state.CommandKind_CHAT_EVENT: // that of no chat is a rule's for the channel
+		return !c.Reply && c.Chat == 0
 	case state.CommandKind_CALL, state.CommandKind_PUSH:
 		return true
 	}

@@ -95,9 +95,11 @@ func (g *gateway) History(_ context.Context, id core.ConversationID, after strin
 	timers := &state.Record{Number: 10, View: &state.View{Type: "chat_closed", Waited: "w", Event: &pluginv1.Event{
 		Status: "closed", Reason: "timed_out", ReasonCode: "7", By: "system", TimedOut: true, WaitTime: &minutes, IdleTime: &minutes,
 		Queue: "retail", Position: &place, EstWait: &minutes, Kind: "about", From: "a", To: "b", Score: &minutes, Comment: "c"}}}
+	digits := &state.Record{Number: 11, View: &state.View{Type: "call_digits", Event: &pluginv1.Event{
+		CallId: "CA1", Digits: "2", QuickReply: &pluginv1.QuickReply{Title: "No", Payload: "n"}, Duration: &minutes, Code: "busy"}}}
 	end := &state.Ended{Command: command, Attempts: attempts, End: "sent", MessageId: "p2", AtMs: when.UnixMilli()}
 	return store.Page[*state.Entry]{Items: []*state.Entry{
-		{Body: &state.Entry_Ended{Ended: end}}, {Body: &state.Entry_Record{Record: rec}}, {Body: &state.Entry_Record{Record: timers}}, {Body: &state.Entry_Record{Record: &state.Record{}}}}}, g.err
+		{Body: &state.Entry_Ended{Ended: end}}, {Body: &state.Entry_Record{Record: rec}}, {Body: &state.Entry_Record{Record: timers}}, {Body: &state.Entry_Record{Record: digits}}, {Body: &state.Entry_Record{Record: &state.Record{}}}}}, g.err
 }
 
 func (g *gateway) BindOrphan(_ context.Context, o httpd.Orphan) (core.ConversationID, error) {
@@ -343,7 +345,8 @@ func TestAdminAnswers(t *testing.T) {
 				`"owner":"none","chatid":"4711","text":"hi","message_id":"p1","params":{"a":"b"},"cut":true}`,
 			`"event":{"type":"chat_closed","owner":"none","queue":"retail","position":2,"est_wait":15,"wait_time":15,"idle_time":15,` +
 				`"kind":"about","from":"a","to":"b","status":"closed","reason":"timed_out","reason_code":"7","by":"system","timed_out":true,` +
-				`"score":15,"comment":"c","waited":"w"}`}, ""},
+				`"score":15,"comment":"c","waited":"w"}`,
+			`"event":{"type":"call_digits","owner":"none","quick_reply":{"title":"No","payload":"n"},"call_id":"CA1","digits":"2","duration":15,"code":"busy"}`}, ""},
 		{"GET", "/v1/conversations/" + core.OrphanID("a", "b").String() + "/history", "", 404, []string{`"not_found"`}, ""},
 		{"POST", "/v1/conversations", `{"integration":"enghouse","chatid":"4711","channel":"webshop","customer":"ada"}`, 200,
 			[]string{`{"id":"` + id + `"}`}, "bind {enghouse 4711 webshop ada}"},

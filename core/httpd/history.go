@@ -43,7 +43,11 @@ type eventBody struct {
 	ChatID      string            `json:"chatid,omitempty"`
 	Text        string            `json:"text,omitempty"`
 	Attachments []attachmentBody  `json:"attachments,omitempty"`
+	QuickReply  *quickReplyBody   `json:"quick_reply,omitempty"` // that was chosen, or what digits stand for
 	MessageID   string            `json:"message_id,omitempty"`
+	CallID      string            `json:"call_id,omitempty"`
+	Digits      string            `json:"digits,omitempty"`
+	Duration    *float64          `json:"duration,omitempty"` // of a call, seconds
 	Agent       string            `json:"agent,omitempty"`
 	Queue       string            `json:"queue,omitempty"`
 	Position    *int32            `json:"position,omitempty"`
@@ -56,6 +60,7 @@ type eventBody struct {
 	Status      string            `json:"status,omitempty"`
 	Reason      string            `json:"reason,omitempty"`
 	ReasonCode  string            `json:"reason_code,omitempty"`
+	Code        string            `json:"code,omitempty"` // of a message that failed
 	By          string            `json:"by,omitempty"`
 	TimedOut    bool              `json:"timed_out,omitempty"`
 	Score       *float64          `json:"score,omitempty"`
@@ -63,6 +68,11 @@ type eventBody struct {
 	Params      map[string]string `json:"params,omitempty"`
 	Cut         bool              `json:"cut,omitempty"`    // something was longer than rules may see
 	Waited      string            `json:"waited,omitempty"` // the rule that looks at it again, its time having come
+}
+
+type quickReplyBody struct {
+	Title   string `json:"title"`
+	Payload string `json:"payload,omitempty"`
 }
 
 type verdictBody struct {
@@ -147,12 +157,16 @@ func showEvent(v *state.View) eventBody {
 		Type: v.GetType(), Name: e.GetEventName(), ID: v.GetId(), At: utc(v.GetAtMs()), LateBy: v.GetLateBy(),
 		Source: v.GetSource(), Instance: v.GetInstance(), Service: v.GetService(), Owner: v.GetOwner().Word(),
 		ChatID: v.GetChat().GetRef(), Text: e.GetText(), Attachments: showAttachments(e.GetAttachments()),
-		MessageID: e.GetMessageId(), Agent: e.GetAgent().GetName(), Queue: e.GetQueue(), Kind: e.GetKind(),
+		MessageID: e.GetMessageId(), CallID: e.GetCallId(), Digits: e.GetDigits(), Code: e.GetCode(), Agent: e.GetAgent().GetName(), Queue: e.GetQueue(), Kind: e.GetKind(),
 		From: e.GetFrom(), To: e.GetTo(), Status: e.GetStatus(), Reason: e.GetReason(), ReasonCode: e.GetReasonCode(),
 		By: e.GetBy(), TimedOut: e.GetTimedOut(), Comment: e.GetComment(), Params: e.GetParams(), Cut: v.GetCut(), Waited: v.GetWaited(),
 	}
 	if e != nil {
 		b.Position, b.EstWait, b.WaitTime, b.IdleTime, b.Score = e.Position, e.EstWait, e.WaitTime, e.IdleTime, e.Score
+		b.Duration = e.Duration
+	}
+	if q := e.GetQuickReply(); q != nil {
+		b.QuickReply = &quickReplyBody{q.GetTitle(), q.GetPayload()}
 	}
 	return b
 }

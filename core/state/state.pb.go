@@ -2549,7 +2549,7 @@ type Command struct {
 	Window        uint64        `protobuf:"varint,54,opt,name=window,proto3" json:"window,omitempty"`               // DELIVER: the number of the window in which it counts; 0: none
 	Token         string        `protobuf:"bytes,55,opt,name=token,proto3" json:"token,omitempty"`                  // REGISTER: <platform>:<token>, a secret
 	On            bool          `protobuf:"varint,56,opt,name=on,proto3" json:"on,omitempty"`                       // REGISTER: the app can be reached
-	Reply         bool          `protobuf:"varint,57,opt,name=reply,proto3" json:"reply,omitempty"`                 // DELIVER: a flow's, to what the customer has just written: she waits for it
+	Reply         bool          `protobuf:"varint,57,opt,name=reply,proto3" json:"reply,omitempty"`                 // DELIVER, CHAT_EVENT: a flow's, to what the customer has just written: she waits for it
 	Transcript    bool          `protobuf:"varint,53,opt,name=transcript,proto3" json:"transcript,omitempty"`       // CHAT_OPEN_CMD, CHAT_SEND: it shows what was said before; of use to its chat alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

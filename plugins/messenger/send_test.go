@@ -369,7 +369,7 @@ func TestNotSent(t *testing.T) {
 		{"2002", sdk.Message{Text: "a", QuickReplies: many}, "rejected quick_replies"},
 		{"2002", sdk.Message{Text: "a", QuickReplies: []sdk.QuickReply{{Title: strings.Repeat("a", 21)}}}, "rejected quick_replies"},
 		{"2002", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "x", Bytes: 26 << 20}}}, "rejected file_too_large"},
-		{"2002", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "gone"}}}, "rejected refused"},
+		{"2002", sdk.Message{Attachments: []sdk.Attachment{{MediaID: "gone"}}}, "rejected media_gone"},
 		{"../me", sdk.Message{Text: "a"}, "rejected address"},
 		{"3003", sdk.Message{Text: "a"}, "recipient gone"},
 		{"4004", sdk.Message{Text: "a"}, "recipient gone"},

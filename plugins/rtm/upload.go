@@ -217,6 +217,8 @@ func (c *channel) saveFile(ctx context.Context, t ticket, r io.Reader) (sdk.Atta
 	switch {
 	case err == nil:
 		return a, nil
+	case errors.As(err, &refused) && refused.Code == "media_too_large":
+		return a, &apiError{http.StatusRequestEntityTooLarge, "too_large", "the file is too large: " + refused.Detail}
 	case errors.As(err, &refused):
 		return a, &apiError{http.StatusUnsupportedMediaType, "refused", "the file is not taken: " + refused.Detail}
 	case errors.Is(err, sdk.ErrUnsupported):

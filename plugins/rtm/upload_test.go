@@ -126,7 +126,8 @@ func TestUploadRefusals(t *testing.T) {
 		{"no type", "/media", "x", []string{auth, "Content-Type: "}, nil, 415, "unsupported_media_type"},
 		{"compressed", "/media", "x", []string{auth, png, "Content-Encoding: gzip"}, nil, 415, "unsupported_media_type"},
 		{"bad query", "/media?name=%zz", "x", []string{auth, png}, nil, 400, "invalid"},
-		{"the operator's policy", "/media", "x", []string{auth, png}, sdk.Rejected("type", "no pictures"), 415, "refused"},
+		{"the operator's policy", "/media", "x", []string{auth, png}, sdk.Rejected("media_type", "no pictures"), 415, "refused"},
+		{"the operator's limit", "/media", "x", []string{auth, png}, sdk.Rejected("media_too_large", "at most 1 byte"), 413, "too_large"},
 		{"a gateway without files", "/media", "x", []string{auth, png}, sdk.ErrUnsupported, 415, "refused"},
 		{"forged upload", "/media?upload=x&offset=0", "", []string{auth}, nil, 404, "not_found"},
 	} {

@@ -310,7 +310,7 @@ func TestTwilioFiles(t *testing.T) {
 			t.Errorf("%+v is not %s", a, want)
 		}
 	}
-	r.RefuseMedia("too large")
+	r.RefuseMedia("media_too_large", "too large")
 	if err := r.sim.Receive(twilioAda, twilioOwn, "", sim.Media{MIME: "image/jpeg"}); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,9 @@ func TestFilesThatAreNotThere(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r.RefuseMedia(tt.refuse)
+			if tt.refuse != "" {
+				r.RefuseMedia("media_type", tt.refuse)
+			}
 			if err := r.sim.Message(t.Context(), user, "image", tt.fields...); err != nil {
 				t.Fatal(err)
 			}

@@ -121,7 +121,7 @@ func TestRejectedBeforeAnything(t *testing.T) {
 	for want, a := range map[string]sdk.Attachment{
 		"rejected file_type":      r.AddMedia("a.pdf", "application/pdf", []byte("%PDF")),
 		"rejected file_too_large": r.AddMedia("a.amr", "audio/amr", make([]byte, 2<<20+1)),
-		"rejected refused":        {MediaID: "gone"},
+		"rejected media_gone":     {MediaID: "gone"},
 	} {
 		_, err := r.Send(t.Context(), ada, sdk.Message{ID: "c.1", Text: "See", Attachments: []sdk.Attachment{a}})
 		if got := plugintest.Verdict(err); got != want {

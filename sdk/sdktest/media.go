@@ -18,12 +18,18 @@ const maxMedia = 64 << 20
 type media struct {
 	mu      sync.Mutex
 	files   map[string]*mediaFile
-	refused string // why files are refused, "": they are taken
+	refusal *pluginv1.HostReply // what every file gets, nil: they are taken
 }
 
 type mediaFile struct {
 	sdk.Attachment
 	data []byte
+}
+
+// refused is the gateway's answer about a file that it does not take, with the
+// codes of sdk.Host.FetchMedia.
+func refused(code, why string) *pluginv1.HostReply {
+	return &pluginv1.HostReply{Refused: true, Code: code, Message: why}
 }
 
 // serve answers a call that is about media, nil if it is not.
@@ -42,22 +48,25 @@ func (m *media) serve(c *pluginv1.HostCall) *pluginv1.HostReply {
 func (m *media) fetch(f *pluginv1.MediaFetch) *pluginv1.HostReply {
 	r, err := http.NewRequest(http.MethodGet, f.Url, nil)
 	if err != nil {
-		return &pluginv1.HostReply{Refused: true, Message: "the URL cannot be used"}
+		return refused("media_blocked", "the URL cannot be used")
 	}
 	for _, h := range f.Headers {
 		r.Header.Add(h.Name, h.Value)
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r) // it follows no redirect
 	if err != nil {
-		return &pluginv1.HostReply{Message: err.Error()}
+		return &pluginv1.HostReply{Code: "media_unreachable", Message: err.Error()}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return &pluginv1.HostReply{Refused: resp.StatusCode < 500, Message: resp.Status}
+		return &pluginv1.HostReply{Refused: resp.StatusCode < 500, Code: "media_unreachable", Message: resp.Status}
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxMedia))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxMedia+1))
 	if err != nil {
-		return &pluginv1.HostReply{Message: err.Error()}
+		return &pluginv1.HostReply{Code: "media_unreachable", Message: err.Error()}
+	}
+	if len(data) > maxMedia {
+		return refused("media_too_large", fmt.Sprintf("the file has more than %d bytes", maxMedia))
 	}
 	return m.put(&pluginv1.MediaPut{Name: f.Name, Mime: resp.Header.Get("Content-Type"), Data: data, Last: true})
 }
@@ -65,8 +74,8 @@ func (m *media) fetch(f *pluginv1.MediaFetch) *pluginv1.HostReply {
 func (m *media) put(p *pluginv1.MediaPut) *pluginv1.HostReply {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.refused != "" {
-		return &pluginv1.HostReply{Refused: true, Message: m.refused}
+	if m.refusal != nil {
+		return m.refusal
 	}
 	f := m.files[p.Upload]
 	if p.Upload == "" {
@@ -88,7 +97,7 @@ func (m *media) get(g *pluginv1.MediaGet) *pluginv1.HostReply {
 	defer m.mu.Unlock()
 	f := m.files[g.MediaId]
 	if f == nil {
-		return &pluginv1.HostReply{Refused: true, Message: "there is no such file"}
+		return refused("media_gone", "there is no such file")
 	}
 	from := min(g.Offset, uint64(len(f.data)))
 	to := min(from+uint64(g.Limit), uint64(len(f.data)))
@@ -127,10 +136,14 @@ func (g *Gateway) Media(id string) []byte {
 	return nil
 }
 
-// RefuseMedia makes the gateway take no files, and say why; "" takes them again.
-func (g *Gateway) RefuseMedia(why string) {
+// RefuseMedia makes the gateway take no files, with a code of [sdk.Host]'s
+// FetchMedia, such as media_type, and say why; code "" takes them again.
+func (g *Gateway) RefuseMedia(code, why string) {
 	m := &g.fakes.media
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.refused = why
+	m.refusal = nil
+	if code != "" {
+		m.refusal = refused(code, why)
+	}
 }

@@ -103,13 +103,13 @@ func (h *Host) OpenMedia(ctx context.Context, a sdk.Attachment) (io.ReadCloser, 
 	if a.MediaID != "" {
 		b, ok := h.Kept[a.MediaID]
 		if !ok {
-			return nil, a, sdk.Rejected("refused", "there is no such file")
+			return nil, a, sdk.Rejected("media_gone", "there is no such file")
 		}
 		return io.NopCloser(bytes.NewReader(b)), a, nil
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL, nil)
 	if err != nil {
-		return nil, a, sdk.Rejected("refused", "the address cannot be read")
+		return nil, a, sdk.Rejected("media_blocked", "the address cannot be read")
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -120,7 +120,7 @@ func (h *Host) OpenMedia(ctx context.Context, a sdk.Attachment) (io.ReadCloser, 
 		if resp.StatusCode >= 500 {
 			return nil, a, sdk.Retry(errors.New(resp.Status), 0)
 		}
-		return nil, a, sdk.Rejected("refused", resp.Status)
+		return nil, a, sdk.Rejected("media_unreachable", resp.Status)
 	}
 	a.MIME, a.Name = resp.Header.Get("Content-Type"), cmp.Or(a.Name, path.Base(r.URL.Path))
 	return resp.Body, a, nil

@@ -59,17 +59,38 @@ func TestWidgetNewWord(t *testing.T) {
 		t.Errorf("at first the tier is %q", got)
 	}
 	another := `window.%s = new chat.constructor(); %[1]s.open({ hook: chat.options.hook, token: %q }); document.body.append(%[1]s)`
+	leave := `%s.talk.session++; %[1]s.talk.client.end(true)` // as with the page
+	b.js(fmt.Sprintf(leave, "chat"))
 	b.js(fmt.Sprintf(another, "today", as("gold", later)))
 	b.until("she is there again", `return today.talk.status === "online"`)
 	b.js(`today.talk.say("two")`)
 	if got := tier("two"); got != "gold" {
 		t.Errorf("with another word of the backend the tier is %q", got)
 	}
+	b.js(fmt.Sprintf(leave, "today"))
 	b.js(fmt.Sprintf(another, "stale", as("platinum", time.Now().Add(-time.Hour))))
 	b.until("she is there with what is kept", `return stale.talk.status === "online"`)
 	b.js(`stale.talk.say("three")`)
 	if got := tier("three"); got != "gold" {
 		t.Errorf("with a stale word of the backend the tier is %q", got)
+	}
+}
+
+// TestWidgetKeepsTheCustomer: an answer that ends in the middle is none.
+func TestWidgetKeepsTheCustomer(t *testing.T) {
+	w := newWeb(t, nil)
+	b := openTab(t, w, "")
+	user := b.enter("Ada")
+	w.outage(true)
+	b.until("away", `return chat.talk.status !== "online"`)
+	w.mu.Lock()
+	w.cut = true
+	w.mu.Unlock()
+	w.outage(false)
+	b.js(`dispatchEvent(new Event("online"))`)
+	b.until("back", `return chat.talk.status === "online"`)
+	if now := get[string](b, chat+`return chat.talk.me.userId })()`); now != user || w.cuts("/register") {
+		t.Errorf("the customer is %s, was %s", now, user)
 	}
 }
 

@@ -37,8 +37,8 @@ class Rest {
       body: plain ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(30_000),
     });
+    if (response.ok) return response.json(); // half an answer is none
     const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
     throw new Refused(response.status, answer.error?.code, answer.error?.message ?? "the server answered " + response.status);
   }
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/openccsp/gateway/sdk"
@@ -73,6 +75,52 @@ func TestWidgetNewWord(t *testing.T) {
 	b.js(`stale.talk.say("three")`)
 	if got := tier("three"); got != "gold" {
 		t.Errorf("with a stale word of the backend the tier is %q", got)
+	}
+}
+
+// TestWidgetTabs: what one tab knows is not lost to another one, and whom one has
+// forgotten no other one brings back.
+func TestWidgetTabs(t *testing.T) {
+	w := newWeb(t, nil)
+	one := openTab(t, w, "data-open")
+	user := one.enter("Ada")
+	one.js(`chat.talk.say("one")`)
+	ctx, stop := chromedp.NewContext(one.ctx)
+	t.Cleanup(stop)
+	two := &tab{t, ctx, w}
+	if err := chromedp.Do(ctx, chromedp.Navigate(get[string](one, "location.href"))); err != nil {
+		t.Fatal(err)
+	}
+	two.until("the second tab goes on", `return chat?.talk.status === "online" && chat.talk.me.userId === "`+user+`"`)
+	two.js(`chat.talk.say("two")`)
+	until(t, "two arrives", func() bool { return len(w.seen(sdk.CustomerMessage)) >= 2 })
+	one.until("the first tab shows it", `return all("#log li.mine.sent").length === 2`)
+	one.js(`chat.talk.say("three")`)
+	until(t, "three arrives", func() bool { // two may have come from both tabs
+		return slices.ContainsFunc(w.seen(sdk.CustomerMessage), func(e sdk.Event) bool { return e.Text == "three" })
+	})
+	for _, e := range w.seen(sdk.CustomerMessage) {
+		if err := w.ReceiptToCustomer(t.Context(), sdk.Customer{Address: user}, e.MessageID, "read"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := chromedp.Do(ctx, chromedp.Reload()); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*tab{one, two} {
+		b.until("all is there, in order", `return all("#log li.mine.read .bubble").map((e) => e.textContent).join() === "one,two,three"`)
+	}
+
+	one.js(`$("leave").click()`)
+	two.until("the second tab has heard", `return chat.talk.kept.off`)
+	w.outage(true)
+	two.until("away", `return chat.talk.status !== "online"`)
+	w.outage(false)
+	two.js(`dispatchEvent(new Event("online"))`)
+	two.until("it goes on by itself", `return chat.talk.status === "online" && chat.talk.me.userId === "`+user+`" && all("#log li").length === 3`)
+	two.js(`chat.talk.keep()`)
+	if got := get[bool](one, chat+`return chat.talk.me === null && chat.talk.kept.read("me") === null && chat.talk.kept.read("log") === null })()`); !got {
+		t.Error("the customer is back")
 	}
 }
 

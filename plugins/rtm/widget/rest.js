@@ -42,27 +42,3 @@ class Rest {
     throw new Refused(response.status, answer.error?.code, answer.error?.message ?? "the server answered " + response.status);
   }
 }
-
-// Kept is what this browser keeps for one channel. Without storage the chat
-// works, and is forgotten with the page.
-class Kept {
-  constructor(prefix) {
-    this.prefix = prefix;
-  }
-  read(key) {
-    try {
-      return JSON.parse(localStorage.getItem(this.prefix + key));
-    } catch {
-      return null;
-    }
-  }
-  write(key, value) {
-    try {
-      if (value === null) localStorage.removeItem(this.prefix + key);
-      else localStorage.setItem(this.prefix + key, JSON.stringify(value));
-    } catch {
-      // full or off
-    }
-  }
-}
-

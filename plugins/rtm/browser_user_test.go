@@ -142,6 +142,32 @@ func TestWidgetKeepsTheCustomer(t *testing.T) {
 	}
 }
 
+// TestWidgetRenews: a page that stays open for days goes on as the same customer.
+func TestWidgetRenews(t *testing.T) {
+	w := newWeb(t, nil)
+	b := openTab(t, w, "")
+	b.js(`const timer = window.setTimeout;
+		window.setTimeout = (f, ms, ...more) => {
+			if (ms < 3_600_000) return timer(f, ms, ...more);
+			window.renew = f;
+			window.term = ms;
+			return 0;
+		}`)
+	user := b.enter("Ada")
+	if hours := get[int](b, `window.term / 3_600_000`); hours != 12 {
+		t.Errorf("renewed after %d hours, want half of a day", hours)
+	}
+	began := time.Now()
+	for _, later := range []time.Duration{12 * time.Hour, 30 * time.Hour} { // in time, and past the first token's end
+		w.host.setNow(began.Add(later))
+		b.js(`window.old = chat.talk.me.accessToken; window.renew()`)
+		b.until("online, with another token", `return chat.talk.status === "online" && chat.talk.me.accessToken !== window.old`)
+		if now := get[string](b, chat+`return chat.talk.me.userId })()`); now != user {
+			t.Errorf("%v later the customer is %s, was %s", later, now, user)
+		}
+	}
+}
+
 // TestWidgetStartsAfresh: an answer on its way does not bring back who was forgotten.
 func TestWidgetStartsAfresh(t *testing.T) {
 	w := newWeb(t, nil)

@@ -147,7 +147,15 @@ class Talk extends EventTarget {
     }
   }
 
-  // connection lasts until it breaks, and says whether it was up at all.
+  // term is how long a connection lasts at most: half of its token's life. With a token
+  // that has ended the customer would be another one.
+  get term() {
+    const { iat, exp } = claimsOf(this.me.accessToken);
+    return Math.min(500 * (exp - iat), 2 ** 31 - 1); // the longest timer
+  }
+
+  // connection lasts until it breaks or has to be renewed, and says whether it was up
+  // at all.
   connection(mine) {
     const { path, url, username, topic, clientId } = this.me.broker;
     const address = path ? this.rest.hook.replace(/^http/, "ws") + "/mqtt" : url;
@@ -159,6 +167,7 @@ class Talk extends EventTarget {
         keepalive: 30, reconnectPeriod: 0, connectTimeout: 10_000, timerVariant: "native",
       });
       this.client = client;
+      const renewal = setTimeout(() => client.end(true), this.term);
       client.on("connect", async () => {
         try {
           const granted = await Promise.race([client.subscribeAsync(topic, { qos: 1 }), pause(10_000)]);
@@ -174,6 +183,7 @@ class Talk extends EventTarget {
       client.on("message", (_, payload) => mine === this.session && this.receive(new TextDecoder().decode(payload)));
       client.on("error", () => client.end(true));
       client.on("close", () => {
+        clearTimeout(renewal);
         client.end(true);
         resolve(up);
       });
@@ -181,11 +191,11 @@ class Talk extends EventTarget {
   }
 
   async polling(mine) {
-    for (let up = false; mine === this.session; up = true) {
-      if (!up) this.set("status", "online");
+    this.set("status", "online");
+    for (const end = Date.now() + this.term; mine === this.session && Date.now() < end; await pause(5000)) {
       await this.fetchMissed(mine);
-      await pause(5000);
     }
+    return true;
   }
 
   async fetchMissed(mine) {

@@ -49,6 +49,7 @@ func newExternal(c *channel) *external {
 		SetUsername(c.cfg.BrokerUser).
 		SetPassword(c.cfg.BrokerPassword).
 		SetCleanSession(false).
+		SetStore(outbox{mqttclient.NewMemoryStore()}).
 		SetOrderMatters(true).
 		SetAutoAckDisabled(true).
 		SetConnectRetry(true).

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
@@ -148,5 +149,14 @@ func TestTokensThatAreIssuedCount(t *testing.T) {
 				t.Errorf("a name of %d times %s: the token is refused with %d", n, c, resp.Status)
 			}
 		}
+	}
+}
+
+// TestClocksDiffer: a backend whose clock is ahead of ours may say when it made its JWT.
+func TestClocksDiffer(t *testing.T) {
+	r := newRig(t, nil)
+	token := backendJWT(t, jwt.SigningMethodHS256, []byte(testSecret), jwt.MapClaims{"iat": time.Now().Add(10 * time.Second).Unix()})
+	if resp := r.call("POST", "/register", `{}`, "Authorization: Bearer "+token); resp.Status != 200 {
+		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
 }

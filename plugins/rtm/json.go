@@ -109,3 +109,36 @@ func mismatch(err error) string {
 	}
 	return "not of the expected form"
 }
+
+// threadID names a thread of a client that has several, as {"id":"7"} or "7". It is
+// the client's own: rules read it as payload["thread"].
+type threadID string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *threadID) UnmarshalJSON(b []byte) error {
+	var id flexible
+	if err := json.Unmarshal(b, &id); err != nil {
+		var in struct {
+			ID flexible `json:"id"`
+		}
+		if err := json.Unmarshal(b, &in); err != nil {
+			return err
+		}
+		id = in.ID
+	}
+	*t = threadID(id)
+	return nil
+}
+
+// flexible is a value that clients write as a number or as a string.
+type flexible string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flexible) UnmarshalJSON(b []byte) error {
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err == nil {
+		*f = flexible(n)
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(f))
+}

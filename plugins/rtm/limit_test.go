@@ -17,6 +17,7 @@ import (
 
 func TestReceiptsAreLimitedByUser(t *testing.T) {
 	r := newRig(t, func(s *Settings) { s.ReceiptsPerMinute = 100 })
+	r.host.setNow(time.Now()) // and no time passes
 	alice, bob := r.user("alice").AccessToken, r.user("bob").AccessToken
 	half := `{"tids":["` + strings.Repeat(`c.1.1","`, 59) + `c.1.1"],"status":3}`
 	var got []int
@@ -31,6 +32,7 @@ func TestReceiptsAreLimitedByUser(t *testing.T) {
 // Over MQTT the limits are the same ones.
 func TestReceiptsAreLimitedOverMQTT(t *testing.T) {
 	r := newRig(t, func(s *Settings) { s.ReceiptsPerMinute = 100 })
+	r.host.setNow(time.Now())
 	c := dial(t, r.listen(), 5)
 	c.connect(as(r.user("alice")))
 	c.subscribe("webshop/alice", 1, 1)
@@ -47,6 +49,7 @@ func TestReceiptsAreLimitedOverMQTT(t *testing.T) {
 
 func TestReadsAreLimitedByUser(t *testing.T) {
 	r := newRig(t, func(s *Settings) { s.ReadsPerMinute = 2 })
+	r.host.setNow(time.Now())
 	auth := "accesstoken: " + r.user("alice").AccessToken
 	var got []int
 	for _, path := range []string{"/messages", "/messages", "/messages", "/media?upload=x"} {

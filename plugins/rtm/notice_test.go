@@ -161,6 +161,22 @@ func TestStandingIsBounded(t *testing.T) {
 	}
 }
 
+// TestSameAgentAnotherDay: that an agent left may have been lost; who joins a day later
+// has joined anew.
+func TestSameAgentAnotherDay(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := newStanding(func() time.Time { return now })
+	anna := map[string]string{"name": "Anna"}
+	first := s.event("alice", "agent_joined", anna)
+	if again := s.event("alice", "agent_joined", anna); again.ID != first.ID {
+		t.Errorf("said again it is %s, want %s", again.ID, first.ID)
+	}
+	now = now.Add(undeliveredFor + time.Second)
+	if next := s.event("alice", "agent_joined", anna); next.ID == first.ID || !next.At.Equal(now) || len(s.of("alice").Events) != 1 {
+		t.Errorf("a day later it is %+v, as before", next)
+	}
+}
+
 // TestStandingOutlivesListening: the next version of the plugin knows it, too; after
 // a crash nobody believes what is stale.
 func TestStandingOutlivesListening(t *testing.T) {

@@ -123,6 +123,7 @@ func TestPresenceIsReportedInOrder(t *testing.T) {
 func TestPresenceTopic(t *testing.T) {
 	versions(t, func(t *testing.T, version byte) {
 		r := newRig(t, nil)
+		r.presence.grace = time.Hour
 		address := r.listen()
 		alice := r.user("alice")
 		device := func(name string) *client {

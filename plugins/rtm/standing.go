@@ -64,7 +64,7 @@ func newStanding(now func() time.Time) *standing {
 func (s *standing) receipt(user, tid, status string) receipt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	of, _ := s.users.Get(user)
+	of := s.fresh(user)
 	r := receipt{TID: tid, Status: status, At: s.now()}
 	same := func(known receipt) bool { return known.TID == tid }
 	if i := slices.IndexFunc(of.Receipts, same); i >= 0 && of.Receipts[i].Status == "read" {
@@ -84,7 +84,7 @@ func (s *standing) event(user, name string, params map[string]string) happening 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	of, _ := s.users.Get(user)
+	of := s.fresh(user)
 	same := func(known happening) bool { return known.Params["name"] == params["name"] }
 	if i := slices.IndexFunc(of.Events, same); i >= 0 && of.Events[i].Event == name {
 		return of.Events[i]
@@ -100,11 +100,16 @@ func lastOf[T any](n int, list []T, same func(T) bool, one T) []T {
 	return list[max(0, len(list)-n):]
 }
 
-// of returns how things stand for user. What is older than a message may wait is
-// of no use to anybody.
+// of returns how things stand for user.
 func (s *standing) of(user string) stand {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.fresh(user)
+}
+
+// fresh leaves out what is older than a message may wait: it is of no use to anybody,
+// and an agent who comes a day later is news. The caller holds s.mu.
+func (s *standing) fresh(user string) stand {
 	of, _ := s.users.Get(user)
 	old := s.now().Add(-undeliveredFor)
 	return stand{

@@ -147,7 +147,7 @@ func (s *signer) parse(token string, key []byte) (claims, error) {
 		return c, errToken
 	}
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return key, nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(),
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(s.now))
 	if err != nil || !idPattern.MatchString(c.Subject) {
 		return claims{}, errToken

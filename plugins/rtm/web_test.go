@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +24,19 @@ type web struct {
 	mu     sync.Mutex
 	events []sdk.Event
 	down   bool // nothing is answered
-	mute   bool // the next client that connects over MQTT hears no more than that it has
+	cut    bool // the next answer to a registration ends in the middle
+	mute   mute
 }
+
+// mute is how far the next client that connects over MQTT comes.
+type mute int
+
+const (
+	noMute mute = iota
+	muteAtOnce
+	muteSocket  // open
+	muteConnack // taken
+)
 
 func newWeb(t *testing.T, change func(*Settings)) *web {
 	t.Helper()
@@ -69,23 +81,42 @@ func (w *web) serve(out http.ResponseWriter, r *http.Request) {
 	for name, values := range resp.Header {
 		out.Header()[name] = values
 	}
+	if w.cuts(req.Path) {
+		out.Header().Set("Content-Length", strconv.Itoa(len(resp.Body)+1))
+	}
 	out.WriteHeader(max(resp.Status, 200))
 	out.Write(resp.Body)
 }
 
+func (w *web) cuts(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.cut || path != "/register" {
+		return false
+	}
+	w.cut = false
+	return true
+}
+
 func (w *web) socket(out http.ResponseWriter, r *http.Request, req *sdk.WebhookRequest) {
+	w.mu.Lock()
+	mute := w.mute
+	w.mute = noMute
+	w.mu.Unlock()
+	if mute == muteAtOnce {
+		<-r.Context().Done()
+		return
+	}
 	up := websocket.Upgrader{Subprotocols: w.Subprotocols(), CheckOrigin: func(*http.Request) bool { return true }}
 	ws, err := up.Upgrade(out, r, nil)
 	if err != nil {
 		return
 	}
-	w.mu.Lock()
-	mute := w.mute
-	w.mute = false
-	w.mu.Unlock()
-	if mute {
+	if mute != noMute {
 		defer ws.Close()
-		err := ws.WriteMessage(websocket.BinaryMessage, []byte{0x20, 3, 0, 0, 0}) // CONNACK
+		if mute == muteConnack {
+			err = ws.WriteMessage(websocket.BinaryMessage, []byte{0x20, 3, 0, 0, 0})
+		}
 		for err == nil {
 			_, _, err = ws.ReadMessage()
 		}

@@ -20,7 +20,7 @@ var widgetFiles embed.FS
 
 // widgetParts are joined in this order, in one scope of their own, so that a page
 // gets none of their names.
-var widgetParts = [...]string{"words.js", "rest.js", "upload.js", "talk.js", "row.js", "form.js", "element.js", "start.js"}
+var widgetParts = [...]string{"words.js", "rest.js", "kept.js", "upload.js", "talk.js", "row.js", "form.js", "element.js", "start.js"}
 
 // script is the widget as it is served: one file, MQTT.js and all.
 type script struct {

@@ -122,7 +122,10 @@ func (c *channel) nextPage(ctx context.Context, w *walk) error {
 	for _, m := range p.messages {
 		w.take(m, limit)
 	}
-	endless := p.next == w.token || len(p.messages) > 0 && w.low == before
+	endless := p.next != "" && (p.next == w.token || len(p.messages) > 0 && w.low == before)
+	if endless && !w.done {
+		c.host.Log().Warn("X's list of messages goes in circles; what is older is not read")
+	}
 	w.token, w.done = p.next, w.done || p.next == "" || endless
 	return nil
 }

@@ -361,6 +361,9 @@ func TestEndlessList(t *testing.T) {
 			if asked > 3 || (len(got) == 1) != (name == "the same") {
 				t.Errorf("asked %d times, got %+v", asked, got)
 			}
+			if !strings.Contains(r.host.Logged(), "goes in circles") {
+				t.Errorf("the log does not say so: %s", r.host.Logged())
+			}
 		})
 	}
 }

@@ -42,7 +42,7 @@ class ChatElement extends HTMLElement {
     this.options = options;
     this.say = speak(options.lang, document.documentElement.lang, navigator.language);
     const { user, signature, timestamp, token } = options;
-    const proof = token ? { token, userId: user ?? subject(token) } : user ? { userId: user, timestamp, signature } : {};
+    const proof = token ? { token, userId: user ?? claimsOf(token).sub } : user ? { userId: user, timestamp, signature } : {};
     this.talk = new Talk(options.hook, proof);
     this.talk.looking = () => !this.$("panel").hidden && document.visibilityState === "visible" && document.hasFocus();
     this.shown = new Map(); // tid: row, and what it showed

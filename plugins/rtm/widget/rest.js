@@ -14,12 +14,12 @@ class Refused extends Error {
 // final says that trying again would not help.
 const final = (err) => err instanceof Refused && err.status >= 400 && err.status < 500 && ![401, 408, 425, 429].includes(err.status);
 
-// subject is the user id in a JWT, which the gateway checks.
-function subject(jwt) {
+// claimsOf is what a JWT says, which the gateway checks.
+function claimsOf(jwt) {
   try {
-    return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub;
+    return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -37,32 +37,8 @@ class Rest {
       body: plain ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(30_000),
     });
+    if (response.ok) return response.json(); // half an answer is none
     const answer = await response.json().catch(() => ({}));
-    if (response.ok) return answer;
     throw new Refused(response.status, answer.error?.code, answer.error?.message ?? "the server answered " + response.status);
   }
 }
-
-// Kept is what this browser keeps for one channel. Without storage the chat
-// works, and is forgotten with the page.
-class Kept {
-  constructor(prefix) {
-    this.prefix = prefix;
-  }
-  read(key) {
-    try {
-      return JSON.parse(localStorage.getItem(this.prefix + key));
-    } catch {
-      return null;
-    }
-  }
-  write(key, value) {
-    try {
-      if (value === null) localStorage.removeItem(this.prefix + key);
-      else localStorage.setItem(this.prefix + key, JSON.stringify(value));
-    } catch {
-      // full or off
-    }
-  }
-}
-

@@ -2,7 +2,7 @@
 // once and keeps its token, gets messages over MQTT, and sends everything else
 // over REST. Whatever was not confirmed is sent again with the same id, so that
 // nothing is lost and nothing appears twice. It says "change" when there is
-// something new to show, and "news" for each new message.
+// something new to show.
 
 const maxLog = 200; // messages kept in this browser
 const device = "web-" + crypto.getRandomValues(new Uint32Array(2)).join("-");
@@ -30,6 +30,7 @@ class Talk extends EventTarget {
     this.read = new Set();
     this.files = new Map(); // by tid, what waits to be uploaded
     this.looking = () => false;
+    this.kept.watch((key) => this.elsewhere(key));
     addEventListener("online", () => this.wake?.());
     addEventListener("offline", () => this.me && this.client?.end(true));
   }
@@ -108,6 +109,18 @@ class Talk extends EventTarget {
     this.status = "offline";
     this.kept.write("me", null);
     this.kept.write("log", null);
+    this.kept.off = false;
+    this.changed();
+  }
+
+  // elsewhere is for what another tab has kept. If that is another customer, or none any
+  // more, this one lasts as long as the page.
+  elsewhere(key) {
+    if (!this.me) return;
+    if (this.kept.read("me")?.userId !== this.me.userId) this.kept.off = true;
+    const kept = this.kept.read("log");
+    if (key !== "log" || kept?.userId !== this.me.userId || !Array.isArray(kept.log)) return;
+    merge(this.log, kept.log, this.files);
     this.changed();
   }
 
@@ -134,7 +147,15 @@ class Talk extends EventTarget {
     }
   }
 
-  // connection lasts until it breaks, and says whether it was up at all.
+  // term is how long a connection lasts at most: half of its token's life. With a token
+  // that has ended the customer would be another one.
+  get term() {
+    const { iat, exp } = claimsOf(this.me.accessToken);
+    return Math.min(500 * (exp - iat), 2 ** 31 - 1); // the longest timer
+  }
+
+  // connection lasts until it breaks or has to be renewed, and says whether it was up
+  // at all.
   connection(mine) {
     const { path, url, username, topic, clientId } = this.me.broker;
     const address = path ? this.rest.hook.replace(/^http/, "ws") + "/mqtt" : url;
@@ -146,6 +167,7 @@ class Talk extends EventTarget {
         keepalive: 30, reconnectPeriod: 0, connectTimeout: 10_000, timerVariant: "native",
       });
       this.client = client;
+      const renewal = setTimeout(() => client.end(true), this.term);
       client.on("connect", async () => {
         try {
           const granted = await Promise.race([client.subscribeAsync(topic, { qos: 1 }), pause(10_000)]);
@@ -161,6 +183,7 @@ class Talk extends EventTarget {
       client.on("message", (_, payload) => mine === this.session && this.receive(new TextDecoder().decode(payload)));
       client.on("error", () => client.end(true));
       client.on("close", () => {
+        clearTimeout(renewal);
         client.end(true);
         resolve(up);
       });
@@ -168,11 +191,11 @@ class Talk extends EventTarget {
   }
 
   async polling(mine) {
-    for (let up = false; mine === this.session; up = true) {
-      if (!up) this.set("status", "online");
+    this.set("status", "online");
+    for (const end = Date.now() + this.term; mine === this.session && Date.now() < end; await pause(5000)) {
       await this.fetchMissed(mine);
-      await pause(5000);
     }
+    return true;
   }
 
   async fetchMissed(mine) {
@@ -206,7 +229,6 @@ class Talk extends EventTarget {
       this.log.push(row);
       this.keep();
       this.changed();
-      this.dispatchEvent(new CustomEvent("news", { detail: row }));
     }
     this.delivered.add(m.tid); // again, if the first word of it was lost
     if (known?.read) this.read.add(m.tid);
@@ -231,9 +253,7 @@ class Talk extends EventTarget {
     const name = String(params?.name ?? "");
     if ((event !== "agent_joined" && event !== "agent_left") || this.log.some((m) => m.tid === tid)) return;
     if (event === "agent_left" && this.log.findLast((m) => m.event && m.name === name)?.event !== "agent_joined") return;
-    let place = this.log.length;
-    while (place > 0 && Date.parse(this.log[place - 1].at) > Date.parse(at)) place--;
-    this.log.splice(place, 0, { tid, event, name, at });
+    insert(this.log, { tid, event, name, at });
     this.keep();
     this.changed();
   }

@@ -20,7 +20,8 @@ plugin_dirs = ["plugins"]                    # beside those in plugins/ next to 
 #   lock_file = "plugins.lock"               # written by `gateway plugin approve`
 #   keys      = ["…"]                        # public keys, as `gateway plugin keygen` prints them
 #   sandbox   = true                         # plugins may do no more than they need
-#   read      = ["certs"]                    # files and folders that they may read, beside their own
+#   read      = ["certs"]                    # files and folders that they may read, beside their own; settings of
+#                                            # plugins name files by their whole paths
 #   memory    = "1GiB"                       # a plugin that uses more is ended; default: no ceiling
 #
 #   plugin "org.openccsp.enghouse" {         # narrower limits of one plugin, by its id. One that has

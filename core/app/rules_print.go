@@ -78,10 +78,15 @@ func (a *ruleAnswer) printWhy(w io.Writer, only string) error {
 	if !found {
 		return a.unknown(only)
 	}
-	if only == "" {
-		a.effects(p)
+	if only == "" || a.acted(only) {
+		a.effects(p, only)
 	}
 	return p.to(w)
+}
+
+// acted says whether a rule wanted something done.
+func (a *ruleAnswer) acted(rule string) bool {
+	return slices.ContainsFunc(a.Actions, func(s rules.Shown) bool { return s.Rule == rule })
 }
 
 // unknown says that the rules that were asked have none of that name.
@@ -137,12 +142,13 @@ func (a *ruleAnswer) printWhat(w io.Writer, only string) error {
 			p.line(0, "%s: %s", r.Rule, r.Line)
 		}
 	}
-	a.effects(p)
+	a.effects(p, "")
 	return p.to(w)
 }
 
-// effects are actions and what became of them.
-func (a *ruleAnswer) effects(p *printer) {
+// effects are actions and what became of them: all, or those of one rule.
+func (a *ruleAnswer) effects(p *printer, only string) {
+	other := func(rule string) bool { return only != "" && rule != only }
 	p.line(0, "")
 	if len(a.Actions) == 0 {
 		p.line(0, "actions: none")
@@ -150,12 +156,15 @@ func (a *ruleAnswer) effects(p *printer) {
 		p.line(0, "actions:")
 	}
 	for _, s := range a.Actions {
-		p.line(2, "%s", shownText(s))
+		if !other(s.Rule) {
+			p.line(2, "%s", shownText(s))
+		}
 	}
-	if len(a.Commands) > 0 {
+	commands := slices.DeleteFunc(slices.Clone(a.Commands), func(c ruleCommand) bool { return other(c.Rule) })
+	if len(commands) > 0 {
 		p.line(0, "commands:")
 	}
-	for _, c := range a.Commands {
+	for _, c := range commands {
 		who := c.Rule
 		if who == "" {
 			who = "routing"

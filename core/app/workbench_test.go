@@ -253,8 +253,10 @@ func TestExplainShowsFlowsAndTheLoopGuard(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := a.printWhy(&out, "yes"); err != nil || strings.Contains(out.String(), "left out:") {
-		t.Errorf("one rule that was asked: %v\n%s", err, out.String())
+	a.Commands = append(a.Commands, showRuleCommand(&state.Command{Number: 4, Rule: "other", EventName: "else"}, "sent", ""))
+	if err := a.printWhy(&out, "yes"); err != nil || strings.Contains(out.String(), "left out:") ||
+		!strings.Contains(out.String(), "3 yes: emit again: dropped, loop_guard\n") || strings.Contains(out.String(), "other:") {
+		t.Errorf("one rule that was asked: %v\n%s\nwant what became of its own commands", err, out.String())
 	}
 	if err := a.printWhy(&out, "new"); err == nil || !strings.Contains(err.Error(), a.ID) {
 		t.Errorf("a rule that there was not then: %v, want which event it was", err)

@@ -45,7 +45,11 @@ type limits struct {
 func (h *Host) openLimits(ctx context.Context) {
 	h.limits.sandbox, h.limits.memory, h.limits.each = h.cfg.Sandbox, h.cfg.Memory, h.cfg.Each
 	for _, path := range h.cfg.Read {
-		if _, err := os.Stat(path); err != nil {
+		path, err := filepath.Abs(path) // plugins start in folders of their own
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
 			h.log.Warn("plugins cannot be let read what is not there", "err", err)
 			continue
 		}

@@ -52,10 +52,11 @@ func TestSandbox(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
 	dropFolder(t, dir, "echo")
 	readable := filepath.Join(t.TempDir(), "ca.pem")
+	t.Chdir(filepath.Dir(readable)) // gateway.hcl names it from its own folder, the plugin starts in another
 	if err := os.WriteFile(readable, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := startWith(t, dir, data, host.Timing{}, host.Config{Sandbox: true, Read: []string{readable, "/not/there"}}, nil, "echo")
+	b := startWith(t, dir, data, host.Timing{}, host.Config{Sandbox: true, Read: []string{"ca.pem", "/not/there"}}, nil, "echo")
 	b.eventually("it serves", func() bool { _, fate := b.call("i-echo", "hello"); return fate == core.Answered })
 	p := b.running("test.echo")
 	if len(p.Sandbox) == 0 || !p.Sandbox.Entry(sandbox.NoNewPrivs).On && p.Sandbox.Entry(sandbox.NoNewPrivs).Detail == "" {

@@ -535,6 +535,10 @@ func TestRefusedByTheDriver(t *testing.T) {
 	if _, fate := b.call("i-echo", "hello"); fate != core.Answered {
 		t.Errorf("call = %v, want the last good settings to go on", fate)
 	}
+	set(1, "")
+	b.eventually("back to what it was", func() bool { return status().State == host.Opened && status().Message == "" })
+	set(2, `{"size":666}`)
+	b.eventually("refused once more", func() bool { return status().State == host.Refused })
 	set(3, `{"size":7}`)
 	b.eventually("open again", func() bool { return status().State == host.Opened })
 	if _, ups := b.core.seen(); fmt.Sprint(ups) != "[+i-echo]" {

@@ -84,6 +84,10 @@ func (i *instance) reconcile(ctx context.Context, have *progress) (retry bool) {
 		i.set(spec, Waiting, i.h.missing(spec.Driver, s), nil)
 		return retry
 	case have.on == g && have.revision == spec.Revision:
+		if i.report().State != Opened { // other settings were asked for, and did not get there
+			have.refuser = nil
+			i.set(spec, Opened, "", nil)
+		}
 		return !i.settle(ctx, have, spec) || retry
 	case have.refuser == g && have.refused == spec.Revision:
 		return retry

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/messenger-sim/sim"
@@ -25,7 +26,7 @@ func main() { desk.Main("messenger-sim", run) }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("messenger-sim", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	var o sim.Options
+	o := sim.Options{First: int(time.Now().UnixMicro())}
 	listen := f.String("listen", "127.0.0.1:8086", "`address` to listen on")
 	f.StringVar(&o.Page, "page", "1001", "`id` of the page")
 	f.StringVar(&o.App, "app", "9001", "`id` of the app")

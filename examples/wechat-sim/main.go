@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"time"
 
 	"github.com/openccsp/gateway/examples/internal/desk"
 	"github.com/openccsp/gateway/examples/wechat-sim/sim"
@@ -29,7 +30,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("wechat-sim", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	o := sim.Options{Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	o := sim.Options{First: int(time.Now().UnixMicro()), Log: slog.New(slog.NewTextHandler(stderr, nil))}
 	listen := f.String("listen", "127.0.0.1:8086", "`address` to listen on")
 	f.StringVar(&o.Hook, "hook", "", "`URL` of the gateway's hook, such as http://127.0.0.1:8080/hooks/shop-wechat")
 	f.StringVar(&o.AppID, "app-id", "wx5823bf96d3bd56c7", "the account's `AppID`")

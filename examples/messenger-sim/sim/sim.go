@@ -31,6 +31,7 @@ type Options struct {
 	AppSecret string // signs webhooks, and proves calls
 	Version   string // of the Graph API; "": v26.0
 	Hook      string // of the gateway; "": nothing is sent
+	First     int    // ids of messages count from here; one that has been here before is a repetition to the gateway
 	// Default is the app that has the threads that no other app controls, as the
 	// page's settings say: threads are routed. "": every app may write in them.
 	Default string
@@ -116,7 +117,7 @@ func New(o Options) *Sim {
 	s := &Sim{opts: o, faults: misbehaviour(), client: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}},
 		people: map[string]*person{}, files: map[string]kept{}, changed: make(chan struct{}),
 		fields: []string{"messages", "messaging_postbacks", "message_echoes", "message_deliveries", "message_reads"}}
-	s.hooks.url = o.Hook
+	s.hooks.url, s.messages = o.Hook, o.First
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.routes()
 	return s

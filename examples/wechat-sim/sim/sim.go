@@ -34,6 +34,7 @@ type Options struct {
 	AESKey        string // EncodingAESKey; "": messages are not encrypted
 	Compatible    bool   // with AESKey: they are in plain text, too
 	Hook          string // of the gateway; "": nothing is called
+	First         int    // ids of messages count from here; one that has been here before is a repetition to the gateway
 
 	Limit time.Duration    // for the hook's answer; 0: 5 s
 	Now   func() time.Time // nil: time.Now
@@ -101,7 +102,7 @@ func New(o Options) (*Sim, error) {
 		o.Wire = func(bool, string) {}
 	}
 	s := &Sim{opts: o, faults: misbehaviour(), hook: o.Hook, client: &http.Client{Timeout: o.Limit, Transport: &http.Transport{}},
-		people: map[string]*customer{}, files: map[string]*stored{}}
+		people: map[string]*customer{}, files: map[string]*stored{}, count: o.First}
 	if o.AESKey != "" {
 		var err error
 		if s.key, err = decodeKey(o.AESKey); err != nil {

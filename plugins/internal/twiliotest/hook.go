@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/openccsp/gateway/examples/twilio-sim/sim"
 	"github.com/openccsp/gateway/sdk"
 	"github.com/openccsp/gateway/sdk/sdktest"
 )
@@ -26,10 +25,18 @@ type Hook struct {
 	events []sdk.Event
 }
 
+// Twilio is a simulator of it.
+type Twilio interface {
+	http.Handler
+	SetTransport(http.RoundTripper) // for its requests
+	Breaches() map[string]int       // of its contract
+	Close()
+}
+
 // Connect connects a Twilio and a gateway with the plugin, which start starts: base is
 // Twilio's address, and publics that of the gateway, which need not exist. The test
 // fails if the contract is broken.
-func Connect(t *testing.T, s *sim.Sim, publics string, start func(base string) *sdktest.Gateway) (*sdktest.Gateway, *Hook) {
+func Connect(t *testing.T, s Twilio, publics string, start func(base string) *sdktest.Gateway) (*sdktest.Gateway, *Hook) {
 	t.Helper()
 	far := httptest.NewServer(s)
 	h := &Hook{Gateway: start(far.URL), Publics: publics}

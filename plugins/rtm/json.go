@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 )
@@ -105,9 +106,22 @@ func closing(dec *json.Decoder) error {
 // mismatch says what is wrong with a value, and nothing of its content.
 func mismatch(err error) string {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		return fmt.Sprintf("%s is a %s; want %s", e.Field, strings.Fields(e.Value)[0], e.Type.Kind())
+		return fmt.Sprintf("%s: got %s, want %s", e.Field, strings.Fields(e.Value)[0], jsonType(e.Type.Kind()))
 	}
 	return "not of the expected form"
+}
+
+// jsonType is what a client calls a kind of value.
+func jsonType(k reflect.Kind) string {
+	switch k {
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "object"
+	case reflect.Bool, reflect.String:
+		return k.String()
+	}
+	return "number"
 }
 
 // threadID names a thread of a client that has several, as {"id":"7"} or "7". It is

@@ -268,6 +268,24 @@ func TestMessagesInPagesThatFit(t *testing.T) {
 	}
 }
 
+// A client is told what it sent and what was wanted, in JSON's words.
+func TestMismatchIsSaidInTheWordsOfJSON(t *testing.T) {
+	var v struct {
+		Media []string `json:"media"`
+		Bytes int      `json:"bytes"`
+		Name  string   `json:"name"`
+	}
+	for body, want := range map[string]string{
+		`{"media":{}}`:  "media: got object, want array",
+		`{"bytes":"3"}`: "bytes: got string, want number",
+		`{"name":[1]}`:  "name: got array, want string",
+	} {
+		if err := decode([]byte(body), &v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
+
 // Ten thousand broken bodies on each route: refused or understood, never a panic,
 // an event from a refusal or a 5xx.
 func TestBrokenBodies(t *testing.T) {

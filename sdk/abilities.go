@@ -8,7 +8,7 @@ import (
 )
 
 // The interfaces below are optional. The gateway finds them by the type that
-// open returns (Validator: by that of the settings). Unless said otherwise the
+// open returns (Checker, Validator, Capable: by that of the settings). Unless said otherwise the
 // methods are called from many goroutines, never two at a time for one
 // conversation, and return within ctx's deadline. Webhooks and polls belong to
 // no conversation: they run beside its calls.
@@ -96,6 +96,15 @@ type Binder interface {
 type SocketUpgrader interface {
 	Subprotocols() []string
 	ServeSocket(ctx context.Context, r *WebhookRequest, conn net.Conn) error
+}
+
+// Checker is implemented by a settings struct: what is wrong with settings that
+// their schema cannot say. It asks nobody, and an instance is only opened with
+// settings that pass. Each line of the error begins with the name of a setting, and
+// with that of its block before it, such as "tls.ca is no certificate": the person
+// who saves is told where that stands.
+type Checker interface {
+	Check() error
 }
 
 // Validator is implemented by a settings struct: a live check of settings, such

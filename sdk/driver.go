@@ -57,7 +57,7 @@ func newDriver[S, C any](name string, channel bool, caps Capabilities,
 		},
 	}
 	d.abilities = abilitiesOf(d.value, channel)
-	if d.settings.validator() {
+	if d.settings.checked() {
 		d.abilities[pluginv1.AbilityValidate] = true
 	}
 	return d

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,26 +69,59 @@ func checkSecrets(s *jsonschema.Schema, path string) error {
 	return nil
 }
 
-func (st *settingsType) validator() bool {
-	t := reflect.TypeFor[Validator]()
-	return st.typ.Implements(t) || reflect.PointerTo(st.typ).Implements(t)
+// checked says whether there is more to look at than the schema.
+func (st *settingsType) checked() bool {
+	p := reflect.PointerTo(st.typ)
+	return p.Implements(reflect.TypeFor[Checker]()) || p.Implements(reflect.TypeFor[Validator]())
+}
+
+// check finds what is wrong with decoded settings, each at its place. v points to them.
+func (st *settingsType) check(v any) (ps []*pluginv1.Problem) {
+	c, ok := v.(Checker)
+	if !ok {
+		return nil
+	}
+	if err := c.Check(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			line = clip(strings.TrimSpace(line), maxDetail)
+			ps = append(ps, &pluginv1.Problem{Pointer: st.place(line), Message: line})
+		}
+	}
+	return ps
+}
+
+var settingName = regexp.MustCompile(`^[.: ]*([A-Za-z0-9_]+)`)
+
+// place is the pointer to the setting whose name a text begins with, "" if there is
+// none.
+func (st *settingsType) place(text string) (at string) {
+	for s := st.schema; s.Properties != nil; {
+		m := settingName.FindStringSubmatch(text)
+		if m == nil {
+			break
+		}
+		p, known := s.Properties.Get(m[1])
+		if !known {
+			break
+		}
+		at, s, text = pointer(at, m[1]), p, text[len(m[0]):]
+	}
+	return at
 }
 
 // validate makes the live check of decoded settings, if they have one.
 func (st *settingsType) validate(ctx context.Context, settings any) error {
-	v, ok := settings.(Validator)
-	if !ok {
-		p := reflect.New(st.typ)
-		p.Elem().Set(reflect.ValueOf(settings))
-		if v, ok = p.Interface().(Validator); !ok {
-			return nil
-		}
+	p := reflect.New(st.typ)
+	p.Elem().Set(reflect.ValueOf(settings))
+	if v, ok := p.Interface().(Validator); ok {
+		return v.Validate(ctx)
 	}
-	return v.Validate(ctx)
+	return nil
 }
 
 // decode makes a value of the settings' type. Unknown settings are problems,
-// secrets are merged in, absent ones get the defaults of their schema.
+// secrets are merged in, absent ones get the defaults of their schema; then the
+// settings are asked themselves.
 func (st *settingsType) decode(settings []byte, secrets map[string][]byte) (any, []*pluginv1.Problem) {
 	tree, problem := parseSettings(settings)
 	if problem != nil {
@@ -106,6 +140,9 @@ func (st *settingsType) decode(settings []byte, secrets map[string][]byte) (any,
 	v := reflect.New(st.typ)
 	if err := json.Unmarshal(whole, v.Interface()); err != nil {
 		return nil, []*pluginv1.Problem{decodeProblem(err)}
+	}
+	if ps := st.check(v.Interface()); len(ps) > 0 {
+		return nil, ps
 	}
 	return v.Elem().Interface(), nil
 }

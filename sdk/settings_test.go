@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -28,6 +29,20 @@ type testHost struct {
 
 type testTLS struct {
 	Version string `json:"version" jsonschema:"default=1.3"`
+}
+
+func (s testSettings) Check() error {
+	var errs [3]error
+	if s.Count > 99 {
+		errs[0] = errors.New("count: 99 are most")
+	}
+	if s.Poll.Every == "0s" {
+		errs[1] = errors.New("poll.every \"0s\" is too often")
+	}
+	if s.Extra["a"] == "b" {
+		errs[2] = errors.New("extra a is b, and hosts are many")
+	}
+	return errors.Join(errs[:]...)
 }
 
 func TestDecodeSettings(t *testing.T) {
@@ -60,6 +75,9 @@ func TestSettingsProblems(t *testing.T) {
 		{`{"url":"u","token":"t","count":"many"}`, "/count", `setting "count" is a string; want int`},
 		{`{"url":{},"token":"t"}`, "/url", `setting "url" is a object; want string`},
 		{`{"url":"u","token":"t","a/b~c":1}`, "/a~1b~0c", `unknown setting "a/b~c"`},
+		{`{"url":"u","token":"t","count":100}`, "/count", "count: 99 are most"},
+		{`{"url":"u","token":"t","poll":{"every":"0s"}}`, "/poll/every", `poll.every "0s" is too often`},
+		{`{"url":"u","token":"t","extra":{"a":"b"}}`, "/extra", "extra a is b"},
 		{`[]`, "", "settings are not a JSON object"},
 		{`{} {}`, "", "settings are not one JSON object"},
 		{`null`, "", "settings are not one JSON object"},
@@ -73,6 +91,18 @@ func TestSettingsProblems(t *testing.T) {
 		if p.Pointer != test.pointer || !strings.HasPrefix(p.Message, test.message) {
 			t.Errorf("%s: %s %s, want %s %s", test.settings, p.Pointer, p.Message, test.pointer, test.message)
 		}
+	}
+}
+
+func TestChecksAreProblemsEach(t *testing.T) {
+	st := newSettingsType[testSettings]()
+	_, problems := st.decode([]byte(`{"url":"u","token":"t","count":100,"poll":{"every":"0s"}}`), nil)
+	var at []string
+	for _, p := range problems {
+		at = append(at, p.Pointer)
+	}
+	if d := cmp.Diff([]string{"/count", "/poll/every"}, at); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -95,6 +95,14 @@ type settings struct {
 	Retries int8   `json:"retries,omitempty" jsonschema:"minimum=0"`
 }
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	if s.Retries == 13 {
+		return errors.New("retries 13 brings bad luck")
+	}
+	return nil
+}
+
 // Validate implements sdk.Validator: the vendor is always away.
 func (settings) Validate(context.Context) error { return errors.New("the vendor is away") }
 

@@ -92,10 +92,11 @@ func ProblemText(problems []Problem) string {
 }
 
 // String returns "setting: what is wrong", or only the latter if it names the
-// setting.
+// setting, or begins with it or its block.
 func (p Problem) String() string {
 	key := strings.NewReplacer("/", ".", "~1", "/", "~0", "~").Replace(strings.TrimPrefix(p.Pointer, "/"))
-	if key == "" || strings.Contains(p.Message, strconv.Quote(key)) {
+	first, _, _ := strings.Cut(key, ".")
+	if strings.HasPrefix(p.Message, first) || strings.Contains(p.Message, strconv.Quote(key)) {
 		return p.Message
 	}
 	return fmt.Sprintf("%s: %s", key, p.Message)

@@ -55,6 +55,12 @@ type config struct {
 
 const maxTimeout = 5 * time.Minute
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	_, err := s.check()
+	return err
+}
+
 // check reports all that is wrong at once.
 func (s settings) check() (config, error) {
 	s.Timeout = cmp.Or(s.Timeout, "20s")

@@ -36,6 +36,12 @@ const (
 	defaultFileBytes   = 25 << 20
 )
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	_, err := s.check()
+	return err
+}
+
 // check reports all that is wrong at once.
 func (s settings) check() (config, error) {
 	s.fill()

@@ -61,6 +61,12 @@ const (
 	maxCatchUp = 24 * time.Hour
 )
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	_, err := s.check()
+	return err
+}
+
 // check reports all that is wrong at once.
 func (s settings) check() (config, error) {
 	s.fill()

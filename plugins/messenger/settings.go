@@ -68,6 +68,12 @@ const seenReceived = "received"
 // minSecret is less than any of Meta's secrets has, in bytes.
 const minSecret = 8
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	_, err := s.check()
+	return err
+}
+
 // check reports all that is wrong at once.
 func (s settings) check() (config, error) {
 	c := config{settings: s}

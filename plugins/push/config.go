@@ -36,6 +36,12 @@ type config struct {
 	apns    *apnsConfig
 }
 
+// Check implements sdk.Checker.
+func (s Settings) Check() error {
+	_, err := s.config()
+	return err
+}
+
 // config checks s and reports all that is wrong at once.
 func (s Settings) config() (config, error) {
 	s.MaxTokens = cmp.Or(s.MaxTokens, defaultMaxTokens)
@@ -45,7 +51,7 @@ func (s Settings) config() (config, error) {
 	c.fcm, errs[1] = s.checkFCM()
 	c.apns, errs[2] = s.checkAPNs()
 	if s.FCM == nil && s.APNs == nil {
-		errs[3] = errors.New("there is neither fcm nor apns; write one of them, or both")
+		errs[3] = errors.New("fcm and apns are both missing; write one of them, or both")
 	}
 	if s.MaxTokens < 1 || s.MaxTokens > mostTokens {
 		errs[4] = fmt.Errorf("max_tokens %d is not from 1 to %d", s.MaxTokens, mostTokens)
@@ -70,7 +76,7 @@ func (s Settings) checkFCM() (*fcmConfig, error) {
 	case s.FCM == nil && s.FCMServiceAccount == "":
 		return nil, nil
 	case s.FCM == nil:
-		return nil, errors.New("there is fcm_service_account and no fcm; write fcm = {}")
+		return nil, errors.New("fcm_service_account is there and no fcm; write fcm = {}")
 	}
 	c := &fcmConfig{FCMSettings: *s.FCM}
 	var errs [6]error
@@ -105,7 +111,7 @@ func (s Settings) checkAPNs() (*apnsConfig, error) {
 	case s.APNs == nil && s.APNsKey == "":
 		return nil, nil
 	case s.APNs == nil:
-		return nil, errors.New("there is apns_key and no apns; write apns = { … } with key_id, team_id and topic")
+		return nil, errors.New("apns_key is there and no apns; write apns = { … } with key_id, team_id and topic")
 	}
 	c := &apnsConfig{APNsSettings: *s.APNs}
 	c.BadToken, c.Sound = cmp.Or(c.BadToken, "keep"), cmp.Or(c.Sound, "default")

@@ -34,11 +34,11 @@ func TestConformance(t *testing.T) {
 func TestSettingsProblems(t *testing.T) {
 	s := newSim(t, nil)
 	for want, change := range map[string]func(*Settings){
-		"there is neither fcm nor apns; write one of them, or both": func(s *Settings) {
+		"fcm and apns are both missing; write one of them, or both": func(s *Settings) {
 			s.FCM, s.APNs, s.FCMServiceAccount, s.APNsKey = nil, nil, "", ""
 		},
-		"there is fcm_service_account and no fcm; write fcm = {}":                          func(s *Settings) { s.FCM = nil },
-		"there is apns_key and no apns; write apns = { … } with key_id, team_id and topic": func(s *Settings) { s.APNs = nil },
+		"fcm_service_account is there and no fcm; write fcm = {}":                          func(s *Settings) { s.FCM = nil },
+		"apns_key is there and no apns; write apns = { … } with key_id, team_id and topic": func(s *Settings) { s.APNs = nil },
 		"fcm_service_account: it is not the JSON file of a service account; copy it whole": func(s *Settings) { s.FCMServiceAccount = `{"type":"user"}` },
 		"fcm_service_account: its private_key is no RSA key in PEM form":                   func(s *Settings) { s.FCMServiceAccount = `{"type":"service_account","client_email":"a"}` },
 		`fcm.project_id "A B" is not one`:                                                  func(s *Settings) { s.FCM.ProjectID = "A B" },

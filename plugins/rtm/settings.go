@@ -66,6 +66,12 @@ const (
 // levels, so no slash, wildcard or control character.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~@:=-]{0,127}$`)
 
+// Check implements sdk.Checker.
+func (s Settings) Check() error {
+	_, err := s.config()
+	return err
+}
+
 // config checks s. Every error names its setting.
 func (s Settings) config() (config, error) {
 	c := config{Settings: s, tokenTTL: defaultTokenTTL}

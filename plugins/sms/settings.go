@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -50,6 +51,20 @@ func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 		return t.capabilities(of)
 	}
 	return of
+}
+
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	if s.Provider == "smpp" && s.SMPP != nil {
+		_, err := s.smpp()
+		return ccsp.InBlock("smpp", err)
+	}
+	t, err := s.twilio()
+	if err != nil {
+		return err
+	}
+	_, _, err = t.check()
+	return ccsp.InBlock("twilio", err)
 }
 
 // Validate implements sdk.Validator.

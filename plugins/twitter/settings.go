@@ -55,6 +55,12 @@ const (
 	minSetupKey   = 16 // bytes
 )
 
+// Check implements sdk.Checker.
+func (s settings) Check() error {
+	_, err := s.check()
+	return err
+}
+
 func (s settings) check() (config, error) {
 	c := config{settings: s, timeout: 20 * time.Second, catchUp: 15 * time.Minute}
 	if !isID(s.UserID) {

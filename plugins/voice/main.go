@@ -33,9 +33,6 @@ type provider interface {
 type channel struct{ provider }
 
 func open(ctx context.Context, s settings, h sdk.Host) (*channel, error) {
-	if err := s.check(); err != nil {
-		return nil, err
-	}
 	var p provider
 	var err error
 	if s.Provider == providerSIP {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/openccsp/gateway/plugins/internal/ccsp"
 	"github.com/openccsp/gateway/sdk"
 )
 
@@ -28,9 +29,9 @@ type settings struct {
 func (s settings) check() error {
 	switch {
 	case s.Provider == providerTwilio && s.Twilio == nil:
-		return errors.New("the provider twilio has no settings; write twilio = { account_sid = …, from = … }")
+		return errors.New("provider twilio has no settings; write twilio = { account_sid = …, from = … }")
 	case s.Provider == providerSIP && s.SIP == nil:
-		return errors.New("the provider sip has no settings; write sip = { server = …, user = … }")
+		return errors.New("provider sip has no settings; write sip = { server = …, user = … }")
 	case s.Provider != providerTwilio && s.Provider != providerSIP:
 		return fmt.Errorf("provider %q is neither twilio nor sip", s.Provider)
 	}
@@ -62,15 +63,24 @@ func (s settings) Capabilities(of sdk.Capabilities) sdk.Capabilities {
 	return s.twilio().capabilities(of)
 }
 
-// Validate implements sdk.Validator. A SIP server is not asked: the
-// instance shows whether it is registered.
-func (s settings) Validate(ctx context.Context) error {
+// Check implements sdk.Checker.
+func (s settings) Check() error {
 	if err := s.check(); err != nil {
 		return err
 	}
 	if s.Provider == providerSIP {
 		_, err := s.sip().check()
-		return err
+		return ccsp.InBlock("sip", err)
+	}
+	_, err := s.twilio().check()
+	return ccsp.InBlock("twilio", err)
+}
+
+// Validate implements sdk.Validator. A SIP server is not asked: the
+// instance shows whether it is registered.
+func (s settings) Validate(ctx context.Context) error {
+	if s.Provider == providerSIP {
+		return nil
 	}
 	return s.twilio().validate(ctx)
 }

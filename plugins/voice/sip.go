@@ -61,6 +61,12 @@ func (p *sipProvider) telephone() (*phone.Phone, error) {
 		return p.phone, nil
 	}
 	conf := p.sipConfig.phone()
+	if !conf.Listen.IsValid() {
+		var err error
+		if conf.Listen, err = towards(p.Server); err != nil {
+			return nil, sdk.Retry(err, lookAgain)
+		}
+	}
 	conf.Tell, conf.Log = func(e phone.Event) { p.told <- e }, p.host.Log()
 	conf.Changed = func() {
 		select {

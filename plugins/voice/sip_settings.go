@@ -98,8 +98,7 @@ func (c *sipConfig) checkServer() error {
 	return nil
 }
 
-// checkAddresses reads our own addresses. Without one it is that on the way to the
-// server; nothing is sent for that.
+// checkAddresses reads our own addresses.
 func (c *sipConfig) checkAddresses() (err error) {
 	if c.PublicAddress != "" {
 		a, err := netip.ParseAddr(c.PublicAddress)
@@ -109,12 +108,7 @@ func (c *sipConfig) checkAddresses() (err error) {
 		c.public = netip.AddrPortFrom(a, 0)
 	}
 	if c.Listen == "" {
-		conn, err := net.Dial("udp", c.Server)
-		if err != nil {
-			return fmt.Errorf("server %q cannot be reached from here; set listen: %w", c.Server, err)
-		}
-		c.own = netip.AddrPortFrom(conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr(), 0)
-		return conn.Close()
+		return nil
 	}
 	if c.own, err = netip.ParseAddrPort(c.Listen); err != nil {
 		a, err := netip.ParseAddr(c.Listen)
@@ -127,6 +121,16 @@ func (c *sipConfig) checkAddresses() (err error) {
 		return fmt.Errorf("listen %q is all addresses, and the other side is told one; set public_address", c.Listen)
 	}
 	return nil
+}
+
+// towards is our address on the way to a server; nothing is sent for that but a question
+// for its name.
+func towards(server string) (netip.Addr, error) {
+	conn, err := net.Dial("udp", server)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("server %q cannot be reached from here; set listen: %w", server, err)
+	}
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr(), conn.Close()
 }
 
 // ports reads "first-last".

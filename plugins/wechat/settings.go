@@ -59,6 +59,12 @@ var (
 	accountPattern = regexp.MustCompile(`^[^@\s]{1,64}@[^@\s]{1,64}$`)
 )
 
+// Check implements sdk.Checker.
+func (s Settings) Check() error {
+	_, err := s.config()
+	return err
+}
+
 // config checks s and reports all that is wrong at once.
 func (s Settings) config() (config, error) {
 	s.Mode = cmp.Or(s.Mode, s.defaultMode())

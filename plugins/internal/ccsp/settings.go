@@ -1,6 +1,7 @@
 package ccsp
 
 import (
+	"errors"
 	"fmt"
 	"net/textproto"
 	"net/url"
@@ -28,6 +29,14 @@ func Duration(name, text string, least, most time.Duration) (time.Duration, erro
 		return 0, fmt.Errorf(`%s %q is not a duration from %v to %v; write one such as "5s"`, name, text, least, most)
 	}
 	return d, nil
+}
+
+// InBlock says of each line of err, if there is one, that it is about a block of settings.
+func InBlock(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(name + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+name+": "))
 }
 
 // HeaderName reports whether name is that of a header which does not belong to

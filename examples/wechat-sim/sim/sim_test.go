@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,9 +63,9 @@ func TestFiveSeconds(t *testing.T) {
 			<-r.Context().Done()
 		}, 4},
 	} {
-		calls := 0
+		var calls atomic.Int32
 		s, _ := account(t, sim.Options{Limit: 50 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
-			calls++
+			calls.Add(1)
 			tt.hook(w, r)
 		})
 		err := s.Say(t.Context(), "oUser1", "hello")
@@ -74,6 +75,9 @@ func TestFiveSeconds(t *testing.T) {
 			}
 		} else if err == nil || len(s.Breaks()) != 1 {
 			t.Errorf("%s: %v, %q, want one break", name, err, s.Breaks())
+		}
+		if n := int(calls.Load()); n != tt.calls {
+			t.Errorf("%s: asked %d times, want %d", name, n, tt.calls)
 		}
 	}
 }
